@@ -1,0 +1,125 @@
+//! What happens to a submission, stage by stage: the events that travel on `submission.<event>.<id>`.
+
+use std::time::SystemTime;
+
+use crate::{Status, Submission, Verdict};
+
+/// The address of a question's test cases in the store of bundles.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct BundleKey {
+    /// The day on which it was stored, in days since the Unix epoch. It is part of the address so that a
+    /// bundle is stored anew each day, and so cannot expire before an event that names it.
+    pub day: u32,
+    /// SHA-256 of the bundle's bytes, in lower-case hexadecimal.
+    pub digest: String,
+}
+
+/// The ingress has taken a submission.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Queued {
+    /// What was submitted.
+    pub submission: Submission,
+    /// The program, as sent.
+    pub source: String,
+}
+
+/// The test cases are there, and the submission waits for a judge.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Ready {
+    /// What was submitted.
+    pub submission: Submission,
+    /// The program, as sent.
+    pub source: String,
+    /// Where the question and its test cases are.
+    pub bundle: BundleKey,
+}
+
+/// A judge has begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// What was submitted.
+    pub submission: Submission,
+    /// The judge that works on it.
+    pub instance: String,
+}
+
+/// The verdict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// What was submitted.
+    pub submission: Submission,
+    /// What it came to.
+    pub verdict: Verdict,
+    /// From the ingress's acceptance to the verdict, in milliseconds.
+    pub duration_ms: u64,
+    /// The instance that made the verdict.
+    pub instance: String,
+}
+
+impl Judged {
+    /// A verdict that is made now.
+    #[must_use]
+    pub fn new(submission: Submission, verdict: Verdict, now: SystemTime, instance: &str) -> Self {
+        let since_epoch = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let now_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
+        // Two machines' clocks may differ by more than the work took.
+        let duration_ms = now_ms.saturating_sub(submission.accepted_at_ms);
+        Self { submission, verdict, duration_ms, instance: instance.to_owned() }
+    }
+}
+
+/// Convex has taken the verdict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reported {
+    /// What was submitted.
+    pub submission: Submission,
+    /// The verdict's final word.
+    pub status: Status,
+    /// How many times the result was delivered to the reporter, this time included.
+    pub attempts: u64,
+    /// The instance that reported it.
+    pub instance: String,
+}
+
+/// The stage at which a message could not be processed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Between queued and ready.
+    Fetcher,
+    /// Between ready and judged.
+    Judge,
+    /// Between judged and reported.
+    Reporter,
+}
+
+impl Stage {
+    /// The stage's word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fetcher => "fetcher",
+            Self::Judge => "judge",
+            Self::Reporter => "reporter",
+        }
+    }
+}
+
+/// A message that could not be processed (invariant 6): all that is needed to look at it and to send it again.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Dead {
+    /// The last token of the original subject. Not necessarily the id of a submission: anybody may have sent
+    /// the message.
+    pub id: String,
+    /// Who gave it up.
+    pub stage: Stage,
+    /// Why, in one plain sentence.
+    pub cause: String,
+    /// How many times it was delivered.
+    pub attempts: u64,
+    /// When the original message was stored, in milliseconds since the Unix epoch.
+    pub stored_at_ms: u64,
+    /// The original message's subject.
+    pub subject: String,
+    /// The original message's payload.
+    pub payload: Vec<u8>,
+}

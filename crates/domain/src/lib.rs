@@ -1,0 +1,25 @@
+//! What is judged and what it means.
+//!
+//! Everything here is pure: no I/O, no clock, no random numbers, no runtime. Three kinds of result are kept
+//! apart: an [`Execution`] says what a process did, a [`Verdict`] says what that means for the learner, and a
+//! fault (an error type of whoever failed) is ours and never becomes a verdict other than [`Status::Error`].
+
+pub mod compare;
+pub mod event;
+pub mod ids;
+pub mod outcome;
+pub mod question;
+pub mod retry;
+pub mod score;
+pub mod submission;
+pub mod text;
+pub mod verdict;
+
+pub use compare::Comparison;
+pub use ids::{LanguageId, QuestionId, RequestId, SubmissionId};
+pub use outcome::{Clock, Ending, Execution, OutputStream, Usage};
+pub use question::{Limits, Question, TestCase, Visibility};
+pub use retry::Backoff;
+pub use score::Scorer;
+pub use submission::{Kind, Submission};
+pub use verdict::{FirstFailure, Status, TestReport, Verdict};

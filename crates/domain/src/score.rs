@@ -1,0 +1,257 @@
+//! From executions to a verdict: the table of contract §2, "What the result must say".
+
+use std::ops::ControlFlow;
+
+use crate::text::cap;
+use crate::verdict::sentence;
+use crate::{Ending, Execution, FirstFailure, Question, Status, TestCase, TestReport, Verdict, Visibility};
+
+/// Takes the executions of a question's tests in order and makes the verdict of them.
+///
+/// The first failure decides; nothing after it is looked at.
+pub struct Scorer<'a> {
+    question: &'a Question,
+    max_field_bytes: usize,
+    tests: Vec<TestReport>,
+}
+
+impl<'a> Scorer<'a> {
+    /// A scorer for one submission; text fields of its verdict are cut to `max_field_bytes`.
+    #[must_use]
+    pub fn new(question: &'a Question, max_field_bytes: usize) -> Self {
+        Self { question, max_field_bytes, tests: Vec::with_capacity(question.tests.len()) }
+    }
+
+    /// Takes the execution of the next test. It breaks with the verdict at the first failure, and after the
+    /// last test.
+    ///
+    /// # Panics
+    /// When given more executions than the question has tests.
+    pub fn next(&mut self, execution: &Execution) -> ControlFlow<Verdict> {
+        let test = &self.question.tests[self.tests.len()];
+        self.tests.push(TestReport { ending: execution.ending, usage: execution.usage });
+        if let Some(failure) = self.failure(test, execution) {
+            return ControlFlow::Break(failure);
+        }
+        if self.tests.len() < self.question.tests.len() {
+            return ControlFlow::Continue(());
+        }
+        ControlFlow::Break(self.verdict(Status::Passed, self.total()))
+    }
+
+    /// The verdict where the program did not compile; `output` is what the compiler wrote.
+    #[must_use]
+    pub fn compile_error(mut self, output: &[u8]) -> Verdict {
+        let output = Some(cap(output, self.max_field_bytes)).filter(|text| !text.trim().is_empty());
+        let error_message = output.clone().unwrap_or_else(|| "Compilation failed".to_owned());
+        Verdict {
+            first_failure: Some(FirstFailure {
+                index: 0,
+                stdin: None,
+                actual_output: None,
+                expected_output: None,
+                error_message,
+            }),
+            compile_output: output,
+            ..self.verdict(Status::Failed, 0)
+        }
+    }
+
+    /// The verdict where we could not go on. The reason is shown as a plain sentence.
+    #[must_use]
+    pub fn error(mut self, reason: &str) -> Verdict {
+        let passed = u32::try_from(self.tests.len()).expect("fewer tests than u32::MAX");
+        Verdict { stderr: Some(sentence(reason)), ..self.verdict(Status::Error, passed) }
+    }
+
+    fn failure(&mut self, test: &TestCase, execution: &Execution) -> Option<Verdict> {
+        let stderr = || Some(cap(&execution.stderr, self.max_field_bytes)).filter(|t| !t.trim().is_empty());
+        let (error_message, stderr) = match execution.ending {
+            Ending::Exited { code: 0 } => {
+                if self.question.comparison.accepts(&execution.stdout, &test.expected_stdout) {
+                    return None;
+                }
+                ("Wrong answer".to_owned(), None)
+            }
+            Ending::TimeLimit { .. } => ("Time limit exceeded".to_owned(), None),
+            Ending::MemoryLimit => ("Memory limit exceeded".to_owned(), None),
+            Ending::OutputLimit { .. } => ("Output limit exceeded".to_owned(), None),
+            Ending::Exited { code } => {
+                (stderr().unwrap_or_else(|| format!("Runtime error (exit code {code})")), stderr())
+            }
+            Ending::Signaled { signal } => {
+                (stderr().unwrap_or_else(|| format!("Runtime error ({})", signal_name(signal))), stderr())
+            }
+        };
+        let shown = |text: &str| {
+            (test.visibility == Visibility::Public).then(|| cap(text.as_bytes(), self.max_field_bytes))
+        };
+        let index = u32::try_from(self.tests.len() - 1).expect("fewer tests than u32::MAX");
+        let first_failure = Some(FirstFailure {
+            index,
+            stdin: shown(&test.stdin),
+            actual_output: Some(cap(&execution.stdout, self.max_field_bytes)),
+            expected_output: shown(&test.expected_stdout),
+            error_message,
+        });
+        Some(Verdict { first_failure, stderr, ..self.verdict(Status::Failed, index) })
+    }
+
+    fn verdict(&mut self, status: Status, passed: u32) -> Verdict {
+        Verdict {
+            status,
+            passed_count: Some(passed),
+            total_count: Some(self.total()),
+            first_failure: None,
+            stderr: None,
+            compile_output: None,
+            tests: std::mem::take(&mut self.tests),
+        }
+    }
+
+    fn total(&self) -> u32 {
+        u32::try_from(self.question.tests.len()).expect("fewer tests than u32::MAX")
+    }
+}
+
+/// The names of Linux's signals on x86-64 and arm64 (`signal(7)`).
+fn signal_name(signal: i32) -> String {
+    const NAMES: [&str; 31] = [
+        "SIGHUP",
+        "SIGINT",
+        "SIGQUIT",
+        "SIGILL",
+        "SIGTRAP",
+        "SIGABRT",
+        "SIGBUS",
+        "SIGFPE",
+        "SIGKILL",
+        "SIGUSR1",
+        "SIGSEGV",
+        "SIGUSR2",
+        "SIGPIPE",
+        "SIGALRM",
+        "SIGTERM",
+        "SIGSTKFLT",
+        "SIGCHLD",
+        "SIGCONT",
+        "SIGSTOP",
+        "SIGTSTP",
+        "SIGTTIN",
+        "SIGTTOU",
+        "SIGURG",
+        "SIGXCPU",
+        "SIGXFSZ",
+        "SIGVTALRM",
+        "SIGPROF",
+        "SIGWINCH",
+        "SIGIO",
+        "SIGPWR",
+        "SIGSYS",
+    ];
+    let known = usize::try_from(signal - 1).ok().and_then(|index| NAMES.get(index));
+    known.map_or_else(|| format!("signal {signal}"), |&name| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Clock, Comparison, Limits, OutputStream, Usage};
+
+    fn question(visibilities: &[Visibility]) -> Question {
+        let tests = visibilities.iter().enumerate().map(|(n, &visibility)| TestCase {
+            visibility,
+            stdin: format!("in{n}"),
+            expected_stdout: format!("out{n}"),
+        });
+        Question {
+            limits: Limits::new(1.0, 64.0).unwrap(),
+            comparison: Comparison { trim_outputs: true, normalize_whitespace: false, case_sensitive: true },
+            tests: tests.collect(),
+        }
+    }
+
+    fn ended(ending: Ending, stdout: &str, stderr: &str) -> Execution {
+        Execution { ending, stdout: stdout.into(), stderr: stderr.into(), usage: Usage::default() }
+    }
+
+    const OK: Ending = Ending::Exited { code: 0 };
+
+    fn first_of(visibility: Visibility, execution: &Execution) -> Verdict {
+        let question = question(&[visibility, Visibility::Public]);
+        match Scorer::new(&question, 1000).next(execution) {
+            ControlFlow::Break(verdict) => verdict,
+            ControlFlow::Continue(()) => panic!("the test passed"),
+        }
+    }
+
+    #[test]
+    fn all_passed() {
+        let question = question(&[Visibility::Public, Visibility::Hidden]);
+        let mut scorer = Scorer::new(&question, 1000);
+        assert_eq!(scorer.next(&ended(OK, "out0\n", "warning")), ControlFlow::Continue(()));
+        let ControlFlow::Break(verdict) = scorer.next(&ended(OK, "out1", "")) else { panic!("not ended") };
+        assert_eq!(
+            (verdict.status, verdict.passed_count, verdict.total_count),
+            (Status::Passed, Some(2), Some(2))
+        );
+        assert_eq!((verdict.first_failure, verdict.stderr, verdict.compile_output), (None, None, None));
+        assert_eq!(verdict.tests.len(), 2);
+    }
+
+    #[test]
+    fn each_ending_has_its_message() {
+        let cases = [
+            (OK, "", "Wrong answer"),
+            (Ending::TimeLimit { clock: Clock::Cpu }, "ignored", "Time limit exceeded"),
+            (Ending::TimeLimit { clock: Clock::Wall }, "", "Time limit exceeded"),
+            (Ending::MemoryLimit, "ignored", "Memory limit exceeded"),
+            (Ending::OutputLimit { stream: OutputStream::Stderr }, "ignored", "Output limit exceeded"),
+            (Ending::Exited { code: 3 }, "", "Runtime error (exit code 3)"),
+            (Ending::Exited { code: 1 }, "Traceback …", "Traceback …"),
+            (Ending::Signaled { signal: 11 }, " \n", "Runtime error (SIGSEGV)"),
+            (Ending::Signaled { signal: 34 }, "", "Runtime error (signal 34)"),
+        ];
+        for (ending, stderr, message) in cases {
+            let verdict = first_of(Visibility::Public, &ended(ending, "x", stderr));
+            assert_eq!(verdict.status, Status::Failed);
+            assert_eq!(verdict.first_failure.unwrap().error_message, message, "{ending:?}");
+            let told = (stderr == "Traceback …").then(|| stderr.to_owned());
+            assert_eq!(verdict.stderr, told, "{ending:?}");
+        }
+    }
+
+    #[test]
+    fn hidden_input_and_expected_output_are_not_in_the_verdict() {
+        let public = first_of(Visibility::Public, &ended(OK, "x", "")).first_failure.unwrap();
+        assert_eq!((public.stdin.as_deref(), public.expected_output.as_deref()), (Some("in0"), Some("out0")));
+        let hidden = first_of(Visibility::Hidden, &ended(OK, "x", "")).first_failure.unwrap();
+        assert_eq!((hidden.stdin, hidden.expected_output), (None, None));
+        assert_eq!(hidden.actual_output.as_deref(), Some("x"));
+    }
+
+    #[test]
+    fn a_compile_error_says_what_the_compiler_said() {
+        let question = question(&[Visibility::Public]);
+        let verdict = Scorer::new(&question, 1000).compile_error(b"main.c:1: error");
+        assert_eq!((verdict.passed_count, verdict.total_count), (Some(0), Some(1)));
+        assert_eq!(verdict.compile_output.as_deref(), Some("main.c:1: error"));
+        assert_eq!(verdict.first_failure.unwrap().error_message, "main.c:1: error");
+        let silent = Scorer::new(&question, 1000).compile_error(b" \n");
+        assert_eq!(silent.compile_output, None);
+        assert_eq!(silent.first_failure.unwrap().error_message, "Compilation failed");
+    }
+
+    #[test]
+    fn an_error_of_ours_says_how_far_it_came() {
+        let question = question(&[Visibility::Public, Visibility::Public]);
+        let mut scorer = Scorer::new(&question, 1000);
+        assert!(scorer.next(&ended(OK, "out0", "")).is_continue());
+        let verdict = scorer.error("the engine is not available");
+        assert_eq!(
+            (verdict.status, verdict.passed_count, verdict.total_count),
+            (Status::Error, Some(1), Some(2))
+        );
+        assert_eq!(verdict.stderr.as_deref(), Some("The engine is not available."));
+    }
+}

@@ -1,0 +1,45 @@
+//! A submission as the ingress accepted it.
+
+use crate::{LanguageId, QuestionId, SubmissionId};
+
+/// Which set of Convex functions a submission belongs to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A question of the course.
+    #[default]
+    Standard,
+    /// A question made for one learner.
+    Personalized,
+}
+
+impl Kind {
+    /// The word that the app uses for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Personalized => "personalized",
+        }
+    }
+
+    /// The kind that the app's word names.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Standard, Self::Personalized].into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
+/// What every stage needs to know of a submission, its source aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submission {
+    /// Its Convex id.
+    pub id: SubmissionId,
+    /// The question that it answers.
+    pub question_id: QuestionId,
+    /// The language that it is written in.
+    pub language: LanguageId,
+    /// Which Convex functions it belongs to.
+    pub kind: Kind,
+    /// When the ingress accepted it, in milliseconds since the Unix epoch.
+    pub accepted_at_ms: u64,
+}

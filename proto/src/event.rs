@@ -1,0 +1,218 @@
+//! The events of a submission as messages on the wire.
+
+use bytes::Bytes;
+use gavel_domain::event::{BundleKey, Dead, Judged, Queued, Ready, Reported, Running, Stage};
+use prost::Message as _;
+
+use crate::submission::{submission_from, submission_to};
+use crate::verdict::{status_from, status_to, verdict_from, verdict_to};
+use crate::{DecodeError, v1};
+
+/// An event that travels on `submission.<NAME>.<id>`.
+pub trait WireEvent: Sized {
+    /// The event's word, the second token of its subject.
+    const NAME: &'static str;
+    /// The full name of its protobuf message, sent along as a header.
+    const SCHEMA: &'static str;
+
+    /// The last token of its subject.
+    fn id(&self) -> &str;
+
+    /// The payload.
+    fn encode(&self) -> Bytes;
+
+    /// The event of a payload.
+    ///
+    /// # Errors
+    /// [`DecodeError`] where the payload is not of this schema, or a field is missing or invalid.
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError>;
+}
+
+impl WireEvent for Queued {
+    const NAME: &'static str = "queued";
+    const SCHEMA: &'static str = "gavel.v1.Queued";
+
+    fn id(&self) -> &str {
+        self.submission.id.as_str()
+    }
+
+    fn encode(&self) -> Bytes {
+        let submission = Some(submission_to(&self.submission));
+        v1::Queued { submission, source_code: self.source.clone() }.encode_to_vec().into()
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let wire = v1::Queued::decode(payload)?;
+        Ok(Self { submission: submission_from(wire.submission)?, source: wire.source_code })
+    }
+}
+
+impl WireEvent for Ready {
+    const NAME: &'static str = "ready";
+    const SCHEMA: &'static str = "gavel.v1.Ready";
+
+    fn id(&self) -> &str {
+        self.submission.id.as_str()
+    }
+
+    fn encode(&self) -> Bytes {
+        let sha256 = hex_to_bytes(&self.bundle.digest);
+        v1::Ready {
+            submission: Some(submission_to(&self.submission)),
+            source_code: self.source.clone(),
+            bundle: Some(v1::BundleKey { day: self.bundle.day, sha256 }),
+        }
+        .encode_to_vec()
+        .into()
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let wire = v1::Ready::decode(payload)?;
+        let key = wire.bundle.filter(|key| key.sha256.len() == 32).ok_or(DecodeError::Field("bundle"))?;
+        Ok(Self {
+            submission: submission_from(wire.submission)?,
+            source: wire.source_code,
+            bundle: BundleKey { day: key.day, digest: bytes_to_hex(&key.sha256) },
+        })
+    }
+}
+
+impl WireEvent for Running {
+    const NAME: &'static str = "running";
+    const SCHEMA: &'static str = "gavel.v1.Running";
+
+    fn id(&self) -> &str {
+        self.submission.id.as_str()
+    }
+
+    fn encode(&self) -> Bytes {
+        let submission = Some(submission_to(&self.submission));
+        v1::Running { submission, instance: self.instance.clone() }.encode_to_vec().into()
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let wire = v1::Running::decode(payload)?;
+        Ok(Self { submission: submission_from(wire.submission)?, instance: wire.instance })
+    }
+}
+
+impl WireEvent for Judged {
+    const NAME: &'static str = "judged";
+    const SCHEMA: &'static str = "gavel.v1.Judged";
+
+    fn id(&self) -> &str {
+        self.submission.id.as_str()
+    }
+
+    fn encode(&self) -> Bytes {
+        v1::Judged {
+            submission: Some(submission_to(&self.submission)),
+            verdict: Some(verdict_to(&self.verdict)),
+            duration_ms: self.duration_ms,
+            instance: self.instance.clone(),
+        }
+        .encode_to_vec()
+        .into()
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let wire = v1::Judged::decode(payload)?;
+        Ok(Self {
+            submission: submission_from(wire.submission)?,
+            verdict: verdict_from(wire.verdict.ok_or(DecodeError::Field("verdict"))?)?,
+            duration_ms: wire.duration_ms,
+            instance: wire.instance,
+        })
+    }
+}
+
+impl WireEvent for Reported {
+    const NAME: &'static str = "reported";
+    const SCHEMA: &'static str = "gavel.v1.Reported";
+
+    fn id(&self) -> &str {
+        self.submission.id.as_str()
+    }
+
+    fn encode(&self) -> Bytes {
+        v1::Reported {
+            submission: Some(submission_to(&self.submission)),
+            status: status_to(self.status).into(),
+            attempts: self.attempts,
+            instance: self.instance.clone(),
+        }
+        .encode_to_vec()
+        .into()
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let wire = v1::Reported::decode(payload)?;
+        Ok(Self {
+            status: status_from(wire.status())?,
+            submission: submission_from(wire.submission)?,
+            attempts: wire.attempts,
+            instance: wire.instance,
+        })
+    }
+}
+
+impl WireEvent for Dead {
+    const NAME: &'static str = "dead";
+    const SCHEMA: &'static str = "gavel.v1.Dead";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn encode(&self) -> Bytes {
+        let stage = match self.stage {
+            Stage::Fetcher => v1::Stage::Fetcher,
+            Stage::Judge => v1::Stage::Judge,
+            Stage::Reporter => v1::Stage::Reporter,
+        };
+        v1::Dead {
+            id: self.id.clone(),
+            stage: stage.into(),
+            cause: self.cause.clone(),
+            attempts: self.attempts,
+            stored_at_unix_ms: self.stored_at_ms,
+            subject: self.subject.clone(),
+            payload: self.payload.clone(),
+        }
+        .encode_to_vec()
+        .into()
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let wire = v1::Dead::decode(payload)?;
+        let stage = match wire.stage() {
+            v1::Stage::Fetcher => Stage::Fetcher,
+            v1::Stage::Judge => Stage::Judge,
+            v1::Stage::Reporter => Stage::Reporter,
+            v1::Stage::Unspecified => return Err(DecodeError::Field("stage")),
+        };
+        Ok(Self {
+            id: wire.id,
+            stage,
+            cause: wire.cause,
+            attempts: wire.attempts,
+            stored_at_ms: wire.stored_at_unix_ms,
+            subject: wire.subject,
+            payload: wire.payload,
+        })
+    }
+}
+
+fn bytes_to_hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
+        write!(hex, "{byte:02x}").expect("a String takes everything");
+        hex
+    })
+}
+
+/// The bytes of hexadecimal digits; nothing where they are not, which no [`BundleKey`] of ours has.
+fn hex_to_bytes(hex: &str) -> Vec<u8> {
+    let digits = |at| hex.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+    (0..hex.len()).step_by(2).map_while(digits).collect()
+}

@@ -1,0 +1,31 @@
+//! The wire: protobuf messages, and their conversion to and from domain types.
+//!
+//! Nothing outside this crate sees a generated type: a message is decoded into a domain value that is valid
+//! by construction, or refused with the field that is wrong. `tests/golden.rs` pins the bytes.
+
+mod bundle;
+mod callback;
+mod event;
+mod submission;
+mod verdict;
+
+pub use bundle::{decode_bundle, encode_bundle};
+pub use callback::{Call, Claimed, decode_claim, encode_answered, encode_claim};
+pub use event::WireEvent;
+
+/// Generated from `gavel/v1/*.proto`.
+#[expect(unreachable_pub, clippy::pedantic, reason = "generated; the .proto files document it")]
+pub(crate) mod v1 {
+    include!(concat!(env!("OUT_DIR"), "/gavel.v1.rs"));
+}
+
+/// Why a payload is not the message that its subject promises.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// Not protobuf of that shape at all.
+    #[error("the payload is not a protobuf message of this schema")]
+    Malformed(#[from] prost::DecodeError),
+    /// Protobuf, but a field is missing or makes no sense. The value is not repeated: it may be anything.
+    #[error("the field {0} is missing or invalid")]
+    Field(&'static str),
+}

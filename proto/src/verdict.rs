@@ -1,0 +1,106 @@
+//! A verdict and what it is made of.
+
+use std::time::Duration;
+
+use gavel_domain::{Clock, Ending, FirstFailure, OutputStream, Status, TestReport, Usage, Verdict};
+
+use crate::v1::test_report::Ending as WireEnding;
+use crate::{DecodeError, v1};
+
+pub(crate) fn status_to(status: Status) -> v1::Status {
+    match status {
+        Status::Passed => v1::Status::Passed,
+        Status::Failed => v1::Status::Failed,
+        Status::Error => v1::Status::Error,
+    }
+}
+
+pub(crate) fn status_from(wire: v1::Status) -> Result<Status, DecodeError> {
+    match wire {
+        v1::Status::Passed => Ok(Status::Passed),
+        v1::Status::Failed => Ok(Status::Failed),
+        v1::Status::Error => Ok(Status::Error),
+        v1::Status::Unspecified => Err(DecodeError::Field("status")),
+    }
+}
+
+pub(crate) fn verdict_to(verdict: &Verdict) -> v1::Verdict {
+    v1::Verdict {
+        status: status_to(verdict.status).into(),
+        passed_count: verdict.passed_count,
+        total_count: verdict.total_count,
+        first_failure: verdict.first_failure.as_ref().map(|failure| v1::FirstFailure {
+            index: failure.index,
+            stdin: failure.stdin.clone(),
+            actual_output: failure.actual_output.clone(),
+            expected_output: failure.expected_output.clone(),
+            error_message: failure.error_message.clone(),
+        }),
+        stderr: verdict.stderr.clone(),
+        compile_output: verdict.compile_output.clone(),
+        tests: verdict.tests.iter().map(report_to).collect(),
+    }
+}
+
+pub(crate) fn verdict_from(wire: v1::Verdict) -> Result<Verdict, DecodeError> {
+    Ok(Verdict {
+        status: status_from(wire.status())?,
+        passed_count: wire.passed_count,
+        total_count: wire.total_count,
+        first_failure: wire.first_failure.map(|failure| FirstFailure {
+            index: failure.index,
+            stdin: failure.stdin,
+            actual_output: failure.actual_output,
+            expected_output: failure.expected_output,
+            error_message: failure.error_message,
+        }),
+        stderr: wire.stderr,
+        compile_output: wire.compile_output,
+        tests: wire.tests.iter().map(report_from).collect::<Result<_, _>>()?,
+    })
+}
+
+fn report_to(report: &TestReport) -> v1::TestReport {
+    let limit = |limit: v1::Limit| WireEnding::Limit(limit.into());
+    let ending = match report.ending {
+        Ending::Exited { code } => WireEnding::ExitCode(code),
+        Ending::Signaled { signal } => WireEnding::Signal(signal),
+        Ending::TimeLimit { clock: Clock::Cpu } => limit(v1::Limit::CpuTime),
+        Ending::TimeLimit { clock: Clock::Wall } => limit(v1::Limit::WallTime),
+        Ending::MemoryLimit => limit(v1::Limit::Memory),
+        Ending::OutputLimit { stream: OutputStream::Stdout } => limit(v1::Limit::Stdout),
+        Ending::OutputLimit { stream: OutputStream::Stderr } => limit(v1::Limit::Stderr),
+    };
+    v1::TestReport {
+        ending: Some(ending),
+        cpu_time_us: micros(report.usage.cpu_time),
+        wall_time_us: micros(report.usage.wall_time),
+        memory_bytes: report.usage.memory_bytes,
+    }
+}
+
+fn report_from(wire: &v1::TestReport) -> Result<TestReport, DecodeError> {
+    let ending = match wire.ending {
+        Some(WireEnding::ExitCode(code)) => Ending::Exited { code },
+        Some(WireEnding::Signal(signal)) => Ending::Signaled { signal },
+        Some(WireEnding::Limit(limit)) => match v1::Limit::try_from(limit) {
+            Ok(v1::Limit::CpuTime) => Ending::TimeLimit { clock: Clock::Cpu },
+            Ok(v1::Limit::WallTime) => Ending::TimeLimit { clock: Clock::Wall },
+            Ok(v1::Limit::Memory) => Ending::MemoryLimit,
+            Ok(v1::Limit::Stdout) => Ending::OutputLimit { stream: OutputStream::Stdout },
+            Ok(v1::Limit::Stderr) => Ending::OutputLimit { stream: OutputStream::Stderr },
+            Ok(v1::Limit::Unspecified) | Err(_) => return Err(DecodeError::Field("tests.limit")),
+        },
+        None => return Err(DecodeError::Field("tests.ending")),
+    };
+    let usage = Usage {
+        cpu_time: Duration::from_micros(wire.cpu_time_us),
+        wall_time: Duration::from_micros(wire.wall_time_us),
+        memory_bytes: wire.memory_bytes,
+    };
+    Ok(TestReport { ending, usage })
+}
+
+pub(crate) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

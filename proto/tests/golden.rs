@@ -1,0 +1,186 @@
+//! Pins the bytes of every message: a change here is a change of the wire, which may only add.
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use std::time::Duration;
+
+use gavel_domain::event::{BundleKey, Dead, Judged, Queued, Ready, Reported, Running, Stage};
+use gavel_domain::{
+    Clock, Comparison, Ending, FirstFailure, Kind, LanguageId, Limits, OutputStream, Question, QuestionId,
+    Status, Submission, SubmissionId, TestCase, TestReport, Usage, Verdict, Visibility,
+};
+use gavel_proto::{
+    Call, Claimed, DecodeError, WireEvent, decode_bundle, decode_claim, encode_bundle, encode_claim,
+};
+
+const SUBMISSION: &str = "0a160a046b3937611203713577184720022880d095ffbc31";
+
+fn submission() -> Submission {
+    Submission {
+        id: SubmissionId::new("k97a").unwrap(),
+        question_id: QuestionId::new("q5w").unwrap(),
+        language: LanguageId(71),
+        kind: Kind::Personalized,
+        accepted_at_ms: 1_700_000_000_000,
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+}
+
+fn unhex(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}
+
+/// Both ways: our bytes are the golden ones, and the golden ones are our event.
+fn pin<E: WireEvent + PartialEq>(event: &E, golden: &str) {
+    assert_eq!(hex(&event.encode()), golden, "{}", E::SCHEMA);
+    assert!(E::decode(&unhex(golden)).unwrap() == *event, "{} does not survive the wire", E::SCHEMA);
+}
+
+#[test]
+fn queued() {
+    pin(
+        &Queued { submission: submission(), source: "x=1\n".into() },
+        "0a160a046b3937611203713577184720022880d095ffbc311204783d310a",
+    );
+}
+
+#[test]
+fn ready() {
+    let bundle = BundleKey { day: 20_000, digest: "ab".repeat(32) };
+    pin(
+        &Ready { submission: submission(), source: "x".into(), bundle },
+        "0a160a046b3937611203713577184720022880d095ffbc311201781a2608a09c011220abababababababababababababababababababababababababababababababab",
+    );
+}
+
+#[test]
+fn running() {
+    pin(
+        &Running { submission: submission(), instance: "judge-1".into() },
+        "0a160a046b3937611203713577184720022880d095ffbc3112076a756467652d31",
+    );
+}
+
+#[test]
+fn judged_with_everything() {
+    let report = |ending| TestReport {
+        ending,
+        usage: Usage {
+            cpu_time: Duration::from_micros(1500),
+            wall_time: Duration::from_millis(2),
+            memory_bytes: 4096,
+        },
+    };
+    let verdict = Verdict {
+        status: Status::Failed,
+        passed_count: Some(0),
+        total_count: Some(7),
+        first_failure: Some(FirstFailure {
+            index: 0,
+            stdin: Some(String::new()),
+            actual_output: Some("é".into()),
+            expected_output: None,
+            error_message: "Wrong answer".into(),
+        }),
+        stderr: Some("e".into()),
+        compile_output: Some("c".into()),
+        tests: [
+            Ending::Exited { code: 0 },
+            Ending::Signaled { signal: 11 },
+            Ending::TimeLimit { clock: Clock::Cpu },
+            Ending::TimeLimit { clock: Clock::Wall },
+            Ending::MemoryLimit,
+            Ending::OutputLimit { stream: OutputStream::Stdout },
+            Ending::OutputLimit { stream: OutputStream::Stderr },
+        ]
+        .map(report)
+        .to_vec(),
+    };
+    let instance = "judge-1".to_owned();
+    pin(
+        &Judged { submission: submission(), verdict, duration_ms: 812, instance },
+        "0a160a046b3937611203713577184720022880d095ffbc31127d080210001807221412001a02c3a92a0c57726f6e6720616e737765722a01653201633a0b080020dc0b28d00f3080203a0b100b20dc0b28d00f3080203a0b180120dc0b28d00f3080203a0b180220dc0b28d00f3080203a0b180320dc0b28d00f3080203a0b180420dc0b28d00f3080203a0b180520dc0b28d00f30802018ac0622076a756467652d31",
+    );
+}
+
+#[test]
+fn judged_with_nothing_known() {
+    let verdict = Verdict::error("no such question");
+    let instance = "fetcher-1".to_owned();
+    pin(
+        &Judged { submission: submission(), verdict, duration_ms: 0, instance },
+        "0a160a046b3937611203713577184720022880d095ffbc31121508032a114e6f2073756368207175657374696f6e2e2209666574636865722d31",
+    );
+}
+
+#[test]
+fn reported() {
+    let instance = "reporter-1".to_owned();
+    let event = Reported { submission: submission(), status: Status::Passed, attempts: 2, instance };
+    pin(&event, "0a160a046b3937611203713577184720022880d095ffbc3110011802220a7265706f727465722d31");
+}
+
+#[test]
+fn dead() {
+    let event = Dead {
+        id: "k97a".into(),
+        stage: Stage::Reporter,
+        cause: "refused".into(),
+        attempts: 3,
+        stored_at_ms: 5,
+        subject: "submission.judged.k97a".into(),
+        payload: vec![0, 255],
+    };
+    pin(
+        &event,
+        "0a046b39376110031a07726566757365642003280532167375626d697373696f6e2e6a75646765642e6b3937613a0200ff",
+    );
+}
+
+#[test]
+fn bundle() {
+    let question = Question {
+        limits: Limits::new(0.5, 64.0).unwrap(),
+        comparison: Comparison { trim_outputs: true, normalize_whitespace: false, case_sensitive: true },
+        tests: vec![
+            TestCase { visibility: Visibility::Public, stdin: "1\r\n".into(), expected_stdout: "2".into() },
+            TestCase { visibility: Visibility::Hidden, stdin: String::new(), expected_stdout: String::new() },
+        ],
+    };
+    let golden = "08a0c21e10808080201a040801180122081203310d0a1a013222020801";
+    assert_eq!(hex(&encode_bundle(&question)), golden);
+    assert!(decode_bundle(&unhex(golden)).unwrap() == question);
+}
+
+#[test]
+fn claims() {
+    let running = Claimed { call: Call::Running { expires_at_ms: 300 }, instance: "r".into(), nonce: 1 };
+    let result = Claimed { call: Call::Result, instance: "r".into(), nonce: 0 };
+    for (claim, golden) in [(running, "0a0308ac021a0172210100000000000000"), (result, "12001a0172")] {
+        assert_eq!(hex(&encode_claim(&claim)), golden);
+        assert_eq!(decode_claim(&unhex(golden)).unwrap(), claim);
+    }
+}
+
+#[test]
+fn what_is_missing_or_invalid_is_named() {
+    assert_eq!(Queued::decode(b"").err(), Some(DecodeError::Field("submission")));
+    assert!(matches!(Queued::decode(b"\xff\xff").err(), Some(DecodeError::Malformed(_))));
+    let with_a_bad_id = format!("0a0e{}", "0a03612e62120371357718472001");
+    assert_eq!(Queued::decode(&unhex(&with_a_bad_id)).err(), Some(DecodeError::Field("submission.id")));
+    assert_eq!(Ready::decode(&unhex(SUBMISSION)).err(), Some(DecodeError::Field("bundle")));
+    assert_eq!(Judged::decode(&unhex(SUBMISSION)).err(), Some(DecodeError::Field("verdict")));
+    assert_eq!(decode_bundle(b"").err(), Some(DecodeError::Field("comparison")));
+    assert_eq!(decode_claim(b"").err(), Some(DecodeError::Field("call")));
+}
+
+#[test]
+fn a_field_of_the_future_is_ignored() {
+    // Field 100, a string: what a newer writer may add.
+    let newer = format!("{SUBMISSION}120178a2060178");
+    let event = Queued::decode(&unhex(&newer)).unwrap();
+    assert_eq!(event.source, "x");
+}
