@@ -1,0 +1,79 @@
+//! What programs do at the double: by default what the recorded one of the same source did, else they echo.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+
+use super::recorded::{RECORDED, body};
+
+/// A program with one input, as it was sent.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The source.
+    pub source: String,
+    /// What it reads.
+    pub stdin: String,
+    /// All that was sent, still in base64.
+    pub entry: Value,
+}
+
+/// From a program to the fields of its report: `status_id`, `stdout` and so on, texts in base64.
+pub type Script = Arc<dyn Fn(&Program) -> Value + Send + Sync>;
+
+impl Program {
+    pub(crate) fn read(entry: &Value) -> Self {
+        Self { source: text(&entry["source_code"]), stdin: text(&entry["stdin"]), entry: entry.clone() }
+    }
+}
+
+/// The report of a program that exited with 0 after it wrote `stdout`.
+#[must_use]
+pub fn accepted(stdout: &str) -> Value {
+    ended(3, 0, stdout, "")
+}
+
+/// The report of a program that ended with this status and exit code, and wrote this to its two streams.
+#[must_use]
+pub fn ended(status: u64, exit_code: i64, stdout: &str, stderr: &str) -> Value {
+    json!({
+        "status_id": status, "status": { "id": status, "description": "…" }, "exit_code": exit_code, "exit_signal": null,
+        "stdout": wrapped(stdout.as_bytes()), "stderr": wrapped(stderr.as_bytes()), "compile_output": null,
+        "message": null, "time": "0.003", "wall_time": "0.012", "memory": 1164,
+    })
+}
+
+/// The recorded report of the same source; a program that was not recorded writes what it reads.
+#[must_use]
+pub fn by_recording() -> Script {
+    let known: Vec<(String, Value)> = RECORDED
+        .iter()
+        .map(|(_, exchange)| body(exchange))
+        .map(|report| (text(&report["source_code"]), report))
+        .collect();
+    Arc::new(move |program| {
+        let same = known.iter().filter(|(source, report)| {
+            *source == program.source && report["language_id"] == program.entry["language_id"]
+        });
+        // Some programs were recorded with several limits.
+        let found = same.max_by_key(|(_, report)| report["memory_limit"] == program.entry["memory_limit"]);
+        found.map_or_else(|| accepted(&program.stdin), |(_, report)| report.clone())
+    })
+}
+
+/// Base64 as Judge0 writes it; nothing for nothing.
+pub(crate) fn wrapped(bytes: &[u8]) -> Value {
+    if bytes.is_empty() {
+        return Value::Null;
+    }
+    let line = BASE64_STANDARD.encode(bytes);
+    let lines = line.as_bytes().chunks(60).map(|part| String::from_utf8_lossy(part).into_owned() + "\n");
+    Value::String(lines.collect())
+}
+
+fn text(encoded: &Value) -> String {
+    let packed: String = encoded.as_str().unwrap_or_default().split_ascii_whitespace().collect();
+    let bytes = BASE64_STANDARD.decode(packed).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}

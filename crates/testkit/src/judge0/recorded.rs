@@ -1,0 +1,38 @@
+//! The recorded exchanges that the double answers with.
+
+use serde_json::Value;
+
+macro_rules! recorded {
+    ($($name:literal)*) => {
+        /// Name and text of each recording of a test that came to its end.
+        pub const RECORDED: &[(&str, &str)] =
+            &[$(($name, include_str!(concat!("../../../judge0/tests/recorded/", $name, ".json")))),*];
+    };
+}
+
+recorded! {
+    "accepted_c" "accepted_cpp" "accepted_node" "accepted_python" "compile_error_c" "exec_missing"
+    "exit_code_42_python" "invalid_utf8_b64true" "kill_pid1_ppid" "kill_self_python" "mle_c_cgroup_touch"
+    "mle_c_small" "mle_node_cgroup" "mle_python_cgroup" "nzec_python" "sigabrt_c" "sigfpe_c" "sigsegv_c"
+    "stack_overflow_c" "tle_cpu_c" "tle_wall_python"
+}
+
+/// The configuration of the Judge0 that was recorded.
+pub(crate) const CONFIG: &str = include_str!("../../../judge0/tests/recorded/config_info.json");
+
+/// A recorded exchange.
+///
+/// # Panics
+/// Where there is none of that name in [`RECORDED`].
+#[must_use]
+pub fn recording(name: &str) -> Value {
+    let found = RECORDED.iter().find(|(known, _)| *known == name);
+    let (_, text) = found.unwrap_or_else(|| panic!("no recording {name}"));
+    serde_json::from_str(text).expect("recordings are JSON")
+}
+
+/// The JSON that a recorded exchange answers with.
+pub(crate) fn body(text: &str) -> Value {
+    let mut exchange: Value = serde_json::from_str(text).expect("recordings are JSON");
+    exchange["response"]["body"].take()
+}

@@ -1,0 +1,251 @@
+//! The routes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State as Extract};
+use axum::http::{Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::{StreamExt as _, stream};
+use serde_json::{Value, json};
+
+use super::fault::{Fault, Mishap, Route};
+use super::program::Program;
+use super::recorded::{CONFIG, body};
+use super::{Call, Shared, State};
+
+const MAX_BODY_BYTES: usize = 64 << 20;
+/// What a batch shows where no fields are asked for, as recorded.
+const DEFAULT_FIELDS: &str = "stdout,time,memory,stderr,token,compile_output,message,status";
+
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    Router::new().fallback(serve).with_state(shared)
+}
+
+async fn serve(Extract(shared): Extract<Arc<Shared>>, request: Request) -> Response {
+    let (head, sent) = request.into_parts();
+    let sent = to_bytes(sent, MAX_BODY_BYTES).await.unwrap_or_default();
+    let sent: Value = serde_json::from_slice(&sent).unwrap_or_default();
+    let path = head.uri.path().to_owned();
+    let query = query(head.uri.query().unwrap_or_default());
+    let route = route(&head.method, &path);
+    let submissions = sent["submissions"].as_array().map_or_else(|| tokens(&query).len(), Vec::len);
+    let headers = head.headers.iter().filter(|(name, _)| name.as_str().starts_with("x-"));
+    let headers =
+        headers.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()));
+    let (answer, fault) = {
+        let mut state = shared.lock();
+        let call = Call { route, submissions, headers: headers.collect() };
+        let is_known = is_known(&state, &call);
+        state.calls.push(call);
+        let fault = state.faults.strike(route);
+        let has_effect = fault.as_ref().is_none_or(|fault| matches!(fault, Fault::Half | Fault::Slow(_)));
+        let answer = match (is_known, has_effect) {
+            (false, _) => None,
+            (true, false) => Some((500, Value::Null)),
+            (true, true) => Some(answer(&mut state, route, &path, &query, &sent)),
+        };
+        (answer, fault)
+    };
+    shared.changed();
+    match answer {
+        // Recorded: no body, and HTML.
+        None => (StatusCode::UNAUTHORIZED, [(header::CONTENT_TYPE, "text/html")], "").into_response(),
+        Some((status, answer)) => with_fault(status, &answer, fault).await,
+    }
+}
+
+async fn with_fault(status: u16, answer: &Value, fault: Option<Fault>) -> Response {
+    match fault {
+        None => json_of(status, answer.to_string()),
+        Some(Fault::Slow(by)) => {
+            tokio::time::sleep(by).await;
+            json_of(status, answer.to_string())
+        }
+        Some(Fault::Status { code, retry_after, body }) => {
+            let mut response = json_of(code, body.to_owned());
+            if let Some(seconds) = retry_after {
+                response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+            }
+            response
+        }
+        Some(Fault::Page(code)) => {
+            let code = StatusCode::from_u16(code).expect("a status");
+            (code, [(header::CONTENT_TYPE, "text/html")], "<!doctype html><title>Sign in</title>")
+                .into_response()
+        }
+        Some(Fault::OtherJson) => json_of(200, json!({ "hello": ["world"] }).to_string()),
+        Some(Fault::Half) => {
+            let text = answer.to_string();
+            let half = Bytes::copy_from_slice(&text.as_bytes()[..text.len() / 2]);
+            let end = stream::once(async { Err(std::io::Error::other("cut")) });
+            let mut response = Response::new(Body::from_stream(stream::once(async { Ok(half) }).chain(end)));
+            response
+                .headers_mut()
+                .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+            response
+        }
+    }
+}
+
+fn json_of(status: u16, body: String) -> Response {
+    let status = StatusCode::from_u16(status).expect("a status");
+    (status, [(header::CONTENT_TYPE, "application/json; charset=utf-8")], body).into_response()
+}
+
+fn answer(
+    state: &mut State,
+    route: Route,
+    path: &str,
+    query: &HashMap<String, String>,
+    sent: &Value,
+) -> (u16, Value) {
+    match route {
+        Route::Config => (200, config(state)),
+        Route::PostBatch => post_batch(state, sent),
+        Route::GetBatch => get_batch(state, query),
+        Route::Post => {
+            let entries = [sent.clone()];
+            let (status, posted) = post(state, &entries);
+            (if status == 201 && posted[0]["token"].is_null() { 422 } else { status }, first(posted))
+        }
+        Route::Get => {
+            let cache = state.settings.cache;
+            let report = state.queue.cached(path.rsplit('/').next().unwrap_or_default(), cache);
+            (if report.is_null() { 404 } else { 200 }, report)
+        }
+        Route::Other => (404, json!({ "status": 404, "error": "Not Found" })),
+    }
+}
+
+fn post_batch(state: &mut State, sent: &Value) -> (u16, Value) {
+    let entries = sent["submissions"].as_array().cloned().unwrap_or_default();
+    let max = config(state)["max_submission_batch_size"].as_u64().unwrap_or(20);
+    if entries.is_empty() {
+        return (400, json!({ "error": "there should be at least one submission in a batch" }));
+    }
+    if entries.len() as u64 > max {
+        let error = format!("number of submissions in a batch should be less than or equal to {max}");
+        return (400, json!({ "error": error }));
+    }
+    let (status, posted) = post(state, &entries);
+    let has_token = posted.as_array().is_some_and(|posted| posted.iter().any(|it| !it["token"].is_null()));
+    (if status == 201 && !has_token { 422 } else { status }, posted)
+}
+
+fn post(state: &mut State, entries: &[Value]) -> (u16, Value) {
+    if state.queue.waiting() + entries.len() > state.settings.max_queue {
+        return (503, json!({ "error": "queue is full" }));
+    }
+    let config = config(state);
+    let mut posted = Vec::new();
+    for entry in entries {
+        if let Some(errors) = errors(entry, &config) {
+            posted.push(errors);
+            continue;
+        }
+        let program = Program::read(entry);
+        let report = (state.settings.script)(&program);
+        let mishap: Option<Mishap> = state.faults.strike_test();
+        let token = state.queue.push(program, report, mishap, state.settings.test_time);
+        posted.push(json!({ "token": token }));
+    }
+    (201, Value::Array(posted))
+}
+
+/// The recorded refusals, as far as the client can bring them about.
+fn errors(entry: &Value, config: &Value) -> Option<Value> {
+    let mut errors = serde_json::Map::new();
+    let mut refuse = |field: &str, text: String| {
+        errors.insert(field.to_owned(), json!([text]));
+    };
+    if entry["source_code"].as_str().is_none_or(|text| text.trim().is_empty()) {
+        refuse("source_code", "can't be blank".to_owned());
+    }
+    let language = entry["language_id"].as_u64().unwrap_or_default();
+    if !(43..=89).contains(&language) {
+        refuse("language_id", format!("language with id {language} doesn't exist"));
+    }
+    let bounds = [
+        ("cpu_time_limit", 0.0, "max_cpu_time_limit"),
+        ("wall_time_limit", 1.0, "max_wall_time_limit"),
+        ("memory_limit", 2048.0, "max_memory_limit"),
+        ("stack_limit", 0.0, "max_stack_limit"),
+        ("max_file_size", 0.0, "max_max_file_size"),
+    ];
+    for (field, least, most) in bounds {
+        let (Some(value), Some(most)) = (entry[field].as_f64(), config[most].as_f64()) else { continue };
+        if value < least {
+            refuse(field, format!("must be greater than or equal to {least}"));
+        }
+        if value > most {
+            refuse(field, format!("must be less than or equal to {most}"));
+        }
+    }
+    (!errors.is_empty()).then_some(Value::Object(errors))
+}
+
+fn get_batch(state: &State, query: &HashMap<String, String>) -> (u16, Value) {
+    let tokens = tokens(query);
+    let max = config(state)["max_submission_batch_size"].as_u64().unwrap_or(20);
+    if tokens.is_empty() {
+        return (400, json!({ "error": "there should be at least one submission in a batch" }));
+    }
+    if tokens.len() as u64 > max {
+        let error = format!("number of submissions in a batch should be less than or equal to {max}");
+        return (400, json!({ "error": error }));
+    }
+    let fields: Vec<&str> = query.get("fields").map_or(DEFAULT_FIELDS, String::as_str).split(',').collect();
+    let reports: Vec<Value> = tokens.iter().map(|token| state.queue.report(token, &fields)).collect();
+    (200, json!({ "submissions": reports }))
+}
+
+fn config(state: &State) -> Value {
+    let mut config = body(CONFIG);
+    for (field, value) in state.settings.config.as_object().into_iter().flatten() {
+        config[field] = value.clone();
+    }
+    config
+}
+
+/// `/config_info` is open; submissions are not.
+fn is_known(state: &State, call: &Call) -> bool {
+    let keys = &state.settings.keys;
+    let has_key = call.headers.iter().any(|(name, value)| name == "x-auth-token" && keys.contains(value));
+    keys.is_empty() || has_key || call.route == Route::Config
+}
+
+fn route(method: &Method, path: &str) -> Route {
+    match (method.as_str(), path) {
+        ("GET", "/config_info") => Route::Config,
+        ("POST", "/submissions/batch") => Route::PostBatch,
+        ("GET", "/submissions/batch") => Route::GetBatch,
+        ("POST", "/submissions") => Route::Post,
+        ("GET", path) if path.starts_with("/submissions/") => Route::Get,
+        _ => Route::Other,
+    }
+}
+
+fn query(text: &str) -> HashMap<String, String> {
+    text.split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .collect()
+}
+
+fn tokens(query: &HashMap<String, String>) -> Vec<&str> {
+    query
+        .get("tokens")
+        .map(|tokens| tokens.split(',').filter(|it| !it.is_empty()).collect())
+        .unwrap_or_default()
+}
+
+fn first(posted: Value) -> Value {
+    match posted {
+        Value::Array(mut posted) => posted.swap_remove(0),
+        other => other,
+    }
+}
