@@ -1,0 +1,30 @@
+//! The only user of the NATS client.
+//!
+//! Everything that the pipeline means by "stored", "once", "in hand" and "handed back" is here:
+//!
+//! - [`topology`] is the one table of streams, subjects and consumers.
+//! - [`Bus`] connects and publishes: each message has the [`Condition`] under which the server stores it.
+//! - [`consume`] is the one loop of all services; a [`Handler`] takes an event and returns what to publish.
+//! - [`Bundles`] keeps test cases, by content.
+//! - [`Ledger`] keeps the order of the calls to Convex, across reporters.
+
+mod bundles;
+mod connect;
+mod consume;
+mod handler;
+mod ledger;
+mod outgoing;
+mod publish;
+mod pull;
+mod settle;
+pub mod topology;
+mod watch;
+
+pub use bundles::{BundleError, Bundles};
+pub use connect::{Bus, ConnectError, NatsConfig};
+pub use consume::{Attachment, ConsumeSettings, consume};
+pub use handler::{Cause, Delivery, Failure, Handler};
+pub use ledger::{Ledger, LedgerError, ResultClaim, RunningClaim, RunningFate};
+pub use outgoing::{Condition, Outgoing, Trace};
+pub use publish::{PublishError, Stored};
+pub use watch::{Seen, Watch, WatchError};

@@ -1,0 +1,162 @@
+//! Publishing with an answer: stored, stored before, or not, and never "probably".
+
+use std::time::Duration;
+
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::context::{PublishError as ClientError, PublishErrorKind};
+use async_nats::jetstream::message::{PublishMessage, StreamMessage};
+use async_nats::jetstream::stream::{DirectGetError, DirectGetErrorKind};
+use tokio::time::{Instant, timeout_at};
+
+use crate::connect::Bus;
+use crate::outgoing::{Condition, Outgoing, Trace};
+use crate::topology::Stream;
+
+/// Between two tries to get an answer.
+const REPEAT_AFTER: Duration = Duration::from_millis(50);
+
+/// What the server made of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// It is stored, just now.
+    New,
+    /// A message was there already, and stays. It may be this very one, where an answer was lost.
+    Already,
+    /// The other subject that had to be empty is not; nothing was stored.
+    Superseded,
+}
+
+/// Why a message is not stored, as far as can be known.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// There is no connection; the message was not sent.
+    #[error("NATS is not connected")]
+    Disconnected,
+    /// The stream has reached its limit; the message was refused.
+    #[error("the stream is full")]
+    Full,
+    /// The message is larger than the server takes.
+    #[error("the message is larger than the server's max_payload")]
+    TooLarge,
+    /// No answer in time, or one that leaves open what became of the message.
+    #[error("no final answer from NATS")]
+    Unknown(#[source] ClientError),
+    /// The server refused it for another reason.
+    #[error("NATS refused the message")]
+    Refused(#[source] ClientError),
+}
+
+impl Bus {
+    /// Publishes and waits for the server's word. What was sent and has no answer is repeated for `patience`;
+    /// the condition makes a repeat harmless.
+    ///
+    /// # Errors
+    /// [`PublishError`]; after [`PublishError::Unknown`] the message may be stored or not.
+    pub async fn publish(
+        &self,
+        outgoing: &Outgoing,
+        trace: &Trace,
+        patience: Duration,
+    ) -> Result<Stored, PublishError> {
+        let deadline = Instant::now() + patience;
+        let mut unanswered = None;
+        loop {
+            let publish = timeout_at(deadline, self.publish_once(outgoing, trace)).await;
+            let overdue = || Err(PublishError::Unknown(ClientError::new(PublishErrorKind::TimedOut)));
+            match publish.unwrap_or_else(|_| overdue()) {
+                Err(PublishError::Unknown(error)) => unanswered = Some(error),
+                // Whatever happens to a repeat, the first one may have been stored.
+                Err(PublishError::Disconnected) if unanswered.is_some() => {}
+                known => return known,
+            }
+            if let Some(error) = unanswered.take_if(|_| Instant::now() >= deadline) {
+                return Err(PublishError::Unknown(error));
+            }
+            tokio::time::sleep(REPEAT_AFTER).await;
+        }
+    }
+
+    async fn publish_once(&self, outgoing: &Outgoing, trace: &Trace) -> Result<Stored, PublishError> {
+        // While it is away, the client would keep the message and send it whenever the server comes back.
+        if !self.is_connected() {
+            return Err(PublishError::Disconnected);
+        }
+        let message =
+            PublishMessage::build().payload(outgoing.payload.clone()).headers(outgoing.headers(trace));
+        let answer = async { self.context.send_publish(outgoing.subject.clone(), message).await?.await };
+        match answer.await {
+            Ok(ack) if ack.duplicate => Ok(Stored::Already),
+            Ok(_) => Ok(Stored::New),
+            Err(error) => self.refused(outgoing, error).await,
+        }
+    }
+
+    async fn refused(&self, outgoing: &Outgoing, error: ClientError) -> Result<Stored, PublishError> {
+        match error.kind() {
+            PublishErrorKind::WrongLastSequence => match outgoing.condition {
+                Condition::OnceWhileEmpty(_) => Ok(Stored::Superseded),
+                Condition::Once | Condition::UniqueId(_) => Ok(Stored::Already),
+            },
+            PublishErrorKind::MaxPayloadExceeded => Err(PublishError::TooLarge),
+            PublishErrorKind::Other => match server_error(&error) {
+                Some(refusal) if is_full(refusal.error_code()) => Err(PublishError::Full),
+                // One code for a subject that is taken and for a stream that is full.
+                Some(refusal) if refusal.error_code() == ErrorCode::STREAM_STORE_FAILED => {
+                    match self.is_taken(outgoing).await {
+                        Some(true) => Ok(Stored::Already),
+                        Some(false) => Err(PublishError::Full),
+                        None => Err(PublishError::Unknown(error)),
+                    }
+                }
+                Some(refusal) if is_final(refusal) => Err(PublishError::Refused(error)),
+                _ => Err(PublishError::Unknown(error)),
+            },
+            _ => Err(PublishError::Unknown(error)),
+        }
+    }
+
+    /// Whether a message is refused because its subject has one; nothing where that cannot be found out.
+    async fn is_taken(&self, outgoing: &Outgoing) -> Option<bool> {
+        // Such a subject may have many, which says nothing about this one.
+        if matches!(outgoing.condition, Condition::UniqueId(_)) {
+            return Some(false);
+        }
+        let stream = Stream::of_subject(&outgoing.subject)?;
+        self.last_on(stream, &outgoing.subject).await.ok().map(|message| message.is_some())
+    }
+
+    /// The last message on a subject. Any replica may answer, so it can be behind the leader.
+    pub(crate) async fn last_on(
+        &self,
+        stream: Stream,
+        subject: &str,
+    ) -> Result<Option<StreamMessage>, DirectGetError> {
+        let stream = self.context.get_stream_no_info(stream.name()).await.expect("our names are valid");
+        match stream.direct_get_last_for_subject(subject).await {
+            Ok(message) => Ok(Some(message)),
+            Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn server_error(error: &ClientError) -> Option<&async_nats::jetstream::Error> {
+    std::error::Error::source(error)?.downcast_ref()
+}
+
+/// Whether the server has no room left, beyond one stream.
+fn is_full(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::ACCOUNT_RESOURCES_EXCEEDED
+            | ErrorCode::INSUFFICIENT_RESOURCES
+            | ErrorCode::STORAGE_RESOURCES_EXCEEDED
+            | ErrorCode::MEMORY_RESOURCES_EXCEEDED
+    )
+}
+
+/// Whether a repeat would be refused, too. It would not where a copy of the message is on its way through the
+/// cluster, nor where the server says that it cannot answer for now (503).
+fn is_final(refusal: &async_nats::jetstream::Error) -> bool {
+    refusal.error_code() != ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT && refusal.code() != 503
+}

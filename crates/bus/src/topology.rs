@@ -1,0 +1,257 @@
+//! The one table of streams, subjects and consumers. Everything else asks it.
+//!
+//! A stream for each stage, so that a full queue never stops a verdict from being stored. Most are
+//! *write-once*: one message a subject, and the server refuses a second one. That, and not a window of
+//! message ids, is what makes "one verdict" hold for as long as the history is kept.
+//!
+//! | stream | subjects | retention | share of the store |
+//! | --- | --- | --- | --- |
+//! | `SUB_QUEUED` | `submission.queued.*` | 72 h, write-once: also the memory of what was submitted | 20 % |
+//! | `SUB_READY` | `submission.ready.*` | until acknowledged (work queue), write-once | 10 % |
+//! | `SUB_RESULT` | `submission.{running,judged,reported}.*`, `callback.*.*` | 72 h, write-once | 40 % |
+//! | `SUB_DEAD` | `submission.dead.*` | 30 days; several a subject, one for each stage that gave up | 5 % |
+//! | `BUNDLES` | `bundle.<day>.<sha256>.<n>` | 5 days, write-once | 25 % |
+
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{AckPolicy, pull};
+use async_nats::jetstream::stream::{Config as StreamConfig, DiscardPolicy, RetentionPolicy};
+use gavel_domain::event::BundleKey;
+
+const HOUR: Duration = Duration::from_hours(1);
+
+/// What an operator chooses about the streams; it counts where a stream or consumer is first made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TopologySettings {
+    /// Copies of each stream; 1 for a lone server, 3 for a cluster.
+    pub replicas: usize,
+    /// Bytes that all streams together may take.
+    pub store_bytes: u64,
+    /// How long a message may be in hand without a sign of life before another instance is given it.
+    pub ack_wait: Duration,
+}
+
+impl Default for TopologySettings {
+    fn default() -> Self {
+        Self { replicas: 1, store_bytes: 5 << 30, ack_wait: Duration::from_secs(15) }
+    }
+}
+
+/// A stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// What was submitted.
+    Queued,
+    /// Work for the judges.
+    Ready,
+    /// Progress and verdicts, and the record of the calls to Convex.
+    Result,
+    /// What could not be processed.
+    Dead,
+    /// Test cases.
+    Bundles,
+}
+
+impl Stream {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Queued, Self::Ready, Self::Result, Self::Dead, Self::Bundles];
+
+    /// Its name on the server.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "SUB_QUEUED",
+            Self::Ready => "SUB_READY",
+            Self::Result => "SUB_RESULT",
+            Self::Dead => "SUB_DEAD",
+            Self::Bundles => "BUNDLES",
+        }
+    }
+
+    fn subjects(self) -> &'static [&'static str] {
+        match self {
+            Self::Queued => &["submission.queued.*"],
+            Self::Ready => &["submission.ready.*"],
+            Self::Result => &[
+                "submission.running.*",
+                "submission.judged.*",
+                "submission.reported.*",
+                "callback.claimed.*",
+                "callback.answered.*",
+            ],
+            Self::Dead => &["submission.dead.*"],
+            Self::Bundles => &["bundle.*.*.*"],
+        }
+    }
+
+    /// The stream that a subject of ours belongs to.
+    pub(crate) fn of_subject(subject: &str) -> Option<Self> {
+        let matches = |pattern: &str| {
+            pattern.split('.').count() == subject.split('.').count()
+                && pattern
+                    .split('.')
+                    .zip(subject.split('.'))
+                    .all(|(want, token)| want == "*" || want == token)
+        };
+        Self::ALL.into_iter().find(|stream| stream.subjects().iter().any(|pattern| matches(pattern)))
+    }
+
+    fn percent(self) -> u64 {
+        match self {
+            Self::Queued => 20,
+            Self::Ready => 10,
+            Self::Result => 40,
+            Self::Dead => 5,
+            Self::Bundles => 25,
+        }
+    }
+
+    fn max_age(self) -> Duration {
+        match self {
+            Self::Queued | Self::Result => HOUR * 72,
+            // Nothing that waits for a judge is dropped by age.
+            Self::Ready => Duration::ZERO,
+            Self::Dead => HOUR * 24 * 30,
+            // A day for which a bundle is stored, the 72 hours that a submission may wait, and one to spare.
+            Self::Bundles => HOUR * 24 * 5,
+        }
+    }
+
+    pub(crate) fn config(self, settings: &TopologySettings) -> StreamConfig {
+        let write_once = self != Self::Dead;
+        let bytes = settings.store_bytes / 100 * self.percent();
+        StreamConfig {
+            name: self.name().to_owned(),
+            subjects: self.subjects().iter().map(|&subject| subject.to_owned()).collect(),
+            retention: if self == Self::Ready { RetentionPolicy::WorkQueue } else { RetentionPolicy::Limits },
+            max_bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
+            max_age: self.max_age(),
+            max_messages_per_subject: if write_once { 1 } else { -1 },
+            // "New", or a full stream would forget the oldest, acknowledged or not.
+            discard: DiscardPolicy::New,
+            discard_new_per_subject: write_once,
+            deny_delete: matches!(self, Self::Queued | Self::Result),
+            deny_purge: matches!(self, Self::Queued | Self::Result),
+            allow_direct: true,
+            // A dead letter is dropped as a repeat for longer than a server is away; the others need no window.
+            duplicate_window: if write_once { Duration::ZERO } else { HOUR },
+            num_replicas: settings.replicas,
+            ..StreamConfig::default()
+        }
+    }
+}
+
+/// A durable consumer: one for each kind of work, shared by all instances that do it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durable {
+    /// Queued submissions, for the fetchers.
+    Fetcher,
+    /// Ready submissions, for the judges.
+    Judge,
+    /// Begun submissions, for the reporters.
+    ReporterRunning,
+    /// Verdicts, for the reporters; apart from what has begun, so that no verdict waits behind it.
+    ReporterJudged,
+}
+
+impl Durable {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Fetcher, Self::Judge, Self::ReporterRunning, Self::ReporterJudged];
+
+    /// Its name on the server.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fetcher => "fetcher",
+            Self::Judge => "judge",
+            Self::ReporterRunning => "reporter-running",
+            Self::ReporterJudged => "reporter-judged",
+        }
+    }
+
+    /// The stream that it reads.
+    #[must_use]
+    pub fn stream(self) -> Stream {
+        match self {
+            Self::Fetcher => Stream::Queued,
+            Self::Judge => Stream::Ready,
+            Self::ReporterRunning | Self::ReporterJudged => Stream::Result,
+        }
+    }
+
+    fn filter(self) -> &'static str {
+        match self {
+            Self::Fetcher => "submission.queued.*",
+            Self::Judge => "submission.ready.*",
+            Self::ReporterRunning => "submission.running.*",
+            Self::ReporterJudged => "submission.judged.*",
+        }
+    }
+
+    /// How many messages may be in hand or waiting for a retry, over all instances. Above what slots need,
+    /// since a message that waits for a retry counts, too.
+    fn max_ack_pending(self) -> i64 {
+        match self {
+            Self::Fetcher | Self::Judge => 2_000,
+            Self::ReporterRunning => 5_000,
+            Self::ReporterJudged => 20_000,
+        }
+    }
+
+    pub(crate) fn config(self, settings: &TopologySettings) -> pull::Config {
+        pull::Config {
+            durable_name: Some(self.name().to_owned()),
+            ack_policy: AckPolicy::Explicit,
+            ack_wait: settings.ack_wait,
+            // The bound on deliveries is the loop's: the server's own would leave the message in silence.
+            max_deliver: -1,
+            filter_subject: self.filter().to_owned(),
+            max_ack_pending: self.max_ack_pending(),
+            max_waiting: 2_048,
+            ..pull::Config::default()
+        }
+    }
+}
+
+/// The subject of an event: `submission.<event>.<id>`.
+#[must_use]
+pub fn subject(event: &str, id: &str) -> String {
+    format!("submission.{event}.{id}")
+}
+
+/// The subject of the claim to a submission's first call.
+pub(crate) fn claimed(id: &str) -> String {
+    format!("callback.claimed.{id}")
+}
+
+/// The subject that says that a submission's call of running has ended.
+pub(crate) fn answered(id: &str) -> String {
+    format!("callback.answered.{id}")
+}
+
+/// The subject of a bundle's `n`th piece.
+pub(crate) fn bundle_piece(key: &BundleKey, n: usize) -> String {
+    format!("bundle.{}.{}.{n}", key.day, key.digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shares_make_a_whole() {
+        assert_eq!(Stream::ALL.iter().map(|stream| stream.percent()).sum::<u64>(), 100);
+    }
+
+    #[test]
+    fn each_subject_has_its_stream() {
+        assert_eq!(Stream::of_subject("submission.queued.k97"), Some(Stream::Queued));
+        assert_eq!(Stream::of_subject(&claimed("k97")), Some(Stream::Result));
+        assert_eq!(Stream::of_subject(&answered("k97")), Some(Stream::Result));
+        let key = BundleKey { day: 1, digest: "ab".into() };
+        assert_eq!(Stream::of_subject(&bundle_piece(&key, 0)), Some(Stream::Bundles));
+        for foreign in ["submission.queued", "submission.queued.a.b", "submission.other.a", "x"] {
+            assert_eq!(Stream::of_subject(foreign), None, "{foreign}");
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! What fails: tried again, later, or never; and what must not be lost by a handler's fault.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use gavel_bus::topology::{self, Durable, Stream};
+use gavel_bus::{Cause, Failure, Outgoing};
+use gavel_domain::event::{Dead, Judged, Queued, Ready, Stage};
+use gavel_proto::WireEvent as _;
+use gavel_testkit::NatsServer;
+use tokio::sync::mpsc;
+
+use crate::support::{
+    Done, Hand, Loop, Rig, Script, consumer, next, queued, ready, settings, stored, submission, telling,
+};
+
+/// Tells each delivery with its time, then does what the attempt says.
+fn by_attempt(
+    act: impl Fn(&Hand) -> Done + Send + Sync + 'static,
+) -> (Script<Queued>, mpsc::UnboundedReceiver<(Hand, Instant)>) {
+    let (tell, told) = mpsc::unbounded_channel();
+    let script = Script::new(move |hand: Hand| {
+        tell.send((hand.clone(), Instant::now())).unwrap();
+        let done = act(&hand);
+        async move { done }
+    });
+    (script, told)
+}
+
+async fn dead(rig: &Rig, id: &str) -> Dead {
+    let letter = stored(&rig.raw().await, Stream::Dead, &topology::subject("dead", id)).await.unwrap();
+    Dead::decode(&letter.payload).unwrap()
+}
+
+async fn error_of(rig: &Rig, id: &str) -> Option<Judged> {
+    let verdict = stored(&rig.raw().await, Stream::Result, &topology::subject("judged", id)).await?;
+    Some(Judged::decode(&verdict.payload).unwrap())
+}
+
+#[tokio::test]
+async fn it_comes_again_after_the_delay() {
+    let rig = Rig::start().await;
+    let delay = Duration::from_millis(700);
+    let (script, mut told) = by_attempt(move |hand| match (hand.id.as_str(), hand.attempt) {
+        ("a", 1) => Err(Failure::Retry { after: delay, cause: Cause::new("not today") }),
+        ("b", 1) => Err(Failure::Later(delay)),
+        _ => Ok(Vec::new()),
+    });
+    let work = Loop::start(&rig.bus, Durable::Fetcher, 1, script);
+    for id in ["a", "b"] {
+        rig.publish(&queued(id)).await;
+        let (first, began) = next(&mut told).await;
+        assert_eq!((first.id.as_str(), first.attempt), (id, 1));
+        let (second, again) = next(&mut told).await;
+        assert_eq!((second.id.as_str(), second.attempt), (id, 2));
+        let pause = again - began;
+        assert!(pause >= delay && pause < delay * 3, "{id}: {pause:?}");
+    }
+    rig.settled(Durable::Fetcher).await;
+    work.stop().await;
+}
+
+#[tokio::test]
+async fn a_delayed_one_holds_up_nobody() {
+    let rig = Rig::start().await;
+    let (script, mut told) = by_attempt(|hand| match (hand.id.as_str(), hand.attempt) {
+        ("a", 1) => Err(Failure::Later(Duration::from_secs(2))),
+        _ => Ok(Vec::new()),
+    });
+    let work = Loop::start(&rig.bus, Durable::Fetcher, 1, script);
+    rig.publish(&queued("a")).await;
+    rig.publish(&queued("b")).await;
+    let ids = [next(&mut told).await.0.id, next(&mut told).await.0.id, next(&mut told).await.0.id];
+    assert_eq!(ids, ["a", "b", "a"]);
+    work.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_rejected_has_a_dead_letter_and_last_words_and_is_gone() {
+    let rig = Rig::start().await;
+    let (script, mut told) = by_attempt(|hand| match hand.attempt {
+        1 => Err(Failure::Later(Duration::from_millis(20))),
+        _ => Err(Failure::Reject(Cause::new("no such\nquestion"))),
+    });
+    let work = Loop::start(&rig.bus, Durable::Fetcher, 1, script);
+    rig.publish(&queued("a")).await;
+    next(&mut told).await;
+    next(&mut told).await;
+    rig.settled(Durable::Fetcher).await;
+    let letter = dead(&rig, "a").await;
+    assert_eq!((letter.id.as_str(), letter.stage, letter.attempts), ("a", Stage::Judge, 2));
+    assert_eq!((letter.cause.as_str(), letter.subject.as_str()), ("no such question", "submission.queued.a"));
+    assert_eq!(letter.payload, queued("a").encode());
+    let age = std::time::SystemTime::UNIX_EPOCH + Duration::from_millis(letter.stored_at_ms);
+    assert!(age.elapsed().unwrap() < crate::support::PATIENCE);
+    assert_eq!(error_of(&rig, "a").await.unwrap().submission, submission("a"));
+    assert!(told.try_recv().is_err());
+    work.stop().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_a_dead_letter() {
+    let rig = Rig::start().await;
+    let garbage = Bytes::from_static(b"\xff\xff not protobuf");
+    rig.raw().await.publish("submission.queued.x", garbage.clone()).await.unwrap().await.unwrap();
+    rig.publish(&queued("a")).await;
+    let (script, mut told) = telling::<Queued>();
+    let work = Loop::start(&rig.bus, Durable::Fetcher, 1, script);
+    assert_eq!(next(&mut told).await.id, "a");
+    rig.settled(Durable::Fetcher).await;
+    let letter = dead(&rig, "x").await;
+    assert_eq!((letter.payload, letter.attempts), (garbage.to_vec(), 1));
+    assert!(error_of(&rig, "x").await.is_none(), "nobody knows whose it is");
+    work.stop().await;
+}
+
+#[tokio::test]
+async fn an_id_that_is_not_the_subjects_is_a_dead_letter() {
+    let rig = Rig::start().await;
+    let (script, mut told) = telling::<Queued>();
+    let work = Loop::start(&rig.bus, Durable::Fetcher, 1, script);
+    let payload = queued("inside").encode();
+    rig.raw().await.publish("submission.queued.outside", payload).await.unwrap().await.unwrap();
+    rig.settled(Durable::Fetcher).await;
+    assert_eq!(dead(&rig, "outside").await.cause, "the id in the message is not that of its subject");
+    assert!(told.try_recv().is_err(), "it was handled");
+    work.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_too_large_for_a_dead_letter_is_given_up_all_the_same() {
+    let server = NatsServer::builder().max_payload(50_000).start().await;
+    let rig = Rig::on(server, settings()).await;
+    let garbage = vec![0xff; 49_900];
+    rig.raw().await.publish("submission.queued.x", garbage.into()).await.unwrap().await.unwrap();
+    rig.publish(&queued("a")).await;
+    let (script, mut told) = telling::<Queued>();
+    let work = Loop::start(&rig.bus, Durable::Fetcher, 1, script);
+    assert_eq!(next(&mut told).await.id, "a");
+    rig.settled(Durable::Fetcher).await;
+    let letter = dead(&rig, "x").await;
+    assert!(letter.payload.is_empty(), "a part of it could be taken for the whole");
+    assert!(letter.cause.contains("49900 bytes"), "{}", letter.cause);
+    work.stop().await;
+}
+
+#[tokio::test]
+async fn what_comes_out_too_large_is_given_up() {
+    let server = NatsServer::builder().max_payload(50_000).start().await;
+    let rig = Rig::on(server, settings()).await;
+    let (script, mut told) = by_attempt(|hand| {
+        let source = "x".repeat(60_000);
+        Ok(vec![Outgoing::from(&Ready { source, ..ready(&hand.id) })])
+    });
+    let work = Loop::start(&rig.bus, Durable::Fetcher, 1, script);
+    rig.publish(&queued("a")).await;
+    next(&mut told).await;
+    rig.settled(Durable::Fetcher).await;
+    assert!(dead(&rig, "a").await.cause.contains("larger than NATS takes"));
+    assert!(error_of(&rig, "a").await.is_some());
+    assert!(told.try_recv().is_err());
+    work.stop().await;
+}
+
+#[tokio::test]
+async fn what_never_comes_to_an_end_is_given_up_after_so_many_deliveries() {
+    let rig = Rig::start().await;
+    rig.publish(&ready("a")).await;
+    // Each of these dies with the message in hand.
+    for attempt in 1..=2 {
+        let (script, mut told) = crate::support::holding::<Ready>();
+        let dying = Loop::bounded(&rig.another().await, Durable::Judge, 1, Some(2), script);
+        assert_eq!(next(&mut told).await.attempt, attempt);
+        dying.abort.cancel();
+        dying.stop().await;
+    }
+    let (script, mut told) = telling::<Ready>();
+    let work = Loop::bounded(&rig.bus, Durable::Judge, 1, Some(2), script);
+    rig.settled(Durable::Judge).await;
+    let letter = dead(&rig, "a").await;
+    assert_eq!((letter.attempts, letter.cause.as_str()), (3, "delivered 2 times without an end"));
+    assert!(error_of(&rig, "a").await.is_some());
+    assert!(told.try_recv().is_err(), "it was not begun a third time");
+    work.stop().await;
+}
+
+#[tokio::test]
+async fn a_panic_loses_no_message_and_ends_no_loop() {
+    let rig = Rig::start().await;
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let script = Script::<Queued>::new(move |hand: Hand| {
+        tell.send(hand.clone()).unwrap();
+        // Also where it happens before there is a future.
+        assert!((hand.id.as_str(), hand.attempt) != ("a", 1), "for the test, at once");
+        async move {
+            assert!((hand.id.as_str(), hand.attempt) != ("b", 1), "for the test");
+            Ok(vec![Outgoing::from(&ready(&hand.id))])
+        }
+    });
+    let work = Loop::start(&rig.bus, Durable::Fetcher, 1, script);
+    let began = Instant::now();
+    for id in ["a", "b", "c"] {
+        rig.publish(&queued(id)).await;
+        assert_eq!(next(&mut told).await, Hand { id: id.to_owned(), attempt: 1 });
+    }
+    // Both come back by themselves, and before the server would wonder.
+    let mut again = [next(&mut told).await.id, next(&mut told).await.id];
+    again.sort();
+    assert_eq!(again, ["a", "b"]);
+    assert!(began.elapsed() < settings().ack_wait);
+    rig.settled(Durable::Fetcher).await;
+    assert_eq!(consumer(&rig.raw().await, Durable::Fetcher).await.num_redelivered, 0);
+    work.stop().await;
+}

@@ -1,0 +1,91 @@
+//! A handler that says it cannot work is given nothing, and what it does not count is not given up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gavel_bus::topology::Durable;
+use gavel_bus::{Cause, ConsumeSettings, Delivery, Failure, Handler, Outgoing};
+use gavel_domain::event::{Queued, Stage};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{Rig, consumer, next};
+
+/// Tells of each delivery, and hands it back until it has come so many times.
+struct Gated {
+    open: watch::Receiver<bool>,
+    tell: mpsc::UnboundedSender<u64>,
+    until: u64,
+}
+
+impl Handler for Gated {
+    type Event = Queued;
+    const STAGE: Stage = Stage::Judge;
+
+    fn gate(&self) -> Option<watch::Receiver<bool>> {
+        Some(self.open.clone())
+    }
+
+    fn counts_deliveries(&self, _: &Queued) -> bool {
+        false
+    }
+
+    async fn handle(&self, delivery: &Delivery<Queued>) -> Result<Vec<Outgoing>, Failure> {
+        self.tell.send(delivery.attempt).unwrap();
+        if delivery.attempt < self.until {
+            Err(Failure::Later(Duration::from_millis(1)))
+        } else {
+            Ok(Vec::new())
+        }
+    }
+
+    fn give_up(&self, _: &Queued, _: &Cause) -> Vec<Outgoing> {
+        panic!("it is not to be given up")
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_delivered_while_the_gate_is_closed() {
+    let rig = Rig::start().await;
+    let (gate, open) = watch::channel(false);
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let settings = ConsumeSettings {
+        durable: Durable::Fetcher,
+        slots: 2,
+        max_deliveries: Some(2),
+        stop: CancellationToken::new(),
+        abort: CancellationToken::new(),
+    };
+    let stop = settings.stop.clone();
+    let handler = Arc::new(Gated { open, tell, until: 5 });
+    let (attached, mut is_attached) = watch::channel(false);
+    let work = tokio::spawn(gavel_bus::consume(rig.bus.clone(), handler, settings, attached));
+    rig.queue("a", 1).await;
+    // Opened and closed again: what comes after that is not asked for.
+    gate.send_replace(true);
+    for attempt in 1..=5 {
+        assert_eq!(next(&mut told).await, attempt, "more often than it counts for others");
+    }
+    rig.settled(Durable::Fetcher).await;
+    assert!(*is_attached.borrow_and_update());
+    gate.send_replace(false);
+    // Its requests are gone from the server, and it still counts as attached.
+    gavel_testkit::wait_until("no request", crate::support::PATIENCE, async || {
+        consumer(&rig.raw().await, Durable::Fetcher).await.num_waiting == 0
+    })
+    .await
+    .unwrap();
+    rig.queue("b", 3).await;
+    let pending = consumer(&rig.raw().await, Durable::Fetcher).await;
+    assert_eq!((pending.num_pending, pending.num_ack_pending), (3, 0));
+    assert!(told.try_recv().is_err() && *is_attached.borrow());
+    gate.send_replace(true);
+    for _ in 0..15 {
+        next(&mut told).await;
+    }
+    rig.settled(Durable::Fetcher).await;
+    // A closed gate does not hold up an end.
+    gate.send_replace(false);
+    stop.cancel();
+    tokio::time::timeout(crate::support::PATIENCE, work).await.unwrap().unwrap();
+}

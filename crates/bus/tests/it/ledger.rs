@@ -1,0 +1,123 @@
+//! The record of calls: one winner, whoever asks, however often, and whatever becomes of the answers.
+
+use std::time::{Duration, SystemTime};
+
+use futures::future::join_all;
+use gavel_bus::topology::Stream;
+use gavel_bus::{Bus, Ledger, LedgerError, ResultClaim, RunningClaim, RunningFate, Stored};
+
+use crate::support::{PATIENCE, Rig, id, judged, publish, stored, within};
+
+/// How long a call of `running` may last. A claim without an end of its own ends that long after it was stored.
+const WINDOW: Duration = Duration::from_secs(5);
+
+fn soon() -> SystemTime {
+    SystemTime::now() + Duration::from_secs(3)
+}
+
+fn ledger(bus: &Bus) -> Ledger {
+    Ledger::new(bus.clone(), "test".to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_fifty_one_wins() {
+    let rig = Rig::start().await;
+    let mut ledgers = Vec::new();
+    for _ in 0..4 {
+        ledgers.push(ledger(&rig.another().await));
+    }
+    let (mut by_running, mut by_result) = (0, 0);
+    for n in 0..40 {
+        let id = id(&format!("s{n}"));
+        let claims = (0..50).map(|k| {
+            let (ledger, id) = (ledgers[k % ledgers.len()].clone(), id.clone());
+            // The verdict comes in the middle of some.
+            let judged = (k == 25 && n % 2 == 0).then(|| (rig.bus.clone(), judged(id.as_str())));
+            tokio::spawn(async move {
+                if let Some((bus, judged)) = judged {
+                    assert_eq!(publish(&bus, &judged).await, Stored::New);
+                    return (None, None);
+                }
+                if (k / 4 + n) % 2 == 0 {
+                    (Some(ledger.claim_running(&id, soon()).await.unwrap()), None)
+                } else {
+                    (None, Some(ledger.claim_result(&id, WINDOW).await.unwrap()))
+                }
+            })
+        });
+        let (mut won, mut first, mut fates) = (0, 0, Vec::new());
+        for claim in within("the claims", join_all(claims)).await {
+            let (running, result) = claim.unwrap();
+            won += usize::from(running == Some(RunningClaim::Won));
+            first += usize::from(result.is_some_and(|result| result.is_first));
+            fates.extend(result.map(|result| result.running));
+        }
+        assert_eq!(won + first, 1, "{id}: {won} calls of running, {first} first results");
+        for fate in fates {
+            assert_eq!(won == 1, matches!(fate, RunningFate::Open { .. }), "{id}: {fate:?}");
+        }
+        by_running += won;
+        by_result += first;
+    }
+    assert!(by_running > 0 && by_result > 0, "both sides must have had a chance: {by_running}, {by_result}");
+}
+
+#[tokio::test]
+async fn nothing_is_called_running_once_it_is_judged() {
+    let rig = Rig::start().await;
+    let ledger = ledger(&rig.bus);
+    assert!(!ledger.is_judged(&id("a")).await.unwrap());
+    rig.publish(&judged("a")).await;
+    assert!(ledger.is_judged(&id("a")).await.unwrap());
+    assert_eq!(ledger.claim_running(&id("a"), soon()).await.unwrap(), RunningClaim::Lost);
+    let first = ResultClaim { is_first: true, running: RunningFate::Never };
+    assert_eq!(ledger.claim_result(&id("a"), WINDOW).await.unwrap(), first);
+    let again = ResultClaim { is_first: false, running: RunningFate::Never };
+    assert_eq!(ledger.claim_result(&id("a"), WINDOW).await.unwrap(), again);
+}
+
+#[tokio::test]
+async fn the_fate_of_running_is_told() {
+    let rig = Rig::start().await;
+    let (ledger, other) = (ledger(&rig.bus), ledger(&rig.another().await));
+    // In whole milliseconds, and later than the window asks for, but not so late that it is not believed.
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let until = SystemTime::UNIX_EPOCH + Duration::from_secs(now) + WINDOW + Duration::from_millis(2_123);
+    assert_eq!(ledger.claim_running(&id("a"), until).await.unwrap(), RunningClaim::Won);
+    assert_eq!(other.claim_running(&id("a"), until).await.unwrap(), RunningClaim::Lost);
+    let open = ResultClaim { is_first: false, running: RunningFate::Open { expires_at: until } };
+    assert_eq!(other.claim_result(&id("a"), WINDOW).await.unwrap(), open);
+    assert!(!other.has_running_ended(&id("a")).await.unwrap());
+    ledger.running_ended(&id("a")).await.unwrap();
+    ledger.running_ended(&id("a")).await.unwrap();
+    assert!(other.has_running_ended(&id("a")).await.unwrap());
+    let ended = ResultClaim { is_first: false, running: RunningFate::Ended };
+    assert_eq!(other.claim_result(&id("a"), WINDOW).await.unwrap(), ended);
+    assert!(!other.is_reported(&id("a")).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_lost_answer_gives_nobody_a_second_right() {
+    let rig = Rig::start().await;
+    let (ledger, other) = (ledger(&rig.bus), ledger(&rig.another().await));
+    rig.server.freeze().unwrap();
+    // It gives up, and the claims reach the server later.
+    let (a, b) = (id("a"), id("b"));
+    let (running, result) = tokio::join!(ledger.claim_running(&a, soon()), ledger.claim_result(&b, WINDOW));
+    rig.server.thaw().unwrap();
+    assert!(matches!(running, Err(LedgerError::Write(_))), "{running:?}");
+    assert!(matches!(result, Err(LedgerError::Write(_))), "{result:?}");
+    // Whoever asks next gets no right to call, whether the claim is theirs or not.
+    let raw = rig.raw().await;
+    let look = async || {
+        stored(&raw, Stream::Result, "callback.claimed.a").await.is_some()
+            && stored(&raw, Stream::Result, "callback.claimed.b").await.is_some()
+    };
+    gavel_testkit::wait_until("both claims", PATIENCE, look).await.unwrap();
+    for ledger in [&ledger, &other] {
+        assert_eq!(ledger.claim_running(&a, soon()).await.unwrap(), RunningClaim::Lost);
+        assert_eq!(ledger.claim_running(&b, soon()).await.unwrap(), RunningClaim::Lost);
+    }
+    assert!(matches!(ledger.claim_result(&a, WINDOW).await.unwrap().running, RunningFate::Open { .. }));
+    assert_eq!(ledger.claim_result(&b, WINDOW).await.unwrap().running, RunningFate::Never);
+}

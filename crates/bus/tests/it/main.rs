@@ -1,0 +1,15 @@
+//! The bus against a real nats-server: what it promises to the services, also when the server is killed, frozen
+//! or full.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
+
+mod bundles;
+mod consume;
+mod ending;
+mod failing;
+mod gate;
+mod ledger;
+mod outage;
+mod publish;
+mod support;
+mod topology;
+mod watch;

@@ -1,0 +1,195 @@
+//! Stored, stored before, or not; and what is said when the server says nothing.
+
+use std::time::{Duration, Instant};
+
+use gavel_bus::topology::{self, Stream, TopologySettings};
+use gavel_bus::{Bus, NatsConfig, Outgoing, PublishError, Stored, Trace};
+use gavel_domain::event::{Dead, Queued, Stage};
+use gavel_testkit::{NatsServer, wait_until};
+
+use crate::support::{PATIENCE, Rig, judged, queued, running, settings, stored, submission, within};
+
+fn dead(id: &str, stage: Stage, payload: Vec<u8>) -> Dead {
+    Dead {
+        id: id.to_owned(),
+        stage,
+        cause: "for the test".to_owned(),
+        attempts: 1,
+        stored_at_ms: 1_700_000_000_000,
+        subject: format!("submission.queued.{id}"),
+        payload,
+    }
+}
+
+fn large(id: &str, bytes: usize) -> Queued {
+    Queued { submission: submission(id), source: "x".repeat(bytes) }
+}
+
+async fn publish<'e, E>(bus: &Bus, event: &'e E, patience: Duration) -> Result<Stored, PublishError>
+where
+    Outgoing: From<&'e E>,
+{
+    bus.publish(&Outgoing::from(event), &Trace::default(), patience).await
+}
+
+/// Publishes until the stream is full; returns how many were stored.
+async fn fill(bus: &Bus, mut event: impl FnMut(usize) -> Outgoing) -> usize {
+    for n in 0..10_000 {
+        match bus.publish(&event(n), &Trace::default(), PATIENCE).await {
+            Ok(stored) => assert_eq!(stored, Stored::New, "message {n}"),
+            Err(PublishError::Full) => return n,
+            Err(error) => panic!("message {n}: {error:?}"),
+        }
+    }
+    panic!("it is never full");
+}
+
+#[tokio::test]
+async fn the_second_message_on_a_subject_is_not_stored() {
+    let rig = Rig::start().await;
+    assert_eq!(rig.publish(&queued("a")).await, Stored::New);
+    assert_eq!(rig.publish(&large("a", 10)).await, Stored::Already);
+    let kept = stored(&rig.raw().await, Stream::Queued, "submission.queued.a").await.unwrap();
+    assert_eq!(kept.payload, gavel_proto::WireEvent::encode(&queued("a")), "the first one stays");
+    assert_eq!(kept.headers.get("Gavel-Schema").unwrap().as_str(), "gavel.v1.Queued");
+}
+
+#[tokio::test]
+async fn nothing_begins_after_the_verdict() {
+    let rig = Rig::start().await;
+    assert_eq!(rig.publish(&running("a")).await, Stored::New);
+    assert_eq!(rig.publish(&running("a")).await, Stored::Already);
+    assert_eq!(rig.publish(&judged("a")).await, Stored::New);
+    assert_eq!(rig.publish(&running("a")).await, Stored::Superseded);
+    assert_eq!(rig.publish(&judged("b")).await, Stored::New);
+    assert_eq!(rig.publish(&running("b")).await, Stored::Superseded);
+    assert!(stored(&rig.raw().await, Stream::Result, "submission.running.b").await.is_none());
+}
+
+#[tokio::test]
+async fn a_submission_dies_once_at_each_stage() {
+    let rig = Rig::start().await;
+    assert_eq!(rig.publish(&dead("a", Stage::Fetcher, vec![1])).await, Stored::New);
+    assert_eq!(rig.publish(&dead("a", Stage::Judge, vec![1])).await, Stored::New);
+    assert_eq!(rig.publish(&dead("a", Stage::Fetcher, vec![1])).await, Stored::Already);
+    let stream = rig.raw().await.get_stream(Stream::Dead.name()).await.unwrap();
+    assert_eq!(stream.cached_info().state.messages, 2);
+}
+
+#[tokio::test]
+async fn a_full_stream_refuses_and_what_is_in_it_is_still_there() {
+    let rig = Rig::with(TopologySettings { store_bytes: 1 << 20, ..settings() }).await;
+    let count = fill(&rig.bus, |n| (&large(&format!("a{n}"), 10_000)).into()).await;
+    assert!((10..30).contains(&count), "{count} of 10 kB in a fifth of 1 MiB");
+    assert_eq!(rig.publish(&large("a0", 10_000)).await, Stored::Already);
+    assert_eq!(rig.publish(&judged("a0")).await, Stored::New, "a full queue stops no verdict");
+
+    // A dead letter's subject may have one already; that says nothing about this one.
+    let letter = |n| dead("one", Stage::Judge, vec![u8::try_from(n).unwrap(); 5_000]);
+    let letter = |n: usize| Dead { stored_at_ms: 1_700_000_000_000 + n as u64, ..letter(n) };
+    let count = fill(&rig.bus, |n| (&letter(n)).into()).await;
+    assert!((5..20).contains(&count), "{count} of 5 kB in a twentieth of 1 MiB");
+}
+
+#[tokio::test]
+async fn what_the_server_does_not_take_is_too_large_and_costs_no_connection() {
+    let server = NatsServer::builder().max_payload(100_000).start().await;
+    let rig = Rig::on(server, settings()).await;
+    let raw = rig.raw().await;
+    let limit = raw.client().server_info().max_payload;
+    // Around the limit, headers included, each size is either stored or refused.
+    let mut sizes = Vec::new();
+    for bytes in (limit - 300..limit + 100).step_by(7) {
+        match publish(&rig.bus, &large(&format!("a{bytes}"), bytes), PATIENCE).await {
+            Ok(Stored::New) => sizes.push(bytes),
+            Err(PublishError::TooLarge) => {}
+            other => panic!("{bytes}: {other:?}"),
+        }
+    }
+    assert!(!sizes.is_empty() && sizes.iter().all(|bytes| *bytes < limit));
+    let reconnects = rig.server.process().log().iter().filter(|line| line.contains("aximum")).count();
+    assert_eq!(reconnects, 0, "the server has complained");
+}
+
+#[tokio::test]
+async fn without_a_connection_nothing_is_sent_and_the_answer_comes_at_once() {
+    let rig = Rig::start().await;
+    rig.server.stop().await.unwrap();
+    wait_until("the disconnection", PATIENCE, async || !rig.bus.is_connected()).await.unwrap();
+    let asked = Instant::now();
+    let answer = publish(&rig.bus, &queued("a"), PATIENCE).await;
+    assert!(matches!(answer, Err(PublishError::Disconnected)), "{answer:?}");
+    assert!(asked.elapsed() < Duration::from_millis(200), "{:?}", asked.elapsed());
+
+    rig.server.restart().await.unwrap();
+    wait_until("the connection", PATIENCE, async || rig.bus.is_connected()).await.unwrap();
+    assert_eq!(rig.publish(&queued("a")).await, Stored::New, "the first one was not kept for later");
+}
+
+#[tokio::test]
+async fn without_an_answer_the_outcome_is_unknown_within_the_patience() {
+    let rig = Rig::start().await;
+    for (id, patience) in [("a", 500), ("b", 3_000)] {
+        let patience = Duration::from_millis(patience);
+        rig.server.freeze().unwrap();
+        let asked = Instant::now();
+        let answer = publish(&rig.bus, &queued(id), patience).await;
+        let took = asked.elapsed();
+        rig.server.thaw().unwrap();
+        assert!(matches!(answer, Err(PublishError::Unknown(_))), "{answer:?}");
+        assert!(took >= patience && took < patience + Duration::from_millis(700), "{took:?}");
+        assert_eq!(rig.publish(&queued(id)).await, Stored::Already);
+    }
+}
+
+#[tokio::test]
+async fn what_was_sent_once_stays_unknown_when_the_connection_is_lost_after() {
+    let rig = Rig::start().await;
+    rig.server.freeze().unwrap();
+    let event = queued("a");
+    let answer = publish(&rig.bus, &event, Duration::from_secs(4));
+    let mut answer = std::pin::pin!(answer);
+    // Frozen, it may have taken the message; killed, it cannot say.
+    assert!(futures::poll!(&mut answer).is_pending());
+    rig.server.kill().await.unwrap();
+    wait_until("the disconnection", PATIENCE, async || !rig.bus.is_connected()).await.unwrap();
+    let answer = within("an answer", answer).await;
+    assert!(matches!(answer, Err(PublishError::Unknown(_))), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_publish_outlives_a_restart_of_the_server() {
+    let rig = Rig::start().await;
+    rig.server.freeze().unwrap();
+    let event = queued("a");
+    let mut answer = std::pin::pin!(publish(&rig.bus, &event, PATIENCE));
+    assert!(futures::poll!(&mut answer).is_pending());
+    rig.server.kill().await.unwrap();
+    rig.server.restart().await.unwrap();
+    let answer = within("an answer", answer).await;
+    // Whether the frozen server had taken it is not ours to say; that it is stored now, is.
+    assert!(matches!(answer, Ok(Stored::New | Stored::Already)), "{answer:?}");
+    let subject = topology::subject("queued", "a");
+    assert!(stored(&rig.raw().await, Stream::Queued, &subject).await.is_some());
+}
+
+#[tokio::test]
+async fn one_of_several_servers_is_enough() {
+    let server = NatsServer::start().await;
+    let url = format!("nats://127.0.0.1:1, {}", server.url());
+    let bus = Bus::connect(&NatsConfig { url, name: "test".to_owned() }, settings()).await.unwrap();
+    within("the streams", bus.ensure_topology()).await;
+    assert_eq!(bus.check(Stream::Queued).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_url_that_is_none_is_an_error_and_a_server_that_is_away_is_not() {
+    for url in ["", "::", "nats://127.0.0.1:notaport", "nats://127.0.0.1:1,,"] {
+        let config = NatsConfig { url: url.to_owned(), name: "test".to_owned() };
+        assert!(Bus::connect(&config, settings()).await.is_err(), "{url:?}");
+    }
+    let config = NatsConfig { url: "nats://127.0.0.1:1".to_owned(), name: "test".to_owned() };
+    let bus = Bus::connect(&config, settings()).await.unwrap();
+    assert!(!bus.is_connected());
+    assert_eq!(bus.check(Stream::Queued).await, Err("NATS is not connected".to_owned()));
+}

@@ -1,0 +1,123 @@
+//! The streams and consumers on the server, against the table in the documentation.
+
+use std::time::Duration;
+
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::stream::{DiscardPolicy, RetentionPolicy};
+use gavel_bus::topology::{Durable, Stream, TopologySettings};
+use gavel_bus::{Bus, Stored};
+use gavel_testkit::NatsServer;
+
+use crate::support::{PATIENCE, Rig, connect, consumer, judged, queued, ready, settings, telling, within};
+
+const HOUR: u64 = 3_600;
+
+#[tokio::test]
+async fn the_streams_are_those_of_the_table() {
+    let chosen =
+        TopologySettings { store_bytes: 1_000_000_000, ack_wait: Duration::from_secs(7), replicas: 1 };
+    let rig = Rig::with(chosen).await;
+    let raw = rig.raw().await;
+    // Name, subjects, megabytes, hours, write-once, protected.
+    let results: &[&str] = &[
+        "submission.running.*",
+        "submission.judged.*",
+        "submission.reported.*",
+        "callback.claimed.*",
+        "callback.answered.*",
+    ];
+    let table: [(_, &[&str], _, _, _, _); 5] = [
+        ("SUB_QUEUED", &["submission.queued.*"], 200, 72, true, true),
+        ("SUB_READY", &["submission.ready.*"], 100, 0, true, false),
+        ("SUB_RESULT", results, 400, 72, true, true),
+        ("SUB_DEAD", &["submission.dead.*"], 50, 24 * 30, false, false),
+        ("BUNDLES", &["bundle.*.*.*"], 250, 24 * 5, true, false),
+    ];
+    for (name, subjects, megabytes, hours, write_once, protected) in table {
+        let config = raw.get_stream(name).await.unwrap().cached_info().config.clone();
+        assert_eq!(config.subjects, subjects, "{name}");
+        assert_eq!(config.max_bytes, megabytes * 1_000_000, "{name}");
+        assert_eq!(config.max_age, Duration::from_secs(hours * HOUR), "{name}");
+        assert_eq!(config.max_messages_per_subject, if write_once { 1 } else { -1 }, "{name}");
+        assert_eq!(config.discard_new_per_subject, write_once, "{name}");
+        assert_eq!((config.deny_delete, config.deny_purge), (protected, protected), "{name}");
+        assert_eq!((config.discard, config.allow_direct), (DiscardPolicy::New, true), "{name}");
+        let work = config.retention == RetentionPolicy::WorkQueue;
+        assert_eq!(work, name == "SUB_READY", "{name}");
+    }
+    for durable in Durable::ALL {
+        let config = consumer(&raw, durable).await.config;
+        assert_eq!((config.ack_wait, config.max_deliver), (Duration::from_secs(7), -1));
+        assert!(config.max_ack_pending >= 2_000 && config.max_waiting == 2_048);
+    }
+}
+
+#[tokio::test]
+async fn several_may_make_them_at_once() {
+    let server = NatsServer::start().await;
+    let buses: Vec<Bus> = futures::future::join_all((0..4).map(|_| connect(&server, settings()))).await;
+    within("the streams", futures::future::join_all(buses.iter().map(Bus::ensure_topology))).await;
+    for bus in &buses {
+        for stream in Stream::ALL {
+            assert_eq!(bus.check(stream).await, Ok(()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_exists_stays_as_it_is() {
+    let rig = Rig::start().await;
+    let raw = rig.raw().await;
+    let mut config = raw.get_stream("SUB_QUEUED").await.unwrap().cached_info().config.clone();
+    config.max_age = Duration::from_secs(HOUR);
+    raw.update_stream(&config).await.unwrap();
+    let other = TopologySettings { store_bytes: 2 << 30, ack_wait: Duration::from_secs(99), replicas: 1 };
+    let bus = connect(&rig.server, other).await;
+    within("the streams", bus.ensure_topology()).await;
+    let now = raw.get_stream("SUB_QUEUED").await.unwrap().cached_info().config.clone();
+    assert_eq!((now.max_age, now.max_bytes), (config.max_age, config.max_bytes));
+    assert_eq!(consumer(&raw, Durable::Fetcher).await.config.ack_wait, settings().ack_wait);
+    // And the loop reports progress by what is on the server, not by what it was told.
+    raw.delete_stream("BUNDLES").await.unwrap();
+    assert!(bus.check(Stream::Bundles).await.unwrap_err().contains("BUNDLES"));
+    within("the streams", bus.ensure_topology()).await;
+    assert_eq!(bus.check(Stream::Bundles).await, Ok(()));
+}
+
+#[tokio::test]
+async fn the_memory_of_what_was_submitted_cannot_be_wiped() {
+    let rig = Rig::start().await;
+    rig.publish(&queued("a")).await;
+    rig.publish(&judged("a")).await;
+    let raw = rig.raw().await;
+    for name in ["SUB_QUEUED", "SUB_RESULT"] {
+        let stream = raw.get_stream(name).await.unwrap();
+        assert!(stream.delete_message(1).await.is_err(), "{name}");
+        assert!(stream.purge().await.is_err(), "{name}");
+    }
+    // Not even by one who does not ask for it to be the first.
+    let error = raw.publish("submission.judged.a", "x".into()).await.unwrap().await.unwrap_err();
+    let code = std::error::Error::source(&error).and_then(|source| source.downcast_ref());
+    let code = code.map(async_nats::jetstream::Error::error_code);
+    assert_eq!(code, Some(ErrorCode::STREAM_STORE_FAILED), "{error:?}");
+    assert_eq!(rig.publish(&queued("a")).await, Stored::Already);
+    rig.server.kill().await.unwrap();
+    rig.server.restart().await.unwrap();
+    gavel_testkit::wait_until("us", PATIENCE, async || rig.bus.is_connected()).await.unwrap();
+    assert_eq!(rig.publish(&queued("a")).await, Stored::Already, "also after a crash");
+    assert_eq!(rig.publish(&judged("a")).await, Stored::Already);
+}
+
+#[tokio::test]
+async fn work_that_is_done_may_be_stored_anew() {
+    let rig = Rig::start().await;
+    assert_eq!(rig.publish(&ready("a")).await, Stored::New);
+    assert_eq!(rig.publish(&ready("a")).await, Stored::Already);
+    let (script, mut told) = telling::<gavel_domain::event::Ready>();
+    let work = crate::support::Loop::start(&rig.bus, Durable::Judge, 1, script);
+    crate::support::next(&mut told).await;
+    rig.settled(Durable::Judge).await;
+    assert_eq!(rig.publish(&ready("a")).await, Stored::New);
+    crate::support::next(&mut told).await;
+    work.stop().await;
+}
