@@ -1,0 +1,166 @@
+//! The client, and the one way in which every call is made.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use gavel_domain::{Kind, RequestId, SubmissionId};
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{Client, Response, Url, redirect};
+use serde::Serialize;
+
+use crate::call::CallError;
+
+/// How much of a refusal is kept.
+const MAX_REFUSAL_BYTES: usize = 500;
+
+/// Where Convex is.
+#[derive(Clone, Debug)]
+pub struct ConvexConfig {
+    /// `https://NAME.convex.site`, or `http://127.0.0.1:3211`; a trailing slash is tolerated.
+    pub site_url: String,
+    /// How long a call may take, from connecting to the end of the answer.
+    pub timeout: Duration,
+}
+
+/// A configuration that can never work.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidConfig {
+    /// Not an absolute http(s) URL, or one with more behind its path.
+    #[error("CONVEX_SITE_URL must be a URL such as https://NAME.convex.site")]
+    Url,
+    /// The HTTP client cannot be made.
+    #[error("the HTTP client cannot be made")]
+    Client(#[source] reqwest::Error),
+}
+
+/// The Convex app. Cheap to clone.
+#[derive(Clone)]
+pub struct Convex {
+    http: Client,
+    base: String,
+}
+
+#[derive(Serialize)]
+struct Running<'a> {
+    #[serde(rename = "submissionId")]
+    submission_id: &'a str,
+}
+
+impl Convex {
+    /// A client for one deployment.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`].
+    pub fn new(config: &ConvexConfig) -> Result<Self, InvalidConfig> {
+        let url = Url::parse(&config.site_url).map_err(|_| InvalidConfig::Url)?;
+        let is_plain = url.query().is_none() && url.fragment().is_none();
+        if !matches!(url.scheme(), "http" | "https") || !is_plain {
+            return Err(InvalidConfig::Url);
+        }
+        let http = Client::builder()
+            .user_agent(concat!("gavel/", env!("CARGO_PKG_VERSION")))
+            .timeout(config.timeout)
+            .connect_timeout(config.timeout.min(Duration::from_secs(5)))
+            // A redirect would carry a submission to wherever it points.
+            .redirect(redirect::Policy::none())
+            .build()
+            .map_err(InvalidConfig::Client)?;
+        Ok(Self { http, base: url.as_str().trim_end_matches('/').to_owned() })
+    }
+
+    /// Tells Convex that a submission is running. The call is over on our side after `timeout`.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn running(
+        &self,
+        id: &SubmissionId,
+        kind: Kind,
+        request_id: Option<&RequestId>,
+        timeout: Duration,
+    ) -> Result<(), CallError> {
+        let path = match kind {
+            Kind::Standard => "/coding/submission-running",
+            Kind::Personalized => "/coding/personalized-submission-running",
+        };
+        let body = to_json(&Running { submission_id: id.as_str() });
+        let response = self.post(path, body, request_id, Some(timeout)).await?;
+        expect_success(response).await
+    }
+
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        body: Vec<u8>,
+        request_id: Option<&RequestId>,
+        timeout: Option<Duration>,
+    ) -> Result<Response, CallError> {
+        let mut request = self
+            .http
+            .post(format!("{}{path}", self.base))
+            .header(CONTENT_TYPE, "application/json")
+            .body(body);
+        if let Some(id) = request_id {
+            request = request.header("x-request-id", id.as_str());
+        }
+        if let Some(timeout) = timeout {
+            request = request.timeout(timeout);
+        }
+        request.send().await.map_err(CallError::of)
+    }
+}
+
+pub(crate) fn to_json(body: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(body).expect("strings and numbers always have a JSON form")
+}
+
+/// An answer that carries nothing but its status. A page is not one, whatever its status: Convex sends none, but
+/// a proxy or a sign-in in between does.
+pub(crate) async fn expect_success(response: Response) -> Result<(), CallError> {
+    if response.status().is_success() {
+        let is_page = is_page(&response);
+        return if is_page { Err(CallError::Page { status: response.status().as_u16() }) } else { Ok(()) };
+    }
+    let mut refusal = refusal(&response);
+    if let CallError::Status { body, .. } = &mut refusal {
+        // What cannot be read in full is told as far as it came.
+        let bytes = read_up_to(response, MAX_REFUSAL_BYTES).await.unwrap_or_default().head;
+        *body = Some(String::from_utf8_lossy(&bytes).into_owned()).filter(|text| !text.is_empty());
+    }
+    Err(refusal)
+}
+
+pub(crate) fn is_page(response: &Response) -> bool {
+    let media = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    media.is_some_and(|media| media.trim_start().to_ascii_lowercase().starts_with("text/html"))
+}
+
+/// The error of an answer, without its body.
+pub(crate) fn refusal(response: &Response) -> CallError {
+    let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    CallError::Status {
+        status: response.status().as_u16(),
+        retry_after: seconds.map(Duration::from_secs),
+        body: None,
+    }
+}
+
+/// The beginning of a body.
+#[derive(Default)]
+pub(crate) struct Head {
+    pub(crate) head: Bytes,
+    /// Whether there was more.
+    pub(crate) cut: bool,
+}
+
+pub(crate) async fn read_up_to(mut response: Response, max_bytes: usize) -> Result<Head, CallError> {
+    let mut head = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(CallError::of)? {
+        let room = max_bytes - head.len();
+        head.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if chunk.len() > room {
+            return Ok(Head { head: head.freeze(), cut: true });
+        }
+    }
+    Ok(Head { head: head.freeze(), cut: false })
+}

@@ -1,0 +1,14 @@
+//! The HTTP client for the Convex app: test cases in, running and result out (contract §2).
+//!
+//! It says exactly what became of each call, and decides nothing: whether to try again is the service's
+//! business.
+
+mod call;
+mod client;
+mod result;
+mod testcases;
+
+pub use call::CallError;
+pub use client::{Convex, ConvexConfig, InvalidConfig};
+pub use result::result_body;
+pub use testcases::{FetchError, FetchLimits};

@@ -1,0 +1,132 @@
+//! The result callback. A field without a value is left out: Convex refuses `null`.
+
+use gavel_domain::event::Judged;
+use gavel_domain::{FirstFailure, Kind, RequestId};
+use serde::Serialize;
+
+use crate::call::CallError;
+use crate::client::{Convex, expect_success, to_json};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ResultBody<'a> {
+    submission_id: &'a str,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    passed_count: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_count: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_failure_index: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_failure: Option<FailureBody<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stderr: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compile_output: Option<&'a str>,
+    duration_ms: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FailureBody<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stdin: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actual_output: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected_output: Option<&'a str>,
+    error_message: &'a str,
+}
+
+impl<'a> From<&'a FirstFailure> for FailureBody<'a> {
+    fn from(failure: &'a FirstFailure) -> Self {
+        Self {
+            stdin: failure.stdin.as_deref(),
+            actual_output: failure.actual_output.as_deref(),
+            expected_output: failure.expected_output.as_deref(),
+            error_message: &failure.error_message,
+        }
+    }
+}
+
+/// The JSON body of a verdict's callback.
+#[must_use]
+pub fn result_body(judged: &Judged) -> Vec<u8> {
+    let verdict = &judged.verdict;
+    to_json(&ResultBody {
+        submission_id: judged.submission.id.as_str(),
+        status: verdict.status.as_str(),
+        passed_count: verdict.passed_count,
+        total_count: verdict.total_count,
+        first_failure_index: verdict.first_failure.as_ref().map(|failure| failure.index),
+        first_failure: verdict.first_failure.as_ref().map(FailureBody::from),
+        stderr: verdict.stderr.as_deref(),
+        compile_output: verdict.compile_output.as_deref(),
+        duration_ms: judged.duration_ms,
+    })
+}
+
+impl Convex {
+    /// Tells Convex the verdict.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn result(&self, judged: &Judged, request_id: Option<&RequestId>) -> Result<(), CallError> {
+        let path = match judged.submission.kind {
+            Kind::Standard => "/coding/submission-result",
+            Kind::Personalized => "/coding/personalized-submission-result",
+        };
+        expect_success(self.post(path, result_body(judged), request_id, None).await?).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gavel_domain::{LanguageId, QuestionId, Status, Submission, SubmissionId, Verdict};
+
+    fn judged(verdict: Verdict) -> Judged {
+        let submission = Submission {
+            id: SubmissionId::new("k97").unwrap(),
+            question_id: QuestionId::new("q1").unwrap(),
+            language: LanguageId(71),
+            kind: Kind::Standard,
+            accepted_at_ms: 0,
+        };
+        Judged { submission, verdict, duration_ms: 812, instance: "judge".into() }
+    }
+
+    #[test]
+    fn a_full_result_is_the_contracts_example() {
+        let verdict = Verdict {
+            status: Status::Failed,
+            passed_count: Some(3),
+            total_count: Some(10),
+            first_failure: Some(FirstFailure {
+                index: 3,
+                stdin: Some("1".into()),
+                actual_output: Some("2".into()),
+                expected_output: Some("3".into()),
+                error_message: "Wrong answer".into(),
+            }),
+            stderr: Some("e".into()),
+            compile_output: Some("c".into()),
+            tests: Vec::new(),
+        };
+        let expected = concat!(
+            r#"{"submissionId":"k97","status":"failed","passedCount":3,"totalCount":10,"firstFailureIndex":3,"#,
+            r#""firstFailure":{"stdin":"1","actualOutput":"2","expectedOutput":"3","errorMessage":"Wrong answer"},"#,
+            r#""stderr":"e","compileOutput":"c","durationMs":812}"#,
+        );
+        assert_eq!(String::from_utf8(result_body(&judged(verdict))).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_is_not_known_is_left_out() {
+        let body = String::from_utf8(result_body(&judged(Verdict::error("no such question")))).unwrap();
+        let expected =
+            r#"{"submissionId":"k97","status":"error","stderr":"No such question.","durationMs":812}"#;
+        assert_eq!(body, expected);
+    }
+}
