@@ -1,0 +1,122 @@
+//! The six endpoints, named once: everything else asks here which path, kind and id field belong together.
+
+use std::fmt;
+
+/// Which of the app's two families of tables a question or submission lives in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A question that every learner sees alike.
+    Standard,
+    /// A question made for one learner.
+    Personalized,
+}
+
+impl Kind {
+    /// The word used on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Personalized => "personalized",
+        }
+    }
+}
+
+/// What a call is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// Fetch a question with its test cases.
+    TestCases,
+    /// Say that a submission is being judged.
+    Running,
+    /// Hand in the verdict.
+    Result,
+}
+
+/// One of the six endpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    /// What the call is for.
+    pub purpose: Purpose,
+    /// Which tables it works on.
+    pub kind: Kind,
+}
+
+impl Endpoint {
+    /// `/coding/testcases`
+    pub const TEST_CASES: Self = Self { purpose: Purpose::TestCases, kind: Kind::Standard };
+    /// `/coding/submission-running`
+    pub const RUNNING: Self = Self { purpose: Purpose::Running, kind: Kind::Standard };
+    /// `/coding/submission-result`
+    pub const RESULT: Self = Self { purpose: Purpose::Result, kind: Kind::Standard };
+    /// `/coding/personalized-testcases`
+    pub const PERSONALIZED_TEST_CASES: Self = Self { purpose: Purpose::TestCases, kind: Kind::Personalized };
+    /// `/coding/personalized-submission-running`
+    pub const PERSONALIZED_RUNNING: Self = Self { purpose: Purpose::Running, kind: Kind::Personalized };
+    /// `/coding/personalized-submission-result`
+    pub const PERSONALIZED_RESULT: Self = Self { purpose: Purpose::Result, kind: Kind::Personalized };
+
+    /// All six, standard ones first.
+    pub const ALL: [Self; 6] = [
+        Self::TEST_CASES,
+        Self::RUNNING,
+        Self::RESULT,
+        Self::PERSONALIZED_TEST_CASES,
+        Self::PERSONALIZED_RUNNING,
+        Self::PERSONALIZED_RESULT,
+    ];
+
+    /// The path below the base URL, with its leading slash.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        match (self.kind, self.purpose) {
+            (Kind::Standard, Purpose::TestCases) => "/coding/testcases",
+            (Kind::Standard, Purpose::Running) => "/coding/submission-running",
+            (Kind::Standard, Purpose::Result) => "/coding/submission-result",
+            (Kind::Personalized, Purpose::TestCases) => "/coding/personalized-testcases",
+            (Kind::Personalized, Purpose::Running) => "/coding/personalized-submission-running",
+            (Kind::Personalized, Purpose::Result) => "/coding/personalized-submission-result",
+        }
+    }
+
+    /// The field of the body that holds the id this endpoint is about.
+    #[must_use]
+    pub fn id_field(self) -> &'static str {
+        match self.purpose {
+            Purpose::TestCases => "questionId",
+            Purpose::Running | Purpose::Result => "submissionId",
+        }
+    }
+
+    /// Its place in [`Endpoint::ALL`], for tables of counters.
+    pub(crate) fn index(self) -> usize {
+        let purpose = match self.purpose {
+            Purpose::TestCases => 0,
+            Purpose::Running => 1,
+            Purpose::Result => 2,
+        };
+        match self.kind {
+            Kind::Standard => purpose,
+            Kind::Personalized => purpose + 3,
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.path())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn index_is_the_place_in_all() {
+        for (place, endpoint) in Endpoint::ALL.into_iter().enumerate() {
+            assert_eq!(endpoint.index(), place, "{endpoint}");
+        }
+    }
+}
