@@ -1,0 +1,75 @@
+//! What a running service stands in: its port, its connection to NATS, and the order in which they end.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use gavel_bus::Bus;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::{ServiceConfig, http};
+
+/// How often to look for streams and consumers that are missing: a server that has lost its store comes back
+/// without them.
+const MAKE_EVERY: Duration = Duration::from_secs(10);
+
+/// A service's port and connection.
+pub struct Frame {
+    /// The connection; it may not be up yet.
+    pub bus: Bus,
+    listener: TcpListener,
+}
+
+impl Frame {
+    /// Takes the port and starts to connect. The streams and consumers that are missing are made as soon as
+    /// NATS is there, and again where they go missing later.
+    ///
+    /// # Errors
+    /// Where the port is taken, or the NATS URL or credentials can never work.
+    pub async fn open(config: &ServiceConfig) -> anyhow::Result<Self> {
+        let listen = config.http.listen;
+        let listener =
+            TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+        let bus = Bus::connect(&config.nats, config.topology).await?;
+        Ok(Self { bus, listener })
+    }
+
+    /// Where the service listens.
+    ///
+    /// # Errors
+    /// Where the kernel does not know.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves `router` for as long as `work` goes on, then lets open requests and buffered messages out.
+    ///
+    /// # Errors
+    /// Where the kernel does not know our address.
+    pub async fn run(self, router: Router, work: impl Future<Output = ()>) -> anyhow::Result<()> {
+        info!(address = %self.address()?, "listening");
+        let Self { bus, listener } = self;
+        let making = tokio::spawn({
+            let bus = bus.clone();
+            async move {
+                loop {
+                    bus.ensure_topology().await;
+                    tokio::time::sleep(MAKE_EVERY).await;
+                }
+            }
+        });
+        let done = CancellationToken::new();
+        let worked = async {
+            work.await;
+            done.cancel();
+        };
+        tokio::join!(http::serve(listener, router, done.clone()), worked);
+        making.abort();
+        bus.flush().await;
+        info!("ended");
+        Ok(())
+    }
+}

@@ -1,0 +1,20 @@
+//! What every service starts with: configuration from the environment, logs, signals, health.
+//!
+//! A service's `main` is one call of [`run`]: read the configuration and report all that is wrong with it at
+//! once, set up logging, work until told to stop, and exit 0; or 64 for a bad configuration, 1 for a failure.
+
+pub mod env;
+pub mod health;
+pub mod lifecycle;
+pub mod service;
+pub mod telemetry;
+
+mod frame;
+mod http;
+mod run;
+
+pub use env::Env;
+pub use frame::Frame;
+pub use lifecycle::Lifecycle;
+pub use run::{EXIT_CONFIG, run};
+pub use service::{HttpConfig, ServiceConfig};
