@@ -1,0 +1,44 @@
+//! The init of the sandbox's own tests, and a way to try the sandbox by hand: `gavel-sandbox-init ID FILE`
+//! compiles and runs FILE as the language with this Judge0 id.
+
+fn main() -> std::process::ExitCode {
+    gavel_sandbox::init::enter_if_asked();
+    let mut arguments = std::env::args().skip(1);
+    let (id, file) = (arguments.next().and_then(|id| id.parse().ok()), arguments.next());
+    let (Some(id), Some(file)) = (id, file) else {
+        eprintln!("usage: gavel-sandbox-init LANGUAGE_ID SOURCE_FILE");
+        return std::process::ExitCode::from(64);
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let tried = runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(try_out(id, &file)));
+    match tried {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+async fn try_out(id: u32, file: &str) -> Result<(), Box<dyn std::error::Error>> {
+    use gavel_sandbox::{Compilation, RunLimits, Sandbox, SandboxConfig};
+    let source = std::fs::read(file)?;
+    let sandbox = Sandbox::start(SandboxConfig { slots: 1, ..SandboxConfig::default() }).await?;
+    println!("{}", sandbox.tier());
+    for language in sandbox.languages() {
+        println!("{} {} {}", language.id, language.name, language.version);
+    }
+    let mut workspace = sandbox.workspace().await?;
+    match workspace.compile(gavel_domain::LanguageId(id), &source).await? {
+        Compilation::Failed { output } => println!("{}", String::from_utf8_lossy(&output)),
+        Compilation::Ready(program) => {
+            let run = workspace.run(&program, bytes::Bytes::new(), &RunLimits::default()).await?;
+            println!("{:?} {:?}", run.ending, run.usage);
+            print!("{}", String::from_utf8_lossy(&run.stdout));
+            eprint!("{}", String::from_utf8_lossy(&run.stderr));
+        }
+    }
+    drop(workspace);
+    sandbox.shutdown().await;
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! What goes wrong on our side. None of it is ever the program's doing, and none of it is a verdict.
+
+use std::io;
+use std::path::PathBuf;
+
+use gavel_domain::LanguageId;
+use rustix::io::Errno;
+
+/// Why the sandbox cannot be had on this machine. It never starts with a layer missing.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration asks for nothing.
+    #[error("the number of sandbox slots must be 1 to {max}", max = crate::config::MAX_SLOTS)]
+    Slots,
+    /// Namespaces, mounts and cgroups take privileges that this process lacks.
+    #[error(
+        "the sandbox needs root with the capability {capability}: run the judge as root, in a container with \
+         --privileged (compose: privileged: true)"
+    )]
+    NotPrivileged {
+        /// What is missing, such as `CAP_SYS_ADMIN`.
+        capability: &'static str,
+    },
+    /// No usable cgroup hierarchy.
+    #[error("the sandbox needs the cgroup controllers {missing}: {remedy}")]
+    Cgroup {
+        /// The controllers, separated by commas.
+        missing: String,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+    /// The executable that slots run as their init cannot be read.
+    #[error("cannot read the executable of the sandbox's init, {}", path.display())]
+    InitProgram {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A slot could not be built.
+    #[error("cannot build a sandbox slot")]
+    Slot(#[from] SlotError),
+    /// Finding out which toolchains work failed for a reason of ours.
+    #[error("cannot ask the toolchains for their versions")]
+    Versions(#[source] Fault),
+}
+
+/// Why a slot could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum SlotError {
+    /// A cgroup or one of its files could not be made or set.
+    #[error("cannot {action} the cgroup file {}", path.display())]
+    Cgroup {
+        /// Such as `make` or `write`.
+        action: &'static str,
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The init's process could not be started in its namespaces.
+    #[error("cannot start an init in new PID, mount, network, IPC and UTS namespaces")]
+    Spawn(#[source] io::Error),
+    /// A step inside the init failed.
+    #[error("the slot's init could not {step}: {}", io::Error::from_raw_os_error(*errno))]
+    Step {
+        /// Which step, in words.
+        step: String,
+        /// The error number.
+        errno: i32,
+    },
+    /// The init ended, or its answer was not one.
+    #[error("the slot's init did not come up: {0}")]
+    NoAnswer(String),
+}
+
+/// A fault of the engine: try again, and in the end report an error, never a failed submission.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The language is not in the table, or its toolchain is not on this machine.
+    #[error("language {language} is not served here")]
+    NotServed {
+        /// The id that was asked for.
+        language: LanguageId,
+    },
+    /// The sandbox has been shut down.
+    #[error("the sandbox is shut down")]
+    Closed,
+    /// A slot could not be built.
+    #[error("cannot build a sandbox slot")]
+    Slot(#[from] SlotError),
+    /// A pipe or a file in memory for the run could not be made.
+    #[error("cannot prepare the {what} of a run")]
+    Prepare {
+        /// Such as `stdin`.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The slot's init ended during a run.
+    #[error("the slot's init ended during a run: {0}")]
+    Lost(String),
+    /// The slot did not answer long after every limit of the run.
+    #[error("the slot did not end a run within its limits and {grace_seconds} s")]
+    Stuck {
+        /// How long was waited beyond the wall time limit, in seconds.
+        grace_seconds: u64,
+    },
+    /// Reading what the program wrote failed.
+    #[error("cannot read what a program wrote")]
+    Capture(#[source] io::Error),
+    /// The program or compiler could not be started.
+    #[error("cannot start {program}: {errno}")]
+    Launch {
+        /// Its path in the box.
+        program: String,
+        /// Why.
+        errno: Errno,
+    },
+}

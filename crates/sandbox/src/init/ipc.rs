@@ -1,0 +1,57 @@
+//! System V objects outlive their processes: they are removed after each run.
+//!
+//! Asking for their numbers costs three system calls; only a program that left some costs more. POSIX message
+//! queues cannot be made at all (the filter), and POSIX shared memory is a file in the box.
+#![expect(unsafe_code, reason = "System V calls have no safe form")]
+
+use std::{mem, ptr};
+
+/// `linux/shm.h`, `linux/msg.h`, `linux/sem.h`: the highest used index, and an object by its index.
+const SHM_STAT: i32 = 13;
+const SHM_INFO: i32 = 14;
+const MSG_STAT: i32 = 11;
+const MSG_INFO: i32 = 12;
+const SEM_STAT: i32 = 18;
+const SEM_INFO: i32 = 19;
+/// Larger than any of the structures that the kernel fills for these calls (the largest is under 128 bytes).
+type Answer = [u64; 64];
+
+/// Removes every object of the namespace. Whether none is left.
+pub(super) fn purge() -> bool {
+    let mut answer: Answer = [0; 64];
+    // SAFETY: the kernel writes less than an `Answer` for each of these commands, into memory that is ours; an
+    // id that is removed belongs to this slot's own IPC namespace.
+    unsafe {
+        let into = answer.as_mut_ptr();
+        let shared_memory = purge_kind(
+            || libc::shmctl(0, SHM_INFO, into.cast()),
+            |index| libc::shmctl(index, SHM_STAT, into.cast()),
+            |id| libc::shmctl(id, libc::IPC_RMID, ptr::null_mut()),
+        );
+        let queues = purge_kind(
+            || libc::msgctl(0, MSG_INFO, into.cast()),
+            |index| libc::msgctl(index, MSG_STAT, into.cast()),
+            |id| libc::msgctl(id, libc::IPC_RMID, ptr::null_mut()),
+        );
+        let semaphores = purge_kind(
+            || libc::semctl(0, 0, SEM_INFO, into),
+            |index| libc::semctl(index, 0, SEM_STAT, into),
+            |id| libc::semctl(id, 0, libc::IPC_RMID),
+        );
+        shared_memory && queues && semaphores
+    }
+}
+
+/// `highest` answers the highest index in use, which is 0 both for one object and for none.
+fn purge_kind(highest: impl Fn() -> i32, at: impl Fn(i32) -> i32, remove: impl Fn(i32) -> i32) -> bool {
+    let highest = highest();
+    if highest < 0 {
+        return false;
+    }
+    (0..=highest).all(|index| {
+        let id = at(index);
+        id < 0 || remove(id) == 0
+    })
+}
+
+const _: () = assert!(mem::size_of::<Answer>() >= mem::size_of::<libc::shmid_ds>());

@@ -1,0 +1,40 @@
+//! The embedded execution engine (Linux).
+//!
+//! A [`Sandbox`] holds a few slots. Each slot is a process tree of its own whose init (see [`init`]) lives
+//! in its cgroups, its namespaces and its minimal root, and waits for orders. A [`Workspace`] is one slot, lent
+//! to one submission: it compiles once and runs many times, each time in a clean box.
+//!
+//! What a program did comes back as an [`gavel_domain::Execution`]; what went wrong on our side is a [`Fault`].
+//! The two are never mixed: a limit that a program met is no fault, and a fault is no limit.
+//!
+//! It needs Linux 5.11 or later, root, and the cgroup controllers memory and pids (on v1 cpuacct as well). With
+//! less, [`Sandbox::start`] says what is missing. The tests have run on cgroup v1; the code for v2 has not.
+
+pub mod config;
+pub mod error;
+pub mod init;
+
+mod capture;
+mod cgroup;
+mod channel;
+mod ending;
+mod language;
+mod limits;
+mod memfd;
+mod program;
+mod sandbox;
+mod slot;
+mod spawn;
+mod tier;
+mod wire;
+mod workspace;
+
+pub use config::{InitProgram, SandboxConfig, TierChoice};
+pub use error::{Fault, SlotError, StartError};
+pub use language::ServedLanguage;
+pub use limits::RunLimits;
+pub use program::{Compilation, Program};
+pub use sandbox::Sandbox;
+pub use tier::Tier;
+pub use wire::CgroupVersion;
+pub use workspace::Workspace;

@@ -1,0 +1,73 @@
+//! What a run and a compilation may use.
+
+use std::time::Duration;
+
+use crate::wire::Caps;
+
+/// What one run of a program may use, its whole process tree together unless said otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunLimits {
+    /// CPU time, user and system, of all processes and threads. Default 2 s.
+    pub cpu_time: Duration,
+    /// Time from start to end. Default 4 s.
+    pub wall_time: Duration,
+    /// Memory, with the files that the run writes. Default 256 MiB. A language's runtime may be granted more on
+    /// top (`languages.toml`).
+    pub memory_bytes: u64,
+    /// Bytes on standard output. Default 1 MiB.
+    pub stdout_bytes: u64,
+    /// Bytes on standard error. Default 256 KiB.
+    pub stderr_bytes: u64,
+    /// Processes and threads at one time. Default 64.
+    pub processes: u32,
+    /// The size of one file, in bytes. Default 64 MiB.
+    pub file_bytes: u64,
+    /// The main thread's stack, in bytes. Default 64 MiB.
+    pub stack_bytes: u64,
+}
+
+impl Default for RunLimits {
+    fn default() -> Self {
+        Self {
+            cpu_time: Duration::from_secs(2),
+            wall_time: Duration::from_secs(4),
+            memory_bytes: 256 << 20,
+            stdout_bytes: 1 << 20,
+            stderr_bytes: 256 << 10,
+            processes: 64,
+            file_bytes: 64 << 20,
+            stack_bytes: 64 << 20,
+        }
+    }
+}
+
+impl RunLimits {
+    /// The limits for one compilation: 10 s of CPU, 20 s on the wall, 512 MiB, 64 KiB of output.
+    pub(crate) const COMPILATION: Self = Self {
+        cpu_time: Duration::from_secs(10),
+        wall_time: Duration::from_secs(20),
+        memory_bytes: 512 << 20,
+        stdout_bytes: 64 << 10,
+        stderr_bytes: 0,
+        processes: 64,
+        file_bytes: 64 << 20,
+        stack_bytes: 64 << 20,
+    };
+    /// The limits for asking a toolchain for its version.
+    pub(crate) const VERSION: Self = Self { stdout_bytes: 16 << 10, ..Self::COMPILATION };
+
+    pub(crate) fn caps(&self) -> Caps {
+        Caps {
+            cpu_ns: nanoseconds(self.cpu_time),
+            wall_ns: nanoseconds(self.wall_time),
+            memory_bytes: self.memory_bytes,
+            processes: self.processes,
+            file_bytes: self.file_bytes,
+            stack_bytes: self.stack_bytes,
+        }
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,247 @@
+//! One slot, lent to one submission.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gavel_domain::{Ending, Execution, LanguageId};
+use rustix::io::Errno;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::capture::Capture;
+use crate::ending::{self, Evidence};
+use crate::error::Fault;
+use crate::language::Language;
+use crate::limits::RunLimits;
+use crate::memfd;
+use crate::program::{Compilation, Program};
+use crate::sandbox::{Pool, Seat};
+use crate::slot::{Finished, Slot, Streams};
+use crate::wire::{Collect, Collected, End, FileSpec, Order, Place};
+
+/// The largest program that a compiler may make, in bytes.
+const MAX_PROGRAM_BYTES: u64 = 64 << 20;
+const MIB: u64 = 1 << 20;
+
+/// One slot, lent to one submission: compile once, run many times, each time in a clean box. Dropping it cleans
+/// the slot and hands it to the next; dropping the future of a run ends the run.
+#[derive(Debug)]
+pub struct Workspace {
+    pool: Arc<Pool>,
+    /// Always there until the drop.
+    seat: Option<Seat>,
+    /// The program that the slot holds.
+    loaded: Option<u64>,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// A run that is about to start.
+struct Start<'a> {
+    order: Order,
+    limits: &'a RunLimits,
+    stdin: OwnedFd,
+    contents: Vec<BorrowedFd<'a>>,
+    merged: bool,
+}
+
+impl Workspace {
+    pub(crate) fn new(pool: Arc<Pool>, seat: Seat, permit: OwnedSemaphorePermit) -> Self {
+        Self { pool, seat: Some(seat), loaded: None, _permit: permit }
+    }
+
+    /// Makes a program of the source. An interpreted language's source is only kept: its errors show when it
+    /// runs.
+    ///
+    /// # Errors
+    /// [`Fault::NotServed`] for a language that is not in [`crate::Sandbox::languages`]; other faults are the
+    /// engine's. What the source or its compiler did wrong is [`Compilation::Failed`].
+    pub async fn compile(&mut self, language: LanguageId, source: &[u8]) -> Result<Compilation, Fault> {
+        let entry = self.pool.language(language).cloned().ok_or(Fault::NotServed { language })?;
+        let source = memfd::sealed("source", source).map_err(prepare("source"))?;
+        if entry.compile.is_empty() {
+            return Ok(Compilation::Ready(Program::new(entry, source)));
+        }
+        let memory_mib = entry.compile_memory_mib.unwrap_or(RunLimits::COMPILATION.memory_bytes / MIB);
+        let limits = RunLimits { memory_bytes: memory_mib * MIB, ..RunLimits::COMPILATION };
+        let order = Order {
+            argv: entry.compile.clone(),
+            env: entry.env(),
+            files: vec![FileSpec { place: Place::Work, name: entry.source.clone(), mode: 0o644 }],
+            caps: limits.caps(),
+            collect: Some(Collect { name: entry.artefact.clone(), max_bytes: MAX_PROGRAM_BYTES }),
+        };
+        let contents = vec![source.as_fd()];
+        let start = Start { order, limits: &limits, stdin: no_input()?, contents, merged: true };
+        let finished = self.finish(start).await?;
+        compiled(entry, &limits, finished)
+    }
+
+    /// Runs the program on one input.
+    ///
+    /// # Errors
+    /// Faults of the engine only; whatever the program did is in the [`Execution`].
+    pub async fn run(
+        &mut self,
+        program: &Program,
+        stdin: Bytes,
+        limits: &RunLimits,
+    ) -> Result<Execution, Fault> {
+        let language = program.language();
+        let granted = RunLimits {
+            memory_bytes: limits.memory_bytes.saturating_add(language.extra_memory_mib * MIB),
+            processes: limits.processes.saturating_add(language.extra_processes),
+            ..*limits
+        };
+        let file = FileSpec {
+            place: Place::Program,
+            name: language.program_file().to_owned(),
+            mode: if language.compile.is_empty() { 0o444 } else { 0o555 },
+        };
+        let known = self.loaded == Some(program.id());
+        let order = Order {
+            argv: language.run.clone(),
+            env: language.env(),
+            files: if known { Vec::new() } else { vec![file] },
+            caps: granted.caps(),
+            collect: None,
+        };
+        let contents = if known { Vec::new() } else { vec![program.file().as_fd()] };
+        let stdin = input(&stdin)?;
+        let start = Start { order, limits: &granted, stdin, contents, merged: false };
+        let finished = self.finish(start).await?;
+        let kept = self.seat.as_ref().is_some_and(|seat| seat.slot.is_some());
+        self.loaded = kept.then(|| program.id());
+        let evidence = Evidence {
+            limits: &granted,
+            stdout_overflowed: finished.stdout.overflowed,
+            stderr_overflowed: finished.stderr.overflowed,
+            stderr: &finished.stderr.bytes,
+            out_of_memory: language.out_of_memory.as_deref(),
+            image_bytes: program.image_bytes(),
+        };
+        let ending = ending::decide(&finished.report, &evidence);
+        let usage = ending::usage(&finished.report);
+        Ok(Execution { ending, stdout: finished.stdout.bytes, stderr: finished.stderr.bytes, usage })
+    }
+
+    /// The version of a language's toolchain; `None` where it is missing or does not work in here.
+    pub(crate) async fn version(&mut self, language: &Language) -> Result<Option<String>, Fault> {
+        if !std::path::Path::new(&language.toolchain).exists() {
+            return Ok(None);
+        }
+        let limits = RunLimits::VERSION;
+        let order = Order {
+            argv: language.version.clone(),
+            env: language.env(),
+            files: Vec::new(),
+            caps: limits.caps(),
+            collect: None,
+        };
+        let start = Start { order, limits: &limits, stdin: no_input()?, contents: Vec::new(), merged: true };
+        let finished = match self.finish(start).await {
+            Err(Fault::Launch { .. }) => return Ok(None),
+            finished => finished?,
+        };
+        let text = String::from_utf8_lossy(&finished.stdout.bytes);
+        let line = text.lines().next().map(|line| line.trim().to_owned());
+        Ok(line.filter(|line| finished.report.end == End::Exited(0) && !line.is_empty()))
+    }
+
+    /// Runs one order in this workspace's slot, building the slot anew where the last one is spent. While the
+    /// order is under way the slot is in this future, and dies with it.
+    async fn finish(&mut self, start: Start<'_>) -> Result<Finished, Fault> {
+        self.loaded = None;
+        let seat = self.seat.as_mut().expect("the seat is there until the drop");
+        let slot = match seat.slot.take() {
+            Some(slot) => slot,
+            None => Slot::build(&self.pool.factory, seat.index).await?,
+        };
+        let capture = |limit, what| Capture::new(limit, slot.uid()).map_err(prepare(what));
+        let stdout = capture(start.limits.stdout_bytes, "stdout")?;
+        let (stderr, stderr_end) = capture(start.limits.stderr_bytes, "stderr")?;
+        let stderr = (stderr, (!start.merged).then_some(stderr_end));
+        let streams = Streams { stdin: start.stdin, stdout, stderr };
+        let program = start.order.argv.first().cloned().unwrap_or_default();
+        let finished = slot.run(start.order, streams, &start.contents).await?;
+        if !finished.report.spent {
+            seat.slot = Some(slot);
+        }
+        if let End::NotStarted(errno) = finished.report.end {
+            return Err(Fault::Launch { program, errno: Errno::from_raw_os_error(errno) });
+        }
+        Ok(finished)
+    }
+}
+
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        if let Some(seat) = self.seat.take() {
+            if let Some(slot) = &seat.slot {
+                slot.wipe();
+            }
+            self.pool.give_back(seat);
+        }
+    }
+}
+
+/// What a compiler's run means.
+fn compiled(language: Arc<Language>, limits: &RunLimits, finished: Finished) -> Result<Compilation, Fault> {
+    let Finished { report, stdout, file, .. } = finished;
+    let evidence = Evidence {
+        limits,
+        stdout_overflowed: stdout.overflowed,
+        stderr_overflowed: false,
+        stderr: b"",
+        out_of_memory: None,
+        image_bytes: 0,
+    };
+    let sentence = match (ending::decide(&report, &evidence), report.collected, file) {
+        (Ending::Exited { code: 0 }, Collected::Sent, Some(file)) => {
+            let copy = memfd::sealed_copy("program", &mut File::from(file), MAX_PROGRAM_BYTES);
+            if let Some(copy) = copy.map_err(prepare("program"))? {
+                return Ok(Compilation::Ready(Program::new(language, copy)));
+            }
+            too_large()
+        }
+        (Ending::Exited { code: 0 }, Collected::TooLarge, _)
+        | (Ending::Signaled { signal: libc::SIGXFSZ }, ..) => too_large(),
+        (Ending::Exited { code: 0 }, ..) => "The compiler left no program.".to_owned(),
+        (Ending::Exited { .. }, ..) => String::new(),
+        (Ending::Signaled { signal }, ..) => format!("The compiler was ended by signal {signal}."),
+        (Ending::TimeLimit { .. }, ..) => "The compilation took too long.".to_owned(),
+        (Ending::MemoryLimit, ..) => "The compilation took too much memory.".to_owned(),
+        (Ending::OutputLimit { .. }, ..) => "The compiler wrote too much.".to_owned(),
+    };
+    let mut output = stdout.bytes;
+    if !sentence.is_empty() {
+        if output.last().is_some_and(|byte| *byte != b'\n') {
+            output.push(b'\n');
+        }
+        output.extend(sentence.bytes());
+    }
+    Ok(Compilation::Failed { output })
+}
+
+fn too_large() -> String {
+    format!("The program or a file of its compilation is larger than {} MiB.", MAX_PROGRAM_BYTES / MIB)
+}
+
+/// A program's input: a file in memory that nobody can change, opened for reading only. A program that never
+/// reads it, or closes it, hinders nobody.
+fn input(stdin: &Bytes) -> Result<OwnedFd, Fault> {
+    if stdin.is_empty() {
+        return no_input();
+    }
+    let file = memfd::sealed("stdin", stdin).map_err(prepare("stdin"))?;
+    memfd::reader(&file).map_err(|errno| prepare("stdin")(errno.into()))
+}
+
+fn no_input() -> Result<OwnedFd, Fault> {
+    File::open("/dev/null").map(OwnedFd::from).map_err(prepare("stdin"))
+}
+
+fn prepare(what: &'static str) -> impl FnOnce(io::Error) -> Fault {
+    move |source| Fault::Prepare { what, source }
+}

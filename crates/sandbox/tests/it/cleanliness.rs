@@ -1,0 +1,90 @@
+//! What a run leaves behind: nothing.
+
+use bytes::Bytes;
+use gavel_domain::Ending;
+use gavel_sandbox::RunLimits;
+
+use crate::support::{Bench, C, limits, printed};
+
+/// Prints all that a former run could have left.
+const TRACES: &str = "import os\nfor d in ['/tmp','/dev/shm','/box/work']: print(os.listdir(d))\n\
+    print([p for p in os.listdir('/proc') if p.isdigit() and int(p) not in (1, os.getpid())])\n\
+    import ctypes\nlibc=ctypes.CDLL(None)\nprint(libc.shmget(4711,1,0), libc.semget(4711,1,0), libc.msgget(4711,0))";
+const NO_TRACES: &str = "[]\n[]\n[]\n[]\n-1 -1 -1";
+
+#[tokio::test]
+async fn the_next_run_finds_no_trace() {
+    let mut bench = Bench::open().await;
+    let source = "import os, ctypes, time\nlibc=ctypes.CDLL(None)\n\
+        assert libc.shmget(4711,4096,0o1666)>=0 and libc.semget(4711,1,0o1666)>=0 and libc.msgget(4711,0o1666)>=0\n\
+        for k in range(4712,4720): libc.shmget(k,4096,0o1666)\n\
+        open('/dev/shm/shared','w').write('x')\nfor d in ['/tmp','/box/work']:\n os.makedirs(d+'/a/b/c'); open(d+'/a/file','w').write('x')\n \
+        os.symlink('/',d+'/link'); os.mkfifo(d+'/fifo'); os.chmod(d+'/a',0)\n\
+        os.chmod('/box/work',0); os.chmod('/tmp',0)\n\
+        if os.fork()==0:\n os.setsid()\n if os.fork()==0:\n  import signal\n  for s in range(1,65):\n   try: \
+        signal.signal(s,signal.SIG_IGN)\n   except OSError: pass\n  time.sleep(100)\n os._exit(0)\nprint('left')";
+    assert_eq!(printed(&bench.python(source).await), "left");
+    assert_eq!(printed(&bench.python(TRACES).await), NO_TRACES);
+}
+
+#[tokio::test]
+async fn a_swarm_of_daemons_is_gone() {
+    let mut bench = Bench::open().await;
+    let source = "#include <unistd.h>\n#include <signal.h>\nint main(){for(int i=0;i<20;i++)if(!fork()){setsid();\
+                  if(fork())_exit(0);signal(SIGTERM,SIG_IGN);signal(SIGHUP,SIG_IGN);for(;;){if(fork())_exit(0);}}\
+                  usleep(50000);return 0;}";
+    let wide = RunLimits { processes: 200, ..limits() };
+    let run = bench.run(C, source, &wide).await;
+    assert!(matches!(run.ending, Ending::Exited { code: 0 } | Ending::TimeLimit { .. }), "{:?}", run.ending);
+    assert_eq!(printed(&bench.python(TRACES).await), NO_TRACES);
+}
+
+#[tokio::test]
+async fn a_tree_too_deep_to_clear_costs_the_slot_and_nothing_else() {
+    let mut bench = Bench::open().await;
+    let source = "import os\nfor i in range(500):\n os.mkdir('d'); os.chdir('d')\nprint('deep')";
+    let program = bench.program(crate::support::PYTHON, source).await;
+    for _ in 0..3 {
+        let run = bench.workspace.run(&program, Bytes::new(), &limits()).await.unwrap();
+        assert_eq!(printed(&run), "deep");
+    }
+    assert_eq!(printed(&bench.python(TRACES).await), NO_TRACES);
+}
+
+#[tokio::test]
+async fn a_program_is_not_left_to_the_next_submission() {
+    let mut bench = Bench::open().await;
+    bench.c("int main(){return 0;}").await;
+    drop(bench.workspace);
+    bench.workspace = bench.sandbox.workspace().await.unwrap();
+    let run = bench.python("import os; print(os.listdir('/box/program'))").await;
+    assert_eq!(printed(&run), "['main.py']");
+}
+
+#[tokio::test]
+async fn a_thousand_runs_leave_nothing_growing() {
+    let mut bench = Bench::open().await;
+    let program = bench.program(C, "int main(){return 0;}").await;
+    let quick = limits();
+    let mut before = None;
+    for round in 0..1000 {
+        let run = bench.workspace.run(&program, Bytes::new(), &quick).await.unwrap();
+        assert_eq!(run.ending, Ending::Exited { code: 0 });
+        if round == 10 {
+            before = Some(counts());
+        }
+    }
+    let (before, after) = (before.unwrap(), counts());
+    // Other tests of this process open descriptors of their own, but no thousand.
+    assert!(after.0 < before.0 + 200, "descriptors: {before:?} {after:?}");
+    assert_eq!(after.1, before.1, "mounts of the host");
+    let traces = "import os\nprint(len(open('/proc/self/mountinfo').readlines()), \
+                  len([p for p in os.listdir('/proc') if p.isdigit()]), os.getpid() > 900)";
+    assert!(printed(&bench.python(traces).await).ends_with(" 2 True"));
+}
+
+/// Open descriptors and mounts of this process.
+fn counts() -> (usize, usize) {
+    let descriptors = std::fs::read_dir("/proc/self/fd").unwrap().count();
+    (descriptors, std::fs::read_to_string("/proc/self/mountinfo").unwrap().lines().count())
+}

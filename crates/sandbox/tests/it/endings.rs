@@ -1,0 +1,217 @@
+//! Each way to end, told apart exactly.
+
+use std::time::Duration;
+
+use gavel_domain::{Clock, Ending};
+use gavel_sandbox::RunLimits;
+
+use crate::support::{Bench, C, CPP, JAVASCRIPT, MIB, PYTHON, limits, printed};
+
+const CPU: Ending = Ending::TimeLimit { clock: Clock::Cpu };
+const WALL: Ending = Ending::TimeLimit { clock: Clock::Wall };
+
+fn short() -> RunLimits {
+    RunLimits { cpu_time: Duration::from_millis(400), wall_time: Duration::from_millis(1200), ..limits() }
+}
+
+/// For programs that use CPU time, which on a busy machine takes its time.
+fn spinning() -> RunLimits {
+    RunLimits { wall_time: Duration::from_secs(20), ..short() }
+}
+
+#[tokio::test]
+async fn every_language_answers() {
+    let mut bench = Bench::open().await;
+    let served: Vec<u32> = bench.sandbox.languages().iter().map(|language| language.id.0).collect();
+    assert_eq!(served, [50, 52, 54, 71, 63]);
+    assert!(bench.sandbox.languages().iter().all(|language| !language.version.is_empty()));
+    let sources = [
+        (C, "#include <stdio.h>\n#include <math.h>\nint main(){printf(\"%.0f\\n\", sqrt(1764));}"),
+        (CPP, "#include <iostream>\nint main(){std::cout << 42 << std::endl;}"),
+        (PYTHON, "print(6 * 7)"),
+        (JAVASCRIPT, "console.log(6 * 7)"),
+    ];
+    for (language, source) in sources {
+        let run = bench.run(language, source, &limits()).await;
+        assert_eq!(printed(&run), "42", "{language}");
+        assert!(run.usage.cpu_time > Duration::ZERO && run.usage.wall_time > Duration::ZERO);
+        assert!(run.usage.memory_bytes > 0);
+    }
+}
+
+#[tokio::test]
+async fn exit_codes_and_signals_are_kept() {
+    let mut bench = Bench::open().await;
+    assert_eq!(bench.c("int main(){return 0;}").await.ending, Ending::Exited { code: 0 });
+    assert_eq!(bench.c("int main(){return 7;}").await.ending, Ending::Exited { code: 7 });
+    assert_eq!(bench.python("import sys; sys.exit(255)").await.ending, Ending::Exited { code: 255 });
+    let cases = [
+        ("#include <stdlib.h>\nint main(){abort();}", libc::SIGABRT),
+        ("int main(){*(volatile int*)8 = 1;}", libc::SIGSEGV),
+        ("int main(int c,char**v){volatile int z=c-1;return 1000/z;}", libc::SIGFPE),
+        ("#include <signal.h>\nint main(){raise(SIGKILL);}", libc::SIGKILL),
+        ("#include <signal.h>\nint main(){raise(SIGTERM);}", libc::SIGTERM),
+    ];
+    for (source, signal) in cases {
+        assert_eq!(bench.c(source).await.ending, Ending::Signaled { signal }, "{source}");
+    }
+    let uncaught = bench.python("raise ValueError(1)").await;
+    assert_eq!(uncaught.ending, Ending::Exited { code: 1 });
+    assert!(String::from_utf8_lossy(&uncaught.stderr).contains("ValueError: 1"));
+}
+
+#[tokio::test]
+async fn spinning_meets_the_cpu_limit_and_not_much_later() {
+    let mut bench = Bench::open().await;
+    let run = bench.run(C, "int main(){for(;;);}", &spinning()).await;
+    assert_eq!(run.ending, CPU);
+    assert!(run.usage.cpu_time >= Duration::from_millis(400), "{:?}", run.usage);
+    assert!(run.usage.cpu_time < Duration::from_millis(500), "{:?}", run.usage);
+}
+
+#[tokio::test]
+async fn spinning_in_several_processes_counts_together() {
+    let mut bench = Bench::open().await;
+    let source = "#include <unistd.h>\nint main(){fork();fork();for(;;);}";
+    let run = bench.run(C, source, &spinning()).await;
+    assert_eq!(run.ending, CPU);
+    assert!(run.usage.cpu_time < Duration::from_millis(600), "{:?}", run.usage);
+}
+
+#[tokio::test]
+async fn a_caught_cpu_signal_changes_nothing() {
+    let mut bench = Bench::open().await;
+    let source = "#include <signal.h>\nint main(){for(int i=1;i<65;i++)signal(i,SIG_IGN);for(;;);}";
+    assert_eq!(bench.run(C, source, &spinning()).await.ending, CPU);
+}
+
+#[tokio::test]
+async fn sleeping_and_stopping_meet_the_wall_limit() {
+    let mut bench = Bench::open().await;
+    let stopped = "#include <signal.h>\nint main(){raise(SIGSTOP);}";
+    let asleep = "#include <unistd.h>\nint main(){sleep(60);}";
+    for source in [stopped, asleep] {
+        let run = bench.run(C, source, &short()).await;
+        assert_eq!(run.ending, WALL);
+        assert!(run.usage.wall_time < Duration::from_secs(3), "{:?}", run.usage);
+    }
+}
+
+#[tokio::test]
+async fn memory_is_limited_however_it_is_taken() {
+    let mut bench = Bench::open().await;
+    let heap = "#include <stdlib.h>\n#include <string.h>\nint main(){for(;;){char*p=malloc(1<<20);\
+                if(p)memset(p,1,1<<20);}}";
+    let map = "#include <sys/mman.h>\n#include <string.h>\nint main(){for(;;){char*p=mmap(0,1<<22,3,\
+               MAP_SHARED|MAP_ANONYMOUS,-1,0);memset(p,1,1<<22);}}";
+    let children = "#include <unistd.h>\n#include <string.h>\n#include <stdlib.h>\n#include <sys/wait.h>\n\
+                    int main(){for(int i=0;i<16;i++)if(!fork()){char*p=malloc(8<<20);memset(p,1,8<<20);\
+                    pause();}while(wait(0)>0);return 1;}";
+    let static_data = "char a[200<<20];int main(){for(long i=0;i<sizeof a;i+=4096)a[i]=1;return a[12345];}";
+    for source in [heap, map, children, static_data] {
+        let run = bench.c(source).await;
+        assert_eq!(run.ending, Ending::MemoryLimit, "{source}\n{:?}", run.usage);
+        assert!(run.usage.memory_bytes > 50 * MIB, "{source}\n{:?}", run.usage);
+    }
+    let python = bench.python("a=[]\nwhile True: a.append(bytearray(1<<20))").await;
+    assert_eq!(python.ending, Ending::MemoryLimit);
+    let refused = bench.python("a = bytearray(1 << 50)").await;
+    assert_eq!(refused.ending, Ending::MemoryLimit);
+    let script = bench.run(JAVASCRIPT, "const a=[];for(;;)a.push(new Array(1e5).fill(1))", &limits()).await;
+    assert_eq!(script.ending, Ending::MemoryLimit);
+}
+
+#[tokio::test]
+async fn files_count_as_memory() {
+    let mut bench = Bench::open().await;
+    for directory in ["/tmp", "/box/work", "/dev/shm"] {
+        let source = format!(
+            "import os\nf=open('{directory}/f{{}}'.format(0),'wb')\nn=0\nwhile True:\n f.write(b'x'*(1<<20))\n \
+             n+=1\n if n%32==0:\n  f=open('{directory}/f%d'%n,'wb')\n"
+        );
+        let run = bench.python(&source).await;
+        assert_eq!(run.ending, Ending::MemoryLimit, "{directory} {}", String::from_utf8_lossy(&run.stderr));
+        // Nothing of it weighs on the next run.
+        assert_eq!(printed(&bench.python("print(1)").await), "1");
+    }
+}
+
+#[tokio::test]
+async fn files_that_outlive_their_killed_writers_do_not_cost_the_init() {
+    let mut bench = Bench::open().await;
+    // Memory stays full when a writer is killed: the kernel looks for the next to kill, and must not find the init.
+    let source = "#include <unistd.h>\n#include <fcntl.h>\n#include <stdio.h>\n#include <signal.h>\n\
+                  char b[1<<16];int main(){signal(SIGCHLD,SIG_IGN);for(int i=0;i<24;i++)if(!fork()){char n[32];\
+                  sprintf(n,\"/tmp/%d\",i);int f=open(n,O_CREAT|O_WRONLY,0600);for(;;)write(f,b,sizeof b);}\
+                  for(;;)vfork()?0:_exit(0);}";
+    let program = bench.program(C, source).await;
+    for _ in 0..3 {
+        let run = bench.workspace.run(&program, bytes::Bytes::new(), &spinning()).await.unwrap();
+        assert_eq!(run.ending, Ending::MemoryLimit);
+    }
+}
+
+#[tokio::test]
+async fn a_memory_kill_of_a_child_is_a_memory_limit_whatever_the_parent_makes_of_it() {
+    let mut bench = Bench::open().await;
+    for code in [0, 1] {
+        let source = format!(
+            "#include <unistd.h>\n#include <stdlib.h>\n#include <string.h>\n#include <sys/wait.h>\nint main(){{\
+             if(!fork()){{for(;;){{char*p=malloc(1<<20);memset(p,1,1<<20);}}}}wait(0);return {code};}}"
+        );
+        assert_eq!(bench.c(&source).await.ending, Ending::MemoryLimit);
+    }
+}
+
+#[tokio::test]
+async fn a_limit_too_small_to_start_is_a_memory_limit() {
+    let mut bench = Bench::open().await;
+    let large = "char a[1<<30];int main(){for(long i=0;i<sizeof a;i+=4096)a[i]=1;return a[12345];}";
+    let tiny = RunLimits { memory_bytes: MIB, ..limits() };
+    assert_eq!(bench.run(C, large, &tiny).await.ending, Ending::MemoryLimit);
+    let python = bench.run(PYTHON, "print(1)", &RunLimits { memory_bytes: 4096, ..limits() }).await;
+    assert_eq!(python.ending, Ending::MemoryLimit);
+    assert_eq!(printed(&bench.python("print(1)").await), "1");
+}
+
+#[tokio::test]
+async fn memory_is_counted_for_this_run_alone() {
+    let mut bench = Bench::open().await;
+    let taker = bench
+        .program(
+            C,
+            "#include <stdlib.h>\nint main(){volatile char*p=malloc(40<<20);\
+                                  for(long i=0;i<40<<20;i+=4096)p[i]=1;return 0;}",
+        )
+        .await;
+    let small = bench.program(C, "int main(){return 0;}").await;
+    let run = bench.workspace.run(&taker, bytes::Bytes::new(), &limits()).await.unwrap();
+    assert!((40 * MIB..48 * MIB).contains(&run.usage.memory_bytes), "{:?}", run.usage);
+    let run = bench.workspace.run(&small, bytes::Bytes::new(), &limits()).await.unwrap();
+    assert!(run.usage.memory_bytes < 2 * MIB, "{:?}", run.usage);
+}
+
+#[tokio::test]
+async fn a_fork_bomb_is_held_and_ended() {
+    let mut bench = Bench::open().await;
+    let run = bench.run(C, "#include <unistd.h>\nint main(){for(;;)fork();}", &short()).await;
+    assert!(matches!(run.ending, Ending::TimeLimit { .. }), "{:?}", run.ending);
+    let count = "import os\nn=0\ntry:\n while True:\n  if os.fork()==0:\n   import time; time.sleep(60)\n  n+=1\n\
+                 except BlockingIOError: print(n)";
+    let few = RunLimits { processes: 10, ..limits() };
+    assert_eq!(printed(&bench.run(PYTHON, count, &few).await), "9");
+}
+
+#[tokio::test]
+async fn files_are_limited_in_size_and_number() {
+    let mut bench = Bench::open().await;
+    let large = RunLimits { file_bytes: MIB, ..limits() };
+    let source = "f=open('/box/work/f','wb',0)\ntry:\n while True: f.write(b'x'*65536)\nexcept OSError as e: \
+                  print(e.errno, f.tell())";
+    assert_eq!(printed(&bench.run(PYTHON, source, &large).await), format!("{} {MIB}", libc::EFBIG));
+    let many = "n=0\ntry:\n while n<100000:\n  open('/tmp/%d'%n,'w').close(); n+=1\nexcept OSError as e: \
+                print(e.errno, n < 17000)";
+    let patient = RunLimits { cpu_time: Duration::from_secs(5), ..limits() };
+    assert_eq!(printed(&bench.run(PYTHON, many, &patient).await), format!("{} True", libc::ENOSPC));
+    assert_eq!(printed(&bench.python("import os; print(os.listdir('/tmp'))").await), "[]");
+}

@@ -1,0 +1,175 @@
+//! What a program can see and reach: nothing but itself and the toolchains.
+
+use std::fmt::Write;
+use std::net::TcpListener;
+
+use crate::support::{Bench, limits, printed, sandbox};
+
+#[tokio::test]
+async fn the_hosts_files_and_processes_are_out_of_sight() {
+    let mut bench = Bench::open().await;
+    let marker = tempfile::NamedTempFile::new().unwrap();
+    let source = format!(
+        "import os\nfor p in ['/etc/shadow','/etc/hostname','/root','/home','/sys','/run','/var','{}','{}',\
+         '/proc/meminfo','/proc/cmdline','/proc/sys','/proc/kcore','/proc/mounts/..']:\n \
+         print(p) if os.path.exists(p) else None\n\
+         print(sorted(int(p) for p in os.listdir('/proc') if p.isdigit()) == [1, os.getpid()])\n\
+         print(os.uname().nodename, os.getuid() >= 60000, os.getgid() >= 60000, os.getgroups())\n\
+         print(sorted(os.listdir('/dev')))",
+        marker.path().display(),
+        env!("CARGO_MANIFEST_DIR"),
+    );
+    let run = bench.python(&source).await;
+    let devices = "['fd', 'full', 'null', 'random', 'shm', 'stderr', 'stdin', 'stdout', 'urandom', 'zero']";
+    assert_eq!(printed(&run), format!("True\nbox True True []\n{devices}"));
+}
+
+#[tokio::test]
+async fn the_judges_environment_and_memory_are_out_of_reach() {
+    let mut bench = Bench::open().await;
+    let source = "import os\nprint(sorted(os.environ))\n\
+                  for f in ['environ','mem','maps','cwd','exe','root','fd','fdinfo','ns/net']:\n p='/proc/1/'+f\n \
+                  for how in (lambda: open(p,'rb').read(9), lambda: os.listdir(p), lambda: os.readlink(p)):\n  \
+                  try: r=how(); print(p, r)\n  except OSError: pass\n\
+                  for fd in range(3, 64):\n try: os.fstat(fd); print('fd', fd, os.readlink('/proc/self/fd/%d'%fd))\n \
+                  except OSError: pass\n";
+    let variables = "['HOME', 'LANG', 'PATH', 'PYTHONDONTWRITEBYTECODE', 'TMPDIR']";
+    assert_eq!(printed(&bench.python(source).await), variables);
+    // A C program, which has opened nothing by itself, has three descriptors.
+    let fds = "#include <stdio.h>\n#include <fcntl.h>\nint main(){for(int i=0;i<1024;i++)if(fcntl(i,F_GETFD)>=0)\
+               printf(\"%d \",i);}";
+    assert_eq!(printed(&bench.c(fds).await), "0 1 2");
+}
+
+#[tokio::test]
+async fn there_is_no_network() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut bench = Bench::open().await;
+    let source = format!(
+        "import socket\nfor f, a in ((2,('127.0.0.1',{port})),(2,('192.0.2.1',80)),(10,('::1',{port})),\
+         (16,None),(17,None),(40,(2,{port}))):\n try:\n  s=socket.socket(f,socket.SOCK_STREAM)\n  s.settimeout(1)\n  \
+         s.connect(a)\n  print('reached',a)\n except OSError as e: print(e.errno)\nprint(len(open('/proc/net/dev').\
+         readlines()) if __import__('os').path.exists('/proc/net/dev') else 0)"
+    );
+    let run = bench.python(&source).await;
+    let lines: Vec<_> = printed(&run).lines().map(str::to_owned).collect();
+    assert_eq!(lines[..6], [&libc::EAFNOSUPPORT.to_string()[..]; 6].map(str::to_owned), "{lines:?}");
+    listener.set_nonblocking(true).unwrap();
+    assert!(listener.accept().is_err(), "somebody connected");
+}
+
+#[tokio::test]
+async fn unix_sockets_and_pipes_work_within() {
+    let mut bench = Bench::open().await;
+    let source = "import socket, os\na,b=socket.socketpair()\na.send(b'hi')\nprint(b.recv(2))\n\
+                  s=socket.socket(socket.AF_UNIX); s.bind('/tmp/s'); s.listen()\n\
+                  c=socket.socket(socket.AF_UNIX); c.connect('/tmp/s'); print('connected')\n\
+                  import threading, multiprocessing\nt=threading.Thread(target=lambda: print('thread'))\nt.start(); t.join()\n\
+                  q=multiprocessing.Queue()\np=multiprocessing.Process(target=q.put,args=(5,)); p.start()\nprint(q.get()); p.join()";
+    assert_eq!(printed(&bench.python(source).await), "b'hi'\nconnected\nthread\n5");
+}
+
+#[tokio::test]
+async fn the_toolchain_and_the_root_cannot_be_written() {
+    let mut bench = Bench::open().await;
+    let source = "import os\nfor d in ['/','/usr','/usr/bin','/etc','/dev','/box','/box/program','/proc/self','/proc/1']:\n \
+                  try: open(d+'/x','w'); print('wrote',d)\n except OSError: pass\n\
+                  for f in ['/box/program/main.py','/usr/bin/python3','/etc/passwd','/proc/self/oom_score_adj']:\n \
+                  try: open(f,'r+b'); print('opened',f)\n except OSError: pass\n \
+                  try: os.rename(f,'/tmp/y'); print('moved',f)\n except OSError: pass\n \
+                  try: os.chmod(f,0o777); print('mode',f)\n except OSError: pass\nprint('ok')";
+    assert_eq!(printed(&bench.python(source).await), "ok");
+}
+
+#[tokio::test]
+async fn set_user_id_programs_give_nothing() {
+    let mut bench = Bench::open().await;
+    let source = "import subprocess, os\nfor p in ['/usr/bin/su','/usr/bin/mount','/usr/bin/passwd']:\n \
+                  if os.path.exists(p): r=subprocess.run([p,'--version'],stdout=-3,stderr=-3)\n\
+                  st=open('/proc/self/status').read()\n\
+                  print([l.split()[1] for l in st.splitlines() if l.startswith(('NoNewPrivs','CapEff','CapPrm','Seccomp:'))])";
+    let none = "0000000000000000";
+    assert_eq!(printed(&bench.python(source).await), format!("['{none}', '{none}', '1', '2']"));
+}
+
+#[tokio::test]
+async fn forbidden_system_calls_are_refused() {
+    let mut bench = Bench::open().await;
+    let calls = [
+        "SYS_ptrace, 16, 1, 0, 0",
+        "SYS_process_vm_readv, 1, 0, 0, 0",
+        "SYS_mount, 0, \"/tmp\", \"tmpfs\", 0",
+        "SYS_unshare, 0x10000000, 0, 0, 0",
+        "SYS_setns, 0, 0, 0, 0",
+        "SYS_clone, 0x10000011, 0, 0, 0",
+        "SYS_keyctl, 0, 0, 0, 0",
+        "SYS_bpf, 0, 0, 0, 0",
+        "SYS_io_uring_setup, 1, 0, 0, 0",
+        "SYS_userfaultfd, 0, 0, 0, 0",
+        "SYS_perf_event_open, 0, 0, 0, 0",
+        "SYS_mq_open, \"/q\", 0102, 0600, 0",
+        "SYS_open_by_handle_at, 0, 0, 0, 0",
+        "SYS_personality, 0x400000, 0, 0, 0",
+        "SYS_kill, 1, 9, 0, 0",
+        "SYS_kill, 1, 19, 0, 0",
+    ];
+    let mut checks = String::new();
+    for call in calls {
+        let name = call.replace('"', "");
+        writeln!(checks, "if(syscall({call})!=-1||errno!=EPERM)puts(\"{name}\");").unwrap();
+    }
+    let source = format!(
+        "#define _GNU_SOURCE\n#include <unistd.h>\n#include <stdio.h>\n#include <errno.h>\n\
+         #include <sys/syscall.h>\nint main(){{{checks}if(syscall(SYS_clone3,0,0)!=-1||errno!=ENOSYS)puts(\"clone3\");\
+         puts(\"ok\");}}"
+    );
+    assert_eq!(printed(&bench.c(&source).await), "ok");
+}
+
+#[cfg(target_arch = "x86_64")]
+#[tokio::test]
+async fn the_32_bit_system_call_tables_are_deadly() {
+    use gavel_domain::Ending;
+    let mut bench = Bench::open().await;
+    let killed = Ending::Signaled { signal: libc::SIGSYS };
+    let compat = "int main(){int r;__asm__ volatile(\"int $0x80\":\"=a\"(r):\"a\"(20));return 0;}";
+    assert_eq!(bench.c(compat).await.ending, killed);
+    let x32 = "#include <unistd.h>\nint main(){syscall(0x40000000+39);return 0;}";
+    assert_eq!(bench.c(x32).await.ending, killed);
+}
+
+#[tokio::test]
+async fn links_in_the_box_lead_nowhere() {
+    let mut bench = Bench::open().await;
+    let source = "import os\nos.symlink('/','/box/work/root')\nos.symlink('/proc/1/root','/tmp/init')\n\
+                  for p in ['/box/work/root/etc/shadow','/tmp/init/etc/shadow']:\n try: open(p); print('read',p)\n \
+                  except OSError: pass\nfor p in ['/usr/bin/python3','/etc/passwd','/box/program/main.py']:\n \
+                  try: os.link(p,'/tmp/hard'); print('linked',p)\n except OSError: pass\nprint('ok')";
+    assert_eq!(printed(&bench.python(source).await), "ok");
+    assert_eq!(printed(&bench.python("import os; print(os.listdir('/box/work'))").await), "[]");
+}
+
+#[tokio::test]
+async fn two_slots_do_not_see_each_other() {
+    let sandbox = sandbox(2).await;
+    let (mut a, mut b) = (sandbox.workspace().await.unwrap(), sandbox.workspace().await.unwrap());
+    let source = b"import os, time\nopen('/tmp/mine','w').close()\ntime.sleep(0.2)\n\
+        print(os.listdir('/tmp'), len([p for p in os.listdir('/proc') if p.isdigit()]), os.getuid())";
+    let mut outputs = Vec::new();
+    let ready = |compiled| match compiled {
+        gavel_sandbox::Compilation::Ready(program) => program,
+        gavel_sandbox::Compilation::Failed { .. } => panic!("not compiled"),
+    };
+    let in_a = ready(a.compile(crate::support::PYTHON, source).await.unwrap());
+    let in_b = ready(b.compile(crate::support::PYTHON, source).await.unwrap());
+    let limits = limits();
+    let (ran_a, ran_b) =
+        tokio::join!(a.run(&in_a, bytes::Bytes::new(), &limits), b.run(&in_b, bytes::Bytes::new(), &limits));
+    outputs.push(printed(&ran_a.unwrap()));
+    outputs.push(printed(&ran_b.unwrap()));
+    outputs.sort();
+    assert_eq!(outputs, ["['mine'] 2 60000", "['mine'] 2 60001"]);
+    // A program compiled in one workspace runs in another.
+    assert!(b.run(&in_a, bytes::Bytes::new(), &limits).await.unwrap().ending.is_success());
+}

@@ -1,0 +1,12 @@
+//! The sandbox against real toolchains and real hostile programs. They need what the sandbox needs, and fail
+//! where it cannot be had.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod cleanliness;
+mod compiling;
+mod endings;
+mod isolation;
+mod lifecycle;
+mod streams;
+mod support;

@@ -1,0 +1,91 @@
+//! What the tests start with: a sandbox with this crate's own init, and programs in two languages.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gavel_domain::{Execution, LanguageId};
+use gavel_sandbox::{Compilation, InitProgram, Program, RunLimits, Sandbox, SandboxConfig, Workspace};
+
+pub(crate) const C: LanguageId = LanguageId(50);
+pub(crate) const CPP: LanguageId = LanguageId(54);
+pub(crate) const PYTHON: LanguageId = LanguageId(71);
+pub(crate) const JAVASCRIPT: LanguageId = LanguageId(63);
+pub(crate) const MIB: u64 = 1 << 20;
+
+pub(crate) fn config(slots: usize) -> SandboxConfig {
+    let init = InitProgram::Path(PathBuf::from(env!("CARGO_BIN_EXE_gavel-sandbox-init")));
+    SandboxConfig { slots, init, ..SandboxConfig::default() }
+}
+
+pub(crate) async fn sandbox(slots: usize) -> Sandbox {
+    Sandbox::start(config(slots)).await.unwrap_or_else(|error| panic!("{}", chain(&error)))
+}
+
+/// An error with all its causes, as an operator sees it.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
+}
+
+/// Limits for programs that are expected to stay within them or to be stopped soon.
+pub(crate) fn limits() -> RunLimits {
+    RunLimits {
+        cpu_time: Duration::from_millis(1500),
+        wall_time: Duration::from_secs(6),
+        memory_bytes: 64 * MIB,
+        ..RunLimits::default()
+    }
+}
+
+/// A sandbox of one slot and its workspace.
+pub(crate) struct Bench {
+    pub(crate) workspace: Workspace,
+    pub(crate) sandbox: Sandbox,
+}
+
+impl Bench {
+    pub(crate) async fn open() -> Self {
+        let sandbox = sandbox(1).await;
+        let workspace = sandbox.workspace().await.unwrap();
+        Self { workspace, sandbox }
+    }
+
+    pub(crate) async fn program(&mut self, language: LanguageId, source: &str) -> Program {
+        match self.workspace.compile(language, source.as_bytes()).await.unwrap() {
+            Compilation::Ready(program) => program,
+            Compilation::Failed { output } => panic!("{}", String::from_utf8_lossy(&output)),
+        }
+    }
+
+    pub(crate) async fn run(&mut self, language: LanguageId, source: &str, limits: &RunLimits) -> Execution {
+        let program = self.program(language, source).await;
+        self.workspace.run(&program, Bytes::new(), limits).await.unwrap()
+    }
+
+    pub(crate) async fn c(&mut self, source: &str) -> Execution {
+        self.run(C, source, &limits()).await
+    }
+
+    pub(crate) async fn python(&mut self, source: &str) -> Execution {
+        self.run(PYTHON, source, &limits()).await
+    }
+}
+
+/// What a program printed, trimmed; with its ending and errors where that is not all there is to know.
+pub(crate) fn printed(run: &Execution) -> String {
+    assert!(
+        run.ending.is_success(),
+        "{:?} {:?}\n{}\n{}",
+        run.ending,
+        run.usage,
+        String::from_utf8_lossy(&run.stdout),
+        String::from_utf8_lossy(&run.stderr)
+    );
+    String::from_utf8_lossy(&run.stdout).trim().to_owned()
+}
