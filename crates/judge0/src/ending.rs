@@ -1,0 +1,241 @@
+//! What a report means, in the words of the sandbox.
+//!
+//! Judge0 has no status for the memory limit and hides signals behind the exit code of the shell that runs the
+//! program; the recordings under `tests/recorded` show how each can be told all the same.
+
+use gavel_domain::{Clock, Ending, Execution, OutputStream, Usage};
+
+use crate::limits::RunSettings;
+use crate::report::Report;
+
+/// SIGXFSZ: a file has grown over its limit.
+const SIGXFSZ: i32 = 25;
+const SIGKILL: i32 = 9;
+/// The kernel counts memory limits in pages, so that the peak can be a page below what was asked for, in KB.
+const PAGE_KB: u64 = 4;
+
+/// What a final report comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finished {
+    /// The program ran.
+    Ran(Execution),
+    /// It did not compile; this is what the compiler wrote.
+    CompileError(Vec<u8>),
+    /// Judge0's fault, never the program's; this is what it was. A fresh submission may end differently.
+    Faulty(String),
+}
+
+/// Reads a final report of a test that was run with `settings`.
+#[must_use]
+pub fn interpret(report: Report, settings: &RunSettings) -> Finished {
+    let Some(status) = report.status else {
+        return Finished::Faulty("an answer without a status".to_owned());
+    };
+    if report.is_garbled {
+        return Finished::Faulty("an answer that cannot be read".to_owned());
+    }
+    match status {
+        6 if is_missing_program(&report.compile_output, b"compile") => {
+            Finished::Faulty("no compiler for this language".to_owned())
+        }
+        6 => Finished::CompileError(report.compile_output),
+        13 => Finished::Faulty("an internal error (status 13)".to_owned()),
+        14 => Finished::Faulty("an exec format error (status 14)".to_owned()),
+        3..=5 | 7..=12 => ran(status, report, settings),
+        _ => Finished::Faulty(format!("an unknown status ({status})")),
+    }
+}
+
+fn ran(status: u64, report: Report, settings: &RunSettings) -> Finished {
+    if report.exit_code == Some(127) && is_missing_program(&report.stderr, b"run") {
+        return Finished::Faulty("no interpreter for this language".to_owned());
+    }
+    let Some((ending, stderr)) = ending(status, &report, settings) else {
+        return Finished::Faulty(format!("status {status} without an exit code or a signal"));
+    };
+    let usage = Usage {
+        cpu_time: report.time.unwrap_or_default(),
+        wall_time: report.wall_time.unwrap_or_default(),
+        memory_bytes: report.memory_kb.unwrap_or_default().saturating_mul(1_024),
+    };
+    Finished::Ran(Execution { ending, stdout: report.stdout, stderr, usage })
+}
+
+/// How it ended, and what the program itself wrote to standard error.
+fn ending(status: u64, report: &Report, settings: &RunSettings) -> Option<(Ending, Vec<u8>)> {
+    let is_cut = |stream: &[u8]| u64::try_from(stream.len()).is_ok_and(|len| len >= settings.file_kb * 1_024);
+    let stderr = || report.stderr.clone();
+    if status == 5 {
+        let is_wall = report.message.windows(4).any(|word| word == b"wall");
+        let clock = if is_wall { Clock::Wall } else { Clock::Cpu };
+        return Some((Ending::TimeLimit { clock }, stderr()));
+    }
+    let (signal, own_stderr) = signal(status, report);
+    // Whatever the program made of it, what it wrote is not what it wanted to write.
+    let flooded = if is_cut(&report.stdout) || signal == Some(SIGXFSZ) && !is_cut(&report.stderr) {
+        Some(OutputStream::Stdout)
+    } else {
+        is_cut(&report.stderr).then_some(OutputStream::Stderr)
+    };
+    if let Some(stream) = flooded {
+        return Some((Ending::OutputLimit { stream }, own_stderr));
+    }
+    let is_full = report.memory_kb.is_some_and(|peak| peak + PAGE_KB > settings.memory_kb);
+    let was_killed = signal == Some(SIGKILL) || report.exit_code == Some(128 + SIGKILL);
+    match (status, signal, report.exit_code) {
+        (7..=12, ..) if was_killed && is_full => Some((Ending::MemoryLimit, own_stderr)),
+        (3 | 4, ..) => Some((Ending::Exited { code: 0 }, stderr())),
+        (_, Some(signal), _) => Some((Ending::Signaled { signal }, own_stderr)),
+        (_, None, Some(code)) if code != 0 => Some((Ending::Exited { code }, stderr())),
+        _ => None,
+    }
+}
+
+/// The signal that ended the program, and its standard error without what the shell added about it.
+///
+/// A shell runs the program, and makes 128 + n of signal n. A program can also exit with such a code; but then
+/// the shell does not add its line, `run: line 1:     3 Segmentation fault      ./a.out`.
+fn signal(status: u64, report: &Report) -> (Option<i32>, Vec<u8>) {
+    if let Some(signal) = report.exit_signal.filter(|signal| *signal > 0) {
+        return (Some(signal), report.stderr.clone());
+    }
+    let code = report.exit_code.unwrap_or_default();
+    match (code, own_part(&report.stderr)) {
+        (129..=192, Some(own)) => (Some(code - 128), own.to_vec()),
+        // At its limit, standard error has no room for the shell's line.
+        _ if code == 128 + SIGXFSZ => (Some(SIGXFSZ), report.stderr.clone()),
+        _ => {
+            let named = match status {
+                7 => Some(11),
+                8 => Some(SIGXFSZ),
+                9 => Some(8),
+                10 => Some(6),
+                _ => None,
+            };
+            (named.filter(|_| code == 0), report.stderr.clone())
+        }
+    }
+}
+
+/// What comes before the shell's line about the end of the program, where that is the last line.
+fn own_part(stderr: &[u8]) -> Option<&[u8]> {
+    let text = stderr.strip_suffix(b"\n").unwrap_or(stderr);
+    // The program's own output need not end with a newline.
+    let at = text.windows(10).rposition(|part| part == b"run: line ")?;
+    let line = &text[at..];
+    let rest = line[10..].iter().position(|byte| *byte == b':').map(|colon| &line[10 + colon + 1..])?;
+    let rest = rest.trim_ascii_start();
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let is_end = digits > 0 && rest.get(digits) == Some(&b' ') && !line.contains(&b'\n');
+    is_end.then(|| &text[..at])
+}
+
+/// Whether the shell said, and nothing else did, that there is no such program:
+/// `compile: line 1: /usr/local/go-1.13.5/bin/go: No such file or directory`.
+fn is_missing_program(output: &[u8], script: &[u8]) -> bool {
+    let line = output.trim_ascii_end();
+    let said_by_shell = line.strip_prefix(script).is_some_and(|rest| rest.starts_with(b": line "));
+    let ends = [&b"No such file or directory"[..], b"command not found", b"Permission denied"];
+    said_by_shell && !line.contains(&b'\n') && ends.iter().any(|end| line.ends_with(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const SETTINGS: RunSettings = RunSettings {
+        cpu_time: Duration::from_secs(1),
+        wall_time: Duration::from_secs(2),
+        memory_kb: 128_001,
+        stack_kb: None,
+        file_kb: 1,
+    };
+
+    fn report(status: u64, exit_code: i32, stderr: &[u8]) -> Report {
+        Report {
+            status: Some(status),
+            exit_code: Some(exit_code),
+            stderr: stderr.to_vec(),
+            ..Report::default()
+        }
+    }
+
+    fn end_of(report: Report) -> Ending {
+        match interpret(report, &SETTINGS) {
+            Finished::Ran(execution) => execution.ending,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_signal_is_told_from_an_exit_code_by_the_shells_line() {
+        let killed =
+            report(11, 139, b"mine, without a newlinerun: line 1:     3 Segmentation fault      ./a.out\n");
+        let Finished::Ran(execution) = interpret(killed, &SETTINGS) else { panic!() };
+        assert_eq!(execution.ending, Ending::Signaled { signal: 11 });
+        assert_eq!(execution.stderr, b"mine, without a newline");
+        assert_eq!(end_of(report(11, 139, b"")), Ending::Exited { code: 139 });
+        assert_eq!(end_of(report(11, 139, b"run: line 1: 3 x\nmine")), Ending::Exited { code: 139 });
+        assert_eq!(end_of(report(11, 42, b"run: line 1: 3 x\n")), Ending::Exited { code: 42 });
+        assert_eq!(
+            end_of(Report { exit_signal: Some(8), ..report(9, 0, b"") }),
+            Ending::Signaled { signal: 8 }
+        );
+        assert_eq!(end_of(report(10, 0, b"")), Ending::Signaled { signal: 6 });
+    }
+
+    #[test]
+    fn killed_at_the_limit_is_the_memory_limit_and_below_it_is_not() {
+        let line = b"run: line 1:     3 Killed                  ./a.out\n";
+        let at = |kb| Report { memory_kb: Some(kb), ..report(11, 137, line) };
+        assert_eq!(end_of(at(128_000)), Ending::MemoryLimit, "the kernel counts in pages");
+        assert_eq!(end_of(at(120_000)), Ending::Signaled { signal: 9 });
+        assert_eq!(
+            end_of(Report { memory_kb: Some(128_000), ..report(11, 1, b"") }),
+            Ending::Exited { code: 1 }
+        );
+    }
+
+    #[test]
+    fn output_that_was_cut_is_the_output_limit_whatever_the_program_made_of_it() {
+        let stdout = Ending::OutputLimit { stream: OutputStream::Stdout };
+        let stderr = Ending::OutputLimit { stream: OutputStream::Stderr };
+        let full = vec![b'x'; 1_024];
+        assert_eq!(end_of(report(11, 153, b"run: line 1:  3 File size limit exceeded ./a.out\n")), stdout);
+        assert_eq!(end_of(report(8, 0, b"")), stdout);
+        assert_eq!(
+            end_of(Report { stdout: full.clone(), ..report(11, 1, b"OSError: File too large") }),
+            stdout
+        );
+        assert_eq!(end_of(Report { stdout: full.clone(), ..report(3, 0, b"") }), stdout);
+        assert_eq!(
+            end_of(Report { stdout: full[1..].to_vec(), ..report(3, 0, b"") }),
+            Ending::Exited { code: 0 }
+        );
+        assert_eq!(end_of(report(11, 153, &full)), stderr);
+        assert_eq!(end_of(report(3, 0, &full)), stderr);
+    }
+
+    #[test]
+    fn what_is_judge0s_is_a_fault() {
+        let garbled = Report { is_garbled: true, ..report(3, 0, b"") };
+        let missing = b"run: line 1: /usr/local/ruby/bin/ruby: No such file or directory\n";
+        let faults = [
+            Report::default(),
+            garbled,
+            report(13, 0, b""),
+            report(14, 0, b""),
+            report(99, 0, b""),
+            report(11, 0, b""),
+            Report { exit_code: None, ..report(11, 0, b"") },
+            report(11, 127, missing),
+        ];
+        for report in faults {
+            let shown = format!("{report:?}");
+            assert!(matches!(interpret(report, &SETTINGS), Finished::Faulty(_)), "{shown}");
+        }
+        assert_eq!(end_of(report(11, 127, b"mine\n")), Ending::Exited { code: 127 });
+    }
+}
