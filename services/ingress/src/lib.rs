@@ -1,0 +1,71 @@
+//! The ingress: takes a submission over HTTP and answers 202 once NATS has stored it.
+//!
+//! It never calls Convex, and it never says 202 for what is not stored: the action on the other side treats
+//! anything but 202 as the submission's end (contract §1).
+
+mod answer;
+mod body;
+mod config;
+mod guard;
+mod handler;
+mod request;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::post;
+use gavel_boot::{Frame, Lifecycle, health};
+use gavel_bus::topology::Stream;
+
+pub use config::Config;
+use guard::Guard;
+
+/// The service, bound to its port.
+pub struct App {
+    frame: Frame,
+    config: Config,
+}
+
+impl App {
+    /// Takes the port and starts to connect.
+    ///
+    /// # Errors
+    /// Where the port is taken, or the NATS URL or credentials can never work.
+    pub async fn new(config: Config) -> anyhow::Result<Self> {
+        Ok(Self { frame: Frame::open(&config.service).await?, config })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// Where the kernel does not know.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.frame.address()
+    }
+
+    /// Serves until stopped.
+    ///
+    /// # Errors
+    /// Where the service cannot begin.
+    pub async fn run(self, lifecycle: Lifecycle) -> anyhow::Result<()> {
+        let Self { frame, config } = self;
+        let bus = frame.bus.clone();
+        let ready = health::check(move || {
+            let bus = bus.clone();
+            async move { bus.check(Stream::Queued).await }
+        });
+        let state = handler::State {
+            bus: frame.bus.clone(),
+            guard: Guard::new(&config),
+            max_source_bytes: config.max_source_bytes,
+        };
+        let router = Router::new()
+            .route("/v1/judge-question", post(handler::judge_question))
+            .merge(health::router(vec![ready]))
+            .method_not_allowed_fallback(handler::method_not_allowed)
+            .fallback(handler::not_found)
+            .with_state(Arc::new(state));
+        frame.run(router, lifecycle.stop.cancelled_owned()).await
+    }
+}

@@ -1,0 +1,173 @@
+//! HTTP itself: other paths and methods, bodies too large or too slow, callers that write before they read.
+
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+
+use crate::support::{Answer, PATH, PATIENCE, Rig, submission, with};
+use crate::wire::Wire;
+
+const MIB: usize = 1 << 20;
+
+/// A sound submission of exactly so many bytes, most of them white space.
+fn padded(id: &str, bytes: usize) -> Vec<u8> {
+    let mut body = submission(id).to_string().into_bytes();
+    body.resize(bytes, b' ');
+    body
+}
+
+#[tokio::test]
+async fn a_body_may_have_a_mebibyte_and_no_more() {
+    let rig = Rig::start().await;
+    assert_eq!(rig.ingress.post_text(padded("s1", MIB)).await.status, 202);
+    for bytes in [MIB + 1, 3 * MIB] {
+        let answer = rig.ingress.post_text(padded("s2", bytes)).await;
+        assert_eq!((answer.status, &answer.body["status"]), (413, &json!("error")));
+        assert!(answer.body["message"].is_string());
+    }
+    assert_eq!(rig.queue.count().await, 1);
+}
+
+#[tokio::test]
+async fn a_body_without_a_length_is_measured_as_it_comes() {
+    let rig = Rig::start().await;
+    for (id, bytes, status) in [("s1", MIB, 202), ("s2", MIB + 1, 413)] {
+        let mut wire = Wire::connect(rig.ingress.address).await;
+        wire.head("POST", PATH, "transfer-encoding: chunked\r\n").await;
+        for chunk in padded(id, bytes).chunks(100_000) {
+            wire.write(format!("{:x}\r\n", chunk.len()).as_bytes()).await;
+            wire.write(chunk).await;
+            wire.write(b"\r\n").await;
+        }
+        wire.write(b"0\r\n\r\n").await;
+        assert_eq!(wire.answer().await.0, status);
+    }
+    assert_eq!(rig.queue.count().await, 1);
+}
+
+/// Whoever writes all of its body before it reads must not have its answer wiped out by a reset.
+#[tokio::test]
+async fn a_refusal_is_read_by_those_who_write_first() {
+    let settings = [("INGRESS_KEYS", "the-key"), ("RATE_LIMIT_PER_S", "1"), ("RATE_LIMIT_BURST", "1")];
+    let rig = Rig::with(&settings).await;
+    let key = "x-code-exec-key: the-key\r\n";
+    let bodies = [
+        ("POST", PATH, "", MIB - 1, 401),
+        ("POST", PATH, "", 8 * MIB, 401),
+        ("POST", "/v1/other", key, MIB - 1, 404),
+        ("PUT", PATH, key, MIB - 1, 405),
+        ("POST", "/healthz", key, MIB - 1, 405),
+        ("POST", PATH, key, 8 * MIB, 413),
+        ("POST", PATH, key, MIB - 1, 429),
+    ];
+    for (method, path, headers, bytes, status) in bodies {
+        let mut wire = Wire::connect(rig.ingress.address).await;
+        wire.head(method, path, &format!("{headers}content-length: {bytes}\r\n")).await;
+        assert!(wire.try_write(&vec![b' '; bytes]).await, "{method} {path} {status}: the body was not taken");
+        let (answered, body) = wire.answer().await;
+        assert_eq!((answered, &body["status"]), (status, &json!("error")), "{method} {path}");
+        assert!(body["message"].is_string());
+    }
+    assert_eq!(rig.queue.count().await, 0);
+}
+
+#[tokio::test]
+async fn a_body_beyond_all_measure_is_not_read_to_its_end() {
+    let rig = Rig::start().await;
+    let mut wire = Wire::connect(rig.ingress.address).await;
+    wire.head("POST", PATH, "content-length: 1000000000000\r\n").await;
+    let piece = vec![b' '; MIB];
+    let mut taken = 0;
+    while wire.try_write(&piece).await {
+        taken += 1;
+        assert!(taken < 100, "{taken} MiB were taken");
+    }
+    assert_eq!(rig.ingress.post(&submission("s1")).await.status, 202);
+}
+
+#[tokio::test]
+async fn other_paths_and_methods_are_refused_in_json() {
+    let rig = Rig::start().await;
+    for path in ["/", "/v1", "/v1/judge-question/", "/v1/judge-question/x", "/metrics", "/readyz/"] {
+        let answer = rig.ingress.get(path).await;
+        assert_eq!((answer.status, &answer.body["status"]), (404, &json!("error")), "{path}");
+        assert!(answer.body["message"].is_string());
+    }
+    for (method, path) in [("GET", PATH), ("PUT", PATH), ("DELETE", PATH), ("POST", "/healthz")] {
+        let answer = Answer::of(rig.ingress.request(method, path)).await;
+        assert_eq!((answer.status, &answer.body["status"]), (405, &json!("error")), "{method} {path}");
+        assert!(answer.header("allow").is_some(), "{method} {path}");
+    }
+    // The query is not part of the path, and the content type is not asked for.
+    let text = submission("s1").to_string();
+    let plain = rig.ingress.request("POST", "/v1/judge-question?x=1").body(text);
+    assert_eq!(Answer::of(plain).await.status, 202);
+}
+
+#[tokio::test]
+async fn the_slow_are_cut_off_and_do_not_hold_up_the_others() {
+    let rig = Rig::start().await;
+    let start = Instant::now();
+    let address = rig.ingress.address;
+    let silent = async {
+        let mut wire = Wire::connect(address).await;
+        wire.end().await
+    };
+    let slow_head = async || {
+        let mut wire = Wire::connect(address).await;
+        wire.write(b"POST /v1/judge-question HTTP/1.1\r\nhost: ga").await;
+        wire.end().await
+    };
+    let slow_body = async {
+        let mut wire = Wire::connect(address).await;
+        wire.open_submission(1000).await;
+        wire.write(b"{\"questionId\":").await;
+        wire.answer().await
+    };
+    let many = join_all((0..300).map(|_| slow_head()));
+    let quick = async {
+        let began = Instant::now();
+        assert_eq!(rig.ingress.post(&submission("s1")).await.status, 202);
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    };
+    let ((status, body), silent, many, ()) = tokio::join!(slow_body, silent, many, quick);
+    assert_eq!((status, &body["status"]), (408, &json!("error")));
+    assert_eq!(silent, "");
+    assert!(many.iter().all(|said| said.is_empty() || said.starts_with("HTTP/1.1 408")), "{:?}", many[0]);
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    assert_eq!(rig.queue.count().await, 1);
+}
+
+#[tokio::test]
+async fn those_who_never_read_are_cut_off() {
+    let rig = Rig::start().await;
+    let stream = TcpStream::connect(rig.ingress.address).await.unwrap();
+    let requests = "GET /nowhere HTTP/1.1\r\nhost: gavel\r\n\r\n".repeat(1000);
+    let writing = async {
+        loop {
+            stream.writable().await.unwrap();
+            match stream.try_write(requests.as_bytes()) {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return error,
+            }
+        }
+    };
+    let error = tokio::time::timeout(PATIENCE, writing).await.expect("the connection stays open");
+    assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_nothing() {
+    let rig = Rig::start().await;
+    let body = with("s1", "extra", Value::Null).to_string();
+    let mut wire = Wire::connect(rig.ingress.address).await;
+    wire.open_submission(body.len()).await;
+    wire.write(&body.as_bytes()[..20]).await;
+    drop(wire);
+    assert_eq!(rig.ingress.post(&submission("s2")).await.status, 202);
+    assert_eq!(rig.queue.count().await, 1);
+}

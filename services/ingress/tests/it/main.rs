@@ -1,0 +1,14 @@
+//! The ingress's own binary on a real nats-server: each row of contract §1, and what goes wrong around it.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
+
+mod accept;
+mod guard;
+mod http;
+mod kill;
+mod logs;
+mod outage;
+mod schema;
+mod start;
+mod stop;
+mod support;
+mod wire;
