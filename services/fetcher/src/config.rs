@@ -1,0 +1,47 @@
+//! What the fetcher is configured with.
+
+use std::time::Duration;
+
+use gavel_boot::{Env, ServiceConfig};
+use gavel_convex::{ConvexConfig, FetchLimits};
+
+/// The fetcher's configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What all services have.
+    pub service: ServiceConfig,
+    /// Where Convex is.
+    pub convex: ConvexConfig,
+    /// What a question may be at most.
+    pub limits: FetchLimits,
+    /// How many submissions may be in hand at once.
+    pub slots: usize,
+    /// How long a submission's test cases are tried for before it ends in an error.
+    pub give_up_after: Duration,
+}
+
+impl Config {
+    /// Reads it.
+    pub fn read(env: &mut Env) -> Self {
+        Self {
+            service: ServiceConfig::read(env, "fetcher", 4002),
+            convex: gavel_boot::service::convex(env),
+            limits: FetchLimits {
+                tests: env.number("MAX_TESTCASES", 50, 1, 10_000, "the most test cases a question may have"),
+                bytes: env.number(
+                    "MAX_BUNDLE_BYTES",
+                    32 << 20,
+                    1_000,
+                    1 << 30,
+                    "the most bytes a question's test cases may take",
+                ),
+            },
+            slots: env.number("FETCHER_SLOTS", 64, 1, 1_000, "submissions in hand at once"),
+            give_up_after: env.seconds(
+                "FETCH_GIVE_UP_AFTER_S",
+                Duration::from_mins(10),
+                "how long test cases are tried for before the submission ends in an error",
+            ),
+        }
+    }
+}

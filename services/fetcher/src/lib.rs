@@ -1,0 +1,61 @@
+//! The fetcher: queued → test cases from Convex → bundle → ready.
+
+mod config;
+mod handler;
+mod single_flight;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use gavel_boot::{Frame, Lifecycle, health};
+use gavel_bus::topology::Durable;
+use gavel_bus::{ConsumeSettings, consume};
+use gavel_convex::Convex;
+
+pub use config::Config;
+use handler::Fetcher;
+
+/// The service, bound to its port.
+pub struct App {
+    frame: Frame,
+    convex: Convex,
+    config: Config,
+}
+
+impl App {
+    /// Takes the port and starts to connect.
+    ///
+    /// # Errors
+    /// Where the port is taken, or a URL or credentials can never work.
+    pub async fn new(config: Config) -> anyhow::Result<Self> {
+        let convex = Convex::new(&config.convex)?;
+        Ok(Self { frame: Frame::open(&config.service).await?, convex, config })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// Where the kernel does not know.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.frame.address()
+    }
+
+    /// Works until stopped.
+    ///
+    /// # Errors
+    /// Where the service cannot begin.
+    pub async fn run(self, lifecycle: Lifecycle) -> anyhow::Result<()> {
+        let Self { frame, convex, config } = self;
+        let (attached, attachment) = health::attachment("NATS or the queue of submissions");
+        let settings = ConsumeSettings {
+            durable: Durable::Fetcher,
+            slots: config.slots,
+            max_deliveries: None,
+            stop: lifecycle.stop,
+            abort: lifecycle.abort,
+        };
+        let handler = Arc::new(Fetcher::new(frame.bus.clone(), convex, &config));
+        let work = Box::pin(consume(frame.bus.clone(), handler, settings, attached));
+        frame.run(health::router(vec![attachment]), work).await
+    }
+}

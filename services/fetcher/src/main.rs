@@ -1,0 +1,15 @@
+//! `gavel-fetcher`: the fetcher as a process of its own.
+
+use std::process::ExitCode;
+
+use gavel_fetcher::{App, Config};
+
+fn main() -> ExitCode {
+    gavel_boot::run(
+        "gavel-fetcher",
+        "fetches the test cases of queued submissions from Convex",
+        Config::read,
+        |config| config.service.grace,
+        async |config, lifecycle| App::new(config).await?.run(lifecycle).await,
+    )
+}

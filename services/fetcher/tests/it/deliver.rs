@@ -1,0 +1,157 @@
+//! Queued → ready: what the bundle holds, and what follows the submission.
+
+use std::time::Duration;
+
+use gavel_bus::Bundles;
+use gavel_bus::topology::TopologySettings;
+use gavel_domain::{Comparison, Kind, Limits, Visibility};
+use gavel_standin::{Endpoint, Question};
+use gavel_testkit::NatsServer;
+use serde_json::{Value, json};
+
+use crate::support::{Counts, PATIENCE, Rig, question, queued};
+
+fn case(visibility: &str, order: f64, stdin: &str) -> Value {
+    json!({ "_id": stdin, "visibility": visibility, "stdin": stdin, "expectedStdout": "é\0\r\n", "order": order,
+        "more": null })
+}
+
+fn document(id: &str) -> Value {
+    let comparison = json!({ "trimOutputs": false, "normalizeWhitespace": true, "caseSensitive": false });
+    json!({
+        "question": { "_id": id, "_creationTime": 1.5, "timeLimitSeconds": 0.25, "memoryLimitMb": 0.5,
+            "outputComparison": comparison },
+        "testCases": [
+            case("public", 10.0, "last"), case("hidden", 1.5, "second"),
+            case("public", -3.0, "first"), case("hidden", 1.5, "third"),
+        ],
+    })
+}
+
+#[tokio::test]
+async fn a_submission_becomes_ready_with_its_questions_tests() {
+    let exact = Question::new(gavel_standin::Kind::Standard, &document("q1")).unwrap();
+    let mut rig = Rig::start(vec![exact]).await;
+    let event = queued("s1", "q1", Kind::Standard);
+    rig.line.queue_with(&event, "req-1").await;
+    let ready = rig.line.ready("s1").await;
+    assert!(ready.submission == event.submission && ready.source == event.source);
+    let headers = rig.line.message("ready", "s1").await.headers.unwrap();
+    assert_eq!(headers.get("Gavel-Request-Id").unwrap().as_str(), "req-1");
+    assert_eq!(headers.get("Gavel-Schema").unwrap().as_str(), "gavel.v1.Ready");
+    assert!(headers.get("traceparent").is_some());
+
+    let bundle = Bundles::new(rig.line.bus.clone()).get(&ready.bundle).await.unwrap();
+    assert_eq!(bundle.limits, Limits { cpu_time: Duration::from_millis(250), memory_bytes: 512 << 10 });
+    let comparison = Comparison { trim_outputs: false, normalize_whitespace: true, case_sensitive: false };
+    assert_eq!(bundle.comparison, comparison);
+    let tests: Vec<_> = bundle.tests.iter().map(|test| (test.stdin.as_str(), test.visibility)).collect();
+    let (public, hidden) = (Visibility::Public, Visibility::Hidden);
+    assert_eq!(tests, [("first", public), ("second", hidden), ("third", hidden), ("last", public)]);
+    assert!(bundle.tests.iter().all(|test| test.expected_stdout == "é\0\r\n"));
+
+    let calls = rig.convex.calls();
+    assert_eq!((calls.len(), &*calls[0].body), (1, &json!({ "questionId": "q1" })));
+    assert_eq!(calls[0].header("content-type"), Some("application/json"));
+    assert_eq!(calls[0].header("x-request-id"), Some("req-1"));
+    assert_eq!(rig.line.settled().await, Counts { ready: 1, judged: 0, dead: 0 });
+}
+
+#[tokio::test]
+async fn each_kind_calls_its_own_path_and_equal_tests_are_stored_once() {
+    let questions = [gavel_standin::Kind::Standard, gavel_standin::Kind::Personalized]
+        .map(|kind| Question::build(kind, "q1").public("1\n", "2\n").done());
+    let mut rig = Rig::start(questions.to_vec()).await;
+    rig.line.queue_with(&queued("s1", "q1", Kind::Standard), "r1").await;
+    let standard = rig.line.ready("s1").await;
+    rig.line.queue_with(&queued("s2", "q1", Kind::Personalized), "r2").await;
+    let personalized = rig.line.ready("s2").await;
+    let paths: Vec<_> = rig.convex.calls().iter().map(|call| call.endpoint).collect();
+    assert_eq!(paths, [Endpoint::TEST_CASES, Endpoint::PERSONALIZED_TEST_CASES]);
+    assert!(rig.convex.wrong_paths().is_empty());
+    assert_eq!(personalized.submission.kind, Kind::Personalized);
+    assert_eq!(standard.bundle, personalized.bundle);
+}
+
+#[tokio::test]
+async fn a_question_of_megabytes_fits_a_server_as_it_comes() {
+    // What a nats-server takes unless it is told otherwise, far below the question.
+    let nats = NatsServer::builder().max_payload(1 << 20).start().await;
+    let text = "0123456789abcdef".repeat(64 << 10);
+    let mut big = Question::build(gavel_standin::Kind::Standard, "big");
+    for _ in 0..5 {
+        big = big.hidden(&text, "x");
+    }
+    let mut rig = Rig::on(nats, TopologySettings::default(), vec![big.done()], &[]).await;
+    let mut event = queued("s1", "big", Kind::Standard);
+    event.source = "é".repeat(100_000);
+    rig.line.queue_with(&event, "r1").await;
+    let ready = rig.line.ready("s1").await;
+    let bundle = Bundles::new(rig.line.bus.clone()).get(&ready.bundle).await.unwrap();
+    assert_eq!(bundle.tests.len(), 5);
+    assert!(bundle.tests.iter().all(|test| test.stdin == text) && ready.source == event.source);
+}
+
+#[tokio::test]
+async fn what_is_garbage_goes_to_the_dead_letters_and_holds_nothing_up() {
+    let mut rig = Rig::start(vec![question("q1")]).await;
+    for (id, payload) in [("x", &b"not protobuf"[..]), ("y", b"")] {
+        rig.line.client.publish(format!("submission.queued.{id}"), payload.into()).await.unwrap();
+        let dead = rig.line.dead(id).await;
+        assert_eq!((dead.id.as_str(), dead.stage.as_str(), dead.attempts), (id, "fetcher", 1));
+        assert_eq!(dead.subject, format!("submission.queued.{id}"));
+        assert!(dead.payload == payload && !dead.cause.is_empty());
+    }
+    rig.line.queue("s1", "q1").await;
+    rig.line.ready("s1").await;
+    assert_eq!(rig.line.settled().await, Counts { ready: 1, judged: 0, dead: 2 });
+}
+
+#[tokio::test]
+async fn test_data_is_in_no_event_and_no_log_line() {
+    const SECRET: &str = "nobody-may-see-this";
+    let hidden = |id: &str| Question::build(gavel_standin::Kind::Standard, id).hidden(SECRET, SECRET);
+    let mut wrong = document("wrong");
+    wrong["testCases"][0]["stdin"] = json!([SECRET]);
+    wrong["testCases"][1]["visibility"] = json!(SECRET);
+    let questions = vec![
+        hidden("good").done(),
+        hidden("limits").time_limit_seconds(0.0).done(),
+        hidden("extra").field("timeLimitSeconds", json!(SECRET)).done(),
+        Question::new(gavel_standin::Kind::Standard, &wrong).unwrap(),
+    ];
+    let mut rig = Rig::with(questions, &[("LOG_LEVEL", "trace")]).await;
+    for id in ["good", "limits", "extra", "wrong"] {
+        rig.line.queue(id, id).await;
+    }
+    rig.line.ready("good").await;
+    for id in ["limits", "extra", "wrong"] {
+        rig.line.reason(id).await;
+    }
+    rig.line.settled().await;
+    rig.fetcher.terminate().unwrap();
+    assert_eq!(rig.fetcher.wait_exit(PATIENCE).await.unwrap().code(), Some(0));
+    for message in rig.line.seen() {
+        assert!(!String::from_utf8_lossy(&message.payload).contains(SECRET), "{}", message.subject);
+    }
+    for line in rig.fetcher.log() {
+        assert!(!line.contains(SECRET) && !line.contains("print("), "{}", line.text);
+        assert!(line.json().is_some(), "not JSON: {}", line.text);
+    }
+}
+
+#[tokio::test]
+async fn a_line_of_the_log_tells_who() {
+    let mut rig = Rig::start(vec![question("q1")]).await;
+    rig.line.queue("s1", "q1").await;
+    rig.line.ready("s1").await;
+    rig.line.queue("s2", "none").await;
+    rig.line.reason("s2").await;
+    for (message, id) in [("ready", "s1"), ("error", "s2")] {
+        let about = |line: &gavel_testkit::LogLine| {
+            line.field("/message") == Some(message.into()) && line.field("/submission_id") == Some(id.into())
+        };
+        let line = rig.fetcher.wait_log(message, PATIENCE, about).await.unwrap();
+        assert_eq!(line.field("/span/request_id"), Some(format!("req-{id}").into()), "{}", line.text);
+    }
+}

@@ -1,0 +1,131 @@
+//! What cannot be judged ends in an error with its reason, at once: one call, no retry, no dead letter.
+
+use gavel_standin::{Endpoint, Fault, Kind, Matcher, Question};
+use serde_json::{Value, json};
+
+use crate::support::{Counts, Rig, question};
+
+fn tests(id: &str, count: usize) -> Question {
+    (0..count).fold(Question::build(Kind::Standard, id), |question, _| question.public("1", "2")).done()
+}
+
+/// A sound question's document with one value changed.
+fn changed(id: &str, pointer: &str, value: Value) -> Question {
+    let comparison = json!({ "trimOutputs": true, "normalizeWhitespace": false, "caseSensitive": true });
+    let mut document = json!({
+        "question": { "_id": id, "timeLimitSeconds": 1, "memoryLimitMb": 64, "outputComparison": comparison },
+        "testCases": [{ "_id": "t", "visibility": "public", "stdin": "", "expectedStdout": "", "order": 0 }],
+    });
+    *document.pointer_mut(pointer).unwrap() = value;
+    Question::new(Kind::Standard, &document).unwrap()
+}
+
+#[tokio::test]
+async fn a_question_that_cannot_be_used_is_told_in_a_sentence() {
+    let questions = vec![
+        tests("none", 0),
+        tests("many", 51),
+        Question::build(Kind::Standard, "large").hidden(&"x".repeat(30_000), "").done(),
+        changed("no-time", "/question/timeLimitSeconds", json!(0)),
+        changed("no-memory", "/question/memoryLimitMb", json!(-1)),
+    ];
+    let mut rig = Rig::with(questions, &[("MAX_BUNDLE_BYTES", "20000")]).await;
+    rig.convex.fault(Matcher::of(Endpoint::TEST_CASES).id("bad-id"), Fault::status(400));
+    let expected = [
+        ("nowhere", "The question was not found."),
+        ("bad-id", "Convex refused the question's id."),
+        ("none", "The question has no test cases."),
+        ("many", "The question has 51 test cases, more than the 50 that are allowed."),
+        ("large", "The question's test cases are larger than the 20000 bytes that are allowed."),
+        ("no-time", "The question cannot be used: a time limit of 0 s is not between 0 and 300 s."),
+        (
+            "no-memory",
+            "The question cannot be used: a memory limit of -1 MiB is not between 0 and 1048576 MiB.",
+        ),
+    ];
+    for (id, _) in expected {
+        rig.line.queue(id, id).await;
+    }
+    for (id, reason) in expected {
+        assert_eq!(rig.line.reason(id).await, reason);
+        assert_eq!(rig.convex.calls_of(id).len(), 1, "{id}");
+    }
+    assert_eq!(rig.line.settled().await, Counts { ready: 0, judged: 7, dead: 0 });
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_the_contracts_is_malformed() {
+    let null = Value::Null;
+    let questions = vec![
+        changed("limit-text", "/question/timeLimitSeconds", json!("1")),
+        changed("limit-null", "/question/memoryLimitMb", null.clone()),
+        changed("no-comparison", "/question/outputComparison", json!({})),
+        changed("visibility", "/testCases/0/visibility", json!("secret")),
+        changed("stdin", "/testCases/0/stdin", json!(1)),
+        changed("expected", "/testCases/0/expectedStdout", null.clone()),
+        changed("order", "/testCases/0/order", json!("0")),
+        changed("case", "/testCases/0", null),
+    ];
+    let mut rig = Rig::start(questions).await;
+    let body = |id: &str, text: &str| {
+        let fault = Fault::Status { code: 200, retry_after: None, body: text.to_owned() };
+        rig.convex.fault(Matcher::of(Endpoint::TEST_CASES).id(id), fault);
+    };
+    body("empty", "");
+    body("null", "null");
+    body("list", "[]");
+    body("truncated", "{\"question\":{\"_id\":\"q\",\"timeLim");
+    body("surrogate", "{\"question\":{\"_id\":\"\\ud800\"}}");
+    body("deep", &"[".repeat(10_000));
+    let ids = [
+        "limit-text",
+        "limit-null",
+        "no-comparison",
+        "visibility",
+        "stdin",
+        "expected",
+        "order",
+        "case",
+        "empty",
+        "null",
+        "list",
+        "truncated",
+        "surrogate",
+        "deep",
+    ];
+    for id in ids {
+        rig.line.queue(id, id).await;
+    }
+    for id in ids {
+        let reason = rig.line.reason(id).await;
+        assert!(
+            reason.starts_with("The question's test cases are malformed (line 1, column "),
+            "{id}: {reason}"
+        );
+        assert_eq!(rig.convex.calls_of(id).len(), 1, "{id}");
+    }
+    assert_eq!(rig.line.settled().await, Counts { ready: 0, judged: ids.len() as u64, dead: 0 });
+}
+
+#[tokio::test]
+async fn as_many_tests_as_are_allowed_are_none_too_many() {
+    let mut rig = Rig::with(vec![tests("fifty", 50), tests("three", 3)], &[]).await;
+    rig.line.queue("s1", "fifty").await;
+    rig.line.ready("s1").await;
+    let other = rig.another(&[("MAX_TESTCASES", "2")]);
+    rig.fetcher.kill().await.unwrap();
+    rig.line.queue("s2", "three").await;
+    let reason = rig.line.reason("s2").await;
+    assert_eq!(reason, "The question has 3 test cases, more than the 2 that are allowed.");
+    drop(other);
+}
+
+#[tokio::test]
+async fn the_error_of_one_is_not_the_error_of_the_next() {
+    let mut rig = Rig::start(Vec::new()).await;
+    rig.line.queue("s1", "later").await;
+    assert_eq!(rig.line.reason("s1").await, "The question was not found.");
+    rig.convex.put_question(question("later"));
+    rig.line.queue("s2", "later").await;
+    rig.line.ready("s2").await;
+}

@@ -1,0 +1,10 @@
+//! The fetcher's own binary between a real nats-server and a Convex that misbehaves.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
+
+mod crash;
+mod deliver;
+mod last;
+mod retry;
+mod share;
+mod start;
+mod support;
