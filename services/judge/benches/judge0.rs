@@ -1,0 +1,129 @@
+//! A submission of 20 tests at a Judge0 that takes 50 ms for each, beside a client that sends one test at a time and
+//! looks every 500 ms. Both talk over HTTP to the double of the test kit, which runs eight tests at once, and once
+//! more to one that runs four.
+
+#![expect(clippy::unwrap_used, reason = "a bench has nobody to tell but the terminal")]
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use gavel_boot::Env;
+use gavel_domain::{Comparison, LanguageId, Limits, Question, Scorer, Status, TestCase, Visibility};
+use gavel_judge::{Config, Engine, Job, Judge0Engine};
+use gavel_testkit::Judge0Double;
+use gavel_testkit::judge0::{Route, Settings};
+use serde_json::{Value, json};
+
+const TESTS: usize = 20;
+const TEST_TIME: Duration = Duration::from_millis(50);
+const POLL_EVERY: Duration = Duration::from_millis(500);
+/// Submissions of ours, one after the other; the median counts.
+const ROUNDS: usize = 9;
+
+/// What a submission took.
+#[derive(Clone, Copy)]
+struct Took {
+    time: Duration,
+    requests: usize,
+}
+
+fn main() {
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        println!("\n{:<28}{:>12}{:>14}{:>10}", "judge0", "figure", "one at a time", "ratio");
+        for workers in [8, 4] {
+            let settings = Settings { test_time: TEST_TIME, workers, ..Settings::default() };
+            let plain = one_at_a_time(&Judge0Double::start(settings.clone()).await).await;
+            let ours = ours(&Judge0Double::start(settings).await).await;
+            let faster = plain.time.as_secs_f64() / ours.time.as_secs_f64();
+            show(&format!("workers{workers}_ms"), ms(ours.time), ms(plain.time));
+            #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+            show(&format!("workers{workers}_requests"), ours.requests as f64, plain.requests as f64);
+            if workers == 8 {
+                assert!(faster >= 8.0, "8 × faster is wanted, {faster:.1} × it is");
+                assert!(ours.requests * 4 <= plain.requests, "a quarter of the requests is wanted");
+            }
+        }
+    });
+}
+
+/// Our engine, from the first request of a submission to its verdict; Judge0's limits are read once before.
+async fn ours(double: &Judge0Double) -> Took {
+    let variables = [("ENGINE", "judge0".to_owned()), ("JUDGE0_BASE_URL", double.url())];
+    let mut env = Env::of(variables.map(|(name, value)| (name.to_owned(), value)));
+    let engine = Judge0Engine::start(&Config::read(&mut env)).unwrap();
+    let question = question();
+    let mut all = Vec::new();
+    for round in 0..=ROUNDS {
+        let (began, before) = (Instant::now(), double.call_count(None));
+        let job = Job { language: LanguageId(71), source: "print(input())", question: &question };
+        let (mut scorer, mut status) = (Scorer::new(&question, 1_000), None);
+        engine
+            .execute(&job, &mut |execution| match scorer.next(&execution) {
+                ControlFlow::Continue(()) => ControlFlow::Continue(()),
+                ControlFlow::Break(verdict) => {
+                    status = Some(verdict.status);
+                    ControlFlow::Break(())
+                }
+            })
+            .await
+            .unwrap();
+        assert_eq!(status, Some(Status::Passed));
+        let took = Took { time: began.elapsed(), requests: double.call_count(None) - before };
+        // The first one waits for the limits.
+        if round > 0 {
+            all.push(took);
+        }
+    }
+    all.sort_by_key(|took| took.time);
+    let most = all.iter().map(|took| took.requests).max().unwrap();
+    Took { time: all[all.len() / 2].time, requests: most }
+}
+
+/// The client that most write first. It does not even look before the first 500 ms are over, which Judge0's cache of
+/// a second would punish.
+async fn one_at_a_time(double: &Judge0Double) -> Took {
+    let http = reqwest::Client::new();
+    let url = double.url();
+    let began = Instant::now();
+    for test in &question().tests {
+        let entry = json!({ "source_code": "eA==", "language_id": 71, "stdin": "MQo=", "cpu_time_limit": 1 });
+        let post = http.post(format!("{url}/submissions?base64_encoded=true&wait=false")).json(&entry);
+        let posted: Value = post.send().await.unwrap().json().await.unwrap();
+        let look = format!("{url}/submissions/{}?base64_encoded=true", posted["token"].as_str().unwrap());
+        loop {
+            tokio::time::sleep(POLL_EVERY).await;
+            let seen: Value = http.get(&look).send().await.unwrap().json().await.unwrap();
+            if seen["status"]["id"].as_u64().is_some_and(|status| status > 2) {
+                assert!(!test.expected_stdout.is_empty());
+                break;
+            }
+        }
+    }
+    assert_eq!(double.call_count(Route::Post), TESTS);
+    Took { time: began.elapsed(), requests: double.call_count(None) }
+}
+
+fn question() -> Question {
+    let test = |n: usize| TestCase {
+        visibility: Visibility::Hidden,
+        stdin: format!("{n}\n"),
+        expected_stdout: format!("{n}\n"),
+    };
+    Question {
+        limits: Limits::new(1.0, 64.0).unwrap(),
+        comparison: Comparison { trim_outputs: true, normalize_whitespace: false, case_sensitive: true },
+        tests: (0..TESTS).map(test).collect(),
+    }
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1_000.0
+}
+
+/// Prints one figure as a line of a table and as JSON.
+fn show(metric: &str, value: f64, baseline: f64) {
+    let ratio = value / baseline;
+    let line =
+        json!({ "bench": "judge0", "metric": metric, "value": value, "baseline": baseline, "ratio": ratio });
+    println!("{metric:<28}{value:>12.2}{baseline:>14.2}{ratio:>10.2}    {line}");
+}

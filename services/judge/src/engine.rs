@@ -1,0 +1,82 @@
+//! What runs programs, as the judge sees it.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use gavel_boot::health::Check;
+use gavel_bus::Cause;
+use gavel_domain::{Execution, LanguageId, Question};
+use tokio::sync::watch;
+
+mod judge0;
+mod route;
+mod sandbox;
+
+pub use judge0::Judge0Engine;
+pub use route::{EngineChoice, EngineName, Engines, Routes};
+pub use sandbox::SandboxEngine;
+
+/// A program and what it is to be run against.
+pub struct Job<'a> {
+    /// The language.
+    pub language: LanguageId,
+    /// The program; `\r\n` is `\n` already.
+    pub source: &'a str,
+    /// Its limits and test cases.
+    pub question: &'a Question,
+}
+
+/// How far a job came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The tests ran, up to where the observer ended it.
+    Ran,
+    /// The program did not compile; this is what the compiler wrote.
+    CompileError(Vec<u8>),
+}
+
+/// A fault: ours, never the program's.
+#[derive(Clone, Debug)]
+pub enum EngineFault {
+    /// It will be the same each time, on every judge; the text says why in one clause.
+    Final(String),
+    /// Another try may end differently.
+    Passing(Cause),
+    /// The engine cannot be used now, which says nothing about the submission: it is as good as not tried.
+    Unavailable {
+        /// When it may be worth another try.
+        after: Duration,
+        /// What is wrong.
+        cause: Cause,
+    },
+}
+
+/// Takes the execution of each test in the order of judging, and says whether to go on.
+pub type Observer<'a> = dyn FnMut(Execution) -> ControlFlow<()> + Send + 'a;
+
+/// Something that compiles a program once and runs its tests.
+#[async_trait]
+pub trait Engine: Send + Sync + 'static {
+    /// Runs a job, showing the observer each execution. An engine may run ahead of what it shows.
+    ///
+    /// # Errors
+    /// [`EngineFault`]; what was shown before stands.
+    async fn execute(&self, job: &Job<'_>, observer: &mut Observer<'_>) -> Result<Progress, EngineFault>;
+
+    /// Shows false while nothing can be worked on at all.
+    fn gate(&self) -> Option<watch::Receiver<bool>> {
+        None
+    }
+
+    /// What `/readyz` asks.
+    fn checks(&self) -> Vec<Check> {
+        Vec::new()
+    }
+
+    /// Whether many deliveries of a submission in this language tell that it takes judges down. Where they do not, it
+    /// is given up by its age.
+    fn counts_deliveries(&self, _language: LanguageId) -> bool {
+        true
+    }
+}

@@ -1,0 +1,83 @@
+//! The embedded engine: one sandbox workspace for each submission in hand.
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use bytes::Bytes;
+use gavel_bus::Cause;
+use gavel_domain::text::normalize_newlines;
+use gavel_domain::{LanguageId, Question, TestCase};
+use gavel_sandbox::{Compilation, Fault, RunLimits, Sandbox, SandboxConfig};
+use tracing::info;
+
+use super::{Engine, EngineFault, Job, Observer, Progress};
+use crate::Config;
+
+/// The sandbox as an engine.
+pub struct SandboxEngine {
+    sandbox: Sandbox,
+    max_output_bytes: u64,
+}
+
+impl SandboxEngine {
+    /// Makes the slots and finds the toolchains.
+    ///
+    /// # Errors
+    /// Where this machine cannot isolate programs; nothing runs less isolated.
+    pub async fn start(config: &Config) -> anyhow::Result<Self> {
+        let sandbox = Sandbox::start(SandboxConfig { slots: config.slots, ..SandboxConfig::default() });
+        let sandbox = sandbox.await.context("the sandbox cannot start")?;
+        info!(slots = config.slots, tier = %sandbox.tier(), "the sandbox is ready");
+        for language in sandbox.languages() {
+            info!(id = %language.id, name = language.name, version = language.version, "language served");
+        }
+        Ok(Self { sandbox, max_output_bytes: config.max_output_bytes })
+    }
+
+    /// Whether a language's toolchain was found.
+    #[must_use]
+    pub fn serves(&self, language: LanguageId) -> bool {
+        self.sandbox.languages().iter().any(|served| served.id == language)
+    }
+
+    fn limits(&self, question: &Question, test: &TestCase) -> RunLimits {
+        // A right answer must fit, with room for what a wrong one may add before it is told apart.
+        let expected = u64::try_from(test.expected_stdout.len()).unwrap_or(u64::MAX);
+        let output_bytes = self.max_output_bytes.max(expected.saturating_mul(2));
+        RunLimits {
+            cpu_time: question.limits.cpu_time,
+            wall_time: question.limits.wall_time(),
+            memory_bytes: question.limits.memory_bytes,
+            stdout_bytes: output_bytes,
+            stderr_bytes: self.max_output_bytes,
+            ..RunLimits::default()
+        }
+    }
+}
+
+#[async_trait]
+impl Engine for SandboxEngine {
+    async fn execute(&self, job: &Job<'_>, observer: &mut Observer<'_>) -> Result<Progress, EngineFault> {
+        let mut workspace = self.sandbox.workspace().await?;
+        let program = match workspace.compile(job.language, job.source.as_bytes()).await? {
+            Compilation::Ready(program) => program,
+            Compilation::Failed { output } => return Ok(Progress::CompileError(output)),
+        };
+        for test in &job.question.tests {
+            let stdin = Bytes::from(normalize_newlines(&test.stdin));
+            let execution = workspace.run(&program, stdin, &self.limits(job.question, test)).await?;
+            if observer(execution).is_break() {
+                break;
+            }
+        }
+        Ok(Progress::Ran)
+    }
+}
+
+impl From<Fault> for EngineFault {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::NotServed { .. } => Self::Final(fault.to_string()),
+            fault => Self::Passing(Cause::from(fault)),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! One ready submission.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use gavel_bus::{BundleError, Bundles, Bus, Cause, Delivery, Failure, Handler, Outgoing};
+use gavel_domain::event::{BundleKey, Judged, Ready, Running, Stage};
+use gavel_domain::text::normalize_newlines;
+use gavel_domain::{Backoff, Question, Scorer, Verdict};
+use moka::future::Cache;
+use tokio::sync::watch;
+use tracing::info;
+
+use crate::Config;
+use crate::engine::{Engine, EngineFault, Job, Progress};
+
+const BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), cap: Duration::from_secs(30) };
+
+/// Why there is no verdict yet.
+struct Undone {
+    /// When to try again, where the engine says so.
+    after: Option<Duration>,
+    cause: Cause,
+}
+
+impl Undone {
+    fn of(cause: Cause) -> Self {
+        Self { after: None, cause }
+    }
+}
+
+/// Judges ready submissions.
+pub(crate) struct Judge<E> {
+    engine: E,
+    bundles: Bundles,
+    cache: Cache<BundleKey, Arc<Question>>,
+    max_field_bytes: usize,
+    give_up_after: Duration,
+    instance: String,
+}
+
+impl<E: Engine> Judge<E> {
+    pub(crate) fn new(bus: Bus, engine: E, config: &Config) -> Self {
+        let bytes = |_: &BundleKey, question: &Arc<Question>| {
+            let tests = question.tests.iter().map(|test| 64 + test.stdin.len() + test.expected_stdout.len());
+            u32::try_from(tests.sum::<usize>()).unwrap_or(u32::MAX)
+        };
+        Self {
+            engine,
+            bundles: Bundles::new(bus),
+            cache: Cache::builder().weigher(bytes).max_capacity(config.bundle_cache_bytes).build(),
+            max_field_bytes: config.max_field_bytes,
+            give_up_after: config.judge0_give_up_after,
+            instance: config.service.instance.clone(),
+        }
+    }
+
+    async fn question(&self, key: &BundleKey) -> Result<Arc<Question>, Arc<BundleError>> {
+        let get = async { self.bundles.get(key).await.map(Arc::new) };
+        self.cache.try_get_with_by_ref(key, get).await
+    }
+
+    async fn verdict(&self, ready: &Ready, question: &Question) -> Result<Verdict, Undone> {
+        let source = normalize_newlines(&ready.source);
+        let job = Job { language: ready.submission.language, source: &source, question };
+        let (mut scorer, mut verdict) = (Scorer::new(question, self.max_field_bytes), None);
+        let executed = self
+            .engine
+            .execute(&job, &mut |execution| match scorer.next(&execution) {
+                ControlFlow::Continue(()) => ControlFlow::Continue(()),
+                ControlFlow::Break(made) => {
+                    verdict = Some(made);
+                    ControlFlow::Break(())
+                }
+            })
+            .await;
+        match (verdict, executed) {
+            (Some(verdict), _) => Ok(verdict),
+            (None, Ok(Progress::CompileError(output))) => Ok(scorer.compile_error(&output)),
+            (None, Ok(Progress::Ran)) => Err(Undone::of(Cause::new("the engine ended before the tests did"))),
+            (None, Err(EngineFault::Final(reason))) => Ok(scorer.error(&reason)),
+            (None, Err(EngineFault::Passing(cause))) => Err(Undone::of(cause)),
+            (None, Err(EngineFault::Unavailable { after, cause })) => {
+                Err(Undone { after: Some(after), cause })
+            }
+        }
+    }
+
+    /// What is not given up by the number of its deliveries is given up by its age.
+    fn is_too_old(&self, delivery: &Delivery<Ready>) -> bool {
+        !self.counts_deliveries(&delivery.event) && delivery.age() > self.give_up_after
+    }
+
+    fn judged(&self, ready: &Ready, verdict: Verdict) -> Outgoing {
+        let judged = Judged::new(ready.submission.clone(), verdict, SystemTime::now(), &self.instance);
+        info!(
+            submission_id = %judged.submission.id,
+            status = judged.verdict.status.as_str(),
+            language = %judged.submission.language,
+            passed = judged.verdict.passed_count,
+            total = judged.verdict.total_count,
+            duration_ms = judged.duration_ms,
+            "judged"
+        );
+        Outgoing::from(&judged)
+    }
+}
+
+impl<E: Engine> Handler for Judge<E> {
+    type Event = Ready;
+    const STAGE: Stage = Stage::Judge;
+
+    fn announcement(&self, event: &Ready) -> Option<Outgoing> {
+        let running = Running { submission: event.submission.clone(), instance: self.instance.clone() };
+        Some(Outgoing::from(&running))
+    }
+
+    async fn handle(&self, delivery: &Delivery<Ready>) -> Result<Vec<Outgoing>, Failure> {
+        let ready = &delivery.event;
+        let tried = match self.question(&ready.bundle).await {
+            Ok(question) => self.verdict(ready, &question).await,
+            Err(error) => Err(Undone::of(Cause::from(&*error))),
+        };
+        match tried {
+            Ok(verdict) => Ok(vec![self.judged(ready, verdict)]),
+            Err(undone) if self.is_too_old(delivery) => Err(Failure::Reject(undone.cause)),
+            Err(Undone { after, cause }) => {
+                let after = after.unwrap_or_else(|| BACKOFF.delay(delivery.attempt, rand::random()));
+                Err(Failure::Retry { after, cause })
+            }
+        }
+    }
+
+    fn gate(&self) -> Option<watch::Receiver<bool>> {
+        self.engine.gate()
+    }
+
+    fn counts_deliveries(&self, event: &Ready) -> bool {
+        self.engine.counts_deliveries(event.submission.language)
+    }
+
+    fn give_up(&self, event: &Ready, cause: &Cause) -> Vec<Outgoing> {
+        vec![self.judged(event, Verdict::error(cause.as_str()))]
+    }
+}

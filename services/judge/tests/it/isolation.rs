@@ -1,0 +1,56 @@
+//! What holds between programs and the judge, and where it cannot hold.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+
+use gavel_domain::Status;
+use gavel_testkit::Process;
+
+use crate::rig::{PATIENCE, Rig};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_judge_that_cannot_isolate_does_not_start_and_says_why() {
+    let rig = Rig::start().await;
+    // Where somebody who is nobody can run it.
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    let program = folder.path().join("gavel-judge");
+    std::fs::copy(env!("CARGO_BIN_EXE_gavel-judge"), &program).unwrap();
+    let judge = Process::builder("/usr/bin/setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", program.to_str().unwrap()])
+        .env("NATS_URL", rig.nats.url())
+        .env("PORT", "0")
+        .directory("/")
+        .start()
+        .unwrap();
+    assert_eq!(judge.wait_exit(PATIENCE).await.unwrap().code(), Some(1));
+    assert!(judge.log().iter().any(|line| line.contains("the sandbox needs root")), "{:?}", judge.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_sees_nothing_of_the_judge() {
+    let rig = Rig::start().await;
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(secret.path(), "secretinafile").unwrap();
+    let judge = rig.builder().env("CONVEX_TOKEN", "secretinenvironment").start().unwrap();
+    judge.wait_log("its port", PATIENCE, |line| line.contains("\"listening\"")).await.unwrap();
+    let end = rig.watch("spy").await;
+    let source = format!(
+        "import os, socket\n\
+         found = []\n\
+         for path in ['{file}', '/proc/1/environ', '/proc/{pid}/environ', '/etc/shadow']:\n\
+         \x20   try: found.append(open(path, 'rb').read())\n\
+         \x20   except OSError: pass\n\
+         if any(b'secret' in text or b'root:' in text for text in found) or 'CONVEX_TOKEN' in os.environ:\n\
+         \x20   print('seen')\n\
+         try: socket.create_connection(('127.0.0.1', {port}), 1); print('connected')\n\
+         except OSError: pass\n\
+         print(input())",
+        file = secret.path().display(),
+        pid = judge.pid(),
+        port = rig.nats.port(),
+    );
+    rig.ready("spy", rig.question().await, &source).await;
+    let verdict = end.await.judged.verdict;
+    assert_eq!(verdict.status, Status::Passed, "{:?}", verdict.first_failure);
+}

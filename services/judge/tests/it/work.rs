@@ -1,0 +1,71 @@
+//! Who works on what, and what cannot be worked on.
+
+use gavel_domain::Status;
+use gavel_domain::event::BundleKey;
+
+use crate::rig::{PATIENCE, Rig};
+
+/// Takes three times as long as silence is suffered.
+const LONG: &str = "import time\nwhile time.process_time() < 6: pass\nprint(input())";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_submission_stays_with_its_judge() {
+    let rig = Rig::start().await;
+    let (first, second) = (rig.judge().await, rig.judge().await);
+    let end = rig.watch("long").await;
+    rig.ready("long", rig.question().await, LONG).await;
+    let end = end.await;
+    assert_eq!((end.judged.verdict.status, end.dead), (Status::Passed, None));
+    let judged = |line: &gavel_testkit::LogLine| line.field("/message").is_some_and(|text| text == "judged");
+    let count = |judge: &gavel_testkit::Process| judge.log().iter().filter(|line| judged(line)).count();
+    first.terminate().unwrap();
+    second.terminate().unwrap();
+    assert!(first.wait_exit(PATIENCE).await.unwrap().success());
+    assert!(second.wait_exit(PATIENCE).await.unwrap().success());
+    assert_eq!(count(&first) + count(&second), 1, "it was run once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_judge_leaves_the_next_submission_to_another() {
+    let rig = Rig::start().await;
+    let question = rig.question().await;
+    let _busy = rig.judge().await;
+    let long = rig.watch("long").await;
+    rig.ready("long", question.clone(), LONG).await;
+    let short = rig.watch("short").await;
+    rig.ready("short", question, "print(input())").await;
+    let _free = rig.judge().await;
+    let (short, long) = (short.await.judged, long.await.judged);
+    assert_eq!((short.verdict.status, long.verdict.status), (Status::Passed, Status::Passed));
+    assert_ne!(short.instance, long.instance);
+    assert!(short.duration_ms < 5_000, "it waited for the long one: {} ms", short.duration_ms);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn test_cases_that_are_not_there_end_in_an_error_and_a_dead_letter() {
+    let rig = Rig::start().await;
+    let judge = rig.builder().env("JUDGE_MAX_DELIVERIES", "2").start().unwrap();
+    judge.wait_log("its port", PATIENCE, |line| line.contains("\"listening\"")).await.unwrap();
+    let end = rig.watch("lost").await;
+    rig.ready("lost", BundleKey { day: 1, digest: "ab".repeat(32) }, "print(7)").await;
+    let end = end.await;
+    assert_eq!(end.judged.verdict.status, Status::Error);
+    assert!(end.dead.unwrap().contains("delivered 2 times"));
+    assert!(judge.log().iter().any(|line| line.contains("the test cases are not in the store")));
+}
+
+/// Figures of each test go into the event.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verdict_carries_what_the_tests_cost() {
+    let rig = Rig::start().await;
+    let _judge = rig.judge().await;
+    let end = rig.watch("cost").await;
+    let source = "import time\nx = b'x' * (40 << 20)\nwhile time.process_time() < 0.3: pass\nprint(input())";
+    rig.ready("cost", rig.question().await, source).await;
+    let verdict = end.await.judged.verdict;
+    assert_eq!(verdict.status, Status::Passed);
+    let usage = verdict.tests[0].usage;
+    assert!((300..600).contains(&usage.cpu_time.as_millis()), "{usage:?}");
+    assert!(usage.wall_time >= usage.cpu_time.mul_f64(0.9), "{usage:?}");
+    assert!(usage.memory_bytes > 40 << 20 && usage.memory_bytes < 100 << 20, "{usage:?}");
+}
