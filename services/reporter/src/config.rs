@@ -1,0 +1,49 @@
+//! What the reporter is configured with.
+
+use std::time::Duration;
+
+use gavel_boot::{Env, ServiceConfig};
+use gavel_convex::ConvexConfig;
+
+/// The reporter's configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What all services have.
+    pub service: ServiceConfig,
+    /// Where Convex is.
+    pub convex: ConvexConfig,
+    /// How many results may be in hand at once; a quarter as many submissions that have begun.
+    pub slots: usize,
+    /// How long telling Convex that a submission is running may take, all tries together.
+    pub running_timeout: Duration,
+    /// How much later than that Convex may still apply the call.
+    pub running_linger: Duration,
+    /// How long a result is tried for before it is given up.
+    pub give_up_after: Duration,
+}
+
+impl Config {
+    /// Reads it.
+    pub fn read(env: &mut Env) -> Self {
+        Self {
+            service: ServiceConfig::read(env, "reporter", 4004),
+            convex: gavel_boot::service::convex(env),
+            slots: env.number("REPORTER_SLOTS", 64, 1, 1_000, "results in hand at once"),
+            running_timeout: env.millis(
+                "RUNNING_TIMEOUT_MS",
+                Duration::from_secs(5),
+                "how long the running callback may take, all tries together; a result waits for no longer",
+            ),
+            running_linger: env.millis(
+                "RUNNING_LINGER_MS",
+                Duration::from_secs(30),
+                "how late Convex may apply a running callback that had no answer; the result is repeated after it",
+            ),
+            give_up_after: env.seconds(
+                "REPORT_GIVE_UP_AFTER_S",
+                Duration::from_hours(24),
+                "how long a result is tried for before it goes to the dead letters",
+            ),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Telling Convex the verdict: until it is taken, and after `running`.
+
+use std::time::{Duration, SystemTime};
+
+use gavel_bus::{Cause, Delivery, Failure, Handler, Ledger, LedgerError, Outgoing, RunningFate};
+use gavel_convex::Convex;
+use gavel_domain::event::{Judged, Reported, Stage};
+use tracing::info;
+
+use crate::window::MARGIN;
+use crate::{Config, policy};
+
+/// How long a result waits in hand for the end of `running`, which mostly comes within milliseconds.
+const SHORT_WAIT: Duration = Duration::from_millis(300);
+/// When it looks for the first time; each further look comes after twice as long.
+const FIRST_LOOK: Duration = Duration::from_millis(1);
+/// The first wait out of hand; it doubles.
+const LONG_WAIT: Duration = Duration::from_millis(500);
+
+pub(crate) struct ResultReporter {
+    ledger: Ledger,
+    convex: Convex,
+    running_window: Duration,
+    linger: Duration,
+    give_up_after: Duration,
+    instance: String,
+}
+
+impl ResultReporter {
+    pub(crate) fn new(ledger: Ledger, convex: Convex, config: &Config) -> Self {
+        Self {
+            ledger,
+            convex,
+            running_window: config.running_timeout + MARGIN,
+            linger: config.running_linger,
+            give_up_after: config.give_up_after,
+            instance: config.service.instance.clone(),
+        }
+    }
+
+    /// Whether `running` ends within the short wait.
+    async fn ends_soon(&self, delivery: &Delivery<Judged>) -> Result<bool, LedgerError> {
+        let (mut pause, mut waited) = (FIRST_LOOK, Duration::ZERO);
+        while waited < SHORT_WAIT {
+            tokio::time::sleep(pause).await;
+            waited += pause;
+            pause *= 2;
+            if self.ledger.has_running_ended(&delivery.event.submission.id).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Waits until `running` can no longer be alive on our side. It returns until when Convex may still apply
+    /// it, where its fate is not known.
+    async fn after_running(
+        &self,
+        delivery: &Delivery<Judged>,
+        running: RunningFate,
+    ) -> Result<Option<SystemTime>, Failure> {
+        let RunningFate::Open { expires_at } = running else { return Ok(None) };
+        let Ok(left) = expires_at.duration_since(SystemTime::now()) else {
+            return Ok(Some(expires_at + self.linger));
+        };
+        if self.ends_soon(delivery).await.map_err(retry)? {
+            return Ok(None);
+        }
+        let doublings = u32::try_from(delivery.attempt.saturating_sub(1)).unwrap_or(u32::MAX).min(10);
+        Err(Failure::Later(left.min(LONG_WAIT * (1 << doublings))))
+    }
+}
+
+fn retry(error: LedgerError) -> Failure {
+    Failure::Retry { after: Duration::from_secs(1), cause: error.into() }
+}
+
+impl Handler for ResultReporter {
+    type Event = Judged;
+    const STAGE: Stage = Stage::Reporter;
+
+    async fn handle(&self, delivery: &Delivery<Judged>) -> Result<Vec<Outgoing>, Failure> {
+        let judged = &delivery.event;
+        let id = &judged.submission.id;
+        let claim = self.ledger.claim_result(id, self.running_window).await.map_err(retry)?;
+        // A second report would set off once more whatever follows a result at Convex.
+        if !claim.is_first && self.ledger.is_reported(id).await.map_err(retry)? {
+            return Ok(Vec::new());
+        }
+        let open_until = self.after_running(delivery, claim.running).await?;
+        let called = self.convex.result(judged, delivery.trace.request_id.as_ref()).await;
+        called.map_err(|error| policy::after(error, delivery.attempt, delivery.age(), self.give_up_after))?;
+        let status = judged.verdict.status;
+        info!(submission_id = %id, status = status.as_str(), duration_ms = judged.duration_ms, "result reported");
+        // Convex may apply a `running` that had no answer after this result: the same result once more, when
+        // that is over, has the last word.
+        if let Some(left) = open_until.and_then(|until| until.duration_since(SystemTime::now()).ok()) {
+            return Err(Failure::Later(left));
+        }
+        Ok(vec![Outgoing::from(&Reported {
+            submission: judged.submission.clone(),
+            status,
+            attempts: delivery.attempt,
+            instance: self.instance.clone(),
+        })])
+    }
+
+    /// The dead letter is all there is: the verdict stands, and Convex does not take it.
+    fn give_up(&self, _event: &Judged, _cause: &Cause) -> Vec<Outgoing> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,154 @@
+//! Telling Convex that a submission is running: at most once each, and never after the result.
+
+use std::time::{Duration, Instant};
+
+use gavel_bus::{Cause, Delivery, Failure, Handler, Ledger, LedgerError, Outgoing, RunningClaim};
+use gavel_convex::{CallError, Convex};
+use gavel_domain::Backoff;
+use gavel_domain::event::{Running, Stage};
+use tracing::{info, warn};
+
+use crate::Config;
+use crate::policy::{self, is_passing};
+use crate::window::Window;
+
+const BACKOFF: Backoff = Backoff { base: Duration::from_millis(200), cap: Duration::from_secs(2) };
+
+pub(crate) struct RunningReporter {
+    ledger: Ledger,
+    convex: Convex,
+    timeout: Duration,
+    linger: Duration,
+    give_up_after: Duration,
+}
+
+/// How our call of `running` went.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// It was never sent.
+    Unsent,
+    /// It has certainly ended.
+    Over,
+    /// It had no answer of Convex's own, which may still apply it.
+    Open,
+}
+
+impl RunningReporter {
+    pub(crate) fn new(ledger: Ledger, convex: Convex, config: &Config) -> Self {
+        Self {
+            ledger,
+            convex,
+            timeout: config.running_timeout,
+            linger: config.running_linger,
+            give_up_after: config.give_up_after,
+        }
+    }
+
+    /// Calls until Convex has taken it, or refused it, or there is a verdict, or the time is over.
+    async fn call(&self, delivery: &Delivery<Running>, window: &Window) -> End {
+        let submission = &delivery.event.submission;
+        let mut end = End::Unsent;
+        for attempt in 1_u64.. {
+            // Asked just before the call: this process may have slept.
+            let Some(left) = window.left() else { break };
+            let request_id = delivery.trace.request_id.as_ref();
+            let called = self.convex.running(&submission.id, submission.kind, request_id, left).await;
+            let Err(error) = called else {
+                info!(submission_id = %submission.id, "running reported");
+                return End::Over;
+            };
+            if error.is_open() {
+                return warn_of(delivery, error, End::Open);
+            }
+            let pause = BACKOFF.delay(attempt, rand::random()).max(error.retry_after().unwrap_or_default());
+            if !is_passing(&error) || window.left().is_none_or(|left| pause >= left) {
+                return warn_of(delivery, error, End::Over);
+            }
+            end = End::Over;
+            tokio::time::sleep(pause).await;
+            // Where nobody says whether there is a verdict, there may be one.
+            if self.ledger.is_judged(&submission.id).await.unwrap_or(true) {
+                break;
+            }
+        }
+        end
+    }
+
+    /// After a call that others took for dead while it was alive, because this process or its machine stood
+    /// still: where there is a verdict by now, the result may have been told before that call took effect, so it
+    /// is told again. Not handed back meanwhile: the next delivery would not know that there is something to
+    /// make good.
+    async fn make_amends(&self, delivery: &Delivery<Running>, end: End) -> Result<(), Failure> {
+        let id = &delivery.event.submission.id;
+        warn!(submission_id = %id, "a call of running overslept; the result is told again if there is one");
+        if end == End::Open {
+            tokio::time::sleep(self.linger).await;
+        }
+        let began = Instant::now();
+        let mut attempt = 1;
+        loop {
+            match self.tell_again(delivery, attempt, began.elapsed()).await {
+                Err(Failure::Retry { after, cause }) => {
+                    warn!(submission_id = %id, %cause, attempt, "the result is not told again yet");
+                    tokio::time::sleep(after).await;
+                    attempt += 1;
+                }
+                end => return end,
+            }
+        }
+    }
+
+    async fn tell_again(
+        &self,
+        delivery: &Delivery<Running>,
+        attempt: u64,
+        age: Duration,
+    ) -> Result<(), Failure> {
+        let verdict =
+            self.ledger.verdict(&delivery.event.submission.id).await.map_err(|error| match error {
+                LedgerError::Decode(_) => Failure::Reject(error.into()),
+                _ => retry(error),
+            })?;
+        let Some(judged) = verdict else { return Ok(()) };
+        let called = self.convex.result(&judged, delivery.trace.request_id.as_ref()).await;
+        called.map_err(|error| policy::after(error, attempt, age, self.give_up_after))
+    }
+}
+
+fn retry(error: LedgerError) -> Failure {
+    Failure::Retry { after: Duration::from_secs(1), cause: error.into() }
+}
+
+fn warn_of(delivery: &Delivery<Running>, error: CallError, end: End) -> End {
+    let cause = Cause::from(error);
+    warn!(submission_id = %delivery.event.submission.id, %cause, "running not reported; the result will be");
+    end
+}
+
+impl Handler for RunningReporter {
+    type Event = Running;
+    const STAGE: Stage = Stage::Reporter;
+
+    async fn handle(&self, delivery: &Delivery<Running>) -> Result<Vec<Outgoing>, Failure> {
+        let id = &delivery.event.submission.id;
+        let window = Window::open(self.timeout);
+        match self.ledger.claim_running(id, window.expires_at()).await.map_err(retry)? {
+            RunningClaim::Lost => {}
+            RunningClaim::Won => {
+                let end = self.call(delivery, &window).await;
+                if end != End::Unsent && window.is_overslept() {
+                    self.make_amends(delivery, end).await?;
+                }
+                if end != End::Open {
+                    self.ledger.running_ended(id).await.map_err(retry)?;
+                }
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// Convex learns of the submission by its result.
+    fn give_up(&self, _event: &Running, _cause: &Cause) -> Vec<Outgoing> {
+        Vec::new()
+    }
+}

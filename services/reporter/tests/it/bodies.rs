@@ -1,0 +1,230 @@
+//! Each row of the contract's table of results, byte for byte as Convex gets it, for both kinds.
+
+use gavel_domain::{Clock, OutputStream};
+use gavel_domain::{
+    Comparison, Ending, Execution, Kind, Limits, Question, Scorer, Status, Submission, TestCase, Usage,
+    Verdict, Visibility,
+};
+use gavel_standin::Endpoint;
+use serde_json::{Value, json};
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use crate::PATIENCE;
+use crate::rig::{Rig, passed, submission};
+
+/// The cap of a text field in these verdicts, in bytes.
+const CAP: usize = 100;
+
+/// Two public tests, then a hidden one.
+fn question() -> Question {
+    let test = |visibility, stdin: &str, expected: &str| TestCase {
+        visibility,
+        stdin: stdin.into(),
+        expected_stdout: expected.into(),
+    };
+    Question {
+        limits: Limits { cpu_time: Duration::from_secs(1), memory_bytes: 64 << 20 },
+        comparison: Comparison { trim_outputs: true, normalize_whitespace: false, case_sensitive: true },
+        tests: vec![
+            test(Visibility::Public, "1\n", "one\n"),
+            test(Visibility::Public, "2\n", "two\n"),
+            test(Visibility::Hidden, "hidden input", "three\n"),
+        ],
+    }
+}
+
+fn execution(ending: Ending, stdout: &[u8], stderr: &[u8]) -> Execution {
+    Execution { ending, stdout: stdout.to_vec(), stderr: stderr.to_vec(), usage: Usage::default() }
+}
+
+/// The verdict where `before` tests passed and the next one went so.
+fn failing(before: usize, last: &Execution) -> Verdict {
+    let question = question();
+    let mut scorer = Scorer::new(&question, CAP);
+    for test in &question.tests[..before] {
+        let fine = execution(Ending::Exited { code: 0 }, test.expected_stdout.as_bytes(), b"");
+        assert!(scorer.next(&fine).is_continue());
+    }
+    match scorer.next(last) {
+        ControlFlow::Break(verdict) => verdict,
+        ControlFlow::Continue(()) => panic!("it passed"),
+    }
+}
+
+fn rows() -> Vec<(&'static str, Verdict, Value)> {
+    let fine = Ending::Exited { code: 0 };
+    let mut rows = vec![
+        (
+            "passed",
+            failing(2, &execution(fine, b"three", b"")),
+            json!({ "status": "passed", "passedCount": 3, "totalCount": 3 }),
+        ),
+        (
+            "compile",
+            Scorer::new(&question(), CAP).compile_error(b"line 1: what?"),
+            json!({ "status": "failed", "passedCount": 0, "totalCount": 3, "firstFailureIndex": 0,
+                "firstFailure": { "errorMessage": "line 1: what?" }, "compileOutput": "line 1: what?" }),
+        ),
+        (
+            "silentcompiler",
+            Scorer::new(&question(), CAP).compile_error(b""),
+            json!({ "status": "failed", "passedCount": 0, "totalCount": 3, "firstFailureIndex": 0,
+                "firstFailure": { "errorMessage": "Compilation failed" } }),
+        ),
+        (
+            "runtime",
+            failing(1, &execution(Ending::Exited { code: 3 }, b"tw", b"Trace\n  boom")),
+            json!({ "status": "failed", "passedCount": 1, "totalCount": 3, "firstFailureIndex": 1,
+                "firstFailure": { "stdin": "2\n", "actualOutput": "tw", "expectedOutput": "two\n",
+                    "errorMessage": "Trace\n  boom" }, "stderr": "Trace\n  boom" }),
+        ),
+        (
+            "signal",
+            failing(0, &execution(Ending::Signaled { signal: 11 }, b"", b"")),
+            json!({ "status": "failed", "passedCount": 0, "totalCount": 3, "firstFailureIndex": 0,
+                "firstFailure": { "stdin": "1\n", "actualOutput": "", "expectedOutput": "one\n",
+                    "errorMessage": "Runtime error (SIGSEGV)" } }),
+        ),
+        (
+            "wrong",
+            failing(0, &execution(fine, b"eins", b"a hint")),
+            json!({ "status": "failed", "passedCount": 0, "totalCount": 3, "firstFailureIndex": 0,
+                "firstFailure": { "stdin": "1\n", "actualOutput": "eins", "expectedOutput": "one\n",
+                    "errorMessage": "Wrong answer" } }),
+        ),
+        (
+            "wronghidden",
+            failing(2, &execution(fine, b"drei", b"")),
+            json!({ "status": "failed", "passedCount": 2, "totalCount": 3, "firstFailureIndex": 2,
+                "firstFailure": { "actualOutput": "drei", "errorMessage": "Wrong answer" } }),
+        ),
+        (
+            "error",
+            Scorer::new(&question(), CAP).error("the engine is not available"),
+            json!({ "status": "error", "passedCount": 0, "totalCount": 3,
+                "stderr": "The engine is not available." }),
+        ),
+        (
+            "bareerror",
+            Verdict::error("the question was not found"),
+            json!({ "status": "error", "stderr": "The question was not found." }),
+        ),
+    ];
+    let limits = [
+        ("time", Ending::TimeLimit { clock: Clock::Cpu }, "Time limit exceeded"),
+        ("wall", Ending::TimeLimit { clock: Clock::Wall }, "Time limit exceeded"),
+        ("memory", Ending::MemoryLimit, "Memory limit exceeded"),
+        ("output", Ending::OutputLimit { stream: OutputStream::Stdout }, "Output limit exceeded"),
+    ];
+    for (name, ending, message) in limits {
+        let expected = json!({ "status": "failed", "passedCount": 1, "totalCount": 3, "firstFailureIndex": 1,
+            "firstFailure": { "stdin": "2\n", "actualOutput": "t", "expectedOutput": "two\n",
+                "errorMessage": message } });
+        rows.push((name, failing(1, &execution(ending, b"t", b"ignored")), expected));
+    }
+    rows.extend(odd_texts());
+    rows
+}
+
+/// Texts that a careless encoder would break: too long, not UTF-8, control characters, half an emoji at the cut.
+fn odd_texts() -> Vec<(&'static str, Verdict, Value)> {
+    let marker = "\n[cut: 400 bytes in all]";
+    let fine = Ending::Exited { code: 0 };
+    let expected = |output: &str| {
+        json!({ "status": "failed", "passedCount": 2, "totalCount": 3, "firstFailureIndex": 2,
+            "firstFailure": { "actualOutput": output, "errorMessage": "Wrong answer" } })
+    };
+    let long = "😀".repeat(100);
+    let cut = format!("{}{marker}", "😀".repeat((CAP - marker.len()) / 4));
+    let controls = "\0\u{1}\u{1b}[31m\r\n\"\\\u{7f}\u{2028}\u{feff}\u{ffff} ünï";
+    vec![
+        ("long", failing(2, &execution(fine, long.as_bytes(), b"")), expected(&cut)),
+        ("controls", failing(2, &execution(fine, controls.as_bytes(), b"")), expected(controls)),
+        (
+            "bytes",
+            failing(2, &execution(fine, b"a\xff\xed\xa0\x80b", b"")),
+            expected("a\u{fffd}\u{fffd}\u{fffd}\u{fffd}b"),
+        ),
+    ]
+}
+
+fn has_null(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(values) => values.iter().any(has_null),
+        Value::Object(fields) => fields.values().any(has_null),
+        _ => false,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_verdict_is_told_as_the_contract_says() {
+    let rig = Rig::start(&[]).await;
+    for kind in [Kind::Standard, Kind::Personalized] {
+        let (running, result) = match kind {
+            Kind::Standard => (Endpoint::RUNNING, Endpoint::RESULT),
+            Kind::Personalized => (Endpoint::PERSONALIZED_RUNNING, Endpoint::PERSONALIZED_RESULT),
+        };
+        for (name, verdict, mut expected) in rows() {
+            let submission = Submission { kind, ..submission(&format!("{}-{name}", kind.as_str())) };
+            let id = submission.id.as_str();
+            assert!(rig.begin(&submission).await);
+            rig.wait_applied(id, running).await;
+            rig.judge(&submission, verdict).await;
+            let state = rig.standin.wait_final(id, PATIENCE).await.unwrap();
+            expected["submissionId"] = id.into();
+            expected["durationMs"] = 812.into();
+            let calls = rig.standin.calls_of(id);
+            let seen: Vec<_> = calls.iter().map(|call| (call.endpoint, call.status())).collect();
+            assert_eq!(seen[0], (running, Some(200)), "{id}");
+            assert_eq!((calls.len(), calls[1].endpoint), (2, result), "{id}");
+            assert_eq!(*calls[0].body, json!({ "submissionId": id }));
+            assert_eq!(*calls[1].body, expected, "{id}");
+            assert_eq!(state.status.as_str(), expected["status"], "{id}");
+            for call in calls {
+                assert!(!has_null(&call.body), "{id}: {}", call.body);
+                assert!(!call.body.to_string().contains("hidden input"), "{id}");
+                assert_eq!(call.header("x-request-id"), Some(format!("req-{id}").as_str()));
+                assert_eq!(call.header("content-type"), Some("application/json"));
+            }
+        }
+    }
+    assert_eq!(rig.standin.wrong_paths(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fields_of_the_full_size_fit_into_a_document() {
+    let rig = Rig::start(&[]).await;
+    let submission = submission("large");
+    let text = "\u{1}".repeat(gavel_domain::text::MAX_FIELD_BYTES);
+    let mut verdict = Verdict { status: Status::Failed, ..passed() };
+    verdict.first_failure = Some(gavel_domain::FirstFailure {
+        index: 0,
+        stdin: Some(text.clone()),
+        actual_output: Some(text.clone()),
+        expected_output: Some(text.clone()),
+        error_message: text.clone(),
+    });
+    verdict.stderr = Some(text.clone());
+    verdict.compile_output = Some(text);
+    rig.judge(&submission, verdict).await;
+    let state = rig.standin.wait_final("large", PATIENCE).await.unwrap();
+    assert_eq!(state.status, gavel_standin::Status::Failed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slash_at_the_end_of_the_address_and_no_request_id_are_fine() {
+    let mut rig = Rig::bare().await;
+    let url = format!("{}/", rig.standin.url());
+    rig.add_reporter(&[("CONVEX_SITE_URL", url.as_str())]).await;
+    let submission = submission("s1");
+    let event = gavel_domain::event::Running { submission: submission.clone(), instance: "judge".into() };
+    let outgoing = gavel_bus::Outgoing::from(&event);
+    rig.bus.publish(&outgoing, &gavel_bus::Trace::default(), PATIENCE).await.unwrap();
+    rig.wait_applied("s1", Endpoint::RUNNING).await;
+    assert_eq!(rig.standin.calls_of("s1")[0].header("x-request-id"), None);
+    rig.judge(&submission, passed()).await;
+    rig.ends_right(&submission).await;
+    assert_eq!(rig.standin.wrong_paths(), Vec::<String>::new());
+}

@@ -1,0 +1,178 @@
+//! Reporters that are killed, or told to end, with a call in the middle.
+
+use std::time::Duration;
+
+use gavel_standin::{Endpoint, Late, Matcher};
+
+use crate::PATIENCE;
+use crate::proxy::Proxy;
+use crate::rig::{Rig, passed, submission, submissions};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_convex_works_on_running() {
+    let rig = Rig::start(&[("RUNNING_TIMEOUT_MS", "500"), ("RUNNING_LINGER_MS", "4000")]).await;
+    let submission = submission("s1");
+    let hold = rig.standin.hold_before(Endpoint::RUNNING);
+    assert!(rig.begin(&submission).await);
+    hold.wait_arrived(1, PATIENCE).await.unwrap();
+    rig.reporter(0).kill().await.unwrap();
+    rig.judge(&submission, passed()).await;
+    rig.reporter(0).restart().await.unwrap();
+    rig.wait_result_calls("s1", 1).await;
+    // Convex applies the dead reporter's call now, over the result.
+    hold.release();
+    let state = rig.ends_right(&submission).await;
+    assert_eq!((state.running_calls, state.result_calls), (1, 2));
+    assert_eq!(rig.late("s1", Late::Applied), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_between_running_and_its_record() {
+    let rig = Rig::start(&[("RUNNING_TIMEOUT_MS", "500"), ("RUNNING_LINGER_MS", "500")]).await;
+    let submission = submission("s1");
+    let hold = rig.standin.hold(Endpoint::RUNNING);
+    assert!(rig.begin(&submission).await);
+    hold.wait_arrived(1, PATIENCE).await.unwrap();
+    rig.reporter(0).kill().await.unwrap();
+    rig.reporter(0).restart().await.unwrap();
+    rig.judge(&submission, passed()).await;
+    let state = rig.ends_right(&submission).await;
+    rig.wait_idle().await;
+    assert_eq!(state.running_calls, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_between_the_claim_of_running_and_its_call() {
+    let mut rig = Rig::bare().await;
+    let proxy = Proxy::start(&rig.nats).await;
+    let url = proxy.url();
+    let settings = [("RUNNING_TIMEOUT_MS", "500"), ("RUNNING_LINGER_MS", "1"), ("NATS_URL", url.as_str())];
+    rig.add_reporter(&settings).await;
+    proxy.hold_answers_after("callback.claimed.s1");
+    let submission = submission("s1");
+    assert!(rig.begin(&submission).await);
+    proxy.wait_held().await;
+    rig.reporter(0).kill().await.unwrap();
+    proxy.lose_answers();
+    rig.judge(&submission, passed()).await;
+    rig.reporter(0).restart().await.unwrap();
+    let state = rig.ends_right(&submission).await;
+    rig.wait_idle().await;
+    assert_eq!(state.running_calls, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_between_the_report_and_its_acknowledgement() {
+    let mut rig = Rig::bare().await;
+    let proxy = Proxy::start(&rig.nats).await;
+    let url = proxy.url();
+    rig.add_reporter(&[("NATS_URL", url.as_str())]).await;
+    proxy.hold_answers_after("submission.reported.s1");
+    let submission = submission("s1");
+    rig.judge(&submission, passed()).await;
+    proxy.wait_held().await;
+    rig.wait_reported(std::slice::from_ref(&submission)).await;
+    rig.reporter(0).kill().await.unwrap();
+    proxy.lose_answers();
+    rig.reporter(0).restart().await.unwrap();
+    rig.wait_idle().await;
+    assert_eq!(rig.ends_right(&submission).await.result_calls, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_convex_works_on_the_result() {
+    let rig = Rig::start(&[]).await;
+    let (before, after) = (submission("before"), submission("after"));
+    let first = |id: &str| Matcher::of(Endpoint::RESULT).id(id).first(1);
+    let holds = [rig.standin.hold_before(first("before")), rig.standin.hold(first("after"))];
+    for submission in [&before, &after] {
+        assert!(rig.begin(submission).await);
+        rig.wait_applied(submission.id.as_str(), Endpoint::RUNNING).await;
+        rig.judge(submission, passed()).await;
+    }
+    for hold in &holds {
+        hold.wait_arrived(1, PATIENCE).await.unwrap();
+    }
+    rig.reporter(0).restart().await.unwrap();
+    for submission in [&before, &after] {
+        rig.ends_right(submission).await;
+    }
+    // Also what Convex only does now changes nothing.
+    drop(holds);
+    for submission in [&before, &after] {
+        let calls = rig.wait_result_calls(submission.id.as_str(), 2).await;
+        let done = |_: &_| calls.iter().all(|call| call.applied_at().is_some()).then_some(());
+        rig.standin.wait_for("both applied", PATIENCE, done).await.unwrap();
+        let state = rig.ends_right(submission).await;
+        assert_eq!((state.running_calls, state.result_calls), (1, 2));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_again_and_again_under_load() {
+    let mut rig = Rig::bare().await;
+    let settings = [("RUNNING_TIMEOUT_MS", "500"), ("RUNNING_LINGER_MS", "500"), ("REPORTER_SLOTS", "8")];
+    for _ in 0..2 {
+        rig.add_reporter(&settings).await;
+    }
+    let all = submissions("s", 120);
+    for (number, submission) in all.iter().enumerate() {
+        rig.run(submission).await;
+        if number % 20 == 10 {
+            let reporter = rig.reporter(number / 20 % 2);
+            reporter.restart().await.unwrap();
+        }
+    }
+    rig.wait_reported(&all).await;
+    for submission in &all {
+        rig.ends_right(submission).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn told_to_end_it_finishes_what_is_in_hand() {
+    let mut rig = Rig::start(&[]).await;
+    let (running, result) = (submission("running"), submission("result"));
+    let hold = rig.standin.hold(Matcher::any());
+    assert!(rig.begin(&running).await);
+    rig.judge(&result, passed()).await;
+    hold.wait_arrived(2, PATIENCE).await.unwrap();
+    let reporter = rig.reporter(0);
+    reporter.terminate().unwrap();
+    reporter.wait_log("the stop", PATIENCE, |line| line.contains("stopping")).await.unwrap();
+    // Not for it any more.
+    let later = submission("later");
+    rig.judge(&later, passed()).await;
+    hold.release();
+    let ended = reporter.wait_exit(Duration::from_secs(5)).await.unwrap();
+    assert_eq!(ended.code(), Some(0));
+    let state = rig.ends_right(&result).await;
+    assert_eq!(state.result_calls, 1);
+    assert!(rig.standin.submission("later").is_none());
+    rig.add_reporter(&[]).await;
+    rig.judge(&running, passed()).await;
+    for submission in [&running, &later] {
+        assert_eq!(rig.ends_right(submission).await.result_calls, 1, "{}", submission.id);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_end_within_the_grace_is_handed_to_another() {
+    let settings =
+        [("SHUTDOWN_GRACE_MS", "200"), ("RUNNING_TIMEOUT_MS", "500"), ("RUNNING_LINGER_MS", "4000")];
+    let mut rig = Rig::start(&settings).await;
+    let (running, result) = (submission("running"), submission("result"));
+    let hold = rig.standin.hold_before(Matcher::any().first(2));
+    assert!(rig.begin(&running).await);
+    rig.judge(&result, passed()).await;
+    hold.wait_arrived(2, PATIENCE).await.unwrap();
+    rig.add_reporter(&settings).await;
+    rig.reporter(0).terminate().unwrap();
+    let ended = rig.reporter(0).wait_exit(Duration::from_secs(5)).await.unwrap();
+    assert_eq!(ended.code(), Some(0));
+    assert_eq!(rig.ends_right(&result).await.result_calls, 2);
+    rig.judge(&running, passed()).await;
+    rig.wait_result_calls("running", 1).await;
+    hold.release();
+    rig.ends_right(&running).await;
+}

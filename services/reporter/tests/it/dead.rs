@@ -1,0 +1,90 @@
+//! What cannot be told to Convex, or cannot be read at all, ends as a dead letter.
+
+use gavel_bus::topology;
+use gavel_domain::SubmissionId;
+use gavel_domain::event::Stage;
+use gavel_proto::WireEvent as _;
+use gavel_standin::{Endpoint, Fault, Matcher};
+
+use crate::nats;
+use crate::rig::{Rig, dead_letter, passed, submission};
+
+fn refusal(code: u16, body: &str) -> Fault {
+    Fault::Status { code, retry_after: None, body: body.into() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_stays_is_buried_at_once_with_its_words() {
+    let rig = Rig::start(&[]).await;
+    for code in [301, 400, 401, 403, 405, 413, 422] {
+        let submission = submission(&format!("s{code}"));
+        let id = submission.id.as_str();
+        let words = format!("{code} because \u{1b}[31mred\n{}", "long ".repeat(500));
+        rig.standin.fault(Matcher::of(Endpoint::RESULT).id(id), refusal(code, &words));
+        let mut watch = rig.bus.watch(&submission.id).await.unwrap();
+        rig.judge(&submission, passed()).await;
+        let dead = dead_letter(&mut watch).await;
+        assert!(dead.cause.starts_with(&format!("Convex answered {code}: {code} because")), "{}", dead.cause);
+        assert!(dead.cause.len() < 600 && !dead.cause.contains(char::is_control), "{}", dead.cause);
+        assert_eq!((dead.stage, dead.attempts), (Stage::Reporter, 1));
+        assert_eq!((dead.id.as_str(), dead.subject), (id, topology::subject("judged", id)));
+        let event = gavel_domain::event::Judged::decode(&dead.payload).unwrap();
+        assert_eq!((event.submission, event.verdict), (submission.clone(), passed()));
+    }
+    rig.wait_idle().await;
+    assert_eq!(rig.standin.call_count(Endpoint::RESULT), 7, "no second try");
+    assert_eq!(nats::count(&rig.nats, "submission.reported.*").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_path_and_a_fault_that_stays_are_tried_for_the_time_given() {
+    let rig = Rig::start(&[("REPORT_GIVE_UP_AFTER_S", "2")]).await;
+    let mut watches = Vec::new();
+    for code in [404, 500, 503] {
+        let submission = submission(&format!("s{code}"));
+        rig.standin.fault(Matcher::of(Endpoint::RESULT).id(submission.id.as_str()), Fault::status(code));
+        watches.push((code, rig.bus.watch(&submission.id).await.unwrap()));
+        rig.judge(&submission, passed()).await;
+    }
+    for (code, mut watch) in watches {
+        let dead = dead_letter(&mut watch).await;
+        assert_eq!(dead.cause, format!("Convex answered {code}"));
+        assert!(dead.attempts >= 2, "{dead:?}", dead = dead.attempts);
+    }
+    rig.wait_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_there_is_tried_until_somebody_is() {
+    let mut rig = Rig::bare().await;
+    // A port that was free a moment ago: nobody listens there yet.
+    let port = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap();
+    rig.add_reporter(&[("CONVEX_SITE_URL", format!("http://{port}").as_str())]).await;
+    let submission = submission("s1");
+    rig.begin(&submission).await;
+    rig.judge(&submission, passed()).await;
+    let unreachable = |line: &gavel_testkit::LogLine| line.contains("Convex cannot be reached");
+    rig.reporter(0).wait_log("the trouble", crate::PATIENCE, unreachable).await.unwrap();
+    rig.standin = gavel_standin::StandIn::start(port, Vec::new()).await.unwrap();
+    rig.ends_right(&submission).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn garbage_is_buried_and_the_line_goes_on() {
+    let rig = Rig::start(&[]).await;
+    for (number, payload) in [&b""[..], b"garbage", b"\xff\xff\xff", b"\n\0"].into_iter().enumerate() {
+        for event in ["running", "judged"] {
+            let id = SubmissionId::new(format!("x{number}{event}")).unwrap();
+            let mut watch = rig.bus.watch(&id).await.unwrap();
+            let subject = topology::subject(event, id.as_str());
+            nats::store(&rig.nats, &subject, payload).await;
+            let dead = dead_letter(&mut watch).await;
+            assert_eq!((dead.payload.as_slice(), dead.subject), (payload, subject));
+        }
+    }
+    let submission = submission("s1");
+    rig.begin(&submission).await;
+    rig.judge(&submission, passed()).await;
+    rig.ends_right(&submission).await;
+    rig.wait_idle().await;
+}

@@ -1,0 +1,84 @@
+//! What an operator sees: log lines, health, and a configuration that is refused.
+
+use gavel_domain::{FirstFailure, Status, Verdict};
+use gavel_standin::{Endpoint, Fault, Matcher};
+use gavel_testkit::{LogLine, Process};
+
+use crate::PATIENCE;
+use crate::rig::{Rig, dead_letter, passed, submission};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn log_lines_name_the_submission_and_the_request_and_hold_no_texts() {
+    let rig = Rig::start(&[("LOG_LEVEL", "debug")]).await;
+    let submission = submission("s1");
+    let mut verdict = Verdict { status: Status::Failed, ..passed() };
+    verdict.stderr = Some("text-of-stderr".into());
+    verdict.compile_output = Some("text-of-compiler".into());
+    verdict.first_failure = Some(FirstFailure {
+        index: 0,
+        stdin: Some("text-of-stdin".into()),
+        actual_output: Some("text-of-output".into()),
+        expected_output: Some("text-of-expected".into()),
+        error_message: "text-of-message".into(),
+    });
+    rig.standin.fault(Matcher::of(Endpoint::RESULT).first(1), Fault::status(503));
+    assert!(rig.begin(&submission).await);
+    rig.wait_applied("s1", Endpoint::RUNNING).await;
+    rig.judge(&submission, verdict).await;
+    rig.wait_reported(std::slice::from_ref(&submission)).await;
+    for message in ["running reported", "will be tried again", "result reported"] {
+        let said = |line: &LogLine| line.field("/message").is_some_and(|text| text == message);
+        let line = rig.reporter(0).wait_log(message, PATIENCE, said).await.unwrap();
+        assert!(line.contains("req-s1"), "{}", line.text);
+        assert!(line.contains("s1\""), "{}", line.text);
+    }
+    // Convex may repeat in its refusal what it was sent: that is for the dead letter alone.
+    let refused = Fault::Status { code: 400, retry_after: None, body: "text-of-answer".into() };
+    rig.standin.fault(Matcher::of(Endpoint::RESULT).id("s2"), refused);
+    let refused = self::submission("s2");
+    let mut watch = rig.bus.watch(&refused.id).await.unwrap();
+    rig.judge(&refused, passed()).await;
+    let letter = dead_letter(&mut watch).await;
+    assert_eq!(letter.cause, "Convex answered 400: text-of-answer");
+    let given_up = |line: &LogLine| line.contains("given up");
+    rig.reporter(0).wait_log("given up", PATIENCE, given_up).await.unwrap();
+    for line in rig.reporter(0).log() {
+        assert!(!line.contains("text-of-"), "{}", line.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_tells_its_health() {
+    let rig = Rig::start(&[]).await;
+    let listening = |line: &LogLine| line.field("/message").is_some_and(|text| text == "listening");
+    let line = rig.reporter(0).wait_log("its address", PATIENCE, listening).await.unwrap();
+    let address = line.field("/address").unwrap();
+    let get = async |path: &str| {
+        let answer = reqwest::get(format!("http://{}{path}", address.as_str().unwrap())).await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    assert_eq!(get("/healthz").await, (200, r#"{"ok":true}"#.to_owned()));
+    let ready = async || get("/readyz").await.0 == 200;
+    gavel_testkit::wait_until("readiness", PATIENCE, ready).await.unwrap();
+    rig.nats.kill().await.unwrap();
+    let unready = async || get("/readyz").await.0 == 503;
+    gavel_testkit::wait_until("the loss", PATIENCE, unready).await.unwrap();
+    assert_eq!(get("/healthz").await.0, 200);
+    rig.nats.restart().await.unwrap();
+    gavel_testkit::wait_until("readiness again", PATIENCE, ready).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_configuration_ends_with_64_and_all_that_is_wrong() {
+    let bad = [("PORT", "many"), ("RUNNING_TIMEOUT_MS", "0"), ("REPORTER_SLOTS", "-1")];
+    let no_url = Process::builder(env!("CARGO_BIN_EXE_gavel-reporter")).envs(bad).start().unwrap();
+    assert_eq!(no_url.wait_exit(PATIENCE).await.unwrap().code(), Some(64));
+    for name in ["PORT", "RUNNING_TIMEOUT_MS", "REPORTER_SLOTS", "CONVEX_SITE_URL"] {
+        no_url.wait_log(name, PATIENCE, |line| line.contains(name)).await.unwrap();
+    }
+    for url in ["ftp://convex.site", "convex.site", "mailto:a@b"] {
+        let process = Process::builder(env!("CARGO_BIN_EXE_gavel-reporter")).env("CONVEX_SITE_URL", url);
+        let process = process.start().unwrap();
+        assert_eq!(process.wait_exit(PATIENCE).await.unwrap().code(), Some(64), "{url}");
+    }
+}

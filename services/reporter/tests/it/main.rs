@@ -1,0 +1,17 @@
+//! The reporter's own binary between a real nats-server and a Convex that records and misbehaves.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
+
+mod bodies;
+mod crash;
+mod dead;
+mod logs;
+mod nats;
+mod nats_trouble;
+mod order;
+mod pause;
+mod proxy;
+mod rig;
+mod trouble;
+
+/// Long enough for a loaded machine; nothing waits for it unless it fails.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(40);

@@ -1,0 +1,101 @@
+//! A NATS that is killed, or whose answers are lost, at each step of the protocol.
+
+use gavel_standin::Endpoint;
+use gavel_testkit::wait_until;
+
+use crate::PATIENCE;
+use crate::nats;
+use crate::proxy::Proxy;
+use crate::rig::{Rig, passed, submission, submissions};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_dies_between_running_and_the_verdict() {
+    let rig = Rig::start(&[]).await;
+    let all = submissions("s", 10);
+    for submission in &all {
+        assert!(rig.begin(submission).await);
+        rig.wait_applied(submission.id.as_str(), Endpoint::RUNNING).await;
+    }
+    rig.nats.kill().await.unwrap();
+    rig.nats.restart().await.unwrap();
+    wait_until("the connection", PATIENCE, async || rig.bus.is_connected()).await.unwrap();
+    for submission in &all {
+        rig.judge(submission, passed()).await;
+    }
+    for submission in &all {
+        rig.ends_right(submission).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_dies_while_convex_works_on_the_result() {
+    let rig = Rig::start(&[]).await;
+    let submission = submission("s1");
+    let hold = rig.standin.hold(Endpoint::RESULT);
+    assert!(rig.begin(&submission).await);
+    rig.wait_applied("s1", Endpoint::RUNNING).await;
+    rig.judge(&submission, passed()).await;
+    hold.wait_arrived(1, PATIENCE).await.unwrap();
+    rig.nats.kill().await.unwrap();
+    hold.release();
+    let told = |line: &gavel_testkit::LogLine| line.contains("\"result reported\"");
+    rig.reporter(0).wait_log("the report", PATIENCE, told).await.unwrap();
+    rig.nats.restart().await.unwrap();
+    rig.ends_right(&submission).await;
+    rig.wait_idle().await;
+    rig.ends_right(&submission).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_to_a_claim_of_running_is_lost() {
+    let mut rig = Rig::bare().await;
+    let proxy = Proxy::start(&rig.nats).await;
+    let url = proxy.url();
+    rig.add_reporter(&[("NATS_URL", url.as_str())]).await;
+    proxy.hold_answers_after("callback.claimed.s1");
+    let submission = submission("s1");
+    assert!(rig.begin(&submission).await);
+    proxy.wait_held().await;
+    proxy.lose_answers();
+    // Its record says that nobody calls under that claim.
+    let released = async || nats::count(&rig.nats, "callback.answered.s1").await == 1;
+    wait_until("the end of running", PATIENCE, released).await.unwrap();
+    rig.judge(&submission, passed()).await;
+    let state = rig.ends_right(&submission).await;
+    assert_eq!((state.running_calls, state.result_calls), (0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_to_the_end_of_running_is_lost() {
+    let mut rig = Rig::bare().await;
+    let proxy = Proxy::start(&rig.nats).await;
+    let url = proxy.url();
+    rig.add_reporter(&[("NATS_URL", url.as_str())]).await;
+    proxy.hold_answers_after("callback.answered.s1");
+    let submission = submission("s1");
+    assert!(rig.begin(&submission).await);
+    proxy.wait_held().await;
+    proxy.lose_answers();
+    rig.judge(&submission, passed()).await;
+    let state = rig.ends_right(&submission).await;
+    rig.wait_idle().await;
+    assert_eq!((state.running_calls, state.result_calls), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_to_a_claim_of_the_result_or_to_its_report_is_lost() {
+    let mut rig = Rig::bare().await;
+    let proxy = Proxy::start(&rig.nats).await;
+    let url = proxy.url();
+    rig.add_reporter(&[("NATS_URL", url.as_str())]).await;
+    for (id, words) in [("s1", "callback.claimed.s1"), ("s2", "submission.reported.s2")] {
+        proxy.hold_answers_after(words);
+        let submission = submission(id);
+        rig.judge(&submission, passed()).await;
+        proxy.wait_held().await;
+        proxy.lose_answers();
+        rig.ends_right(&submission).await;
+        rig.wait_idle().await;
+        assert_eq!(rig.ends_right(&submission).await.result_calls, 1, "{id}");
+    }
+}

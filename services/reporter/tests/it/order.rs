@@ -1,0 +1,106 @@
+//! The plain cases: running, then the result; or the result alone. And many of them at once.
+
+use std::time::{Duration, SystemTime};
+
+use futures::{StreamExt as _, stream};
+use gavel_bus::{Ledger, RunningClaim};
+use gavel_standin::Endpoint;
+use gavel_testkit::wait_until;
+
+use crate::PATIENCE;
+use crate::nats;
+use crate::rig::{Rig, passed, submission, submissions};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn running_then_the_result_once_each() {
+    let rig = Rig::start(&[]).await;
+    let submission = submission("s1");
+    assert!(rig.begin(&submission).await);
+    rig.wait_applied("s1", Endpoint::RUNNING).await;
+    assert_eq!(rig.standin.submission("s1").unwrap().status, gavel_standin::Status::Running);
+    rig.judge(&submission, passed()).await;
+    let state = rig.ends_right(&submission).await;
+    assert_eq!((state.running_calls, state.result_calls), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_verdict_there_already_running_is_not_told() {
+    let mut rig = Rig::bare().await;
+    let (first, all) = (submission("first"), submissions("s", 50));
+    rig.judge(&first, passed()).await;
+    for submission in &all {
+        rig.run(submission).await;
+    }
+    // The one slot for results is taken, so that no claim of a result is before that of running.
+    let hold = rig.standin.hold(Endpoint::RESULT);
+    rig.add_reporter(&[("REPORTER_SLOTS", "1")]).await;
+    hold.wait_arrived(1, PATIENCE).await.unwrap();
+    let handled = async || nats::is_idle(&rig.nats, "reporter-running").await;
+    wait_until("running to be handled", PATIENCE, handled).await.unwrap();
+    hold.release();
+    rig.wait_reported(&all).await;
+    assert_eq!(
+        (rig.standin.call_count(Endpoint::RUNNING), rig.standin.call_count(Endpoint::RESULT)),
+        (0, 51)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_at_the_same_time_through_three_reporters() {
+    let mut rig = Rig::bare().await;
+    for _ in 0..3 {
+        rig.add_reporter(&[]).await;
+    }
+    let all = submissions("s", 500);
+    let both = async |submission| {
+        tokio::join!(rig.begin(submission), rig.judge(submission, passed()));
+    };
+    stream::iter(&all).map(both).buffer_unordered(32).collect::<Vec<()>>().await;
+    rig.wait_reported(&all).await;
+    rig.wait_idle().await;
+    for submission in &all {
+        let state = rig.ends_right(submission).await;
+        assert_eq!(state.result_calls, 1, "{state:?}");
+        assert!(state.running_calls <= 1, "{state:?}");
+    }
+    assert_eq!(rig.standin.running_after_result(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_reported_is_not_told_again_when_it_is_delivered_again() {
+    let rig = Rig::start(&[]).await;
+    let all = submissions("s", 20);
+    for submission in &all {
+        assert!(rig.begin(submission).await);
+        rig.wait_applied(submission.id.as_str(), Endpoint::RUNNING).await;
+        rig.judge(submission, passed()).await;
+    }
+    rig.wait_reported(&all).await;
+    rig.wait_idle().await;
+    let before = rig.standin.call_count(None);
+    for durable in ["reporter-running", "reporter-judged"] {
+        nats::forget(&rig.nats, durable).await;
+    }
+    // The reporter makes the consumers again, which then deliver everything from the beginning.
+    rig.wait_idle().await;
+    assert_eq!(rig.standin.call_count(None), before);
+}
+
+/// A reporter whose clock is wrong by an hour has claimed running and is calling, or has been killed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_by_a_wrong_clock_is_waited_for_as_long_as_a_call_lasts() {
+    let rig = Rig::start(&[("RUNNING_TIMEOUT_MS", "500"), ("RUNNING_LINGER_MS", "1")]).await;
+    let window = Duration::from_millis(1_500);
+    let ledger = Ledger::new(rig.bus.clone(), "another".into());
+    let (behind, ahead) = (submission("behind"), submission("ahead"));
+    let (hour, now) = (Duration::from_hours(1), SystemTime::now());
+    for (submission, expires_at) in [(&behind, now - hour), (&ahead, now + hour)] {
+        assert_eq!(ledger.claim_running(&submission.id, expires_at).await.unwrap(), RunningClaim::Won);
+        rig.judge(submission, passed()).await;
+    }
+    for submission in [&behind, &ahead] {
+        rig.ends_right(submission).await;
+        let first = &rig.standin.calls_of(submission.id.as_str())[0];
+        assert!(first.received_wall >= now + window, "{}", submission.id);
+    }
+}

@@ -1,0 +1,119 @@
+//! Reporters that are stopped in their tracks and go on later, as on a machine that hangs.
+
+use std::time::Duration;
+
+use gavel_standin::{Endpoint, Fault, Late, Matcher, Status};
+use gavel_testkit::LogLine;
+
+use crate::PATIENCE;
+use crate::proxy::Proxy;
+use crate::rig::{Rig, passed, submission};
+
+const SHORT: [(&str, &str); 2] = [("RUNNING_TIMEOUT_MS", "500"), ("RUNNING_LINGER_MS", "1000")];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_takes_over_from_one_that_sleeps_in_a_running_call() {
+    // The server may give the verdict to the sleeper first, and wait for it in vain; then it is the other's.
+    let settings = [SHORT[0], ("RUNNING_LINGER_MS", "6000")];
+    let mut rig = Rig::start(&settings).await;
+    let submission = submission("s1");
+    let hold = rig.standin.hold_before(Endpoint::RUNNING);
+    assert!(rig.begin(&submission).await);
+    hold.wait_arrived(1, PATIENCE).await.unwrap();
+    rig.reporter(0).freeze().unwrap();
+    rig.add_reporter(&settings).await;
+    rig.judge(&submission, passed()).await;
+    rig.wait_result_calls("s1", 1).await;
+    hold.release();
+    rig.wait_applied("s1", Endpoint::RUNNING).await;
+    rig.ends_right(&submission).await;
+    rig.reporter(0).thaw().unwrap();
+    rig.wait_idle().await;
+    rig.ends_right(&submission).await;
+    assert_eq!(rig.late("s1", Late::Applied), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_overslept_its_running_call_makes_good_for_it() {
+    let mut rig = Rig::start(&SHORT).await;
+    let submission = submission("s1");
+    let hold = rig.standin.hold_before(Endpoint::RUNNING);
+    assert!(rig.begin(&submission).await);
+    hold.wait_arrived(1, PATIENCE).await.unwrap();
+    rig.reporter(0).freeze().unwrap();
+    rig.add_reporter(&SHORT).await;
+    rig.judge(&submission, passed()).await;
+    rig.ends_right(&submission).await;
+    let told = rig.standin.submission("s1").unwrap().result_calls;
+    // Later than anybody waits for: this is what a process does that stops before its last write.
+    hold.release();
+    let backwards = |state: &gavel_standin::SubmissionState| state.status == Status::Running;
+    rig.standin.wait_submission("s1", PATIENCE, backwards).await.unwrap();
+    rig.standin.fault(Matcher::of(Endpoint::RESULT).first(1), Fault::status(503));
+    rig.reporter(0).thaw().unwrap();
+    let state = rig.standin.wait_final("s1", PATIENCE).await.unwrap();
+    assert_eq!(state.result_calls, told + 2);
+    rig.wait_idle().await;
+    rig.ends_right(&submission).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_sleeps_between_claim_and_call_does_not_call() {
+    let mut rig = Rig::bare().await;
+    let proxy = Proxy::start(&rig.nats).await;
+    let url = proxy.url();
+    rig.add_reporter(&[SHORT[0], SHORT[1], ("NATS_URL", url.as_str())]).await;
+    proxy.hold_answers_after("callback.claimed.s1");
+    let submission = submission("s1");
+    assert!(rig.begin(&submission).await);
+    proxy.wait_held().await;
+    rig.reporter(0).freeze().unwrap();
+    rig.add_reporter(&SHORT).await;
+    rig.judge(&submission, passed()).await;
+    rig.ends_right(&submission).await;
+    // Now it learns that the claim is its own.
+    proxy.release();
+    rig.reporter(0).thaw().unwrap();
+    rig.wait_idle().await;
+    let state = rig.ends_right(&submission).await;
+    assert_eq!(state.running_calls, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_that_took_longer_than_its_window_is_not_used() {
+    let mut rig = Rig::bare().await;
+    let proxy = Proxy::start(&rig.nats).await;
+    let (url, window) = (proxy.url(), Duration::from_millis(100));
+    rig.add_reporter(&[("RUNNING_TIMEOUT_MS", "100"), ("NATS_URL", url.as_str())]).await;
+    proxy.hold_answers_after("callback.claimed.s1");
+    let submission = submission("s1");
+    assert!(rig.begin(&submission).await);
+    proxy.wait_held().await;
+    // Nothing to wait for but the time itself; the server's answer is still taken then.
+    tokio::time::sleep(window).await;
+    proxy.release();
+    rig.wait_idle().await;
+    rig.judge(&submission, passed()).await;
+    let state = rig.ends_right(&submission).await;
+    assert_eq!((state.running_calls, state.result_calls), (0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_sleeps_in_a_result_call_does_no_harm() {
+    let mut rig = Rig::start(&SHORT).await;
+    let submission = submission("s1");
+    assert!(rig.begin(&submission).await);
+    rig.wait_applied("s1", Endpoint::RUNNING).await;
+    let hold = rig.standin.hold_before(Matcher::of(Endpoint::RESULT).first(1));
+    rig.judge(&submission, passed()).await;
+    hold.wait_arrived(1, PATIENCE).await.unwrap();
+    rig.reporter(0).freeze().unwrap();
+    rig.add_reporter(&SHORT).await;
+    rig.ends_right(&submission).await;
+    rig.reporter(0).thaw().unwrap();
+    hold.release();
+    let told = |line: &LogLine| line.contains("\"result reported\"");
+    rig.reporter(0).wait_log("its own end", PATIENCE, told).await.unwrap();
+    rig.wait_idle().await;
+    rig.ends_right(&submission).await;
+}

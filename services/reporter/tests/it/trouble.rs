@@ -1,0 +1,146 @@
+//! A Convex that misbehaves: whatever it does, it ends on the one verdict, and nothing goes backwards.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use gavel_standin::{Endpoint, Fault, Late, Matcher, StandIn};
+
+use crate::PATIENCE;
+use crate::rig::{Rig, passed, submission, submissions};
+
+/// A running call's window is over soon, and so is the time in which Convex may still apply it.
+const SHORT: [(&str, &str); 3] =
+    [("RUNNING_TIMEOUT_MS", "700"), ("RUNNING_LINGER_MS", "2000"), ("REQUEST_TIMEOUT_MS", "700")];
+
+/// Faults by a name, and whether they leave the fate of a call unknown.
+fn faults() -> Vec<(&'static str, Fault, bool)> {
+    let late = Duration::from_secs(1);
+    vec![
+        ("s503", Fault::status(503), false),
+        ("s429", Fault::retry_after(429, 1), false),
+        ("never", Fault::retry_after(503, u64::MAX), false),
+        ("s500", Fault::status(500), false),
+        ("bad-gateway", Fault::Html(502), true),
+        ("gateway-timeout", Fault::Html(504), true),
+        ("cloudflare", Fault::Html(524), true),
+        ("sign-in", Fault::Html(200), false),
+        ("reset", Fault::Reset, true),
+        ("applied-reset", Fault::ApplyThenReset, true),
+        ("hang", Fault::Hang(late), true),
+        ("slow", Fault::Slow(late), false),
+        ("half", Fault::HalfBody, false),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn running_fails_once() {
+    let rig = Rig::start(&SHORT).await;
+    let checks = faults().into_iter().map(async |(name, fault, open)| {
+        let submission = submission(name);
+        rig.standin.fault(Matcher::of(Endpoint::RUNNING).id(name).first(1), fault);
+        assert!(rig.begin(&submission).await);
+        let called = |standin: &StandIn| (!standin.calls_of(name).is_empty()).then_some(());
+        rig.standin.wait_for("running", PATIENCE, called).await.unwrap();
+        rig.judge(&submission, passed()).await;
+        let state = rig.ends_right(&submission).await;
+        // Only where Convex may yet apply what was not answered, the result is told once more.
+        assert_eq!(state.result_calls, 1 + u64::from(open), "{name}");
+    });
+    join_all(checks).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn running_fails_always() {
+    let rig = Rig::start(&SHORT).await;
+    let refusals = faults().into_iter().chain([
+        ("s404", Fault::status(404), false),
+        ("s401", Fault::status(401), false),
+        ("elsewhere", Fault::Redirect(307, rig.standin.url()), false),
+    ]);
+    let checks = refusals.map(async |(name, fault, _)| {
+        let submission = submission(name);
+        rig.standin.fault(Matcher::of(Endpoint::RUNNING).id(name), fault);
+        assert!(rig.begin(&submission).await);
+        let called = |standin: &StandIn| (!standin.calls_of(name).is_empty()).then_some(());
+        rig.standin.wait_for("running", PATIENCE, called).await.unwrap();
+        rig.judge(&submission, passed()).await;
+        rig.ends_right(&submission).await;
+    });
+    join_all(checks).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_result_fails_twice() {
+    let rig = Rig::start(&SHORT).await;
+    let mut all = Vec::new();
+    for (name, fault, _) in faults() {
+        // As long as Convex asks to wait, up to the end of all patience.
+        let fault = if name == "never" { Fault::retry_after(503, 1) } else { fault };
+        rig.standin.fault(Matcher::of(Endpoint::RESULT).id(name).first(2), fault);
+        all.push(submission(name));
+        rig.begin(all.last().unwrap()).await;
+        rig.wait_applied(name, Endpoint::RUNNING).await;
+        rig.judge(all.last().unwrap(), passed()).await;
+    }
+    for submission in &all {
+        let state = rig.ends_right(submission).await;
+        let taken_at_once = ["slow", "half"].contains(&submission.id.as_str());
+        assert_eq!(state.result_calls, if taken_at_once { 1 } else { 3 }, "{}", submission.id);
+        assert_eq!(state.running_calls, 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_that_convex_asks_for_is_kept() {
+    let rig = Rig::start(&[]).await;
+    rig.standin.fault(Matcher::of(Endpoint::RESULT).first(1), Fault::retry_after(429, 2));
+    let submission = submission("s1");
+    rig.judge(&submission, passed()).await;
+    rig.ends_right(&submission).await;
+    let calls = rig.standin.calls_of("s1");
+    assert!(calls[1].received_at - calls[0].received_at >= Duration::from_secs(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn running_is_applied_after_the_result() {
+    let settings = [("RUNNING_TIMEOUT_MS", "300"), ("RUNNING_LINGER_MS", "4000")];
+    let rig = Rig::start(&settings).await;
+    // The result is told 1.3 s after the claim (0.3 s for the call, and a margin), and once more 4 s later. On a
+    // machine with time to spare, that is before and after each call takes effect.
+    rig.standin.fault(Endpoint::RUNNING, Fault::ApplyLate(Duration::from_secs(3)));
+    let all = submissions("s", 20);
+    for submission in &all {
+        assert!(rig.begin(submission).await);
+    }
+    rig.standin.wait_calls(Endpoint::RUNNING, 4, PATIENCE).await.unwrap();
+    for submission in &all {
+        rig.judge(submission, passed()).await;
+    }
+    for submission in &all {
+        let state = rig.ends_right(submission).await;
+        let late = rig.late(submission.id.as_str(), Late::Applied) as u64;
+        assert_eq!(state.result_calls, 1 + u64::from(state.running_calls > 0), "{state:?}");
+        assert!(late <= state.running_calls, "{state:?}");
+    }
+    assert!(!rig.standin.running_after_result().is_empty(), "the case has come about");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_for_ever_holds_up_nobody() {
+    let rig = Rig::start(&[("REPORTER_SLOTS", "4")]).await;
+    rig.standin.fault(Matcher::any().id("bad0"), Fault::status(500));
+    let bad = submission("bad0");
+    rig.run(&bad).await;
+    rig.wait_result_calls("bad0", 1).await;
+    let all = submissions("s", 200);
+    for submission in &all {
+        rig.run(submission).await;
+    }
+    rig.wait_reported(&all).await;
+    rig.wait_result_calls("bad0", 3).await;
+    for submission in &all {
+        rig.ends_right(submission).await;
+    }
+    rig.standin.clear_faults();
+    rig.ends_right(&bad).await;
+}
