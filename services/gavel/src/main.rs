@@ -1,0 +1,36 @@
+//! `gavel`: the command line.
+
+mod submit;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Judges code submissions, on NATS `JetStream`.
+#[derive(Parser)]
+#[command(name = "gavel", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Up(up::Arguments),
+    Submit(submit::Arguments),
+}
+
+fn main() -> ExitCode {
+    // First of all: the sandbox starts its own processes from this very program.
+    gavel_sandbox::init::enter_if_asked();
+    match Cli::try_parse() {
+        Ok(Cli { command: Command::Up(arguments) }) => up::run(&arguments),
+        Ok(Cli { command: Command::Submit(arguments) }) => submit::run(&arguments),
+        Err(message) => {
+            // Help and version are no errors; a wrong use has one exit code in all our programs.
+            let _ = message.print();
+            if message.use_stderr() { ExitCode::from(gavel_boot::EXIT_CONFIG) } else { ExitCode::SUCCESS }
+        }
+    }
+}

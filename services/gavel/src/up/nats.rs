@@ -1,0 +1,237 @@
+//! The nats-server that `gavel up` starts and owns.
+
+use std::fmt::{self, Display};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+/// The oldest version that has all that the streams need.
+const OLDEST: (u32, u32) = (2, 12);
+/// How long the server may take to open its store.
+const START: Duration = Duration::from_mins(1);
+/// How long it may take to end.
+const STOP: Duration = Duration::from_secs(10);
+
+/// When the server writes to disk for good: `always`, or a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sync(String);
+
+impl Sync {
+    /// Before each acknowledgement.
+    pub(crate) fn always() -> Self {
+        Self("always".to_owned())
+    }
+}
+
+impl FromStr for Sync {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let number = text.strip_suffix("ms").or_else(|| text.strip_suffix(['s', 'm'])).unwrap_or_default();
+        let time = number.parse::<u32>().is_ok_and(|number| number > 0);
+        if text == "always" || time { Ok(Self(text.to_owned())) } else { Err(()) }
+    }
+}
+
+impl Display for Sync {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Which server to start, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct NatsServerConfig {
+    /// The program, where it is not to be looked for.
+    pub(crate) program: Option<String>,
+    /// Where it keeps its store and its log.
+    pub(crate) data_dir: PathBuf,
+    /// Its port on 127.0.0.1.
+    pub(crate) port: u16,
+    /// When it writes to disk for good.
+    pub(crate) sync: Sync,
+}
+
+/// A nats-server that ends with us.
+pub(crate) struct OwnNats {
+    config: NatsServerConfig,
+    program: PathBuf,
+    child: Mutex<Child>,
+    /// Held for as long as we use the data directory.
+    _lock: File,
+}
+
+impl OwnNats {
+    /// Starts the server and waits until it takes connections.
+    pub(crate) async fn start(config: &NatsServerConfig) -> anyhow::Result<Self> {
+        let mut config = config.clone();
+        fs::create_dir_all(&config.data_dir)
+            .with_context(|| format!("cannot make the data directory {}", config.data_dir.display()))?;
+        config.data_dir = config.data_dir.canonicalize()?;
+        let lock = File::create(config.data_dir.join("lock"))?;
+        if lock.try_lock().is_err() {
+            bail!("another gavel up uses {}; set DATA_DIR to another directory", config.data_dir.display());
+        }
+        if TcpStream::connect(("127.0.0.1", config.port)).await.is_ok() {
+            bail!("port {} is taken; set NATS_PORT, or NATS_URL to use what runs there", config.port);
+        }
+        let program = find(config.program.as_deref()).await?;
+        let mut child = spawn(&program, &config)?;
+        if let Err(failure) = until_up(&mut child, &config).await {
+            let _ = child.kill().await;
+            return Err(failure);
+        }
+        info!(port = config.port, store = %config.data_dir.display(), sync = %config.sync, "nats-server started");
+        Ok(Self { config, program, child: Mutex::new(child), _lock: lock })
+    }
+
+    /// Where it listens.
+    pub(crate) fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.config.port)
+    }
+
+    /// Starts the server again whenever it ends, until `ended`.
+    pub(crate) async fn keep_running(&self, ended: &CancellationToken) {
+        let mut child = self.child.lock().await;
+        loop {
+            tokio::select! {
+                () = ended.cancelled() => return,
+                status = child.wait() => error!(?status, "nats-server has ended; starting it again"),
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            match spawn(&self.program, &self.config) {
+                Ok(started) => *child = started,
+                Err(failure) => error!("{failure:#}"),
+            }
+        }
+    }
+
+    /// Ends the server, which writes all it has to disk.
+    pub(crate) async fn stop(self) {
+        let mut child = self.child.lock().await;
+        let Some(pid) = child.id() else { return };
+        // The kill(1) of the machine: std has no way to send SIGTERM.
+        let asked = Command::new("kill").args(["-TERM", &pid.to_string()]).status().await;
+        if asked.is_err() || tokio::time::timeout(STOP, child.wait()).await.is_err() {
+            warn!("nats-server does not end; killing it");
+            let _ = child.kill().await;
+        }
+    }
+}
+
+/// The program: as configured, or of the project's tools, or of `PATH`; new enough, or not at all.
+async fn find(configured: Option<&str>) -> anyhow::Result<PathBuf> {
+    let candidates =
+        configured.map_or_else(|| vec![".tools/bin/nats-server", "nats-server"], |path| vec![path]);
+    let mut seen = Vec::new();
+    for candidate in candidates {
+        let Ok(output) = Command::new(candidate).arg("--version").output().await else { continue };
+        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        if version(&text).is_some_and(|version| version >= OLDEST) {
+            return Ok(PathBuf::from(candidate));
+        }
+        seen.push(format!("{candidate} is {text:?}"));
+    }
+    let (major, minor) = OLDEST;
+    let seen = if seen.is_empty() { "none was found".to_owned() } else { seen.join(", ") };
+    bail!(
+        "nats-server {major}.{minor} or newer is needed, and {seen}; run scripts/tools, or set NATS_SERVER to one, \
+         or NATS_URL to a running one"
+    )
+}
+
+fn version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.rsplit('v').next()?.split('.').map(|part| part.parse().ok());
+    Some((numbers.next()??, numbers.next()??))
+}
+
+fn spawn(program: &Path, config: &NatsServerConfig) -> anyhow::Result<Child> {
+    let NatsServerConfig { data_dir, port, sync, .. } = config;
+    let file = data_dir.join("nats-server.conf");
+    let store = serde_json::Value::from(data_dir.join("jetstream").to_string_lossy());
+    let text = format!(
+        "# Written by gavel up at each start.\nserver_name: gavel\nlisten: \"127.0.0.1:{port}\"\n\
+         max_payload: 8MB\njetstream {{\n  store_dir: {store}\n  sync_interval: {sync}\n}}\n"
+    );
+    fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    let log = File::options().create(true).append(true).open(data_dir.join("nats-server.log"))?;
+    // setpriv has the kernel end the server with us, even when we are killed.
+    let with_us = ["--pdeathsig", "TERM", "--"];
+    let mut command = if Path::new("/usr/bin/setpriv").exists() {
+        let mut command = Command::new("/usr/bin/setpriv");
+        command.args(with_us).arg(program);
+        command
+    } else {
+        Command::new(program)
+    };
+    command
+        .arg("--config")
+        .arg(&file)
+        // Without it, the memory of large messages is given back late.
+        .env("GOMEMLIMIT", "1GiB")
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        // A Ctrl-C in the terminal is for us; the server ends when the services have.
+        .process_group(0)
+        .kill_on_drop(true);
+    command.spawn().with_context(|| format!("cannot start {}", program.display()))
+}
+
+/// Waits for the server's greeting.
+async fn until_up(child: &mut Child, config: &NatsServerConfig) -> anyhow::Result<()> {
+    let greeted = async {
+        loop {
+            if let Ok(stream) = TcpStream::connect(("127.0.0.1", config.port)).await {
+                let mut line = String::new();
+                let read = BufReader::new(stream).read_line(&mut line).await;
+                if read.is_ok() && line.starts_with("INFO ") {
+                    return;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let log = config.data_dir.join("nats-server.log");
+    tokio::select! {
+        () = greeted => Ok(()),
+        status = child.wait() => {
+            let text = fs::read_to_string(&log).unwrap_or_default();
+            let last: Vec<_> = text.lines().rev().take(3).collect();
+            bail!("nats-server ended at once ({status:?}); the end of {}: {}", log.display(), last.join(" | "))
+        }
+        () = tokio::time::sleep(START) => bail!("nats-server is not up after {START:?}; see {}", log.display()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_read_and_compared() {
+        assert_eq!(version("nats-server: v2.15.1"), Some((2, 15)));
+        assert!(version("nats-server: v2.9.10").unwrap() < OLDEST);
+        assert_eq!(version("something else"), None);
+    }
+
+    #[test]
+    fn a_sync_interval_is_always_or_a_time() {
+        for good in ["always", "1s", "500ms", "2m"] {
+            assert!(good.parse::<Sync>().is_ok(), "{good}");
+        }
+        for bad in ["", "never", "0s", "1h", "1", "s", "-1s", "1s; port: 1"] {
+            assert!(bad.parse::<Sync>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The whole line, on a real nats-server: the four binaries (or `gavel up`), a real sandbox, and a stand-in for
+//! Convex.
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+mod comparison;
+mod crash;
+mod judge0;
+mod line;
+mod repeat;
+mod submit;
+mod up;
+mod verdicts;
