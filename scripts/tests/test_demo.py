@@ -1,0 +1,146 @@
+"""The demo against a test double of gavel: its exit code, its table, and that it leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+from typing import Any
+
+SCRIPTS = Path(__file__).resolve().parent.parent
+
+PASSED = {"status": "passed", "passedCount": 5}
+WRONG = {"status": "failed", "firstFailureIndex": 2, "passedCount": 2, "message": "Wrong answer"}
+BROKEN = {"status": "failed", "firstFailureIndex": 0, "messageContains": "誤り"}
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that waits only to be reaped does not."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return False
+
+
+class Demo(unittest.TestCase):
+    def setUp(self) -> None:
+        holder = tempfile.TemporaryDirectory(prefix="demo test ")
+        self.addCleanup(holder.cleanup)
+        self.folder = Path(holder.name)
+        self.notes = self.folder / "notes"
+
+    def samples(self, *entries: tuple[str, dict[str, Any]]) -> Path:
+        """A list of samples whose programs only name their verdict."""
+        listing = []
+        for number, (text, expect) in enumerate(entries):
+            file = self.folder / f"{number}.txt"
+            file.write_text(text, encoding="utf-8")
+            listing.append({"title": f"{text} {number}", "file": file.name, "language": 71, "question": "q1",
+                            "kind": "standard", "expect": expect})
+        path = self.folder / "demo.json"
+        path.write_text(json.dumps(listing), encoding="utf-8")
+        return path
+
+    def start(self, listing: Path, *options: str, **env: str) -> subprocess.Popen[str]:
+        command = [sys.executable, str(SCRIPTS / "demo"), "--gavel", str(SCRIPTS / "tests" / "fake_gavel"),
+                   "--samples", str(listing), *options]
+        return subprocess.Popen(command, env={**os.environ, "FAKE_NOTES": str(self.notes), "TMPDIR": str(self.folder), **env},
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def run_demo(self, listing: Path, *options: str, **env: str) -> tuple[int, str, str]:
+        process = self.start(listing, *options, **env)
+        output, errors = process.communicate(timeout=60)
+        return process.returncode, output, errors
+
+    def wait_for(self, path: Path) -> None:
+        deadline = time.monotonic() + 30
+        while not (path.exists() and path.read_text(encoding="utf-8")):
+            self.assertLess(time.monotonic(), deadline, f"{path.name} did not come")
+            time.sleep(0.02)
+
+    def assert_nothing_left(self) -> None:
+        owner, child, data = self.notes.read_text(encoding="utf-8").split(" ", 2)
+        self.assertFalse(alive(int(owner)), "gavel up still runs")
+        self.assertFalse(alive(int(child)), "its child still runs")
+        self.assertFalse(Path(data).parent.exists(), "the temporary data is still there")
+
+    def test_all_as_expected(self) -> None:
+        code, output, errors = self.run_demo(self.samples(("right", PASSED), ("wrong", WRONG), ("broken", BROKEN)))
+        self.assertEqual(code, 0, output + errors)
+        self.assertIn('queued → ready → running → judged failed 2/5 "Wrong answer" → reported', output)
+        self.assertIn("all 3 submissions ended as expected", output)
+        self.assert_nothing_left()
+
+    def test_table_is_aligned(self) -> None:
+        _, output, _ = self.run_demo(self.samples(("right", PASSED), ("broken", BROKEN)))
+        rows = [line for line in output.splitlines() if line.endswith("  ✓")]
+        self.assertEqual(len(rows), 2, output)
+        # The wide characters stand twice in the second row and take two columns each.
+        self.assertEqual(len(rows[0]) - len(rows[1]), 4, output)
+
+    def test_an_unexpected_verdict_fails(self) -> None:
+        code, output, _ = self.run_demo(self.samples(("right", WRONG), ("wrong", WRONG)))
+        self.assertEqual(code, 1)
+        self.assertIn('status is "passed", not "failed"', output)
+        self.assertIn("1 of 2 submissions did not end as expected", output)
+        self.assert_nothing_left()
+
+    def test_a_refused_submission_fails_with_its_reason(self) -> None:
+        code, output, _ = self.run_demo(self.samples(("refused", PASSED)))
+        self.assertEqual(code, 1)
+        self.assertIn("the ingress answered 400", output)
+        self.assert_nothing_left()
+
+    def test_a_start_that_fails_shows_the_log(self) -> None:
+        code, _, errors = self.run_demo(self.samples(("right", PASSED)), FAKE_FAILS="1")
+        self.assertEqual(code, 1)
+        self.assertIn("gavel up exited with 1", errors)
+        self.assertIn("the moon is full", errors)
+        self.assertEqual(list(self.folder.glob("gavel-demo-*")), [])
+
+    def test_interrupted_while_judging(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(signal=number.name):
+                self.notes.unlink(missing_ok=True)
+                process = self.start(self.samples(("stuck", PASSED), ("right", PASSED)))
+                self.wait_for(self.notes)
+                process.send_signal(number)
+                process.communicate(timeout=30)
+                self.assertEqual(process.returncode, 130)
+                self.assert_nothing_left()
+
+    def test_one_that_ignores_sigterm_is_killed(self) -> None:
+        code, _, errors = self.run_demo(self.samples(("right", PASSED)), FAKE_STUBBORN="1")
+        self.assertEqual(code, 0, errors)
+        self.assertIn("killing it", errors)
+        self.assert_nothing_left()
+
+    def test_keep_stays_up_until_interrupted(self) -> None:
+        process = self.start(self.samples(("right", PASSED)), "--keep")
+        assert process.stdout is not None
+        shown = ""
+        for line in process.stdout:
+            shown += line
+            if "Stop it with Ctrl-C" in line:
+                break
+        self.assertIn("/v1/judge-question", shown)
+        self.assertTrue(alive(int(self.notes.read_text(encoding="utf-8").split()[0])))
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+        self.assertEqual(process.returncode, 0)
+        self.assert_nothing_left()
+
+    def test_faults_in_the_list_are_named(self) -> None:
+        code, _, errors = self.run_demo(self.samples(("right", {"status": "passed", "passed": 5})))
+        self.assertEqual(code, 1)
+        self.assertIn("right 0: `expect` needs a status and may have only", errors)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,122 @@
+"""The layer check sees each violation in made-up metadata, and is content with what is allowed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from typing import Any, Optional
+
+SCRIPTS = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(SCRIPTS))
+
+from lib import layers  # noqa: E402  (the scripts are no installed package)
+
+CLEAN = '[package]\nname = "x"\n\n[lints]\nworkspace = true\n'
+
+
+class Layers(unittest.TestCase):
+    def setUp(self) -> None:
+        holder = tempfile.TemporaryDirectory()
+        self.addCleanup(holder.cleanup)
+        self.folder = Path(holder.name)
+
+    def metadata(self, *edges: tuple[str, str, Optional[str]]) -> list[dict[str, Any]]:
+        """All crates of the workspace, with these dependencies: (from, to, kind)."""
+        return [self.package(name, [(to, kind) for user, to, kind in edges if user == name]) for name in layers.ALLOWED]
+
+    def package(self, name: str, dependencies: list[tuple[str, Optional[str]]]) -> dict[str, Any]:
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        manifest = folder / "Cargo.toml"
+        if not manifest.exists():
+            manifest.write_text(CLEAN, encoding="utf-8")
+        return {"name": name, "manifest_path": str(manifest),
+                "dependencies": [{"name": to, "kind": kind} for to, kind in dependencies]}
+
+    def assert_refused(self, user: str, to: str, kind: Optional[str], mending: str) -> None:
+        with self.subTest(user=user, to=to, kind=kind):
+            found = layers.violations(self.metadata((user, to, kind)))
+            self.assertEqual(len(found), 1, found)
+            self.assertTrue(found[0].startswith(f"{user} → {to}: "), found)
+            self.assertIn(mending, found[0])
+
+    def assert_fine(self, user: str, to: str, kind: Optional[str]) -> None:
+        with self.subTest(user=user, to=to, kind=kind):
+            self.assertEqual(layers.violations(self.metadata((user, to, kind))), [])
+
+    def test_the_allowed_direction(self) -> None:
+        for user, to in [("gavel-proto", "gavel-domain"), ("gavel-bus", "gavel-proto"), ("gavel-judge", "gavel-bus"),
+                         ("gavel-judge", "gavel-sandbox"), ("gavel-fetcher", "gavel-convex"), ("gavel-ingress", "gavel-boot"),
+                         ("gavel", "gavel-judge"), ("gavel", "gavel-standin"), ("gavel-bus", "async-nats"),
+                         ("gavel-testkit", "async-nats"), ("gavel-domain", "thiserror")]:
+            self.assert_fine(user, to, None)
+
+    def test_what_tests_may_use(self) -> None:
+        for user, to in [("gavel-bus", "gavel-testkit"), ("gavel-reporter", "gavel-standin"), ("gavel-ingress", "async-nats"),
+                         ("gavel", "async-nats"), ("gavel-domain", "gavel-testkit")]:
+            self.assert_fine(user, to, "dev")
+
+    def test_upwards_is_refused(self) -> None:
+        for user, to in [("gavel-domain", "gavel-proto"), ("gavel-proto", "gavel-bus"), ("gavel-convex", "gavel-bus"),
+                         ("gavel-sandbox", "gavel-boot"), ("gavel-judge0", "gavel-proto"), ("gavel-boot", "gavel-sandbox")]:
+            self.assert_refused(user, to, None, "this points the wrong way")
+        self.assert_refused("gavel-proto", "gavel-bus", "build", "this points the wrong way")
+
+    def test_services_do_not_meet(self) -> None:
+        self.assert_refused("gavel-judge", "gavel-fetcher", None, "services meet only in services/gavel")
+        self.assert_refused("gavel-ingress", "gavel", None, "services meet only in services/gavel")
+        self.assert_refused("gavel-bus", "gavel-judge", None, "services meet only in services/gavel")
+        self.assert_refused("gavel-judge", "gavel-reporter", "dev", "belongs in services/gavel/tests")
+
+    def test_for_tests_only(self) -> None:
+        self.assert_refused("gavel-judge", "gavel-testkit", None, "make it a dev-dependency")
+        self.assert_refused("gavel", "gavel-testkit", None, "make it a dev-dependency")
+        self.assert_refused("gavel-fetcher", "gavel-standin", None, "make it a dev-dependency")
+        self.assert_refused("gavel-standin", "gavel-bus", None, "speaks only the wire contract")
+
+    def test_only_the_bus_names_nats(self) -> None:
+        self.assert_refused("gavel-judge", "async-nats", None, "dev-dependency if just tests")
+        self.assert_refused("gavel-boot", "async-nats", None, "only gavel-bus")
+        self.assert_refused("gavel-boot", "async-nats", "dev", "only gavel-bus")
+
+    def test_the_domain_is_pure(self) -> None:
+        self.assert_refused("gavel-domain", "tokio", None, "the domain is pure")
+
+    def test_a_crate_without_a_place(self) -> None:
+        found = layers.violations([*self.metadata(), self.package("gavel-helper", [])])
+        self.assertEqual(len(found), 1, found)
+        self.assertIn("has no place in the order", found[0])
+
+    def test_unsafe_is_let_in_only_by_the_sandbox(self) -> None:
+        packages = self.metadata()
+        source = "#![expect(unsafe_code, reason = \"system calls\")]\n"
+        for name in ("gavel-bus", "gavel-sandbox"):
+            (self.folder / name / "src").mkdir()
+            (self.folder / name / "src" / "lib.rs").write_text(source, encoding="utf-8")
+        found = layers.violations(packages)
+        self.assertEqual(len(found), 1, found)
+        self.assertIn("gavel-bus: src/lib.rs lets unsafe code in", found[0])
+
+    def test_lints_are_not_left_out(self) -> None:
+        packages = self.metadata()
+        (self.folder / "gavel-boot" / "Cargo.toml").write_text('[package]\nname = "gavel-boot"\n', encoding="utf-8")
+        found = layers.violations(packages)
+        self.assertEqual(len(found), 1, found)
+        self.assertIn("does not take the workspace's lints", found[0])
+
+    def test_the_script_prints_and_exits_1(self) -> None:
+        listing = self.folder / "metadata.json"
+        for edges, code in [((), 0), ((("gavel-judge", "gavel-fetcher", None),), 1)]:
+            listing.write_text(json.dumps({"packages": self.metadata(*edges)}), encoding="utf-8")
+            done = subprocess.run([sys.executable, str(SCRIPTS / "layers"), "--metadata", str(listing)],
+                                  capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, code, done.stderr)
+            self.assertEqual("gavel-judge → gavel-fetcher" in done.stdout, code == 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
