@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use gavel_bus::{Cause, Delivery, Failure, Handler, Ledger, LedgerError, Outgoing, RunningClaim};
 use gavel_convex::{CallError, Convex};
-use gavel_domain::Backoff;
 use gavel_domain::event::{Running, Stage};
+use gavel_domain::{Backoff, SubmissionId};
 use tracing::{info, warn};
 
 use crate::Config;
@@ -74,6 +74,21 @@ impl RunningReporter {
         end
     }
 
+    /// Not handed back where NATS is away: the next delivery would not know that there is an end to record. Once the
+    /// claim has expired nobody waits for the record any more.
+    async fn record_end(&self, id: &SubmissionId, window: &Window) {
+        let mut attempt = 1;
+        while let Err(error) = self.ledger.running_ended(id).await {
+            let cause = Cause::from(error);
+            warn!(submission_id = %id, %cause, attempt, "the end of running is not recorded");
+            if window.is_overslept() {
+                return;
+            }
+            tokio::time::sleep(BACKOFF.delay(attempt, rand::random())).await;
+            attempt += 1;
+        }
+    }
+
     /// After a call that others took for dead while it was alive, because this process or its machine stood
     /// still: where there is a verdict by now, the result may have been told before that call took effect, so it
     /// is told again. Not handed back meanwhile: the next delivery would not know that there is something to
@@ -140,7 +155,7 @@ impl Handler for RunningReporter {
                     self.make_amends(delivery, end).await?;
                 }
                 if end != End::Open {
-                    self.ledger.running_ended(id).await.map_err(retry)?;
+                    self.record_end(id, &window).await;
                 }
             }
         }

@@ -28,6 +28,25 @@ async fn the_server_dies_between_running_and_the_verdict() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_server_dies_while_convex_works_on_running() {
+    let rig = Rig::start(&[]).await;
+    let submission = submission("s1");
+    let hold = rig.standin.hold(Endpoint::RUNNING);
+    assert!(rig.begin(&submission).await);
+    hold.wait_arrived(1, PATIENCE).await.unwrap();
+    rig.nats.kill().await.unwrap();
+    hold.release();
+    let told = |line: &gavel_testkit::LogLine| line.contains("\"running reported\"");
+    rig.reporter(0).wait_log("the call", PATIENCE, told).await.unwrap();
+    rig.nats.restart().await.unwrap();
+    let recorded = async || nats::count(&rig.nats, "callback.answered.s1").await == 1;
+    wait_until("the end of running", PATIENCE, recorded).await.unwrap();
+    rig.judge(&submission, passed()).await;
+    let state = rig.ends_right(&submission).await;
+    assert_eq!((state.running_calls, state.result_calls), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_server_dies_while_convex_works_on_the_result() {
     let rig = Rig::start(&[]).await;
     let submission = submission("s1");

@@ -8,12 +8,17 @@ use tokio::sync::watch;
 
 use crate::PATIENCE;
 
+/// What the server's acknowledgement of a publish has in it, and nothing else that it says.
+const ACKNOWLEDGED: &[u8] = b"\"seq\":";
+
 /// How the wire is.
 #[derive(Clone, Debug, Default)]
 struct Wire {
     /// What the server says is withheld from the moment on in which a client says this.
     words: Option<String>,
     held: bool,
+    /// The server has stored what it was told, and its answer is withheld.
+    answered: bool,
     /// Connections made before a cut have ended.
     cuts: u64,
 }
@@ -43,7 +48,7 @@ impl Proxy {
                     let mut state = wire.subscribe();
                     tokio::select! {
                         () = ask(from_client, to_server, asking) => {}
-                        () = answer(from_server, to_client, wire.subscribe()) => {}
+                        () = answer(from_server, to_client, wire.clone(), cuts) => {}
                         _ = state.wait_for(|state| state.cuts > cuts) => {}
                     }
                 });
@@ -62,16 +67,16 @@ impl Proxy {
         self.wire.send_modify(|wire| wire.words = Some(words.to_owned()));
     }
 
-    /// Waits for that moment.
+    /// Waits until the server has stored what was said with these words.
     pub(crate) async fn wait_held(&self) {
         let mut wire = self.wire.subscribe();
-        let held = wire.wait_for(|wire| wire.held);
-        tokio::time::timeout(PATIENCE, held).await.expect("the words are said").unwrap();
+        let answered = wire.wait_for(|wire| wire.held && wire.answered);
+        tokio::time::timeout(PATIENCE, answered).await.expect("the words are said and answered").unwrap();
     }
 
     /// Ends the connections, so that what was withheld is lost; new ones are open.
     pub(crate) fn lose_answers(&self) {
-        self.wire.send_modify(|wire| *wire = Wire { words: None, held: false, cuts: wire.cuts + 1 });
+        self.wire.send_modify(|wire| *wire = Wire { cuts: wire.cuts + 1, ..Wire::default() });
     }
 
     /// Passes on what was withheld.
@@ -90,6 +95,7 @@ async fn ask(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, wire: watch::Sende
             if now {
                 wire.words = None;
                 wire.held = true;
+                wire.answered = false;
             }
             now
         });
@@ -101,11 +107,32 @@ async fn ask(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, wire: watch::Sende
     }
 }
 
-async fn answer(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut wire: watch::Receiver<Wire>) {
+async fn answer(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, wire: watch::Sender<Wire>, cuts: u64) {
     let mut piece = vec![0; 64 << 10];
-    while let Ok(count @ 1..) = from.read(&mut piece).await {
-        if wire.wait_for(|wire| !wire.held).await.is_err() || to.write_all(&piece[..count]).await.is_err() {
+    let mut withheld = Vec::new();
+    let mut state = wire.subscribe();
+    loop {
+        tokio::select! {
+            read = from.read(&mut piece) => match read {
+                Ok(count @ 1..) => withheld.extend_from_slice(&piece[..count]),
+                _ => return,
+            },
+            changed = state.changed() => if changed.is_err() { return },
+        }
+        let (held, cut) = {
+            let now = state.borrow_and_update();
+            (now.held, now.cuts > cuts)
+        };
+        if cut {
             return;
+        }
+        if !held {
+            if to.write_all(&withheld).await.is_err() {
+                return;
+            }
+            withheld.clear();
+        } else if withheld.windows(ACKNOWLEDGED.len()).any(|window| window == ACKNOWLEDGED) {
+            wire.send_if_modified(|wire| !std::mem::replace(&mut wire.answered, true));
         }
     }
 }
