@@ -1,6 +1,7 @@
 """The order of the crates: who may depend on whom, and what each violation's mending is.
 
-domain ← proto ← bus ← boot ← services; domain ← convex ← boot; domain ← {sandbox, judge0} ← services. Services meet
+domain ← proto ← bus ← boot ← services; domain ← convex ← boot; domain ← {sandbox, judge0} ← services. telemetry, the
+words for figures, is below all that have some. Services meet
 only in services/gavel, which runs them together. testkit is for tests. Only the bus names async-nats.
 """
 
@@ -12,19 +13,21 @@ from typing import Any, Optional
 
 SERVICES = {"gavel-ingress", "gavel-fetcher", "gavel-judge", "gavel-reporter"}
 COMMAND_LINE = "gavel"
-LIBRARIES = {"gavel-domain", "gavel-proto", "gavel-bus", "gavel-convex", "gavel-sandbox", "gavel-judge0", "gavel-boot"}
+LIBRARIES = {"gavel-domain", "gavel-proto", "gavel-bus", "gavel-convex", "gavel-sandbox", "gavel-judge0", "gavel-telemetry",
+             "gavel-boot"}
 FOR_TESTS = {"gavel-testkit", "gavel-standin"}
 
 # What the code that ships (normal and build dependencies) of each crate may use of this workspace.
 ALLOWED: dict[str, set[str]] = {
     "gavel-domain": set(),
     "gavel-proto": {"gavel-domain"},
-    "gavel-bus": {"gavel-domain", "gavel-proto"},
-    "gavel-convex": {"gavel-domain"},
+    "gavel-telemetry": set(),
+    "gavel-bus": {"gavel-domain", "gavel-proto", "gavel-telemetry"},
+    "gavel-convex": {"gavel-domain", "gavel-telemetry"},
     "gavel-sandbox": {"gavel-domain"},
-    "gavel-judge0": {"gavel-domain"},
+    "gavel-judge0": {"gavel-domain", "gavel-telemetry"},
     # What every service starts with: its connection to NATS and its client for Convex among it.
-    "gavel-boot": {"gavel-domain", "gavel-bus", "gavel-convex"},
+    "gavel-boot": {"gavel-domain", "gavel-bus", "gavel-convex", "gavel-telemetry"},
     "gavel-standin": {"gavel-domain"},
     "gavel-testkit": LIBRARIES | {"gavel-standin"},
     **{service: LIBRARIES for service in SERVICES},

@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::Router;
+use axum::{Router, middleware};
 use gavel_bus::Bus;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::{ServiceConfig, http};
+use crate::metrics::{Metrics, UPKEEP_EVERY};
+use crate::{ServiceConfig, http, observe};
 
 /// How often to look for streams and consumers that are missing: a server that has lost its store comes back
 /// without them.
@@ -21,6 +22,8 @@ pub struct Frame {
     /// The connection; it may not be up yet.
     pub bus: Bus,
     listener: TcpListener,
+    service: &'static str,
+    metrics: Metrics,
 }
 
 impl Frame {
@@ -34,7 +37,8 @@ impl Frame {
         let listener =
             TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let bus = Bus::connect(&config.nats, config.topology).await?;
-        Ok(Self { bus, listener })
+        let metrics = Metrics::of(config.service, bus.clone());
+        Ok(Self { bus, listener, service: config.service, metrics })
     }
 
     /// Where the service listens.
@@ -51,7 +55,9 @@ impl Frame {
     /// Where the kernel does not know our address.
     pub async fn run(self, router: Router, work: impl Future<Output = ()>) -> anyhow::Result<()> {
         info!(address = %self.address()?, "listening");
-        let Self { bus, listener } = self;
+        let Self { bus, listener, service, metrics } = self;
+        let observe = middleware::from_fn(move |request, next| observe::observe(service, request, next));
+        let router = router.merge(metrics.route()).layer(observe);
         let making = tokio::spawn({
             let bus = bus.clone();
             async move {
@@ -61,6 +67,12 @@ impl Frame {
                 }
             }
         });
+        let keeping_up = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(UPKEEP_EVERY).await;
+                metrics.keep_up();
+            }
+        });
         let done = CancellationToken::new();
         let worked = async {
             work.await;
@@ -68,6 +80,7 @@ impl Frame {
         };
         tokio::join!(http::serve(listener, router, done.clone()), worked);
         making.abort();
+        keeping_up.abort();
         bus.flush().await;
         info!("ended");
         Ok(())

@@ -11,6 +11,8 @@ pub mod telemetry;
 
 mod frame;
 mod http;
+mod metrics;
+mod observe;
 mod run;
 
 pub use env::Env;

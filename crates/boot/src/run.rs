@@ -75,6 +75,8 @@ fn help(name: &str, about: &str, settings: &[Setting]) -> String {
         let default = if default.is_empty() { String::new() } else { format!(" [{default}]") };
         writeln!(text, "  {name}{default}\n      {help}").expect("a String takes everything");
     }
-    text.push_str("\nGET /healthz and GET /readyz tell how it is. SIGTERM ends it cleanly.\n");
+    text.push_str(
+        "\nGET /healthz and GET /readyz tell how it is, GET /metrics what it did. SIGTERM ends it cleanly.\n",
+    );
     text
 }

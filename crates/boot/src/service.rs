@@ -20,6 +20,8 @@ pub struct HttpConfig {
 /// What every service needs.
 #[derive(Clone, Debug)]
 pub struct ServiceConfig {
+    /// Its word, such as "judge".
+    pub service: &'static str,
     /// Where it listens.
     pub http: HttpConfig,
     /// Where NATS is.
@@ -34,7 +36,7 @@ pub struct ServiceConfig {
 
 impl ServiceConfig {
     /// Reads what is common to all services; `service` is its word, such as "judge".
-    pub fn read(env: &mut Env, service: &str, default_port: u16) -> Self {
+    pub fn read(env: &mut Env, service: &'static str, default_port: u16) -> Self {
         let address = env.get(
             "BIND_ADDRESS",
             IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -70,6 +72,7 @@ impl ServiceConfig {
         );
         let instance = env.optional("INSTANCE", "this instance's name; by default SERVICE-HOST-PID");
         Self {
+            service,
             http: HttpConfig { listen: SocketAddr::new(address, port) },
             nats: NatsConfig { url, name: format!("gavel-{service}") },
             topology,

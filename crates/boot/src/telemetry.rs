@@ -1,4 +1,4 @@
-//! Structured logs on standard error: JSON, or for people on a terminal.
+//! What a process tells of itself: structured logs on standard error, JSON or for people on a terminal; and figures.
 
 use std::fmt::{self, Display};
 use std::io::{IsTerminal as _, stderr};
@@ -9,7 +9,7 @@ use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::Env;
+use crate::{Env, metrics};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,8 +66,9 @@ fn filter(level: &str) -> Result<EnvFilter, ParseError> {
     EnvFilter::try_new(format!("async_nats=warn,{level},async_nats::connector=info"))
 }
 
-/// Starts logging; a second call does nothing.
+/// Starts logging and counting; a second call does nothing.
 pub fn init(config: &LogConfig) {
+    metrics::record();
     let filter = filter(&config.level).unwrap_or_else(|_| EnvFilter::new("info"));
     let human = match config.format {
         LogFormat::Auto => stderr().is_terminal(),

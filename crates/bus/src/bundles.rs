@@ -83,6 +83,7 @@ impl Bundles {
                 schema: "gavel.v1.Bundle",
                 payload: piece,
                 condition: Condition::Once,
+                verdict: None,
             };
             self.bus.publish(&outgoing, &Trace::default(), PATIENCE).await.map_err(BundleError::Store)?;
         }

@@ -43,6 +43,8 @@ pub struct Bus {
     /// Counts connections; a change means that what was asked of the server before is forgotten there.
     pub(crate) epoch: watch::Receiver<u64>,
     pub(crate) settings: TopologySettings,
+    /// Whose figures these are.
+    pub(crate) service: &'static str,
     pub(crate) pace: Pace,
 }
 
@@ -73,7 +75,8 @@ impl Bus {
             .await
             .map_err(ConnectError::Connect)?;
         let context = ContextBuilder::new().timeout(ANSWER_WAIT).build(client.clone());
-        Ok(Self { client, context, epoch, settings, pace: Pace::default() })
+        let service = gavel_telemetry::service_of(&config.name);
+        Ok(Self { client, context, epoch, settings, service, pace: Pace::default() })
     }
 
     /// Whether the connection is up at this moment.

@@ -20,7 +20,10 @@ use crate::pull::{Lost, Puller};
 use crate::settle::{Settlement, settle};
 use crate::topology::Durable;
 
+mod meter;
 mod work;
+
+use meter::Meter;
 
 /// How a service consumes.
 #[derive(Clone, Debug)]
@@ -62,6 +65,7 @@ pub async fn consume<H: Handler>(bus: Bus, handler: Arc<H>, settings: ConsumeSet
     let mut workers = JoinSet::new();
     let mut failures = 0;
     let mut gate = Gate(handler.gate());
+    let meter = Meter::start(bus.service, settings.durable.name(), settings.slots);
     while !settings.is_over() {
         tokio::select! {
             () = gate.until(true) => {}
@@ -70,9 +74,12 @@ pub async fn consume<H: Handler>(bus: Bus, handler: Arc<H>, settings: ConsumeSet
         let ended = match Puller::open(&bus, settings.durable).await {
             Ok(puller) => {
                 attached.send_replace(true);
-                let (puller, ended) = serve(&bus, &handler, &settings, &mut gate, puller, &mut workers).await;
+                meter.attached(true);
+                let (puller, ended) =
+                    serve(&bus, &handler, &settings, &mut gate, meter, puller, &mut workers).await;
                 if !matches!(ended, Ended::Closed) {
                     attached.send_replace(false);
+                    meter.attached(false);
                 }
                 if puller.was_useful() {
                     failures = 0;
@@ -134,6 +141,7 @@ async fn serve<H: Handler>(
     handler: &Arc<H>,
     settings: &ConsumeSettings,
     gate: &mut Gate,
+    meter: Meter,
     mut puller: Puller,
     workers: &mut JoinSet<()>,
 ) -> (Puller, Ended) {
@@ -154,7 +162,7 @@ async fn serve<H: Handler>(
             _ = workers.join_next(), if !workers.is_empty() => {}
             next = puller.next(), if puller.outstanding() > 0 => match next {
                 Ok(Some(message)) => {
-                    let job = job(bus, handler, settings, puller.ack_wait(), message);
+                    let job = job(bus, handler, settings, meter, puller.ack_wait(), message);
                     workers.spawn(work::work(job));
                 }
                 Ok(None) => {}
@@ -168,12 +176,14 @@ fn job<H: Handler>(
     bus: &Bus,
     handler: &Arc<H>,
     settings: &ConsumeSettings,
+    meter: Meter,
     ack_wait: Duration,
     message: Message,
 ) -> work::Job<H> {
     work::Job {
         bus: bus.clone(),
         handler: Arc::clone(handler),
+        meter,
         message,
         max_deliveries: settings.max_deliveries,
         // Three chances to be heard before the server gives the message to another.

@@ -11,6 +11,7 @@
 mod bundles;
 mod connect;
 mod consume;
+mod depth;
 mod handler;
 mod ledger;
 mod outgoing;

@@ -52,6 +52,8 @@ pub struct Outgoing {
     pub(crate) schema: &'static str,
     pub(crate) payload: Bytes,
     pub(crate) condition: Condition,
+    /// Where it is a verdict: its language and status, to be counted once it is stored.
+    pub(crate) verdict: Option<[&'static str; 2]>,
 }
 
 impl Outgoing {
@@ -81,6 +83,7 @@ impl Outgoing {
             schema: E::SCHEMA,
             payload: event.encode(),
             condition,
+            verdict: None,
         }
     }
 }
@@ -95,7 +98,14 @@ macro_rules! stored_once {
         }
     )*};
 }
-stored_once!(Queued, Ready, Judged, Reported);
+stored_once!(Queued, Ready, Reported);
+
+impl From<&Judged> for Outgoing {
+    fn from(event: &Judged) -> Self {
+        let verdict = [event.submission.language.label(), event.verdict.status.as_str()];
+        Self { verdict: Some(verdict), ..Self::event(event, Condition::Once) }
+    }
+}
 
 impl From<&Running> for Outgoing {
     /// Nothing begins once there is a verdict, so that every `running` comes before it in the stream.

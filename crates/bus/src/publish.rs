@@ -6,6 +6,7 @@ use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::context::{PublishError as ClientError, PublishErrorKind};
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
 use async_nats::jetstream::stream::{DirectGetError, DirectGetErrorKind};
+use gavel_telemetry::table;
 use tokio::time::{Instant, timeout_at};
 
 use crate::connect::Bus;
@@ -58,7 +59,22 @@ impl Bus {
         trace: &Trace,
         patience: Duration,
     ) -> Result<Stored, PublishError> {
-        let deadline = Instant::now() + patience;
+        let began = Instant::now();
+        let published = self.publish_until(outgoing, trace, began + patience).await;
+        table::PUBLISH_SECONDS.note([self.service], began.elapsed());
+        table::PUBLISHED.add([self.service, outgoing.schema, result(&published)]);
+        if let (Ok(Stored::New), Some([language, status])) = (&published, outgoing.verdict) {
+            table::VERDICTS.add([self.service, language, status]);
+        }
+        published
+    }
+
+    async fn publish_until(
+        &self,
+        outgoing: &Outgoing,
+        trace: &Trace,
+        deadline: Instant,
+    ) -> Result<Stored, PublishError> {
         let mut unanswered = None;
         loop {
             let publish = timeout_at(deadline, self.publish_once(outgoing, trace)).await;
@@ -137,6 +153,20 @@ impl Bus {
             Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+}
+
+/// The word for what became of a publish.
+fn result(published: &Result<Stored, PublishError>) -> &'static str {
+    match published {
+        Ok(Stored::New) => "stored",
+        Ok(Stored::Already) => "already",
+        Ok(Stored::Superseded) => "superseded",
+        Err(PublishError::Disconnected) => "disconnected",
+        Err(PublishError::Full) => "full",
+        Err(PublishError::TooLarge) => "too_large",
+        Err(PublishError::Unknown(_)) => "unanswered",
+        Err(PublishError::Refused(_)) => "refused",
     }
 }
 

@@ -179,7 +179,7 @@ impl Durable {
         }
     }
 
-    fn filter(self) -> &'static str {
+    pub(crate) fn filter(self) -> &'static str {
         match self {
             Self::Fetcher => "submission.queued.*",
             Self::Judge => "submission.ready.*",

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use gavel_telemetry::{Call, call};
+
 /// A call that did not end in a 2xx.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
@@ -72,6 +74,35 @@ impl CallError {
             Self::Status { status, .. } => matches!(status, 502 | 504 | 520..),
             Self::Unreachable(_) | Self::Page { .. } => false,
         }
+    }
+}
+
+/// Makes a call of one of Convex's paths and takes its measures; `word` says what was wrong with it.
+pub(crate) async fn measured<T, E>(
+    endpoint: &'static str,
+    word: impl FnOnce(&E) -> &'static str,
+    made: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    // Each path is one service's.
+    let service = if endpoint.ends_with("testcases") { "fetcher" } else { "reporter" };
+    let what = Call { service, peer: "convex", method: "POST", endpoint };
+    call(what, made, |answer| answer.as_ref().err().map_or("ok", word)).await
+}
+
+/// A call's error as a word for figures. What somebody must mend at once has one of its own.
+pub(crate) fn word(error: &CallError) -> &'static str {
+    match error {
+        CallError::Unreachable(_) => "unreachable",
+        CallError::NoAnswer(_) => "no_answer",
+        CallError::Page { .. } => "page",
+        CallError::Status { status, .. } => match status {
+            401 | 403 => "denied",
+            404 => "not_found",
+            408 | 425 | 429 => "busy",
+            400..500 => "refused",
+            500.. => "failed",
+            _ => "other",
+        },
     }
 }
 

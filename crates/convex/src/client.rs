@@ -8,7 +8,7 @@ use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, Response, Url, redirect};
 use serde::Serialize;
 
-use crate::call::CallError;
+use crate::call::{CallError, measured, word};
 
 /// How much of a refusal is kept.
 const MAX_REFUSAL_BYTES: usize = 500;
@@ -84,8 +84,10 @@ impl Convex {
             Kind::Personalized => "/coding/personalized-submission-running",
         };
         let body = to_json(&Running { submission_id: id.as_str() });
-        let response = self.post(path, body, request_id, Some(timeout)).await?;
-        expect_success(response).await
+        measured(path, word, async {
+            expect_success(self.post(path, body, request_id, Some(timeout)).await?).await
+        })
+        .await
     }
 
     pub(crate) async fn post(

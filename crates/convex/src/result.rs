@@ -4,7 +4,7 @@ use gavel_domain::event::Judged;
 use gavel_domain::{FirstFailure, Kind, RequestId};
 use serde::Serialize;
 
-use crate::call::CallError;
+use crate::call::{CallError, measured, word};
 use crate::client::{Convex, expect_success, to_json};
 
 #[derive(Serialize)]
@@ -77,7 +77,10 @@ impl Convex {
             Kind::Standard => "/coding/submission-result",
             Kind::Personalized => "/coding/personalized-submission-result",
         };
-        expect_success(self.post(path, result_body(judged), request_id, None).await?).await
+        measured(path, word, async {
+            expect_success(self.post(path, result_body(judged), request_id, None).await?).await
+        })
+        .await
     }
 }
 

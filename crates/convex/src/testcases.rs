@@ -4,7 +4,7 @@ use gavel_domain::question::InvalidLimits;
 use gavel_domain::{Comparison, Kind, Limits, Question, QuestionId, RequestId, TestCase, Visibility};
 use serde::{Deserialize, Serialize};
 
-use crate::call::CallError;
+use crate::call::{CallError, measured, word};
 use crate::client::{Convex, is_page, read_up_to, refusal, to_json};
 
 /// What a question may be at most.
@@ -58,6 +58,22 @@ pub enum FetchError {
     /// The call failed; another may not.
     #[error("the test cases cannot be fetched")]
     Call(#[from] CallError),
+}
+
+impl FetchError {
+    /// The word for figures.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Call(error) => word(error),
+            Self::NotFound => "not_found",
+            Self::BadId => "refused",
+            Self::NoTests
+            | Self::TooMany { .. }
+            | Self::TooLarge { .. }
+            | Self::Malformed { .. }
+            | Self::Limits(_) => "unusable",
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -121,6 +137,16 @@ impl Convex {
             Kind::Standard => "/coding/testcases",
             Kind::Personalized => "/coding/personalized-testcases",
         };
+        measured(path, FetchError::word, self.ask(path, id, limits, request_id)).await
+    }
+
+    async fn ask(
+        &self,
+        path: &str,
+        id: &QuestionId,
+        limits: FetchLimits,
+        request_id: Option<&RequestId>,
+    ) -> Result<Question, FetchError> {
         let body = to_json(&Request { question_id: id.as_str() });
         let response = self.post(path, body, request_id, None).await?;
         match response.status().as_u16() {

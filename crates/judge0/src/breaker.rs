@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gavel_domain::Backoff;
+use gavel_telemetry::table;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
@@ -24,6 +25,14 @@ pub enum State {
 }
 
 impl State {
+    /// Shows it among the judge's figures.
+    fn show(&self) {
+        let states = [("closed", *self == Self::Closed), ("open", matches!(self, Self::Open(_)))];
+        for (word, is_it) in states.into_iter().chain([("denied", matches!(self, Self::Denied(_)))]) {
+            table::BREAKER.set(["judge", "judge0", word], f64::from(u8::from(is_it)));
+        }
+    }
+
     /// What is wrong, as one clause.
     #[must_use]
     pub fn problem(&self) -> Option<String> {
@@ -55,6 +64,7 @@ pub struct Breaker {
 impl Breaker {
     pub(crate) fn new(pause: Backoff) -> Self {
         let (state, works) = (watch::Sender::new(State::Closed), watch::Sender::new(true));
+        State::Closed.show();
         Self { count: Mutex::default(), state, works, pause }
     }
 
@@ -102,6 +112,7 @@ impl Breaker {
     /// Takes note of a probe that succeeded.
     pub(crate) fn close(&self) {
         self.lock().failures = 0;
+        State::Closed.show();
         if self.state.send_replace(State::Closed) != State::Closed {
             info!("Judge0 answers again");
         }
@@ -115,6 +126,7 @@ impl Breaker {
             CallError::Denied { status } => State::Denied(*status),
             error => State::Open(chain(error)),
         };
+        state.show();
         self.state.send_replace(state);
     }
 
@@ -150,6 +162,7 @@ impl Breaker {
 
     fn open(&self, state: State) {
         self.works.send_replace(false);
+        state.show();
         self.state.send_replace(state);
     }
 

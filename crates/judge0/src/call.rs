@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use gavel_telemetry::{Call, call};
+
 /// A call without an answer that can be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
@@ -81,11 +83,35 @@ impl CallError {
         }
     }
 
+    /// The word for figures.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => "unreachable",
+            Self::NoAnswer(_) => "no_answer",
+            Self::Busy { .. } => "busy",
+            Self::Denied { .. } => "denied",
+            Self::Refused { .. } => "refused",
+            Self::Failed { .. } => "failed",
+            Self::Garbled { .. } => "page",
+            Self::TooLarge { .. } | Self::NoBatches => "unusable",
+        }
+    }
+
     /// How long Judge0 asked us to wait.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         if let Self::Busy { retry_after, .. } = self { *retry_after } else { None }
     }
+}
+
+/// Makes a call and takes its measures.
+pub(crate) async fn measured<T>(
+    method: &'static str,
+    endpoint: &'static str,
+    made: impl Future<Output = Result<T, CallError>>,
+) -> Result<T, CallError> {
+    let what = Call { service: "judge", peer: "judge0", method, endpoint };
+    call(what, made, |answer| answer.as_ref().err().map_or("ok", CallError::word)).await
 }
 
 /// An error with its sources, in one line.

@@ -8,7 +8,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AF
 use reqwest::{Client as Http, Method, RequestBuilder, Response, StatusCode, Url, redirect};
 use serde_json::Value;
 
-use crate::call::CallError;
+use crate::call::{CallError, measured};
 use crate::limits::Limits;
 use crate::post::{Batch, Entry, Posted};
 use crate::report::Report;
@@ -18,6 +18,8 @@ use crate::report::Report;
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 /// How much of a refusal is told.
 const MAX_REFUSAL_BYTES: usize = 300;
+/// The path of what is asked about submissions, for figures.
+const BATCH: &str = "/submissions/batch";
 /// What a poll asks for: all that an outcome is made of, and not the program and its input once more.
 const FIELDS: &str =
     "token,status,status_id,stdout,stderr,compile_output,message,time,wall_time,memory,exit_code,exit_signal";
@@ -108,7 +110,8 @@ impl Client {
     /// # Errors
     /// [`CallError`].
     pub async fn limits(&self) -> Result<Limits, CallError> {
-        let (status, answer) = self.json(self.request(Method::GET, "/config_info")).await?;
+        let (status, answer) =
+            measured("GET", "/config_info", self.json(self.request(Method::GET, "/config_info"))).await?;
         Limits::read(&answer).ok_or_else(|| garbled(status, "no configuration in it"))?
     }
 
@@ -118,7 +121,8 @@ impl Client {
     /// [`CallError`]. After [`CallError::NoAnswer`] Judge0 may have taken them; nobody will ask for them.
     pub async fn submit(&self, entries: &[Entry<'_>]) -> Result<Vec<Posted>, CallError> {
         let request = self.request(Method::POST, "/submissions/batch?base64_encoded=true");
-        let (status, answer) = self.json(request.json(&Batch { submissions: entries })).await?;
+        let call = self.json(request.json(&Batch { submissions: entries }));
+        let (status, answer) = measured("POST", BATCH, call).await?;
         let posted: Vec<Posted> = match &answer {
             Value::Array(answers) => answers.iter().map(Posted::read).collect(),
             _ => return Err(garbled(status, "no list of tokens in it")),
@@ -137,7 +141,7 @@ impl Client {
     pub async fn look(&self, tokens: &[&str]) -> Result<Vec<Option<Report>>, CallError> {
         let path =
             format!("/submissions/batch?tokens={}&base64_encoded=true&fields={FIELDS}", tokens.join(","));
-        let (status, answer) = self.json(self.request(Method::GET, &path)).await?;
+        let (status, answer) = measured("GET", BATCH, self.json(self.request(Method::GET, &path))).await?;
         let reports = answer.get("submissions").and_then(Value::as_array);
         let reports = reports.filter(|reports| reports.len() == tokens.len());
         let reports =

@@ -8,6 +8,7 @@ use gavel_bus::{BundleError, Bundles, Bus, Cause, Delivery, Failure, Handler, Ou
 use gavel_convex::{CallError, Convex, FetchError, FetchLimits};
 use gavel_domain::event::{BundleKey, Judged, Queued, Ready, Stage};
 use gavel_domain::{Backoff, Kind, QuestionId, RequestId, Submission, Verdict};
+use gavel_telemetry::table;
 use moka::sync::Cache;
 use tracing::info;
 
@@ -69,9 +70,14 @@ impl Fetcher {
     ) -> Result<Arc<Result<BundleKey, FetchFault>>, Crowded> {
         let key = (submission.question_id.clone(), submission.kind);
         let (source, (id, kind)) = (Arc::clone(&self.source), key.clone());
-        let start =
-            move || async move { Arc::new(source.fetch(&id, kind, request_id.as_ref()).await) }.boxed();
-        self.flights.join(key, start).await
+        let mut found = "hit";
+        let start = || {
+            found = "miss";
+            async move { Arc::new(source.fetch(&id, kind, request_id.as_ref()).await) }.boxed()
+        };
+        let fetched = self.flights.join(key, start).await;
+        table::CACHE.add(["fetcher", "flight", found]);
+        fetched
     }
 
     /// The end of a submission that cannot be judged.
@@ -103,7 +109,9 @@ impl Source {
     ) -> Result<BundleKey, FetchFault> {
         let question = self.convex.question(id, kind, self.limits, request_id).await?;
         let (key, bytes) = Bundles::seal(&question);
-        if !self.stored.contains_key(&key) {
+        let is_stored = self.stored.contains_key(&key);
+        table::CACHE.add(["fetcher", "stored", if is_stored { "hit" } else { "miss" }]);
+        if !is_stored {
             self.bundles.put(&key, &bytes).await?;
             self.stored.insert(key.clone(), ());
         }

@@ -52,6 +52,20 @@ pub enum EngineFault {
     },
 }
 
+impl EngineFault {
+    /// The words of [`EngineFault::kind`].
+    const KINDS: [&str; 3] = ["final", "passing", "unavailable"];
+
+    /// The word for figures.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Final(_) => "final",
+            Self::Passing(_) => "passing",
+            Self::Unavailable { .. } => "unavailable",
+        }
+    }
+}
+
 /// Takes the execution of each test in the order of judging, and says whether to go on.
 pub type Observer<'a> = dyn FnMut(Execution) -> ControlFlow<()> + Send + 'a;
 

@@ -8,6 +8,7 @@ use gavel_bus::{BundleError, Bundles, Bus, Cause, Delivery, Failure, Handler, Ou
 use gavel_domain::event::{BundleKey, Judged, Ready, Running, Stage};
 use gavel_domain::text::normalize_newlines;
 use gavel_domain::{Backoff, Question, Scorer, Verdict};
+use gavel_telemetry::table;
 use moka::future::Cache;
 use tokio::sync::watch;
 use tracing::info;
@@ -57,8 +58,14 @@ impl<E: Engine> Judge<E> {
     }
 
     async fn question(&self, key: &BundleKey) -> Result<Arc<Question>, Arc<BundleError>> {
-        let get = async { self.bundles.get(key).await.map(Arc::new) };
-        self.cache.try_get_with_by_ref(key, get).await
+        let mut found = "hit";
+        let get = async {
+            found = "miss";
+            self.bundles.get(key).await.map(Arc::new)
+        };
+        let question = self.cache.try_get_with_by_ref(key, get).await;
+        table::CACHE.add(["judge", "bundle", found]);
+        question
     }
 
     async fn verdict(&self, ready: &Ready, question: &Question) -> Result<Verdict, Undone> {

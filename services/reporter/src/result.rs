@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use gavel_bus::{Cause, Delivery, Failure, Handler, Ledger, LedgerError, Outgoing, RunningFate};
 use gavel_convex::Convex;
 use gavel_domain::event::{Judged, Reported, Stage};
+use gavel_telemetry::table;
 use tracing::info;
 
 use crate::window::MARGIN;
@@ -91,6 +92,8 @@ impl Handler for ResultReporter {
         let called = self.convex.result(judged, delivery.trace.request_id.as_ref()).await;
         called.map_err(|error| policy::after(error, delivery.attempt, delivery.age(), self.give_up_after))?;
         let status = judged.verdict.status;
+        let accepted_at = SystemTime::UNIX_EPOCH + Duration::from_millis(judged.submission.accepted_at_ms);
+        table::SUBMISSION.note(["reporter", status.as_str()], accepted_at.elapsed().unwrap_or_default());
         info!(submission_id = %id, status = status.as_str(), duration_ms = judged.duration_ms, "result reported");
         // Convex may apply a `running` that had no answer after this result: the same result once more, when
         // that is over, has the last word.

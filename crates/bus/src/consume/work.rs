@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use async_nats::jetstream::Message;
 use futures::FutureExt as _;
@@ -18,6 +18,8 @@ use crate::outgoing::{Outgoing, Trace};
 use crate::publish::{PublishError, Stored};
 use crate::settle::{Settlement, progress, settle};
 
+use super::meter::{Meter, Outcome};
+
 /// How long the loop waits for one publish before it starts over.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Between tries to publish what a handler returned: losing its work costs more than waiting.
@@ -31,6 +33,7 @@ const REST: Duration = Duration::from_secs(5);
 pub(super) struct Job<H> {
     pub(super) bus: Bus,
     pub(super) handler: Arc<H>,
+    pub(super) meter: Meter,
     pub(super) message: Message,
     pub(super) max_deliveries: Option<u64>,
     pub(super) progress_every: Duration,
@@ -44,6 +47,7 @@ struct Receipt {
 }
 
 pub(super) async fn work<H: Handler>(job: Job<H>) {
+    let (meter, _slot, began) = (job.meter, job.meter.slot(), Instant::now());
     let trace = Trace::from_headers(job.message.headers.as_ref());
     let span = info_span!(
         "event",
@@ -57,15 +61,20 @@ pub(super) async fn work<H: Handler>(job: Job<H>) {
         tokio::select! {
             settlement = processed => settlement.unwrap_or_else(|_| {
                 error!("the handler panicked");
+                meter.ended(Outcome::Panicked);
                 Settlement::HandBack(REST)
             }),
-            () = abort.cancelled() => Settlement::HandBack(Duration::ZERO),
+            () = abort.cancelled() => {
+                meter.ended(Outcome::Aborted);
+                Settlement::HandBack(Duration::ZERO)
+            }
             never = keep_in_hand(&job) => never,
         }
     }
     .instrument(span)
     .await;
     settle(&job.message, settlement).await;
+    meter.took(began.elapsed());
 }
 
 /// Reports progress for as long as the work goes on.
@@ -87,6 +96,7 @@ async fn process<H: Handler>(job: &Job<H>, trace: Trace) -> Settlement {
             return Settlement::HandBack(REST);
         }
     };
+    job.meter.delivered(receipt.attempt, receipt.stored_at.elapsed().unwrap_or_default());
     let event = match H::Event::decode(&job.message.payload) {
         Ok(event) => event,
         Err(error) => return bury(job, &receipt, &trace, Vec::new(), &error.into()).await,
@@ -105,9 +115,9 @@ async fn process<H: Handler>(job: &Job<H>, trace: Trace) -> Settlement {
     }
     if let Some(announcement) = job.handler.announcement(&event) {
         match publish(job, &trace, &announcement).await {
-            Ok(Stored::Superseded) => return Settlement::Ack,
+            Ok(Stored::Superseded) => return done(job),
             Ok(Stored::New | Stored::Already) => {}
-            Err(_) => return Settlement::HandBack(REST),
+            Err(_) => return unpublished(job),
         }
     }
     let delivery = Delivery { event, trace, attempt: receipt.attempt, stored_at: receipt.stored_at };
@@ -115,10 +125,12 @@ async fn process<H: Handler>(job: &Job<H>, trace: Trace) -> Settlement {
         Ok(outputs) => outputs,
         Err(Failure::Retry { after, cause }) => {
             warn!(%cause, attempt = receipt.attempt, retry_in_ms = after.as_millis(), "will be tried again");
+            job.meter.ended(Outcome::Retry);
             return Settlement::HandBack(after);
         }
         Err(Failure::Later(after)) => {
             debug!(later_ms = after.as_millis(), "not yet");
+            job.meter.ended(Outcome::Later);
             return Settlement::HandBack(after);
         }
         Err(Failure::Reject(cause)) => {
@@ -127,8 +139,8 @@ async fn process<H: Handler>(job: &Job<H>, trace: Trace) -> Settlement {
         }
     };
     match publish_all(job, &delivery.trace, &outputs).await {
-        Ok(()) => Settlement::Ack,
-        Err(Unstored::Unable) => Settlement::HandBack(REST),
+        Ok(()) => done(job),
+        Err(Unstored::Unable) => unpublished(job),
         // Another try would come to the same.
         Err(Unstored::TooLarge) => {
             let cause = Cause::new("what came of it is larger than NATS takes");
@@ -166,9 +178,20 @@ async fn bury<H: Handler>(
         letter = publish(job, trace, &Outgoing::from(&dead)).await;
     }
     if letter.is_err() || publish_all(job, trace, &last_words).await.is_err() {
-        return Settlement::HandBack(REST);
+        return unpublished(job);
     }
+    job.meter.ended(Outcome::Dead);
     Settlement::Ack
+}
+
+fn done<H>(job: &Job<H>) -> Settlement {
+    job.meter.ended(Outcome::Done);
+    Settlement::Ack
+}
+
+fn unpublished<H>(job: &Job<H>) -> Settlement {
+    job.meter.ended(Outcome::Unpublished);
+    Settlement::HandBack(REST)
 }
 
 /// Why an output is not stored, after all tries.

@@ -5,8 +5,10 @@
 
 mod comparison;
 mod crash;
+mod figures;
 mod judge0;
 mod line;
+mod metrics;
 mod repeat;
 mod submit;
 mod up;

@@ -91,7 +91,7 @@ async fn a_body_beyond_all_measure_is_not_read_to_its_end() {
 #[tokio::test]
 async fn other_paths_and_methods_are_refused_in_json() {
     let rig = Rig::start().await;
-    for path in ["/", "/v1", "/v1/judge-question/", "/v1/judge-question/x", "/metrics", "/readyz/"] {
+    for path in ["/", "/v1", "/v1/judge-question/", "/v1/judge-question/x", "/metric", "/readyz/"] {
         let answer = rig.ingress.get(path).await;
         assert_eq!((answer.status, &answer.body["status"]), (404, &json!("error")), "{path}");
         assert!(answer.body["message"].is_string());

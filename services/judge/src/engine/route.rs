@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use gavel_boot::health::Check;
 use gavel_domain::LanguageId;
+use gavel_telemetry::table;
 use tokio::sync::watch;
 use tracing::info;
 
@@ -68,10 +69,16 @@ impl fmt::Display for EngineChoice {
 
 impl fmt::Display for EngineName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.write_str(self.as_str())
+    }
+}
+
+impl EngineName {
+    fn as_str(self) -> &'static str {
+        match self {
             Self::Sandbox => "sandbox",
             Self::Judge0 => "judge0",
-        })
+        }
     }
 }
 
@@ -155,23 +162,34 @@ impl Engines {
         } else {
             None
         };
+        for name in [EngineName::Sandbox, EngineName::Judge0] {
+            for kind in EngineFault::KINDS {
+                table::ENGINE_FAULTS.show(["judge", name.as_str(), kind]);
+            }
+        }
         Ok(Self { plan, sandbox, judge0 })
     }
 
-    fn of(&self, language: LanguageId) -> &dyn Engine {
+    fn of(&self, language: LanguageId) -> (EngineName, &dyn Engine) {
         let serves = |language| self.sandbox.as_ref().is_some_and(|sandbox| sandbox.serves(language));
-        let named: Option<&dyn Engine> = match self.plan.engine(language, serves) {
+        let name = self.plan.engine(language, serves);
+        let named: Option<&dyn Engine> = match name {
             EngineName::Sandbox => self.sandbox.as_ref().map(|it| it as &dyn Engine),
             EngineName::Judge0 => self.judge0.as_ref().map(|it| it as &dyn Engine),
         };
-        named.expect("an engine that the plan can name was started")
+        (name, named.expect("an engine that the plan can name was started"))
     }
 }
 
 #[async_trait]
 impl Engine for Engines {
     async fn execute(&self, job: &Job<'_>, observer: &mut Observer<'_>) -> Result<Progress, EngineFault> {
-        self.of(job.language).execute(job, observer).await
+        let (name, engine) = self.of(job.language);
+        let executed = engine.execute(job, observer).await;
+        if let Err(fault) = &executed {
+            table::ENGINE_FAULTS.add(["judge", name.as_str(), fault.kind()]);
+        }
+        executed
     }
 
     /// With the sandbox there is always something that can be worked on.
@@ -184,7 +202,7 @@ impl Engine for Engines {
     }
 
     fn counts_deliveries(&self, language: LanguageId) -> bool {
-        self.of(language).counts_deliveries(language)
+        self.of(language).1.counts_deliveries(language)
     }
 }
 
