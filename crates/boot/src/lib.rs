@@ -13,10 +13,11 @@ mod frame;
 mod http;
 mod metrics;
 mod observe;
+mod otlp;
 mod run;
 
 pub use env::Env;
 pub use frame::Frame;
 pub use lifecycle::Lifecycle;
-pub use run::{EXIT_CONFIG, run};
+pub use run::{EXIT_CONFIG, run, traced};
 pub use service::{HttpConfig, ServiceConfig};

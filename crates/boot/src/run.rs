@@ -8,7 +8,7 @@ use std::time::Duration;
 use tracing::error;
 
 use crate::env::Setting;
-use crate::telemetry::{self, LogConfig};
+use crate::telemetry::{self, TelemetryConfig};
 use crate::{Env, Lifecycle};
 
 /// The exit code of a bad configuration (`EX_USAGE` of `sysexits.h`).
@@ -19,7 +19,7 @@ pub const EXIT_CONFIG: u8 = 64;
 /// `grace` picks the time that work in hand is given. The exit code is 0 after a clean stop, 64 for a bad
 /// configuration, 1 for a failure at run time.
 pub fn run<C, F>(
-    name: &str,
+    name: &'static str,
     about: &str,
     read: impl FnOnce(&mut Env) -> C,
     grace: impl FnOnce(&C) -> Duration,
@@ -29,7 +29,7 @@ where
     F: Future<Output = anyhow::Result<()>>,
 {
     let mut env = Env::of_process();
-    let logs = LogConfig::read(&mut env);
+    let telemetry = TelemetryConfig::read(&mut env);
     let config = read(&mut env);
     let argument = std::env::args_os().nth(1);
     match argument.as_deref().map(OsStr::to_string_lossy).as_deref() {
@@ -53,19 +53,33 @@ where
         eprintln!("{name}: the configuration has problems:\n{problems}");
         return ExitCode::from(EXIT_CONFIG);
     }
-    telemetry::init(&logs);
-    let runtime = tokio::runtime::Runtime::new().expect("the machine has threads and descriptors");
-    let ended = runtime.block_on(async {
+    match traced(&telemetry, name, async || {
         let lifecycle = Lifecycle::on_signals(grace(&config))?;
         work(config, lifecycle).await
-    });
-    match ended {
+    }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             error!("{failure:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Works on a runtime, with logs, figures and traces, and sends the last of these.
+///
+/// # Errors
+/// Where traces cannot be sent by this configuration, and what `work` says.
+pub fn traced<F>(config: &TelemetryConfig, name: &'static str, work: impl FnOnce() -> F) -> anyhow::Result<()>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let runtime = tokio::runtime::Runtime::new().expect("the machine has threads and descriptors");
+    let traces = telemetry::init(config, name, runtime.handle())?;
+    let ended = runtime.block_on(async { work().await });
+    if let Some(traces) = traces {
+        traces.end();
+    }
+    ended
 }
 
 /// What `--help` prints.

@@ -1,14 +1,18 @@
-//! What a process tells of itself: structured logs on standard error, JSON or for people on a terminal; and figures.
+//! What a process tells of itself: structured logs on standard error, JSON or for people on a terminal; figures; and,
+//! where a collector is configured, traces.
 
 use std::fmt::{self, Display};
 use std::io::{IsTerminal as _, stderr};
 use std::str::FromStr;
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
+use gavel_telemetry::trace;
+use tokio::runtime::Handle;
+use tracing_subscriber::filter::{ParseError, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, Registry};
 
+use crate::otlp::{self, Traces};
 use crate::{Env, metrics};
 
 /// How log lines look.
@@ -40,35 +44,55 @@ impl Display for LogFormat {
     }
 }
 
-/// How much is logged, and how.
+/// How much is logged, and how; where traces go.
 #[derive(Clone, Debug)]
-pub struct LogConfig {
+pub struct TelemetryConfig {
     format: LogFormat,
     level: String,
+    collector: Option<String>,
 }
 
-impl LogConfig {
-    /// Reads `LOG_FORMAT` and `LOG_LEVEL`.
+impl TelemetryConfig {
+    /// Reads `LOG_FORMAT`, `LOG_LEVEL` and `OTEL_EXPORTER_OTLP_ENDPOINT`.
     pub fn read(env: &mut Env) -> Self {
         let format = env.get("LOG_FORMAT", LogFormat::Auto, "auto (human on a terminal), json, or human");
         let level = env.get("LOG_LEVEL", "info".to_owned(), "error, warn, info, debug, or a tracing filter");
         if filter(&level).is_err() {
             env.problem(format!("LOG_LEVEL={level:?} is not a level or a tracing filter"));
         }
-        Self { format, level }
+        let collector = env.optional(
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "where traces go, by OTLP over HTTP with protobuf, such as http://127.0.0.1:4318; where not set, none are made",
+        );
+        if collector.as_ref().is_some_and(|url| !otlp::is_endpoint(url)) {
+            // Not repeated: it may hold a password.
+            env.problem("OTEL_EXPORTER_OTLP_ENDPOINT must be a URL such as http://127.0.0.1:4318".to_owned());
+        }
+        Self { format, level, collector }
     }
 }
 
 /// What is let through. The NATS client repeats each event that the bus logs already, so it is asked for
 /// warnings only, unless the level says otherwise; and never for the addresses that it tries, which it writes
-/// with their passwords.
+/// with their passwords. The spans of traces are not for logs.
 fn filter(level: &str) -> Result<EnvFilter, ParseError> {
-    EnvFilter::try_new(format!("async_nats=warn,{level},async_nats::connector=info"))
+    let traces = trace::TARGET;
+    EnvFilter::try_new(format!("async_nats=warn,{level},async_nats::connector=info,{traces}=off"))
 }
 
-/// Starts logging and counting; a second call does nothing.
-pub fn init(config: &LogConfig) {
+/// Starts logging, counting and, where a collector is configured, tracing, under the program's name. What is returned
+/// must be ended when the work is.
+///
+/// # Errors
+/// Where traces cannot be sent by this configuration.
+pub fn init(
+    config: &TelemetryConfig,
+    name: &'static str,
+    runtime: &Handle,
+) -> anyhow::Result<Option<Traces>> {
     metrics::record();
+    let collector = config.collector.as_ref();
+    let traces = collector.map(|url| Traces::start(url, name, runtime.clone())).transpose()?;
     let filter = filter(&config.level).unwrap_or_else(|_| EnvFilter::new("info"));
     let human = match config.format {
         LogFormat::Auto => stderr().is_terminal(),
@@ -76,11 +100,21 @@ pub fn init(config: &LogConfig) {
         LogFormat::Json => false,
     };
     let layer = tracing_subscriber::fmt::layer().with_writer(stderr);
-    let registry = tracing_subscriber::registry().with(filter);
-    let started = if human {
-        registry.with(layer.with_ansi(stderr().is_terminal())).try_init()
+    let logs = if human {
+        layer.with_ansi(stderr().is_terminal()).boxed()
     } else {
-        registry.with(layer.json().flatten_event(true)).try_init()
+        layer.json().flatten_event(true).boxed()
     };
-    drop(started);
+    match &traces {
+        None => drop(tracing_subscriber::registry().with(logs).with(filter).try_init()),
+        Some(traces) => {
+            let spans = traces.layer::<Registry>().with_filter(filter_fn(|it| it.target() == trace::TARGET));
+            let layers: Vec<Box<dyn tracing_subscriber::Layer<Registry> + Send + Sync>> =
+                vec![logs.with_filter(filter).boxed(), spans.boxed()];
+            if tracing_subscriber::registry().with(layers).try_init().is_ok() {
+                trace::switch_on();
+            }
+        }
+    }
+    Ok(traces)
 }

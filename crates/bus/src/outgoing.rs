@@ -6,6 +6,7 @@ use bytes::Bytes;
 use gavel_domain::RequestId;
 use gavel_domain::event::{Dead, Judged, Queued, Ready, Reported, Running};
 use gavel_proto::WireEvent;
+use gavel_telemetry::trace::traceparent;
 
 use crate::topology;
 
@@ -31,7 +32,7 @@ pub enum Condition {
 pub struct Trace {
     /// The id of the request that brought it.
     pub request_id: Option<RequestId>,
-    /// The caller's W3C trace context, as sent.
+    /// The W3C trace context of whoever sent it, as sent.
     pub traceparent: Option<String>,
 }
 
@@ -63,7 +64,7 @@ impl Outgoing {
         if let Some(id) = &trace.request_id {
             headers.insert(REQUEST_ID, id.as_str());
         }
-        if let Some(parent) = &trace.traceparent {
+        if let Some(parent) = traceparent().or_else(|| trace.traceparent.clone()) {
             headers.insert(TRACEPARENT, parent.as_str());
         }
         match &self.condition {

@@ -6,8 +6,9 @@ use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::context::{PublishError as ClientError, PublishErrorKind};
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
 use async_nats::jetstream::stream::{DirectGetError, DirectGetErrorKind};
-use gavel_telemetry::table;
+use gavel_telemetry::{table, trace};
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument as _;
 
 use crate::connect::Bus;
 use crate::outgoing::{Condition, Outgoing, Trace};
@@ -60,7 +61,13 @@ impl Bus {
         patience: Duration,
     ) -> Result<Stored, PublishError> {
         let began = Instant::now();
-        let published = self.publish_until(outgoing, trace, began + patience).await;
+        let published = async {
+            let published = self.publish_until(outgoing, trace, began + patience).await;
+            trace::outcome(result(&published), published.is_err());
+            published
+        }
+        .instrument(trace::publishing(&outgoing.subject))
+        .await;
         table::PUBLISH_SECONDS.note([self.service], began.elapsed());
         table::PUBLISHED.add([self.service, outgoing.schema, result(&published)]);
         if let (Ok(Stored::New), Some([language, status])) = (&published, outgoing.verdict) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gavel_telemetry::{Call, call};
+use gavel_telemetry::{Call, OK, call};
 
 /// A call that did not end in a 2xx.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +86,7 @@ pub(crate) async fn measured<T, E>(
     // Each path is one service's.
     let service = if endpoint.ends_with("testcases") { "fetcher" } else { "reporter" };
     let what = Call { service, peer: "convex", method: "POST", endpoint };
-    call(what, made, |answer| answer.as_ref().err().map_or("ok", word)).await
+    call(what, made, |answer| answer.as_ref().err().map_or(OK, word)).await
 }
 
 /// A call's error as a word for figures. What somebody must mend at once has one of its own.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use gavel_domain::{Kind, RequestId, SubmissionId};
+use gavel_telemetry::trace::traceparent;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, Response, Url, redirect};
 use serde::Serialize;
@@ -104,6 +105,9 @@ impl Convex {
             .body(body);
         if let Some(id) = request_id {
             request = request.header("x-request-id", id.as_str());
+        }
+        if let Some(traceparent) = traceparent() {
+            request = request.header("traceparent", traceparent);
         }
         if let Some(timeout) = timeout {
             request = request.timeout(timeout);

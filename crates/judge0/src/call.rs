@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gavel_telemetry::{Call, call};
+use gavel_telemetry::{Call, OK, call};
 
 /// A call without an answer that can be used.
 #[derive(Debug, thiserror::Error)]
@@ -111,7 +111,7 @@ pub(crate) async fn measured<T>(
     made: impl Future<Output = Result<T, CallError>>,
 ) -> Result<T, CallError> {
     let what = Call { service: "judge", peer: "judge0", method, endpoint };
-    call(what, made, |answer| answer.as_ref().err().map_or("ok", CallError::word)).await
+    call(what, made, |answer| answer.as_ref().err().map_or(OK, CallError::word)).await
 }
 
 /// An error with its sources, in one line.

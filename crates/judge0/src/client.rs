@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use gavel_telemetry::trace::traceparent;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client as Http, Method, RequestBuilder, Response, StatusCode, Url, redirect};
 use serde_json::Value;
@@ -157,6 +158,10 @@ impl Client {
 
     /// Makes a call. The refusal of each entry of a batch (422 with a list) is an answer, too.
     async fn json(&self, request: RequestBuilder) -> Result<(u16, Value), CallError> {
+        let request = match traceparent() {
+            Some(traceparent) => request.header("traceparent", traceparent),
+            None => request,
+        };
         let response = request.send().await.map_err(CallError::of)?;
         let status = response.status();
         let retry_after = retry_after(&response);

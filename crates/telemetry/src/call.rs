@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use crate::table;
+use tracing::Instrument as _;
+
+use crate::{table, trace};
 
 /// What is called, and by whom.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +19,10 @@ pub struct Call {
     pub endpoint: &'static str,
 }
 
-/// Makes a call. `outcome` is a word for what became of it.
+/// The word for a call that did what it should.
+pub const OK: &str = "ok";
+
+/// Makes a call. `outcome` is a word for what became of it: [`OK`], or what was wrong.
 pub async fn call<T>(
     what: Call,
     made: impl Future<Output = T>,
@@ -25,8 +30,15 @@ pub async fn call<T>(
 ) -> T {
     let Call { service, peer, method, endpoint } = what;
     let began = Instant::now();
-    let answer = made.await;
+    let (answer, outcome) = async {
+        let answer = made.await;
+        let outcome = outcome(&answer);
+        trace::outcome(outcome, outcome != OK);
+        (answer, outcome)
+    }
+    .instrument(trace::calling(method, peer, endpoint))
+    .await;
     table::CLIENT_SECONDS.note([service, peer, method, endpoint], began.elapsed());
-    table::CLIENT_REQUESTS.add([service, peer, method, endpoint, outcome(&answer)]);
+    table::CLIENT_REQUESTS.add([service, peer, method, endpoint, outcome]);
     answer
 }

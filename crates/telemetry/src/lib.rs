@@ -2,6 +2,7 @@
 //!
 //! - [`table`] is the one table of metrics. Whoever counts names a row of it; whoever shows metrics asks it.
 //! - [`call`] makes a call to another system and takes its measures.
+//! - [`trace`] makes the spans that leave the process.
 //!
 //! Each series belongs to a service, by its label: in `gavel up` four of them share a process. No label's value is ever
 //! an id, or anything else that a caller chooses.
@@ -9,8 +10,9 @@
 mod call;
 mod meter;
 pub mod table;
+pub mod trace;
 
-pub use call::{Call, call};
+pub use call::{Call, OK, call};
 pub use meter::{Counter, Gauge, Histogram, Kind, Row, SERVICE};
 
 /// The services, as the label `service` names them.

@@ -10,7 +10,7 @@ use gavel_domain::event::{BundleKey, Judged, Queued, Ready, Stage};
 use gavel_domain::{Backoff, Kind, QuestionId, RequestId, Submission, Verdict};
 use gavel_telemetry::table;
 use moka::sync::Cache;
-use tracing::info;
+use tracing::{Instrument as _, info};
 
 use crate::Config;
 use crate::single_flight::{Crowded, SingleFlight};
@@ -73,7 +73,10 @@ impl Fetcher {
         let mut found = "hit";
         let start = || {
             found = "miss";
-            async move { Arc::new(source.fetch(&id, kind, request_id.as_ref()).await) }.boxed()
+            // The others only wait: it belongs to the trace of whoever came first.
+            async move { Arc::new(source.fetch(&id, kind, request_id.as_ref()).await) }
+                .in_current_span()
+                .boxed()
         };
         let fetched = self.flights.join(key, start).await;
         table::CACHE.add(["fetcher", "flight", found]);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use futures::future::try_join_all;
-use gavel_boot::{EXIT_CONFIG, Lifecycle, telemetry};
+use gavel_boot::{EXIT_CONFIG, Lifecycle};
 use gavel_judge::Engines;
 use gavel_standin::{StandIn, questions};
 use tokio_util::sync::CancellationToken;
@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
 
 /// Runs until a signal says stop.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
-    let (logs, settings) = match Settings::of_process() {
+    let (telemetry, settings) = match Settings::of_process() {
         Ok(read) => read,
         Err(problems) => {
             eprintln!("gavel up: the configuration has problems:\n{problems}");
@@ -43,9 +43,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         print!("{}", settings::describe());
         return ExitCode::SUCCESS;
     }
-    telemetry::init(&logs);
-    let runtime = tokio::runtime::Runtime::new().expect("the machine has threads and descriptors");
-    match runtime.block_on(up(settings)) {
+    match gavel_boot::traced(&telemetry, "gavel", || up(settings)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             error!("{failure:#}");

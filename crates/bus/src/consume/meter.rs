@@ -1,8 +1,9 @@
-//! What a consumer loop tells of itself, in figures.
+//! What a consumer loop tells of itself, in figures and spans.
 
 use std::time::Duration;
 
-use gavel_telemetry::table;
+use gavel_telemetry::{table, trace};
+use tracing::Span;
 
 /// The figures of one consumer loop.
 #[derive(Clone, Copy)]
@@ -71,6 +72,7 @@ impl Meter {
 
     /// Takes note of a delivery. Later ones have waited for what was decided before, not for a free slot.
     pub(super) fn delivered(self, attempt: u64, waited: Duration) {
+        trace::attempt(attempt);
         if attempt > 1 {
             table::REDELIVERIES.add(self.labels());
         } else {
@@ -78,8 +80,14 @@ impl Meter {
         }
     }
 
+    /// The span of a delivery.
+    pub(super) fn processing(self, subject: &str, traceparent: Option<&str>) -> Span {
+        trace::processing(subject, self.consumer, traceparent)
+    }
+
     /// Takes note of a delivery's end.
     pub(super) fn ended(self, outcome: Outcome) {
+        trace::outcome(outcome.as_str(), !matches!(outcome, Outcome::Done | Outcome::Later));
         table::HANDLED.add([self.service, self.consumer, outcome.as_str()]);
     }
 

@@ -56,7 +56,8 @@ pub(super) async fn work<H: Handler>(job: Job<H>) {
     );
     let abort = job.abort.clone();
     // Not only the handling: what a panic leaves unsettled would be held until the server wonders.
-    let processed = AssertUnwindSafe(process(&job, trace)).catch_unwind();
+    let traced = meter.processing(&job.message.subject, trace.traceparent.as_deref());
+    let processed = AssertUnwindSafe(process(&job, trace).instrument(traced)).catch_unwind();
     let settlement = async {
         tokio::select! {
             settlement = processed => settlement.unwrap_or_else(|_| {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gavel_boot::Env;
 use gavel_boot::env::{ConfigError, Setting};
-use gavel_boot::telemetry::LogConfig;
+use gavel_boot::telemetry::TelemetryConfig;
 
 use super::nats::{NatsServerConfig, Sync};
 
@@ -32,12 +32,12 @@ const STANDIN_OFFSET: u16 = 4;
 
 impl Settings {
     /// Reads the environment of this process.
-    pub(crate) fn of_process() -> Result<(LogConfig, Self), ConfigError> {
+    pub(crate) fn of_process() -> Result<(TelemetryConfig, Self), ConfigError> {
         let mut env = Env::of_process();
-        let logs = LogConfig::read(&mut env);
+        let telemetry = TelemetryConfig::read(&mut env);
         let settings = Self::read(&mut env);
         env.finish()?;
-        Ok((logs, settings))
+        Ok((telemetry, settings))
     }
 
     fn read(env: &mut Env) -> Self {
@@ -123,7 +123,7 @@ impl Settings {
 /// All variables, their defaults and what they do, as `deploy/default.env` has them.
 pub(crate) fn describe() -> String {
     let mut env = Env::default();
-    LogConfig::read(&mut env);
+    TelemetryConfig::read(&mut env);
     Settings::read(&mut env);
     let mut all: Vec<Setting> = env.settings().to_vec();
     let mut services = [Env::default(), Env::default(), Env::default(), Env::default()];

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+mod collector;
 mod comparison;
 mod crash;
 mod figures;
@@ -11,5 +12,6 @@ mod line;
 mod metrics;
 mod repeat;
 mod submit;
+mod traces;
 mod up;
 mod verdicts;

@@ -7,7 +7,8 @@ use gavel_bus::Cause;
 use gavel_domain::text::normalize_newlines;
 use gavel_domain::{LanguageId, Question, TestCase};
 use gavel_sandbox::{Compilation, Fault, RunLimits, Sandbox, SandboxConfig};
-use tracing::info;
+use gavel_telemetry::trace::step;
+use tracing::{Instrument as _, info};
 
 use super::{Engine, EngineFault, Job, Observer, Progress};
 use crate::Config;
@@ -58,18 +59,22 @@ impl SandboxEngine {
 impl Engine for SandboxEngine {
     async fn execute(&self, job: &Job<'_>, observer: &mut Observer<'_>) -> Result<Progress, EngineFault> {
         let mut workspace = self.sandbox.workspace().await?;
-        let program = match workspace.compile(job.language, job.source.as_bytes()).await? {
-            Compilation::Ready(program) => program,
-            Compilation::Failed { output } => return Ok(Progress::CompileError(output)),
-        };
-        for test in &job.question.tests {
-            let stdin = Bytes::from(normalize_newlines(&test.stdin));
-            let execution = workspace.run(&program, stdin, &self.limits(job.question, test)).await?;
-            if observer(execution).is_break() {
-                break;
+        let program =
+            match workspace.compile(job.language, job.source.as_bytes()).instrument(step("compile")).await? {
+                Compilation::Ready(program) => program,
+                Compilation::Failed { output } => return Ok(Progress::CompileError(output)),
+            };
+        let run = async {
+            for test in &job.question.tests {
+                let stdin = Bytes::from(normalize_newlines(&test.stdin));
+                let execution = workspace.run(&program, stdin, &self.limits(job.question, test)).await?;
+                if observer(execution).is_break() {
+                    break;
+                }
             }
-        }
-        Ok(Progress::Ran)
+            Ok(Progress::Ran)
+        };
+        run.instrument(step("run the tests")).await
     }
 }
 
