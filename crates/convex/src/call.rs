@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gavel_telemetry::{Call, OK, call};
+use gavel_telemetry::{Call, OK, call, table};
 
 /// A call that did not end in a 2xx.
 #[derive(Debug, thiserror::Error)]
@@ -77,26 +77,50 @@ impl CallError {
     }
 }
 
+/// The word for a refusal of who we are, which somebody must mend at once.
+const DENIED: &str = "denied";
+const PEER: &str = "convex";
+const METHOD: &str = "POST";
+/// All paths that are called.
+const PATHS: [&str; 6] = [
+    "/coding/testcases",
+    "/coding/personalized-testcases",
+    "/coding/submission-running",
+    "/coding/personalized-submission-running",
+    "/coding/submission-result",
+    "/coding/personalized-submission-result",
+];
+
+/// The service that calls a path: each is one's alone.
+fn service(endpoint: &str) -> &'static str {
+    if endpoint.ends_with("testcases") { "fetcher" } else { "reporter" }
+}
+
+/// Shows that no call was refused for who we are: the first one must be seen as a rise.
+pub(crate) fn show_denials() {
+    for endpoint in PATHS {
+        table::CLIENT_REQUESTS.show([service(endpoint), PEER, METHOD, endpoint, DENIED]);
+    }
+}
+
 /// Makes a call of one of Convex's paths and takes its measures; `word` says what was wrong with it.
 pub(crate) async fn measured<T, E>(
     endpoint: &'static str,
     word: impl FnOnce(&E) -> &'static str,
     made: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
-    // Each path is one service's.
-    let service = if endpoint.ends_with("testcases") { "fetcher" } else { "reporter" };
-    let what = Call { service, peer: "convex", method: "POST", endpoint };
+    let what = Call { service: service(endpoint), peer: PEER, method: METHOD, endpoint };
     call(what, made, |answer| answer.as_ref().err().map_or(OK, word)).await
 }
 
-/// A call's error as a word for figures. What somebody must mend at once has one of its own.
+/// A call's error as a word for figures.
 pub(crate) fn word(error: &CallError) -> &'static str {
     match error {
         CallError::Unreachable(_) => "unreachable",
         CallError::NoAnswer(_) => "no_answer",
         CallError::Page { .. } => "page",
         CallError::Status { status, .. } => match status {
-            401 | 403 => "denied",
+            401 | 403 => DENIED,
             404 => "not_found",
             408 | 425 | 429 => "busy",
             400..500 => "refused",

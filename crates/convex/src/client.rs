@@ -9,7 +9,7 @@ use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, Response, Url, redirect};
 use serde::Serialize;
 
-use crate::call::{CallError, measured, word};
+use crate::call::{CallError, measured, show_denials, word};
 
 /// How much of a refusal is kept.
 const MAX_REFUSAL_BYTES: usize = 500;
@@ -66,6 +66,7 @@ impl Convex {
             .redirect(redirect::Policy::none())
             .build()
             .map_err(InvalidConfig::Client)?;
+        show_denials();
         Ok(Self { http, base: url.as_str().trim_end_matches('/').to_owned() })
     }
 

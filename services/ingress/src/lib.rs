@@ -17,6 +17,7 @@ use axum::Router;
 use axum::routing::post;
 use gavel_boot::{Frame, Lifecycle, health};
 use gavel_bus::topology::Stream;
+use gavel_telemetry::table;
 
 pub use config::Config;
 use guard::Guard;
@@ -60,6 +61,8 @@ impl App {
             guard: Guard::new(&config),
             max_source_bytes: config.max_source_bytes,
         };
+        // The first one must be seen as a rise.
+        table::PUBLISHED.show(["ingress", "gavel.v1.Queued", "full"]);
         let router = Router::new()
             .route("/v1/judge-question", post(handler::judge_question))
             .merge(health::router(vec![ready]))
