@@ -1,22 +1,22 @@
 //! The events of a submission as messages on the wire.
 
 use bytes::Bytes;
-use gavel_domain::event::{BundleKey, Dead, Judged, Queued, Ready, Reported, Running, Stage};
+use gavel_domain::event::{BundleKey, Dead, Judged, Queued, Ready, Rejudged, Reported, Running, Stage};
 use prost::Message as _;
 
 use crate::submission::{submission_from, submission_to};
 use crate::verdict::{status_from, status_to, verdict_from, verdict_to};
 use crate::{DecodeError, v1};
 
-/// An event that travels on `submission.<NAME>.<id>`.
+/// An event that travels on `submission.<NAME>.<key>`.
 pub trait WireEvent: Sized {
     /// The event's word, the second token of its subject.
     const NAME: &'static str;
     /// The full name of its protobuf message, sent along as a header.
     const SCHEMA: &'static str;
 
-    /// The last token of its subject.
-    fn id(&self) -> &str;
+    /// What follows its word in its subject.
+    fn key(&self) -> String;
 
     /// The payload.
     fn encode(&self) -> Bytes;
@@ -32,8 +32,8 @@ impl WireEvent for Queued {
     const NAME: &'static str = "queued";
     const SCHEMA: &'static str = "gavel.v1.Queued";
 
-    fn id(&self) -> &str {
-        self.submission.id.as_str()
+    fn key(&self) -> String {
+        self.submission.key().to_string()
     }
 
     fn encode(&self) -> Bytes {
@@ -51,8 +51,8 @@ impl WireEvent for Ready {
     const NAME: &'static str = "ready";
     const SCHEMA: &'static str = "gavel.v1.Ready";
 
-    fn id(&self) -> &str {
-        self.submission.id.as_str()
+    fn key(&self) -> String {
+        self.submission.key().to_string()
     }
 
     fn encode(&self) -> Bytes {
@@ -81,8 +81,8 @@ impl WireEvent for Running {
     const NAME: &'static str = "running";
     const SCHEMA: &'static str = "gavel.v1.Running";
 
-    fn id(&self) -> &str {
-        self.submission.id.as_str()
+    fn key(&self) -> String {
+        self.submission.key().to_string()
     }
 
     fn encode(&self) -> Bytes {
@@ -100,8 +100,8 @@ impl WireEvent for Judged {
     const NAME: &'static str = "judged";
     const SCHEMA: &'static str = "gavel.v1.Judged";
 
-    fn id(&self) -> &str {
-        self.submission.id.as_str()
+    fn key(&self) -> String {
+        self.submission.key().to_string()
     }
 
     fn encode(&self) -> Bytes {
@@ -130,8 +130,8 @@ impl WireEvent for Reported {
     const NAME: &'static str = "reported";
     const SCHEMA: &'static str = "gavel.v1.Reported";
 
-    fn id(&self) -> &str {
-        self.submission.id.as_str()
+    fn key(&self) -> String {
+        self.submission.key().to_string()
     }
 
     fn encode(&self) -> Bytes {
@@ -156,23 +156,48 @@ impl WireEvent for Reported {
     }
 }
 
+impl WireEvent for Rejudged {
+    const NAME: &'static str = "rejudged";
+    const SCHEMA: &'static str = "gavel.v1.Rejudged";
+
+    fn key(&self) -> String {
+        self.submission.key().to_string()
+    }
+
+    fn encode(&self) -> Bytes {
+        v1::Rejudged {
+            submission: Some(submission_to(&self.submission)),
+            from: stage_to(self.from).into(),
+            by: self.by.clone(),
+            reason: self.reason.clone(),
+        }
+        .encode_to_vec()
+        .into()
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let wire = v1::Rejudged::decode(payload)?;
+        Ok(Self {
+            from: stage_from(wire.from()).ok_or(DecodeError::Field("from"))?,
+            submission: submission_from(wire.submission)?,
+            by: wire.by,
+            reason: wire.reason,
+        })
+    }
+}
+
 impl WireEvent for Dead {
     const NAME: &'static str = "dead";
     const SCHEMA: &'static str = "gavel.v1.Dead";
 
-    fn id(&self) -> &str {
-        &self.id
+    fn key(&self) -> String {
+        self.key.clone()
     }
 
     fn encode(&self) -> Bytes {
-        let stage = match self.stage {
-            Stage::Fetcher => v1::Stage::Fetcher,
-            Stage::Judge => v1::Stage::Judge,
-            Stage::Reporter => v1::Stage::Reporter,
-        };
         v1::Dead {
-            id: self.id.clone(),
-            stage: stage.into(),
+            id: self.key.clone(),
+            stage: stage_to(self.stage).into(),
             cause: self.cause.clone(),
             attempts: self.attempts,
             stored_at_unix_ms: self.stored_at_ms,
@@ -185,21 +210,32 @@ impl WireEvent for Dead {
 
     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
         let wire = v1::Dead::decode(payload)?;
-        let stage = match wire.stage() {
-            v1::Stage::Fetcher => Stage::Fetcher,
-            v1::Stage::Judge => Stage::Judge,
-            v1::Stage::Reporter => Stage::Reporter,
-            v1::Stage::Unspecified => return Err(DecodeError::Field("stage")),
-        };
         Ok(Self {
-            id: wire.id,
-            stage,
+            stage: stage_from(wire.stage()).ok_or(DecodeError::Field("stage"))?,
+            key: wire.id,
             cause: wire.cause,
             attempts: wire.attempts,
             stored_at_ms: wire.stored_at_unix_ms,
             subject: wire.subject,
             payload: wire.payload,
         })
+    }
+}
+
+fn stage_to(stage: Stage) -> v1::Stage {
+    match stage {
+        Stage::Fetcher => v1::Stage::Fetcher,
+        Stage::Judge => v1::Stage::Judge,
+        Stage::Reporter => v1::Stage::Reporter,
+    }
+}
+
+fn stage_from(wire: v1::Stage) -> Option<Stage> {
+    match wire {
+        v1::Stage::Fetcher => Some(Stage::Fetcher),
+        v1::Stage::Judge => Some(Stage::Judge),
+        v1::Stage::Reporter => Some(Stage::Reporter),
+        v1::Stage::Unspecified => None,
     }
 }
 

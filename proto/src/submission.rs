@@ -1,6 +1,6 @@
 //! A submission's own fields, which every event carries.
 
-use gavel_domain::{Kind, LanguageId, QuestionId, Submission, SubmissionId};
+use gavel_domain::{Generation, Kind, LanguageId, QuestionId, Submission, SubmissionId};
 
 use crate::{DecodeError, v1};
 
@@ -15,6 +15,11 @@ pub(crate) fn submission_to(submission: &Submission) -> v1::Submission {
         language_id: submission.language.0,
         kind: kind.into(),
         accepted_at_unix_ms: submission.accepted_at_ms,
+        generation: if submission.generation == Generation::FIRST {
+            0
+        } else {
+            submission.generation.number()
+        },
     }
 }
 
@@ -32,5 +37,6 @@ pub(crate) fn submission_from(wire: Option<v1::Submission>) -> Result<Submission
             .map_err(|_| DecodeError::Field("submission.question_id"))?,
         language: LanguageId(wire.language_id),
         accepted_at_ms: wire.accepted_at_unix_ms,
+        generation: Generation::new(wire.generation).unwrap_or(Generation::FIRST),
     })
 }

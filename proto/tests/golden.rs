@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use gavel_domain::event::{BundleKey, Dead, Judged, Queued, Ready, Reported, Running, Stage};
+use gavel_domain::event::{BundleKey, Dead, Judged, Queued, Ready, Rejudged, Reported, Running, Stage};
 use gavel_domain::{
-    Clock, Comparison, Ending, FirstFailure, Kind, LanguageId, Limits, OutputStream, Question, QuestionId,
-    Status, Submission, SubmissionId, TestCase, TestReport, Usage, Verdict, Visibility,
+    Clock, Comparison, Ending, FirstFailure, Generation, Kind, LanguageId, Limits, OutputStream, Question,
+    QuestionId, Status, Submission, SubmissionId, TestCase, TestReport, Usage, Verdict, Visibility,
 };
 use gavel_proto::{
     Call, Claimed, DecodeError, WireEvent, decode_bundle, decode_claim, encode_bundle, encode_claim,
@@ -22,6 +22,7 @@ fn submission() -> Submission {
         language: LanguageId(71),
         kind: Kind::Personalized,
         accepted_at_ms: 1_700_000_000_000,
+        generation: Generation::FIRST,
     }
 }
 
@@ -124,9 +125,22 @@ fn reported() {
 }
 
 #[test]
+fn a_later_generation() {
+    let submission = Submission { generation: Generation::new(2).unwrap(), ..submission() };
+    pin(
+        &Queued { submission: submission.clone(), source: "x=1\n".into() },
+        "0a180a046b3937611203713577184720022880d095ffbc3130021204783d310a",
+    );
+    pin(
+        &Rejudged { submission, from: Stage::Judge, by: "me".into(), reason: "why".into() },
+        "0a180a046b3937611203713577184720022880d095ffbc31300210021a026d652203776879",
+    );
+}
+
+#[test]
 fn dead() {
     let event = Dead {
-        id: "k97a".into(),
+        key: "k97a".into(),
         stage: Stage::Reporter,
         cause: "refused".into(),
         attempts: 3,

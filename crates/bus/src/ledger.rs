@@ -10,8 +10,8 @@ use std::time::{Duration, SystemTime};
 
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::DirectGetError;
-use gavel_domain::SubmissionId;
-use gavel_domain::event::{Judged, Reported};
+use gavel_domain::Key;
+use gavel_domain::event::{Judged, Rejudged, Reported};
 use gavel_proto::{Call, Claimed, DecodeError, WireEvent as _, decode_claim, encode_answered, encode_claim};
 
 use crate::connect::Bus;
@@ -70,7 +70,7 @@ pub struct ResultClaim {
     pub running: RunningFate,
 }
 
-/// The record of calls.
+/// The record of calls. Each generation of a submission has its own.
 #[derive(Clone)]
 pub struct Ledger {
     bus: Bus,
@@ -90,13 +90,13 @@ impl Ledger {
     /// [`LedgerError::Write`] where the server did not say who has won.
     pub async fn claim_running(
         &self,
-        id: &SubmissionId,
+        key: &Key,
         expires_at: SystemTime,
     ) -> Result<RunningClaim, LedgerError> {
         let since_epoch = expires_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let expires_at_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
-        let judged = topology::subject(Judged::NAME, id.as_str());
-        let claim = self.claim_of(id, Call::Running { expires_at_ms }, Condition::OnceWhileEmpty(judged));
+        let judged = topology::subject(Judged::NAME, key);
+        let claim = self.claim_of(key, Call::Running { expires_at_ms }, Condition::OnceWhileEmpty(judged));
         if self.write(&claim).await? == Stored::New {
             return Ok(RunningClaim::Won);
         }
@@ -104,7 +104,7 @@ impl Ledger {
         // not used; but nobody needs to wait for it either.
         let stands = self.read(&claim.subject).await?;
         if stands.is_some_and(|payload| payload == claim.payload) {
-            self.running_ended(id).await?;
+            self.running_ended(key).await?;
         }
         Ok(RunningClaim::Lost)
     }
@@ -113,9 +113,9 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError::Write`]; the result then waits until the claim expires.
-    pub async fn running_ended(&self, id: &SubmissionId) -> Result<(), LedgerError> {
+    pub async fn running_ended(&self, key: &Key) -> Result<(), LedgerError> {
         let outgoing = Outgoing {
-            subject: topology::answered(id.as_str()),
+            subject: topology::answered(key),
             schema: "gavel.v1.Answered",
             payload: encode_answered(),
             condition: Condition::Once,
@@ -129,16 +129,12 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError`]; nothing is known then, and the result must wait.
-    pub async fn claim_result(
-        &self,
-        id: &SubmissionId,
-        window: Duration,
-    ) -> Result<ResultClaim, LedgerError> {
-        if self.write(&self.claim_of(id, Call::Result, Condition::Once)).await? == Stored::New {
+    pub async fn claim_result(&self, key: &Key, window: Duration) -> Result<ResultClaim, LedgerError> {
+        if self.write(&self.claim_of(key, Call::Result, Condition::Once)).await? == Stored::New {
             return Ok(ResultClaim { is_first: true, running: RunningFate::Never });
         }
-        let subject = topology::claimed(id.as_str());
-        let (claim, has_ended) = tokio::join!(self.last_on(&subject), self.has_running_ended(id));
+        let subject = topology::claimed(key);
+        let (claim, has_ended) = tokio::join!(self.last_on(&subject), self.has_running_ended(key));
         let (claim, has_ended) = (claim?.ok_or(LedgerError::Behind)?, has_ended?);
         let running = match decode_claim(&claim.payload)?.call {
             Call::Result => RunningFate::Never,
@@ -154,38 +150,51 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError::Read`].
-    pub async fn has_running_ended(&self, id: &SubmissionId) -> Result<bool, LedgerError> {
-        Ok(self.read(&topology::answered(id.as_str())).await?.is_some())
+    pub async fn has_running_ended(&self, key: &Key) -> Result<bool, LedgerError> {
+        Ok(self.read(&topology::answered(key)).await?.is_some())
     }
 
     /// Whether the submission has a verdict.
     ///
     /// # Errors
     /// [`LedgerError::Read`].
-    pub async fn is_judged(&self, id: &SubmissionId) -> Result<bool, LedgerError> {
-        Ok(self.read(&topology::subject(Judged::NAME, id.as_str())).await?.is_some())
+    pub async fn is_judged(&self, key: &Key) -> Result<bool, LedgerError> {
+        Ok(self.read(&topology::subject(Judged::NAME, key)).await?.is_some())
     }
 
-    /// The submission's verdict, where it has one.
+    /// The verdict of the newest generation from this one on, where it has one.
     ///
     /// # Errors
     /// [`LedgerError`].
-    pub async fn verdict(&self, id: &SubmissionId) -> Result<Option<Judged>, LedgerError> {
-        let payload = self.read(&topology::subject(Judged::NAME, id.as_str())).await?;
+    pub async fn newest_verdict(&self, key: &Key) -> Result<Option<Judged>, LedgerError> {
+        let mut newest = key.clone();
+        while self.is_superseded(&newest).await? {
+            newest.generation = newest.generation.next();
+        }
+        let payload = self.read(&topology::subject(Judged::NAME, &newest)).await?;
         Ok(payload.map(|payload| Judged::decode(&payload)).transpose()?)
+    }
+
+    /// Whether a newer generation has begun, so that nothing more is told of this one.
+    ///
+    /// # Errors
+    /// [`LedgerError::Read`].
+    pub async fn is_superseded(&self, key: &Key) -> Result<bool, LedgerError> {
+        let newer = Key { generation: key.generation.next(), ..key.clone() };
+        Ok(self.read(&topology::subject(Rejudged::NAME, newer)).await?.is_some())
     }
 
     /// Whether Convex has taken the verdict.
     ///
     /// # Errors
     /// [`LedgerError::Read`].
-    pub async fn is_reported(&self, id: &SubmissionId) -> Result<bool, LedgerError> {
-        Ok(self.read(&topology::subject(Reported::NAME, id.as_str())).await?.is_some())
+    pub async fn is_reported(&self, key: &Key) -> Result<bool, LedgerError> {
+        Ok(self.read(&topology::subject(Reported::NAME, key)).await?.is_some())
     }
 
-    fn claim_of(&self, id: &SubmissionId, call: Call, condition: Condition) -> Outgoing {
+    fn claim_of(&self, key: &Key, call: Call, condition: Condition) -> Outgoing {
         Outgoing {
-            subject: topology::claimed(id.as_str()),
+            subject: topology::claimed(key),
             schema: "gavel.v1.Claimed",
             payload: encode_claim(&Claimed { call, instance: self.instance.clone(), nonce: rand::random() }),
             condition,

@@ -4,7 +4,7 @@ use async_nats::HeaderMap;
 use async_nats::header::{NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_MESSAGE_ID};
 use bytes::Bytes;
 use gavel_domain::RequestId;
-use gavel_domain::event::{Dead, Judged, Queued, Ready, Reported, Running};
+use gavel_domain::event::{Dead, Judged, Queued, Ready, Rejudged, Reported, Running};
 use gavel_proto::WireEvent;
 use gavel_telemetry::trace::traceparent;
 
@@ -80,7 +80,7 @@ impl Outgoing {
 
     fn event<E: WireEvent>(event: &E, condition: Condition) -> Self {
         Self {
-            subject: topology::subject(E::NAME, event.id()),
+            subject: topology::subject(E::NAME, event.key()),
             schema: E::SCHEMA,
             payload: event.encode(),
             condition,
@@ -89,7 +89,7 @@ impl Outgoing {
     }
 }
 
-/// Events that are stored once for a submission, whoever publishes them.
+/// Events that are stored once for a generation of a submission, whoever publishes them.
 macro_rules! stored_once {
     ($($event:ty),*) => {$(
         impl From<&$event> for Outgoing {
@@ -99,7 +99,7 @@ macro_rules! stored_once {
         }
     )*};
 }
-stored_once!(Queued, Ready, Reported);
+stored_once!(Queued, Ready, Reported, Rejudged);
 
 impl From<&Judged> for Outgoing {
     fn from(event: &Judged) -> Self {
@@ -111,7 +111,7 @@ impl From<&Judged> for Outgoing {
 impl From<&Running> for Outgoing {
     /// Nothing begins once there is a verdict, so that every `running` comes before it in the stream.
     fn from(event: &Running) -> Self {
-        let judged = topology::subject(Judged::NAME, event.id());
+        let judged = topology::subject(Judged::NAME, event.key());
         Self::event(event, Condition::OnceWhileEmpty(judged))
     }
 }

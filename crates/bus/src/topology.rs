@@ -6,16 +6,20 @@
 //!
 //! | stream | subjects | retention | share of the store |
 //! | --- | --- | --- | --- |
-//! | `SUB_QUEUED` | `submission.queued.*` | 72 h, write-once: also the memory of what was submitted | 20 % |
-//! | `SUB_READY` | `submission.ready.*` | until acknowledged (work queue), write-once | 10 % |
-//! | `SUB_RESULT` | `submission.{running,judged,reported}.*`, `callback.*.*` | 72 h, write-once | 40 % |
-//! | `SUB_DEAD` | `submission.dead.*` | 30 days; several a subject, one for each stage that gave up | 5 % |
+//! | `SUB_QUEUED` | `submission.queued.<key>` | 72 h, write-once: also the memory of what was submitted | 20 % |
+//! | `SUB_READY` | `submission.ready.<key>` | until acknowledged (work queue), write-once | 10 % |
+//! | `SUB_RESULT` | `submission.{running,judged,reported,rejudged}.<key>`, `callback.*.<key>` | 72 h, write-once | 40 % |
+//! | `SUB_DEAD` | `submission.dead.<key>` | 30 days; several a subject, one for each stage that gave up | 5 % |
 //! | `BUNDLES` | `bundle.<day>.<sha256>.<n>` | 5 days, write-once | 25 % |
+//!
+//! A key is `<id>` for a submission's first generation and `<id>.<generation>` for the others.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::stream::{Config as StreamConfig, DiscardPolicy, RetentionPolicy};
+use gavel_domain::Key;
 use gavel_domain::event::BundleKey;
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -70,16 +74,22 @@ impl Stream {
 
     fn subjects(self) -> &'static [&'static str] {
         match self {
-            Self::Queued => &["submission.queued.*"],
-            Self::Ready => &["submission.ready.*"],
+            Self::Queued => &["submission.queued.*", "submission.queued.*.*"],
+            Self::Ready => &["submission.ready.*", "submission.ready.*.*"],
             Self::Result => &[
                 "submission.running.*",
+                "submission.running.*.*",
                 "submission.judged.*",
+                "submission.judged.*.*",
                 "submission.reported.*",
+                "submission.reported.*.*",
+                "submission.rejudged.*.*",
                 "callback.claimed.*",
+                "callback.claimed.*.*",
                 "callback.answered.*",
+                "callback.answered.*.*",
             ],
-            Self::Dead => &["submission.dead.*"],
+            Self::Dead => &["submission.dead.*", "submission.dead.*.*"],
             Self::Bundles => &["bundle.*.*.*"],
         }
     }
@@ -181,10 +191,10 @@ impl Durable {
 
     pub(crate) fn filter(self) -> &'static str {
         match self {
-            Self::Fetcher => "submission.queued.*",
-            Self::Judge => "submission.ready.*",
-            Self::ReporterRunning => "submission.running.*",
-            Self::ReporterJudged => "submission.judged.*",
+            Self::Fetcher => "submission.queued.>",
+            Self::Judge => "submission.ready.>",
+            Self::ReporterRunning => "submission.running.>",
+            Self::ReporterJudged => "submission.judged.>",
         }
     }
 
@@ -213,20 +223,25 @@ impl Durable {
     }
 }
 
-/// The subject of an event: `submission.<event>.<id>`.
+/// The subject of an event: `submission.<event>.<key>`.
 #[must_use]
-pub fn subject(event: &str, id: &str) -> String {
-    format!("submission.{event}.{id}")
+pub fn subject(event: &str, key: impl Display) -> String {
+    format!("submission.{event}.{key}")
 }
 
-/// The subject of the claim to a submission's first call.
-pub(crate) fn claimed(id: &str) -> String {
-    format!("callback.claimed.{id}")
+/// The event and the key of one of our subjects, whatever the key may be.
+pub(crate) fn event_and_key(subject: &str) -> Option<(&str, &str)> {
+    subject.strip_prefix("submission.")?.split_once('.')
 }
 
-/// The subject that says that a submission's call of running has ended.
-pub(crate) fn answered(id: &str) -> String {
-    format!("callback.answered.{id}")
+/// The subject of the claim to the first call of a submission's generation.
+pub(crate) fn claimed(key: &Key) -> String {
+    format!("callback.claimed.{key}")
+}
+
+/// The subject that says that the call of running of a submission's generation has ended.
+pub(crate) fn answered(key: &Key) -> String {
+    format!("callback.answered.{key}")
 }
 
 /// The subject of a bundle's `n`th piece.
@@ -246,11 +261,22 @@ mod tests {
     #[test]
     fn each_subject_has_its_stream() {
         assert_eq!(Stream::of_subject("submission.queued.k97"), Some(Stream::Queued));
-        assert_eq!(Stream::of_subject(&claimed("k97")), Some(Stream::Result));
-        assert_eq!(Stream::of_subject(&answered("k97")), Some(Stream::Result));
+        for text in ["k97", "k97.2"] {
+            let key = Key::parse(text).unwrap();
+            assert_eq!(Stream::of_subject(&subject("ready", &key)), Some(Stream::Ready));
+            assert_eq!(Stream::of_subject(&claimed(&key)), Some(Stream::Result));
+            assert_eq!(Stream::of_subject(&answered(&key)), Some(Stream::Result));
+            assert_eq!(event_and_key(&subject("ready", &key)), Some(("ready", text)));
+        }
         let key = BundleKey { day: 1, digest: "ab".into() };
         assert_eq!(Stream::of_subject(&bundle_piece(&key, 0)), Some(Stream::Bundles));
-        for foreign in ["submission.queued", "submission.queued.a.b", "submission.other.a", "x"] {
+        for foreign in [
+            "submission.queued",
+            "submission.queued.a.b.c",
+            "submission.rejudged.a",
+            "submission.other.a",
+            "x",
+        ] {
             assert_eq!(Stream::of_subject(foreign), None, "{foreign}");
         }
     }

@@ -1,7 +1,7 @@
 //! The result callback. A field without a value is left out: Convex refuses `null`.
 
 use gavel_domain::event::Judged;
-use gavel_domain::{FirstFailure, Kind, RequestId};
+use gavel_domain::{FirstFailure, Generation, Kind, RequestId};
 use serde::Serialize;
 
 use crate::call::{CallError, measured, word};
@@ -27,7 +27,7 @@ struct ResultBody<'a> {
     duration_ms: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct FailureBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,7 +36,8 @@ struct FailureBody<'a> {
     actual_output: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expected_output: Option<&'a str>,
-    error_message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_message: Option<&'a str>,
 }
 
 impl<'a> From<&'a FirstFailure> for FailureBody<'a> {
@@ -45,24 +46,28 @@ impl<'a> From<&'a FirstFailure> for FailureBody<'a> {
             stdin: failure.stdin.as_deref(),
             actual_output: failure.actual_output.as_deref(),
             expected_output: failure.expected_output.as_deref(),
-            error_message: &failure.error_message,
+            error_message: Some(&failure.error_message),
         }
     }
 }
 
-/// The JSON body of a verdict's callback.
+/// The JSON body of a verdict's callback. Convex keeps what an earlier result wrote in a field that is left out, so
+/// a later generation empties those that say how the program fared (contract §2).
 #[must_use]
 pub fn result_body(judged: &Judged) -> Vec<u8> {
     let verdict = &judged.verdict;
+    let is_later = judged.submission.generation != Generation::FIRST;
+    let first_failure = verdict.first_failure.as_ref().map(FailureBody::from);
+    let nothing = is_later.then_some("");
     to_json(&ResultBody {
         submission_id: judged.submission.id.as_str(),
         status: verdict.status.as_str(),
         passed_count: verdict.passed_count,
         total_count: verdict.total_count,
         first_failure_index: verdict.first_failure.as_ref().map(|failure| failure.index),
-        first_failure: verdict.first_failure.as_ref().map(FailureBody::from),
-        stderr: verdict.stderr.as_deref(),
-        compile_output: verdict.compile_output.as_deref(),
+        first_failure: first_failure.or_else(|| is_later.then(FailureBody::default)),
+        stderr: verdict.stderr.as_deref().or(nothing),
+        compile_output: verdict.compile_output.as_deref().or(nothing),
         duration_ms: judged.duration_ms,
     })
 }
@@ -96,6 +101,7 @@ mod tests {
             language: LanguageId(71),
             kind: Kind::Standard,
             accepted_at_ms: 0,
+            generation: Generation::FIRST,
         };
         Judged { submission, verdict, duration_ms: 812, instance: "judge".into() }
     }
@@ -123,6 +129,17 @@ mod tests {
             r#""stderr":"e","compileOutput":"c","durationMs":812}"#,
         );
         assert_eq!(String::from_utf8(result_body(&judged(verdict))).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_later_generation_empties_what_an_earlier_one_wrote() {
+        let mut judged = judged(Verdict { status: Status::Passed, stderr: None, ..Verdict::error("") });
+        judged.submission.generation = Generation::FIRST.next();
+        let expected = concat!(
+            r#"{"submissionId":"k97","status":"passed","firstFailure":{},"stderr":"","compileOutput":"","#,
+            r#""durationMs":812}"#,
+        );
+        assert_eq!(String::from_utf8(result_body(&judged)).unwrap(), expected);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What happens to a submission, stage by stage: the events that travel on `submission.<event>.<id>`.
+//! What happens to a submission, stage by stage: the events that travel on `submission.<event>.<key>`.
 
 use std::time::SystemTime;
 
@@ -81,8 +81,21 @@ pub struct Reported {
     pub instance: String,
 }
 
+/// A new generation of a submission has been allotted; the event of `from` that it begins with follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejudged {
+    /// What was submitted, in its new generation.
+    pub submission: Submission,
+    /// The stage that it goes on from: its input is the new generation's first event.
+    pub from: Stage,
+    /// Who has asked for it.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+}
+
 /// The stage at which a message could not be processed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     /// Between queued and ready.
     Fetcher,
@@ -107,9 +120,9 @@ impl Stage {
 /// A message that could not be processed (invariant 6): all that is needed to look at it and to send it again.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Dead {
-    /// The last token of the original subject. Not necessarily the id of a submission: anybody may have sent
-    /// the message.
-    pub id: String,
+    /// What follows the event in the original subject. Not necessarily the key of a submission: anybody may have
+    /// sent the message.
+    pub key: String,
     /// Who gave it up.
     pub stage: Stage,
     /// Why, in one plain sentence.

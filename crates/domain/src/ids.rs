@@ -63,12 +63,75 @@ macro_rules! token_id {
 }
 
 token_id! {
-    /// A submission's Convex id; the last token of every subject that speaks of it.
+    /// A submission's Convex id; a token of every subject that speaks of it.
     SubmissionId
 }
 token_id! {
     /// A question's Convex id.
     QuestionId
+}
+
+/// Which run of a submission: 1 is what the ingress took, and each rejudging is one more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Generation(u32);
+
+impl Generation {
+    /// What the ingress took.
+    pub const FIRST: Self = Self(1);
+
+    /// The generation of this number; there is none below 1.
+    #[must_use]
+    pub fn new(number: u32) -> Option<Self> {
+        (number >= 1).then_some(Self(number))
+    }
+
+    /// Its number, from 1.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The one after it.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One run of a submission, as subjects name it: `<id>` for the first generation, `<id>.<generation>` for the
+/// others. An id has no '.', so the two forms cannot be taken for each other.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// The submission.
+    pub id: SubmissionId,
+    /// Which run of it.
+    pub generation: Generation,
+}
+
+impl Key {
+    /// The key that a subject's end names; nothing where no key is written so.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (id, generation) = match text.split_once('.') {
+            None => (text, Generation::FIRST),
+            Some((id, number)) => (id, Generation::new(number.parse().ok()?)?),
+        };
+        let key = Self { id: SubmissionId::new(id).ok()?, generation };
+        (key.to_string() == text).then_some(key)
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, generation } = self;
+        if *generation == Generation::FIRST { id.fmt(f) } else { write!(f, "{id}.{generation}") }
+    }
 }
 
 /// The id of one request, kept through the whole pipeline and echoed to the caller.
@@ -145,6 +208,23 @@ mod tests {
         assert_eq!(SubmissionId::new("a".repeat(129)), Err(InvalidId::TooLong));
         for bad in ["a b", "a.b", "*", ">", "a\n", "a\u{0}", "a\u{a0}b", "\u{7f}"] {
             assert_eq!(SubmissionId::new(bad), Err(InvalidId::NotAToken), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_written_in_one_way_only() {
+        let key = |id: &str, number| Key {
+            id: SubmissionId::new(id).unwrap(),
+            generation: Generation::new(number).unwrap(),
+        };
+        for (key, text) in [(key("k97", 1), "k97"), (key("k97", 2), "k97.2"), (key("7", 10), "7.10")] {
+            assert_eq!(key.to_string(), text);
+            assert_eq!(Key::parse(text), Some(key));
+        }
+        for foreign in
+            ["", "k97.", ".2", "k97.1", "k97.0", "k97.02", "k97.+2", "k97.x", "k97.2.3", "k97.5000000000"]
+        {
+            assert_eq!(Key::parse(foreign), None, "{foreign}");
         }
     }
 

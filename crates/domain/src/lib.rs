@@ -16,7 +16,7 @@ pub mod text;
 pub mod verdict;
 
 pub use compare::Comparison;
-pub use ids::{LanguageId, QuestionId, RequestId, SubmissionId};
+pub use ids::{Generation, Key, LanguageId, QuestionId, RequestId, SubmissionId};
 pub use outcome::{Clock, Ending, Execution, OutputStream, Usage};
 pub use question::{Limits, Question, TestCase, Visibility};
 pub use retry::Backoff;

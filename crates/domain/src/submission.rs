@@ -1,6 +1,6 @@
 //! A submission as the ingress accepted it.
 
-use crate::{LanguageId, QuestionId, SubmissionId};
+use crate::{Generation, Key, LanguageId, QuestionId, SubmissionId};
 
 /// Which set of Convex functions a submission belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -40,6 +40,16 @@ pub struct Submission {
     pub language: LanguageId,
     /// Which Convex functions it belongs to.
     pub kind: Kind,
-    /// When the ingress accepted it, in milliseconds since the Unix epoch.
+    /// When the ingress accepted it, or it was rejudged, in milliseconds since the Unix epoch.
     pub accepted_at_ms: u64,
+    /// Which run of it this is.
+    pub generation: Generation,
+}
+
+impl Submission {
+    /// What subjects call this run of it.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        Key { id: self.id.clone(), generation: self.generation }
+    }
 }

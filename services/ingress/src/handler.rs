@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use gavel_bus::{Bus, Outgoing, PublishError, Stored, Trace};
 use gavel_domain::event::Queued;
-use gavel_domain::{RequestId, Submission, SubmissionId};
+use gavel_domain::{Generation, RequestId, Submission, SubmissionId};
 use tracing::{info, warn};
 
 use crate::answer;
@@ -102,6 +102,7 @@ async fn queue(state: &State, parsed: Parsed, trace: &Trace, request_id: &Reques
             language: parsed.language,
             kind: parsed.kind,
             accepted_at_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
+            generation: Generation::FIRST,
         },
         source: parsed.source,
     };

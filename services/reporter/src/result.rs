@@ -46,7 +46,7 @@ impl ResultReporter {
             tokio::time::sleep(pause).await;
             waited += pause;
             pause *= 2;
-            if self.ledger.has_running_ended(&delivery.event.submission.id).await? {
+            if self.ledger.has_running_ended(&delivery.event.submission.key()).await? {
                 return Ok(true);
             }
         }
@@ -82,11 +82,18 @@ impl Handler for ResultReporter {
 
     async fn handle(&self, delivery: &Delivery<Judged>) -> Result<Vec<Outgoing>, Failure> {
         let judged = &delivery.event;
-        let id = &judged.submission.id;
-        let claim = self.ledger.claim_result(id, self.running_window).await.map_err(retry)?;
-        // A second report would set off once more whatever follows a result at Convex.
-        if !claim.is_first && self.ledger.is_reported(id).await.map_err(retry)? {
-            return Ok(Vec::new());
+        let (id, key) = (&judged.submission.id, judged.submission.key());
+        let claim = self.ledger.claim_result(&key, self.running_window).await.map_err(retry)?;
+        // A second report would set off once more whatever follows a result at Convex. And a generation that has
+        // a newer one was told, or given up; had nobody claimed its calls, there could be no newer one.
+        if !claim.is_first {
+            if self.ledger.is_reported(&key).await.map_err(retry)? {
+                return Ok(Vec::new());
+            }
+            if self.ledger.is_superseded(&key).await.map_err(retry)? {
+                info!(submission_id = %id, generation = %key.generation, "refused: a newer generation has begun");
+                return Ok(Vec::new());
+            }
         }
         let open_until = self.after_running(delivery, claim.running).await?;
         let called = self.convex.result(judged, delivery.trace.request_id.as_ref()).await;

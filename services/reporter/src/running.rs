@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use gavel_bus::{Cause, Delivery, Failure, Handler, Ledger, LedgerError, Outgoing, RunningClaim};
 use gavel_convex::{CallError, Convex};
 use gavel_domain::event::{Running, Stage};
-use gavel_domain::{Backoff, SubmissionId};
+use gavel_domain::{Backoff, Key};
 use tracing::{info, warn};
 
 use crate::Config;
@@ -67,7 +67,7 @@ impl RunningReporter {
             end = End::Over;
             tokio::time::sleep(pause).await;
             // Where nobody says whether there is a verdict, there may be one.
-            if self.ledger.is_judged(&submission.id).await.unwrap_or(true) {
+            if self.ledger.is_judged(&submission.key()).await.unwrap_or(true) {
                 break;
             }
         }
@@ -76,11 +76,11 @@ impl RunningReporter {
 
     /// Not handed back where NATS is away: the next delivery would not know that there is an end to record. Once the
     /// claim has expired nobody waits for the record any more.
-    async fn record_end(&self, id: &SubmissionId, window: &Window) {
+    async fn record_end(&self, key: &Key, window: &Window) {
         let mut attempt = 1;
-        while let Err(error) = self.ledger.running_ended(id).await {
+        while let Err(error) = self.ledger.running_ended(key).await {
             let cause = Cause::from(error);
-            warn!(submission_id = %id, %cause, attempt, "the end of running is not recorded");
+            warn!(submission_id = %key.id, %cause, attempt, "the end of running is not recorded");
             if window.is_overslept() {
                 return;
             }
@@ -119,11 +119,12 @@ impl RunningReporter {
         attempt: u64,
         age: Duration,
     ) -> Result<(), Failure> {
-        let verdict =
-            self.ledger.verdict(&delivery.event.submission.id).await.map_err(|error| match error {
+        let verdict = self.ledger.newest_verdict(&delivery.event.submission.key()).await.map_err(
+            |error| match error {
                 LedgerError::Decode(_) => Failure::Reject(error.into()),
                 _ => retry(error),
-            })?;
+            },
+        )?;
         let Some(judged) = verdict else { return Ok(()) };
         let called = self.convex.result(&judged, delivery.trace.request_id.as_ref()).await;
         called.map_err(|error| policy::after(error, attempt, age, self.give_up_after))
@@ -145,9 +146,9 @@ impl Handler for RunningReporter {
     const STAGE: Stage = Stage::Reporter;
 
     async fn handle(&self, delivery: &Delivery<Running>) -> Result<Vec<Outgoing>, Failure> {
-        let id = &delivery.event.submission.id;
+        let key = delivery.event.submission.key();
         let window = Window::open(self.timeout);
-        match self.ledger.claim_running(id, window.expires_at()).await.map_err(retry)? {
+        match self.ledger.claim_running(&key, window.expires_at()).await.map_err(retry)? {
             RunningClaim::Lost => {}
             RunningClaim::Won => {
                 let end = self.call(delivery, &window).await;
@@ -155,7 +156,7 @@ impl Handler for RunningReporter {
                     self.make_amends(delivery, end).await?;
                 }
                 if end != End::Open {
-                    self.record_end(id, &window).await;
+                    self.record_end(&key, &window).await;
                 }
             }
         }

@@ -17,6 +17,7 @@ use crate::handler::{Cause, Delivery, Failure, Handler};
 use crate::outgoing::{Outgoing, Trace};
 use crate::publish::{PublishError, Stored};
 use crate::settle::{Settlement, progress, settle};
+use crate::topology;
 
 use super::meter::{Meter, Outcome};
 
@@ -102,9 +103,9 @@ async fn process<H: Handler>(job: &Job<H>, trace: Trace) -> Settlement {
         Ok(event) => event,
         Err(error) => return bury(job, &receipt, &trace, Vec::new(), &error.into()).await,
     };
-    // What is done for the id inside would be unseen by who asked for the one outside.
-    if job.message.subject.rsplit('.').next() != Some(event.id()) {
-        let cause = Cause::new("the id in the message is not that of its subject");
+    // What is done for the key inside would be unseen by who asked for the one outside.
+    if key(&job.message) != event.key() {
+        let cause = Cause::new("the submission in the message is not that of its subject");
         return bury(job, &receipt, &trace, Vec::new(), &cause).await;
     }
     // Decided at receipt, so that a message that kills its handler is counted, too.
@@ -163,7 +164,7 @@ async fn bury<H: Handler>(
     let since_epoch = receipt.stored_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let subject = job.message.subject.as_str();
     let mut dead = Dead {
-        id: subject.rsplit('.').next().unwrap_or_default().to_owned(),
+        key: key(&job.message).to_owned(),
         stage: H::STAGE,
         cause: cause.in_full(),
         attempts: receipt.attempt,
@@ -229,6 +230,11 @@ async fn publish<H>(job: &Job<H>, trace: &Trace, output: &Outgoing) -> Result<St
         tokio::time::sleep(REPUBLISH.delay(attempt, rand::random())).await;
     }
     Err(Unstored::Unable)
+}
+
+/// What follows the event in the message's subject.
+fn key(message: &Message) -> &str {
+    topology::event_and_key(&message.subject).map_or("", |(_, key)| key)
 }
 
 fn receipt(message: &Message) -> Result<Receipt, async_nats::Error> {

@@ -184,6 +184,7 @@ fn queued(n: usize) -> Queued {
         language: LanguageId(71),
         kind: Kind::Standard,
         accepted_at_ms: 1,
+        generation: gavel_domain::Generation::FIRST,
     };
     Queued { submission, source: String::new() }
 }

@@ -88,7 +88,7 @@ async fn what_is_rejected_has_a_dead_letter_and_last_words_and_is_gone() {
     next(&mut told).await;
     rig.settled(Durable::Fetcher).await;
     let letter = dead(&rig, "a").await;
-    assert_eq!((letter.id.as_str(), letter.stage, letter.attempts), ("a", Stage::Judge, 2));
+    assert_eq!((letter.key.as_str(), letter.stage, letter.attempts), ("a", Stage::Judge, 2));
     assert_eq!((letter.cause.as_str(), letter.subject.as_str()), ("no such question", "submission.queued.a"));
     assert_eq!(letter.payload, queued("a").encode());
     let age = std::time::SystemTime::UNIX_EPOCH + Duration::from_millis(letter.stored_at_ms);
@@ -122,7 +122,7 @@ async fn an_id_that_is_not_the_subjects_is_a_dead_letter() {
     let payload = queued("inside").encode();
     rig.raw().await.publish("submission.queued.outside", payload).await.unwrap().await.unwrap();
     rig.settled(Durable::Fetcher).await;
-    assert_eq!(dead(&rig, "outside").await.cause, "the id in the message is not that of its subject");
+    assert_eq!(dead(&rig, "outside").await.cause, "the submission in the message is not that of its subject");
     assert!(told.try_recv().is_err(), "it was handled");
     work.stop().await;
 }

@@ -6,7 +6,7 @@ use futures::future::join_all;
 use gavel_bus::topology::Stream;
 use gavel_bus::{Bus, Ledger, LedgerError, ResultClaim, RunningClaim, RunningFate, Stored};
 
-use crate::support::{PATIENCE, Rig, id, judged, publish, stored, within};
+use crate::support::{PATIENCE, Rig, judged, key, publish, stored, within};
 
 /// How long a call of `running` may last. A claim without an end of its own ends that long after it was stored.
 const WINDOW: Duration = Duration::from_secs(5);
@@ -28,11 +28,11 @@ async fn of_fifty_one_wins() {
     }
     let (mut by_running, mut by_result) = (0, 0);
     for n in 0..40 {
-        let id = id(&format!("s{n}"));
+        let id = key(&format!("s{n}"));
         let claims = (0..50).map(|k| {
             let (ledger, id) = (ledgers[k % ledgers.len()].clone(), id.clone());
             // The verdict comes in the middle of some.
-            let judged = (k == 25 && n % 2 == 0).then(|| (rig.bus.clone(), judged(id.as_str())));
+            let judged = (k == 25 && n % 2 == 0).then(|| (rig.bus.clone(), judged(&id.to_string())));
             tokio::spawn(async move {
                 if let Some((bus, judged)) = judged {
                     assert_eq!(publish(&bus, &judged).await, Stored::New);
@@ -66,14 +66,14 @@ async fn of_fifty_one_wins() {
 async fn nothing_is_called_running_once_it_is_judged() {
     let rig = Rig::start().await;
     let ledger = ledger(&rig.bus);
-    assert!(!ledger.is_judged(&id("a")).await.unwrap());
+    assert!(!ledger.is_judged(&key("a")).await.unwrap());
     rig.publish(&judged("a")).await;
-    assert!(ledger.is_judged(&id("a")).await.unwrap());
-    assert_eq!(ledger.claim_running(&id("a"), soon()).await.unwrap(), RunningClaim::Lost);
+    assert!(ledger.is_judged(&key("a")).await.unwrap());
+    assert_eq!(ledger.claim_running(&key("a"), soon()).await.unwrap(), RunningClaim::Lost);
     let first = ResultClaim { is_first: true, running: RunningFate::Never };
-    assert_eq!(ledger.claim_result(&id("a"), WINDOW).await.unwrap(), first);
+    assert_eq!(ledger.claim_result(&key("a"), WINDOW).await.unwrap(), first);
     let again = ResultClaim { is_first: false, running: RunningFate::Never };
-    assert_eq!(ledger.claim_result(&id("a"), WINDOW).await.unwrap(), again);
+    assert_eq!(ledger.claim_result(&key("a"), WINDOW).await.unwrap(), again);
 }
 
 #[tokio::test]
@@ -83,17 +83,17 @@ async fn the_fate_of_running_is_told() {
     // In whole milliseconds, and later than the window asks for, but not so late that it is not believed.
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let until = SystemTime::UNIX_EPOCH + Duration::from_secs(now) + WINDOW + Duration::from_millis(2_123);
-    assert_eq!(ledger.claim_running(&id("a"), until).await.unwrap(), RunningClaim::Won);
-    assert_eq!(other.claim_running(&id("a"), until).await.unwrap(), RunningClaim::Lost);
+    assert_eq!(ledger.claim_running(&key("a"), until).await.unwrap(), RunningClaim::Won);
+    assert_eq!(other.claim_running(&key("a"), until).await.unwrap(), RunningClaim::Lost);
     let open = ResultClaim { is_first: false, running: RunningFate::Open { expires_at: until } };
-    assert_eq!(other.claim_result(&id("a"), WINDOW).await.unwrap(), open);
-    assert!(!other.has_running_ended(&id("a")).await.unwrap());
-    ledger.running_ended(&id("a")).await.unwrap();
-    ledger.running_ended(&id("a")).await.unwrap();
-    assert!(other.has_running_ended(&id("a")).await.unwrap());
+    assert_eq!(other.claim_result(&key("a"), WINDOW).await.unwrap(), open);
+    assert!(!other.has_running_ended(&key("a")).await.unwrap());
+    ledger.running_ended(&key("a")).await.unwrap();
+    ledger.running_ended(&key("a")).await.unwrap();
+    assert!(other.has_running_ended(&key("a")).await.unwrap());
     let ended = ResultClaim { is_first: false, running: RunningFate::Ended };
-    assert_eq!(other.claim_result(&id("a"), WINDOW).await.unwrap(), ended);
-    assert!(!other.is_reported(&id("a")).await.unwrap());
+    assert_eq!(other.claim_result(&key("a"), WINDOW).await.unwrap(), ended);
+    assert!(!other.is_reported(&key("a")).await.unwrap());
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn a_lost_answer_gives_nobody_a_second_right() {
     let (ledger, other) = (ledger(&rig.bus), ledger(&rig.another().await));
     rig.server.freeze().unwrap();
     // It gives up, and the claims reach the server later.
-    let (a, b) = (id("a"), id("b"));
+    let (a, b) = (key("a"), key("b"));
     let (running, result) = tokio::join!(ledger.claim_running(&a, soon()), ledger.claim_result(&b, WINDOW));
     rig.server.thaw().unwrap();
     assert!(matches!(running, Err(LedgerError::Write(_))), "{running:?}");

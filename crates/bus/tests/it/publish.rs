@@ -11,7 +11,7 @@ use crate::support::{PATIENCE, Rig, judged, queued, running, settings, stored, s
 
 fn dead(id: &str, stage: Stage, payload: Vec<u8>) -> Dead {
     Dead {
-        id: id.to_owned(),
+        key: id.to_owned(),
         stage,
         cause: "for the test".to_owned(),
         attempts: 1,

@@ -12,7 +12,7 @@ use gavel_bus::{
     Bus, Cause, ConsumeSettings, Delivery, Failure, Handler, NatsConfig, Outgoing, Stored, Trace,
 };
 use gavel_domain::event::{BundleKey, Judged, Queued, Ready, Running, Stage};
-use gavel_domain::{Kind, LanguageId, QuestionId, Submission, SubmissionId, Verdict};
+use gavel_domain::{Key, Kind, LanguageId, QuestionId, Submission, SubmissionId, Verdict};
 use gavel_proto::WireEvent;
 use gavel_testkit::{NatsServer, wait_until};
 use tokio::sync::{mpsc, watch};
@@ -112,13 +112,19 @@ pub(crate) fn id(text: &str) -> SubmissionId {
     SubmissionId::new(text).unwrap()
 }
 
+pub(crate) fn key(text: &str) -> Key {
+    Key::parse(text).unwrap()
+}
+
 pub(crate) fn submission(text: &str) -> Submission {
+    let Key { id, generation } = key(text);
     Submission {
-        id: id(text),
+        id,
         question_id: QuestionId::new("q1").unwrap(),
         language: LanguageId(71),
         kind: Kind::Standard,
         accepted_at_ms: 1_700_000_000_000,
+        generation,
     }
 }
 
@@ -175,15 +181,15 @@ impl<E: WireEvent + Send + Sync + 'static> Handler for Script<E> {
     const STAGE: Stage = Stage::Judge;
 
     fn announcement(&self, event: &E) -> Option<Outgoing> {
-        self.announces.then(|| Outgoing::from(&running(event.id())))
+        self.announces.then(|| Outgoing::from(&running(&event.key())))
     }
 
     async fn handle(&self, delivery: &Delivery<E>) -> Done {
-        (self.act)(Hand { id: delivery.event.id().to_owned(), attempt: delivery.attempt }).await
+        (self.act)(Hand { id: delivery.event.key(), attempt: delivery.attempt }).await
     }
 
     fn give_up(&self, event: &E, _cause: &Cause) -> Vec<Outgoing> {
-        vec![Outgoing::from(&judged(event.id()))]
+        vec![Outgoing::from(&judged(&event.key()))]
     }
 }
 

@@ -21,16 +21,22 @@ async fn the_streams_are_those_of_the_table() {
     // Name, subjects, megabytes, hours, write-once, protected.
     let results: &[&str] = &[
         "submission.running.*",
+        "submission.running.*.*",
         "submission.judged.*",
+        "submission.judged.*.*",
         "submission.reported.*",
+        "submission.reported.*.*",
+        "submission.rejudged.*.*",
         "callback.claimed.*",
+        "callback.claimed.*.*",
         "callback.answered.*",
+        "callback.answered.*.*",
     ];
     let table: [(_, &[&str], _, _, _, _); 5] = [
-        ("SUB_QUEUED", &["submission.queued.*"], 200, 72, true, true),
-        ("SUB_READY", &["submission.ready.*"], 100, 0, true, false),
+        ("SUB_QUEUED", &["submission.queued.*", "submission.queued.*.*"], 200, 72, true, true),
+        ("SUB_READY", &["submission.ready.*", "submission.ready.*.*"], 100, 0, true, false),
         ("SUB_RESULT", results, 400, 72, true, true),
-        ("SUB_DEAD", &["submission.dead.*"], 50, 24 * 30, false, false),
+        ("SUB_DEAD", &["submission.dead.*", "submission.dead.*.*"], 50, 24 * 30, false, false),
         ("BUNDLES", &["bundle.*.*.*"], 250, 24 * 5, true, false),
     ];
     for (name, subjects, megabytes, hours, write_once, protected) in table {

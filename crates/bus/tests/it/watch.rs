@@ -29,7 +29,7 @@ async fn every_event_is_seen_in_order() {
         instance: "test".to_owned(),
     };
     let dead = Dead {
-        id: "a".to_owned(),
+        key: "a".to_owned(),
         stage: Stage::Reporter,
         cause: "boredom".to_owned(),
         attempts: 1,

@@ -98,7 +98,7 @@ async fn what_is_garbage_goes_to_the_dead_letters_and_holds_nothing_up() {
     for (id, payload) in [("x", &b"not protobuf"[..]), ("y", b"")] {
         rig.line.client.publish(format!("submission.queued.{id}"), payload.into()).await.unwrap();
         let dead = rig.line.dead(id).await;
-        assert_eq!((dead.id.as_str(), dead.stage.as_str(), dead.attempts), (id, "fetcher", 1));
+        assert_eq!((dead.key.as_str(), dead.stage.as_str(), dead.attempts), (id, "fetcher", 1));
         assert_eq!(dead.subject, format!("submission.queued.{id}"));
         assert!(dead.payload == payload && !dead.cause.is_empty());
     }

@@ -9,7 +9,7 @@ use futures::StreamExt as _;
 use gavel_bus::topology::{Durable, Stream, TopologySettings};
 use gavel_bus::{Bus, NatsConfig, Outgoing, Trace};
 use gavel_domain::event::{Dead, Judged, Queued, Ready};
-use gavel_domain::{Kind, LanguageId, QuestionId, RequestId, Status, Submission, SubmissionId};
+use gavel_domain::{Generation, Kind, LanguageId, QuestionId, RequestId, Status, Submission, SubmissionId};
 use gavel_proto::WireEvent;
 use gavel_standin::{Question, StandIn};
 use gavel_testkit::{NatsServer, Process, process, wait_until};
@@ -37,6 +37,7 @@ pub(crate) fn queued(id: &str, question: &str, kind: Kind) -> Queued {
         language: LanguageId(71),
         kind,
         accepted_at_ms: 1_700_000_000_000,
+        generation: Generation::FIRST,
     };
     Queued { submission, source: format!("print({id:?})\r\n") }
 }

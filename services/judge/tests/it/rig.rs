@@ -6,8 +6,8 @@ use gavel_bus::topology::TopologySettings;
 use gavel_bus::{Bundles, Bus, NatsConfig, Outgoing, Seen, Stored, Trace};
 use gavel_domain::event::{BundleKey, Judged, Ready};
 use gavel_domain::{
-    Comparison, Kind, LanguageId, Limits, Question, QuestionId, Submission, SubmissionId, TestCase,
-    Visibility,
+    Comparison, Generation, Kind, LanguageId, Limits, Question, QuestionId, Submission, SubmissionId,
+    TestCase, Visibility,
 };
 use gavel_testkit::process::Builder;
 use gavel_testkit::{NatsServer, Process};
@@ -72,6 +72,7 @@ impl Rig {
                 SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis(),
             )
             .unwrap(),
+            generation: Generation::FIRST,
         };
         let ready = Ready { submission, source: source.to_owned(), bundle };
         let stored = self.bus.publish(&Outgoing::from(&ready), &Trace::default(), PATIENCE).await.unwrap();

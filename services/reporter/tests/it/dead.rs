@@ -27,7 +27,7 @@ async fn a_refusal_that_stays_is_buried_at_once_with_its_words() {
         assert!(dead.cause.starts_with(&format!("Convex answered {code}: {code} because")), "{}", dead.cause);
         assert!(dead.cause.len() < 600 && !dead.cause.contains(char::is_control), "{}", dead.cause);
         assert_eq!((dead.stage, dead.attempts), (Stage::Reporter, 1));
-        assert_eq!((dead.id.as_str(), dead.subject), (id, topology::subject("judged", id)));
+        assert_eq!((dead.key.as_str(), dead.subject), (id, topology::subject("judged", id)));
         let event = gavel_domain::event::Judged::decode(&dead.payload).unwrap();
         assert_eq!((event.submission, event.verdict), (submission.clone(), passed()));
     }

@@ -4,6 +4,7 @@
 mod bodies;
 mod crash;
 mod dead;
+mod generations;
 mod logs;
 mod nats;
 mod nats_trouble;

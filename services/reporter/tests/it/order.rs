@@ -95,7 +95,7 @@ async fn a_claim_by_a_wrong_clock_is_waited_for_as_long_as_a_call_lasts() {
     let (behind, ahead) = (submission("behind"), submission("ahead"));
     let (hour, now) = (Duration::from_hours(1), SystemTime::now());
     for (submission, expires_at) in [(&behind, now - hour), (&ahead, now + hour)] {
-        assert_eq!(ledger.claim_running(&submission.id, expires_at).await.unwrap(), RunningClaim::Won);
+        assert_eq!(ledger.claim_running(&submission.key(), expires_at).await.unwrap(), RunningClaim::Won);
         rig.judge(submission, passed()).await;
     }
     for submission in [&behind, &ahead] {

@@ -5,7 +5,9 @@ use std::time::Duration;
 use gavel_bus::topology::TopologySettings;
 use gavel_bus::{Bus, NatsConfig, Outgoing, Seen, Stored, Trace, Watch};
 use gavel_domain::event::{Dead, Judged, Running};
-use gavel_domain::{Kind, LanguageId, QuestionId, RequestId, Status, Submission, SubmissionId, Verdict};
+use gavel_domain::{
+    Generation, Key, Kind, LanguageId, QuestionId, RequestId, Status, Submission, SubmissionId, Verdict,
+};
 use gavel_standin::{Call, Endpoint, Late, StandIn, SubmissionState};
 use gavel_testkit::{NatsServer, Process, wait_until};
 
@@ -93,13 +95,13 @@ impl Rig {
 
     /// Waits until these are recorded as reported.
     pub(crate) async fn wait_reported(&self, submissions: &[Submission]) {
-        let reported = |id: &SubmissionId| {
-            let pattern = format!("submission.reported.{id}");
+        let reported = |key: Key| {
+            let pattern = format!("submission.reported.{key}");
             async move { nats::count(&self.nats, &pattern).await == 1 }
         };
         for submission in submissions {
             let what = format!("the report of {}", submission.id);
-            wait_until(&what, PATIENCE, async || reported(&submission.id).await).await.unwrap_or_else(
+            wait_until(&what, PATIENCE, async || reported(submission.key()).await).await.unwrap_or_else(
                 |error| panic!("{error}; it is {:?}", self.standin.submission(submission.id.as_str())),
             );
         }
@@ -172,6 +174,7 @@ pub(crate) fn submission(id: &str) -> Submission {
         language: LanguageId(71),
         kind: Kind::Standard,
         accepted_at_ms: 1_700_000_000_000,
+        generation: Generation::FIRST,
     }
 }
 

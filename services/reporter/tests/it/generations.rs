@@ -1,0 +1,84 @@
+//! A later generation is told like the first; a late message of an earlier one is not.
+
+use gavel_bus::{Outgoing, Stored};
+use gavel_domain::event::{Rejudged, Stage};
+use gavel_domain::{FirstFailure, Generation, Status, Submission, Verdict};
+use gavel_standin::{Endpoint, Fault, Matcher};
+use serde_json::json;
+
+use crate::rig::{Rig, dead_letter, passed, submission, trace_of};
+use crate::{PATIENCE, nats};
+
+fn failed() -> Verdict {
+    let first_failure = FirstFailure {
+        index: 0,
+        stdin: Some("1".into()),
+        actual_output: Some("2".into()),
+        expected_output: Some("3".into()),
+        error_message: "Runtime error".into(),
+    };
+    let (first_failure, stderr) = (Some(first_failure), Some("trouble".into()));
+    Verdict { status: Status::Failed, passed_count: Some(0), first_failure, stderr, ..passed() }
+}
+
+async fn rejudge(rig: &Rig, submission: &Submission) -> Submission {
+    let submission = Submission { generation: submission.generation.next(), ..submission.clone() };
+    let (by, reason) = ("the test".into(), "wanted".into());
+    let record = Rejudged { submission: submission.clone(), from: Stage::Fetcher, by, reason };
+    let stored = rig.bus.publish(&Outgoing::from(&record), &trace_of(&submission), PATIENCE).await;
+    assert_eq!(stored.unwrap(), Stored::New);
+    submission
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_later_generation_is_told_and_leaves_nothing_of_the_earlier_result() {
+    let rig = Rig::start(&[]).await;
+    let first = submission("s1");
+    assert!(rig.begin(&first).await);
+    rig.wait_applied("s1", Endpoint::RUNNING).await;
+    rig.judge(&first, failed()).await;
+    rig.wait_reported(std::slice::from_ref(&first)).await;
+    assert_eq!(rig.standin.submission("s1").unwrap().fields["firstFailure"]["errorMessage"], "Runtime error");
+    let second = rejudge(&rig, &first).await;
+    assert!(rig.begin(&second).await, "an earlier verdict does not stand in its way");
+    rig.standin
+        .wait_submission("s1", PATIENCE, |state| state.status == gavel_standin::Status::Running)
+        .await
+        .unwrap();
+    rig.judge(&second, passed()).await;
+    rig.wait_reported(std::slice::from_ref(&second)).await;
+    let state = rig.standin.submission("s1").unwrap();
+    assert_eq!(
+        (state.status, state.running_calls, state.result_calls),
+        (gavel_standin::Status::Passed, 2, 2)
+    );
+    assert_eq!(state.fields["firstFailure"], json!({}));
+    assert_eq!((&state.fields["stderr"], &state.fields["compileOutput"]), (&json!(""), &json!("")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_message_of_an_earlier_generation_is_refused() {
+    let rig = Rig::start(&[]).await;
+    // Given up, so nothing but the newer generation keeps it from being told once it comes again.
+    let first = submission("s1");
+    rig.standin.fault(Matcher::of(Endpoint::RESULT).first(1), Fault::status(422));
+    let mut watch = rig.bus.watch(&first.id).await.unwrap();
+    rig.begin(&first).await;
+    rig.judge(&first, failed()).await;
+    dead_letter(&mut watch).await;
+    let second = rejudge(&rig, &first).await;
+    rig.begin(&second).await;
+    rig.judge(&second, passed()).await;
+    rig.wait_reported(std::slice::from_ref(&second)).await;
+    rig.wait_idle().await;
+    let before = rig.standin.call_count(None);
+    for durable in ["reporter-running", "reporter-judged"] {
+        nats::forget(&rig.nats, durable).await;
+    }
+    let refused = |line: &gavel_testkit::LogLine| line.contains("refused: a newer generation has begun");
+    let line = rig.reporter(0).wait_log("the refusal", PATIENCE, refused).await.unwrap();
+    assert_eq!(line.field("/generation"), Some(json!(Generation::FIRST.to_string())));
+    rig.wait_idle().await;
+    assert_eq!(rig.standin.call_count(None), before);
+    assert_eq!(nats::count(&rig.nats, "submission.reported.s1").await, 0);
+}
