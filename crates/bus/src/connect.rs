@@ -85,6 +85,12 @@ impl Bus {
         self.client.connection_state() == State::Connected
     }
 
+    /// Returns once the connection is up.
+    pub async fn until_connected(&self) {
+        let mut epoch = self.epoch.clone();
+        while !self.is_connected() && epoch.changed().await.is_ok() {}
+    }
+
     /// Whether the server is there and answers for this stream, for `/readyz`.
     ///
     /// # Errors

@@ -7,13 +7,17 @@
 //! - [`consume`] is the one loop of all services; a [`Handler`] takes an event and returns what to publish.
 //! - [`Bundles`] keeps test cases, by content.
 //! - [`Ledger`] keeps the order of the calls to Convex, across reporters.
+//! - [`Letter`]s and [`Moment`]s are for people to look at; [`Generations`] judges again, or goes on from a letter.
 
 mod bundles;
 mod connect;
 mod consume;
 mod depth;
+mod generations;
 mod handler;
+mod history;
 mod ledger;
+mod letters;
 mod outgoing;
 mod publish;
 mod pull;
@@ -24,8 +28,11 @@ mod watch;
 pub use bundles::{BundleError, Bundles};
 pub use connect::{Bus, ConnectError, NatsConfig};
 pub use consume::{Attachment, ConsumeSettings, consume};
+pub use generations::{BeginError, Begun, Generations};
 pub use handler::{Cause, Delivery, Failure, Handler};
+pub use history::{Moment, ReadError, Submitted};
 pub use ledger::{Ledger, LedgerError, ResultClaim, RunningClaim, RunningFate};
+pub use letters::{Content, Letter, Letters, RemoveError};
 pub use outgoing::{Condition, Outgoing, Trace};
 pub use publish::{PublishError, Stored};
 pub use watch::{Seen, Watch, WatchError};

@@ -23,6 +23,8 @@ use gavel_domain::Key;
 use gavel_domain::event::BundleKey;
 
 const HOUR: Duration = Duration::from_hours(1);
+/// How long what has happened is remembered.
+pub(crate) const HISTORY: Duration = Duration::from_hours(72);
 
 /// What an operator chooses about the streams; it counts where a stream or consumer is first made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +120,7 @@ impl Stream {
 
     fn max_age(self) -> Duration {
         match self {
-            Self::Queued | Self::Result => HOUR * 72,
+            Self::Queued | Self::Result => HISTORY,
             // Nothing that waits for a judge is dropped by age.
             Self::Ready => Duration::ZERO,
             Self::Dead => HOUR * 24 * 30,

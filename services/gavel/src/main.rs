@@ -1,5 +1,8 @@
 //! `gavel`: the command line.
 
+mod dead;
+mod operate;
+mod rejudge;
 mod submit;
 mod up;
 
@@ -19,6 +22,8 @@ struct Cli {
 enum Command {
     Up(up::Arguments),
     Submit(submit::Arguments),
+    Dead(dead::Arguments),
+    Rejudge(rejudge::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -27,6 +32,8 @@ fn main() -> ExitCode {
     match Cli::try_parse() {
         Ok(Cli { command: Command::Up(arguments) }) => up::run(&arguments),
         Ok(Cli { command: Command::Submit(arguments) }) => submit::run(&arguments),
+        Ok(Cli { command: Command::Dead(arguments) }) => dead::run(&arguments),
+        Ok(Cli { command: Command::Rejudge(arguments) }) => rejudge::run(&arguments),
         Err(message) => {
             // Help and version are no errors; a wrong use has one exit code in all our programs.
             let _ = message.print();

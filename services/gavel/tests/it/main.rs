@@ -6,10 +6,13 @@
 mod collector;
 mod comparison;
 mod crash;
+mod dead;
 mod figures;
 mod judge0;
 mod line;
 mod metrics;
+mod poison;
+mod rejudge;
 mod repeat;
 mod submit;
 mod traces;

@@ -1,0 +1,185 @@
+//! `gavel dead`: looks at dead letters, sends them again, drops them.
+
+mod show;
+
+use std::collections::HashSet;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand, ValueEnum};
+use gavel_bus::{Bus, Generations, Letter};
+use gavel_domain::SubmissionId;
+use gavel_domain::event::Stage;
+use serde_json::json;
+
+use crate::operate::{self, End, Reach, Since, say, say_begun, who};
+use crate::rejudge::submission_id;
+
+/// Looks at what could not be processed, sends it again, or drops it.
+///
+/// Exit codes: 0 done, 1 some refused or not there, 64 wrong use, 69 NATS cannot be reached.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+    /// Print one JSON object a line.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(flatten)]
+    reach: Reach,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// All of them, oldest first.
+    List {
+        /// Only those of this stage.
+        #[arg(long, value_enum)]
+        stage: Option<StageArgument>,
+        /// Only those given up since: an age such as 1h, or a UTC time.
+        #[arg(long)]
+        since: Option<Since>,
+    },
+    /// One submission's: why, what happened before, and what the message holds.
+    Show {
+        /// The submission.
+        #[arg(value_parser = submission_id)]
+        id: SubmissionId,
+        /// Print the program too.
+        #[arg(long)]
+        show_source: bool,
+    },
+    /// Lets submissions go on from the stage that gave them up, as a new generation.
+    Retry {
+        /// Submissions.
+        #[arg(value_parser = submission_id, required_unless_present_any = ["stage", "since"])]
+        ids: Vec<SubmissionId>,
+        /// All that this stage gave up.
+        #[arg(long, value_enum, conflicts_with = "ids")]
+        stage: Option<StageArgument>,
+        /// All that were given up since: an age such as 1h, or a UTC time.
+        #[arg(long, conflicts_with = "ids")]
+        since: Option<Since>,
+    },
+    /// Removes submissions' dead letters for good.
+    Drop {
+        /// Submissions.
+        #[arg(value_parser = submission_id, required = true)]
+        ids: Vec<SubmissionId>,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum StageArgument {
+    Fetcher,
+    Judge,
+    Reporter,
+}
+
+impl From<StageArgument> for Stage {
+    fn from(stage: StageArgument) -> Self {
+        match stage {
+            StageArgument::Fetcher => Self::Fetcher,
+            StageArgument::Judge => Self::Judge,
+            StageArgument::Reporter => Self::Reporter,
+        }
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> ExitCode {
+    let json = arguments.json;
+    operate::run("dead", &arguments.reach, async |bus| match &arguments.action {
+        Action::List { stage, since } => list(&bus, stage.map(Stage::from), *since, json).await,
+        Action::Show { id, show_source } => show::show(&bus, id, *show_source, json).await,
+        Action::Retry { ids, stage, since } => {
+            let stage = stage.map(Stage::from);
+            let ids = if ids.is_empty() { selected(&bus, stage, *since).await? } else { ids.clone() };
+            retry(&bus, &ids, stage, json).await
+        }
+        Action::Drop { ids } => drop_all(&bus, ids, json).await,
+    })
+}
+
+/// Whether a letter is of this stage, where one is asked for.
+fn is_of(letter: &Letter, stage: Option<Stage>) -> bool {
+    stage.is_none_or(|stage| letter.dead.as_ref().is_some_and(|dead| dead.stage == stage))
+}
+
+async fn list(bus: &Bus, stage: Option<Stage>, since: Option<Since>, json: bool) -> anyhow::Result<End> {
+    let mut letters = bus.letters(since.map(|since| since.0)).await?;
+    while let Some(letter) = letters.next().await? {
+        if is_of(&letter, stage) {
+            say(&if json { show::summary(&letter).to_string() } else { show::line(&letter) });
+        }
+    }
+    Ok(End::Done)
+}
+
+/// The submissions of the letters that are asked for. Letters of no submission cannot go on.
+async fn selected(
+    bus: &Bus,
+    stage: Option<Stage>,
+    since: Option<Since>,
+) -> anyhow::Result<Vec<SubmissionId>> {
+    let (mut ids, mut known) = (Vec::new(), HashSet::new());
+    let mut letters = bus.letters(since.map(|since| since.0)).await?;
+    while let Some(letter) = letters.next().await? {
+        if is_of(&letter, stage)
+            && let Some(key) = letter.key()
+            && known.insert(key.id.clone())
+        {
+            ids.push(key.id);
+        }
+    }
+    Ok(ids)
+}
+
+async fn retry(bus: &Bus, ids: &[SubmissionId], stage: Option<Stage>, json: bool) -> anyhow::Result<End> {
+    let generations = Generations::new(bus.clone(), who());
+    let mut end = End::Done;
+    for id in ids {
+        let letters = bus.letters_of(id).await?;
+        // What died early may have died once more with its error; the newest generation is what counts.
+        let place = |letter: &&Letter| {
+            let generation = letter.key().map(|key| std::cmp::Reverse(key.generation));
+            (generation.is_none(), generation, letter.dead.as_ref().map(|dead| dead.stage))
+        };
+        let Some(letter) = letters.iter().filter(|letter| is_of(letter, stage)).min_by_key(place) else {
+            absent(id, json);
+            end = End::Refused;
+            continue;
+        };
+        end = end.and(say_begun(id, generations.retry(letter).await, false, json)?);
+    }
+    Ok(end)
+}
+
+async fn drop_all(bus: &Bus, ids: &[SubmissionId], json: bool) -> anyhow::Result<End> {
+    let mut end = End::Done;
+    for id in ids {
+        let letters = bus.letters_of(id).await?;
+        if letters.is_empty() {
+            absent(id, json);
+            end = End::Refused;
+            continue;
+        }
+        for letter in &letters {
+            bus.remove_letter(letter).await?;
+        }
+        let count = letters.len();
+        if json {
+            say(&json!({ "id": id.as_str(), "outcome": "dropped", "letters": count }).to_string());
+        } else {
+            say(&format!("{id}: {count} dropped"));
+        }
+    }
+    Ok(end)
+}
+
+fn absent(id: &SubmissionId, json: bool) {
+    if json {
+        say(&json!({ "id": id.as_str(), "outcome": "refused", "reason": "there is no such dead letter" })
+            .to_string());
+    } else {
+        eprintln!("{id}: there is no such dead letter");
+    }
+}

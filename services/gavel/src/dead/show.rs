@@ -1,0 +1,164 @@
+//! What a person, or a program, is shown of a dead letter. Test data is in none of them; a program is shown only
+//! where it is asked for.
+
+use std::fmt::Write as _;
+use std::time::{Duration, SystemTime};
+
+use gavel_bus::{Bus, Content, Letter, Moment};
+use gavel_convex::result_body;
+use gavel_domain::{Submission, SubmissionId};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::absent;
+use crate::operate::{End, plain, say, time};
+
+/// One line of the list.
+pub(super) fn line(letter: &Letter) -> String {
+    let died = time(letter.died_at);
+    let key = plain(&letter.key);
+    let Some(dead) = &letter.dead else { return format!("{died}  {key}  not a dead letter of ours") };
+    let times = if dead.attempts == 1 { "once" } else { &format!("{} times", dead.attempts) };
+    format!("{died}  {key}  {}, delivered {times}: {}", dead.stage.as_str(), plain(&dead.cause))
+}
+
+/// A letter without what its message holds.
+pub(super) fn summary(letter: &Letter) -> Value {
+    let mut object =
+        json!({ "key": letter.key, "sequence": letter.sequence, "diedAt": time(letter.died_at) });
+    if let Some(key) = letter.key() {
+        object["id"] = key.id.as_str().into();
+        object["generation"] = key.generation.number().into();
+    }
+    if let Some(id) = &letter.trace.request_id {
+        object["requestId"] = id.as_str().into();
+    }
+    if let Some(parent) = &letter.trace.traceparent {
+        object["traceparent"] = parent.as_str().into();
+    }
+    if let Some(dead) = &letter.dead {
+        let stored_at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(dead.stored_at_ms));
+        object["stage"] = dead.stage.as_str().into();
+        object["cause"] = dead.cause.as_str().into();
+        object["attempts"] = dead.attempts.into();
+        object["subject"] = dead.subject.as_str().into();
+        object["storedAt"] = stored_at.map(time).into();
+        object["bytes"] = dead.payload.len().into();
+    }
+    object
+}
+
+/// Shows all letters of a submission.
+pub(super) async fn show(
+    bus: &Bus,
+    id: &SubmissionId,
+    show_source: bool,
+    as_json: bool,
+) -> anyhow::Result<End> {
+    let letters = bus.letters_of(id).await?;
+    if letters.is_empty() {
+        absent(id, as_json);
+        return Ok(End::Refused);
+    }
+    let history: Vec<Value> = bus.moments(id).await?.iter().map(moment).collect();
+    for letter in &letters {
+        let mut object = summary(letter);
+        object["message"] = message(letter, show_source);
+        object["history"] = history.clone().into();
+        say(&if as_json { object.to_string() } else { text(&object) });
+    }
+    Ok(End::Done)
+}
+
+fn moment(moment: &Moment) -> Value {
+    json!({ "event": moment.event, "generation": moment.generation.number(), "at": time(moment.at) })
+}
+
+/// What the message holds, as far as it is for people.
+fn message(letter: &Letter, show_source: bool) -> Value {
+    match letter.content() {
+        Content::Queued(queued) => work(&queued.submission, &queued.source, show_source),
+        Content::Ready(ready) => {
+            let mut object = work(&ready.submission, &ready.source, show_source);
+            object["bundle"] = format!("bundle.{}.{}", ready.bundle.day, ready.bundle.digest).into();
+            object
+        }
+        Content::Running(running) => submission(&running.submission),
+        Content::Judged(judged) => {
+            let mut object = submission(&judged.submission);
+            object["result"] =
+                serde_json::from_slice(&result_body(&judged)).expect("our own JSON can be read");
+            object
+        }
+        Content::Unreadable(why) => {
+            let mut object = json!({ "unreadable": why });
+            if let Some(dead) = &letter.dead {
+                object["sha256"] = digest(&dead.payload).into();
+            }
+            object
+        }
+    }
+}
+
+fn submission(submission: &Submission) -> Value {
+    json!({
+        "questionId": submission.question_id.as_str(),
+        "languageId": submission.language.0,
+        "submissionKind": submission.kind.as_str(),
+    })
+}
+
+fn work(about: &Submission, source: &str, show_source: bool) -> Value {
+    let mut object = submission(about);
+    object["sourceBytes"] = source.len().into();
+    object["sourceSha256"] = digest(source.as_bytes()).into();
+    if show_source {
+        object["sourceCode"] = source.into();
+    }
+    object
+}
+
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").expect("a String takes everything");
+        hex
+    })
+}
+
+/// The same for people: a name and a value a line.
+fn text(object: &Value) -> String {
+    let mut text = String::new();
+    for (name, value) in object.as_object().into_iter().flatten() {
+        match value {
+            Value::Array(moments) => {
+                let _ = writeln!(text, "{name}:");
+                for moment in moments {
+                    let word = |name| moment[name].as_str().unwrap_or_default();
+                    let _ = writeln!(
+                        text,
+                        "  {}  {} (generation {})",
+                        word("at"),
+                        word("event"),
+                        moment["generation"]
+                    );
+                }
+            }
+            Value::Object(fields) => {
+                let _ = writeln!(text, "{name}:");
+                for (name, value) in fields {
+                    let _ = writeln!(text, "  {name}: {}", words(value));
+                }
+            }
+            value => {
+                let _ = writeln!(text, "{name}: {}", words(value));
+            }
+        }
+    }
+    text
+}
+
+/// A value as it reads; a program keeps its lines.
+fn words(value: &Value) -> String {
+    let Some(text) = value.as_str() else { return plain(&value.to_string()) };
+    text.lines().map(plain).collect::<Vec<_>>().join("\n    ")
+}
