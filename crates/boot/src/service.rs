@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::http::Uri;
 use gavel_bus::NatsConfig;
 use gavel_bus::topology::TopologySettings;
-use gavel_convex::{Convex, ConvexConfig};
+use gavel_convex::{Convex, ConvexConfig, InFlight};
 
 use crate::Env;
 
@@ -91,6 +91,13 @@ pub fn convex(env: &mut Env) -> ConvexConfig {
             Duration::from_secs(15),
             "how long a call to Convex, or to Judge0, may take",
         ),
+        in_flight: InFlight::new(env.number(
+            "CONVEX_MAX_IN_FLIGHT",
+            8,
+            1,
+            1_000,
+            "calls of one process that may be in flight at Convex; those that are tried again get half of them",
+        )),
     };
     if !config.site_url.is_empty()
         && let Err(error) = Convex::new(&config)

@@ -8,8 +8,10 @@ use gavel_telemetry::trace::traceparent;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, Response, Url, redirect};
 use serde::Serialize;
+use tracing::error;
 
 use crate::call::{CallError, measured, show_denials, word};
+use crate::in_flight::{InFlight, Slot};
 
 /// How much of a refusal is kept.
 const MAX_REFUSAL_BYTES: usize = 500;
@@ -21,6 +23,8 @@ pub struct ConvexConfig {
     pub site_url: String,
     /// How long a call may take, from connecting to the end of the answer.
     pub timeout: Duration,
+    /// How many calls may be in flight.
+    pub in_flight: InFlight,
 }
 
 /// A configuration that can never work.
@@ -39,6 +43,7 @@ pub enum InvalidConfig {
 pub struct Convex {
     http: Client,
     base: String,
+    in_flight: InFlight,
 }
 
 #[derive(Serialize)]
@@ -67,7 +72,18 @@ impl Convex {
             .build()
             .map_err(InvalidConfig::Client)?;
         show_denials();
-        Ok(Self { http, base: url.as_str().trim_end_matches('/').to_owned() })
+        let base = url.as_str().trim_end_matches('/').to_owned();
+        Ok(Self { http, base, in_flight: config.in_flight.clone() })
+    }
+
+    /// A slot for a first try; it waits for its turn.
+    pub async fn slot(&self) -> Slot {
+        self.in_flight.first().await
+    }
+
+    /// A slot for one that comes again; none where so many do that it had better come later.
+    pub async fn slot_again(&self) -> Option<Slot> {
+        self.in_flight.again().await
     }
 
     /// Tells Convex that a submission is running. The call is over on our side after `timeout`.
@@ -76,6 +92,7 @@ impl Convex {
     /// [`CallError`].
     pub async fn running(
         &self,
+        _slot: &Slot,
         id: &SubmissionId,
         kind: Kind,
         request_id: Option<&RequestId>,
@@ -144,12 +161,18 @@ pub(crate) fn is_page(response: &Response) -> bool {
 
 /// The error of an answer, without its body.
 pub(crate) fn refusal(response: &Response) -> CallError {
-    let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    CallError::Status {
-        status: response.status().as_u16(),
-        retry_after: seconds.map(Duration::from_secs),
-        body: None,
+    let status = response.status().as_u16();
+    if matches!(status, 401 | 403) {
+        refused_credentials(status);
     }
+    let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    CallError::Status { status, retry_after: seconds.map(Duration::from_secs), body: None }
+}
+
+/// An alarm: nothing that this deployment is told gets through until a person mends it. `alarm` is what to look for
+/// in the logs; what counts alarms belongs here.
+fn refused_credentials(status: u16) {
+    error!(alarm = "convex_refuses_credentials", status, "Convex refuses our credentials");
 }
 
 /// The beginning of a body.

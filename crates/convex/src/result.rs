@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::call::{CallError, measured, word};
 use crate::client::{Convex, expect_success, to_json};
+use crate::in_flight::Slot;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -77,7 +78,12 @@ impl Convex {
     ///
     /// # Errors
     /// [`CallError`].
-    pub async fn result(&self, judged: &Judged, request_id: Option<&RequestId>) -> Result<(), CallError> {
+    pub async fn result(
+        &self,
+        _slot: &Slot,
+        judged: &Judged,
+        request_id: Option<&RequestId>,
+    ) -> Result<(), CallError> {
         let path = match judged.submission.kind {
             Kind::Standard => "/coding/submission-result",
             Kind::Personalized => "/coding/personalized-submission-result",

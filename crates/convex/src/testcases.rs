@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::{CallError, measured, word};
 use crate::client::{Convex, is_page, read_up_to, refusal, to_json};
+use crate::in_flight::Slot;
 
 /// What a question may be at most.
 #[derive(Clone, Copy, Debug)]
@@ -128,6 +129,7 @@ impl Convex {
     /// [`FetchError`].
     pub async fn question(
         &self,
+        _slot: &Slot,
         id: &QuestionId,
         kind: Kind,
         limits: FetchLimits,

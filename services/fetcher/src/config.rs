@@ -37,11 +37,14 @@ impl Config {
                 ),
             },
             slots: env.number("FETCHER_SLOTS", 64, 1, 1_000, "submissions in hand at once"),
-            give_up_after: env.seconds(
+            // The history forgets what was queued after 72 hours, fetched or not.
+            give_up_after: Duration::from_secs(env.number(
                 "FETCH_GIVE_UP_AFTER_S",
-                Duration::from_mins(10),
+                600,
+                1,
+                48 * 3_600,
                 "how long test cases are tried for before the submission ends in an error",
-            ),
+            )),
         }
     }
 }

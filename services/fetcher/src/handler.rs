@@ -28,6 +28,9 @@ enum FetchFault {
     Fetch(#[from] FetchError),
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    /// As many as may come again are calling Convex.
+    #[error("too many are tried again at Convex")]
+    Busy,
 }
 
 /// Fetches what queued submissions need.
@@ -66,6 +69,7 @@ impl Fetcher {
     async fn bundle(
         &self,
         submission: &Submission,
+        attempt: u64,
         request_id: Option<RequestId>,
     ) -> Result<Arc<Result<BundleKey, FetchFault>>, Crowded> {
         let key = (submission.question_id.clone(), submission.kind);
@@ -74,7 +78,7 @@ impl Fetcher {
         let start = || {
             found = "miss";
             // The others only wait: it belongs to the trace of whoever came first.
-            async move { Arc::new(source.fetch(&id, kind, request_id.as_ref()).await) }
+            async move { Arc::new(source.fetch(&id, kind, attempt, request_id.as_ref()).await) }
                 .in_current_span()
                 .boxed()
         };
@@ -108,9 +112,13 @@ impl Source {
         &self,
         id: &QuestionId,
         kind: Kind,
+        attempt: u64,
         request_id: Option<&RequestId>,
     ) -> Result<BundleKey, FetchFault> {
-        let question = self.convex.question(id, kind, self.limits, request_id).await?;
+        let slot = if attempt == 1 { Some(self.convex.slot().await) } else { self.convex.slot_again().await };
+        let slot = slot.ok_or(FetchFault::Busy)?;
+        let question = self.convex.question(&slot, id, kind, self.limits, request_id).await?;
+        drop(slot);
         let (key, bytes) = Bundles::seal(&question);
         let is_stored = self.stored.contains_key(&key);
         table::CACHE.add(["fetcher", "stored", if is_stored { "hit" } else { "miss" }]);
@@ -128,7 +136,8 @@ impl Handler for Fetcher {
 
     async fn handle(&self, delivery: &Delivery<Queued>) -> Result<Vec<Outgoing>, Failure> {
         let Queued { submission, source } = &delivery.event;
-        let Ok(fetched) = self.bundle(submission, delivery.trace.request_id.clone()).await else {
+        let Ok(fetched) = self.bundle(submission, delivery.attempt, delivery.trace.request_id.clone()).await
+        else {
             return Err(Failure::Later(CROWDED));
         };
         match fetched.as_ref() {
@@ -138,6 +147,7 @@ impl Handler for Fetcher {
                 let ready = Ready { submission: submission.clone(), source: source.clone(), bundle };
                 Ok(vec![Outgoing::from(&ready)])
             }
+            Err(FetchFault::Busy) => Err(Failure::Later(BACKOFF.delay(delivery.attempt, rand::random()))),
             Err(fault @ (FetchFault::Bundle(_) | FetchFault::Fetch(FetchError::Call(_)))) => {
                 Err(self.retry(delivery, fault))
             }

@@ -39,11 +39,14 @@ impl Config {
                 Duration::from_secs(30),
                 "how late Convex may apply a running callback that had no answer; the result is repeated after it",
             ),
-            give_up_after: env.seconds(
+            // The history forgets a verdict after 72 hours, tried or not.
+            give_up_after: Duration::from_secs(env.number(
                 "REPORT_GIVE_UP_AFTER_S",
-                Duration::from_hours(24),
+                24 * 3_600,
+                1,
+                48 * 3_600,
                 "how long a result is tried for before it goes to the dead letters",
-            ),
+            )),
         }
     }
 }

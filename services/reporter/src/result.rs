@@ -3,11 +3,12 @@
 use std::time::{Duration, SystemTime};
 
 use gavel_bus::{Cause, Delivery, Failure, Handler, Ledger, LedgerError, Outgoing, RunningFate};
-use gavel_convex::Convex;
+use gavel_convex::{Convex, Slot};
 use gavel_domain::event::{Judged, Reported, Stage};
 use gavel_telemetry::table;
 use tracing::info;
 
+use crate::policy::MissingPaths;
 use crate::window::MARGIN;
 use crate::{Config, policy};
 
@@ -17,6 +18,8 @@ const SHORT_WAIT: Duration = Duration::from_millis(300);
 const FIRST_LOOK: Duration = Duration::from_millis(1);
 /// The first wait out of hand; it doubles.
 const LONG_WAIT: Duration = Duration::from_millis(500);
+/// For how long a result is new: its first deliveries mostly wait for `running`.
+const NEW: Duration = Duration::from_secs(20);
 
 pub(crate) struct ResultReporter {
     ledger: Ledger,
@@ -24,6 +27,7 @@ pub(crate) struct ResultReporter {
     running_window: Duration,
     linger: Duration,
     give_up_after: Duration,
+    missing: MissingPaths,
     instance: String,
 }
 
@@ -35,7 +39,17 @@ impl ResultReporter {
             running_window: config.running_timeout + MARGIN,
             linger: config.running_linger,
             give_up_after: config.give_up_after,
+            missing: MissingPaths::default(),
             instance: config.service.instance.clone(),
+        }
+    }
+
+    /// A slot at Convex. A result that was not tried for the first time just now comes again.
+    async fn slot(&self, delivery: &Delivery<Judged>) -> Option<Slot> {
+        if delivery.attempt == 1 || delivery.age() < NEW {
+            Some(self.convex.slot().await)
+        } else {
+            self.convex.slot_again().await
         }
     }
 
@@ -96,8 +110,14 @@ impl Handler for ResultReporter {
             }
         }
         let open_until = self.after_running(delivery, claim.running).await?;
-        let called = self.convex.result(judged, delivery.trace.request_id.as_ref()).await;
-        called.map_err(|error| policy::after(error, delivery.attempt, delivery.age(), self.give_up_after))?;
+        let slot =
+            self.slot(delivery).await.ok_or_else(|| Failure::Later(policy::pause(delivery.attempt)))?;
+        let called = self.convex.result(&slot, judged, delivery.trace.request_id.as_ref()).await;
+        drop(slot);
+        let missing = self.missing.look(judged.submission.kind, called.as_ref().err());
+        called.map_err(|error| {
+            policy::after(error, delivery.attempt, delivery.age(), missing, self.give_up_after)
+        })?;
         let status = judged.verdict.status;
         let accepted_at = SystemTime::UNIX_EPOCH + Duration::from_millis(judged.submission.accepted_at_ms);
         table::SUBMISSION.note(["reporter", status.as_str()], accepted_at.elapsed().unwrap_or_default());

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use gavel_bus::{Cause, Delivery, Failure, Handler, Ledger, LedgerError, Outgoing, RunningClaim};
-use gavel_convex::{CallError, Convex};
+use gavel_convex::{CallError, Convex, Slot};
 use gavel_domain::event::{Running, Stage};
 use gavel_domain::{Backoff, Key};
 use tracing::{info, warn};
@@ -45,14 +45,14 @@ impl RunningReporter {
     }
 
     /// Calls until Convex has taken it, or refused it, or there is a verdict, or the time is over.
-    async fn call(&self, delivery: &Delivery<Running>, window: &Window) -> End {
+    async fn call(&self, delivery: &Delivery<Running>, window: &Window, mut slot: Slot) -> End {
         let submission = &delivery.event.submission;
         let mut end = End::Unsent;
         for attempt in 1_u64.. {
             // Asked just before the call: this process may have slept.
             let Some(left) = window.left() else { break };
             let request_id = delivery.trace.request_id.as_ref();
-            let called = self.convex.running(&submission.id, submission.kind, request_id, left).await;
+            let called = self.convex.running(&slot, &submission.id, submission.kind, request_id, left).await;
             let Err(error) = called else {
                 info!(submission_id = %submission.id, "running reported");
                 return End::Over;
@@ -65,7 +65,10 @@ impl RunningReporter {
                 return warn_of(delivery, error, End::Over);
             }
             end = End::Over;
+            drop(slot);
             tokio::time::sleep(pause).await;
+            let Some(again) = self.convex.slot_again().await else { break };
+            slot = again;
             // Where nobody says whether there is a verdict, there may be one.
             if self.ledger.is_judged(&submission.key()).await.unwrap_or(true) {
                 break;
@@ -126,8 +129,9 @@ impl RunningReporter {
             },
         )?;
         let Some(judged) = verdict else { return Ok(()) };
-        let called = self.convex.result(&judged, delivery.trace.request_id.as_ref()).await;
-        called.map_err(|error| policy::after(error, attempt, age, self.give_up_after))
+        let slot = self.convex.slot().await;
+        let called = self.convex.result(&slot, &judged, delivery.trace.request_id.as_ref()).await;
+        called.map_err(|error| policy::after(error, attempt, age, Duration::ZERO, self.give_up_after))
     }
 }
 
@@ -147,11 +151,13 @@ impl Handler for RunningReporter {
 
     async fn handle(&self, delivery: &Delivery<Running>) -> Result<Vec<Outgoing>, Failure> {
         let key = delivery.event.submission.key();
+        // Before the claim: while this waits for its turn, the verdict may come and make it needless.
+        let slot = self.convex.slot().await;
         let window = Window::open(self.timeout);
         match self.ledger.claim_running(&key, window.expires_at()).await.map_err(retry)? {
             RunningClaim::Lost => {}
             RunningClaim::Won => {
-                let end = self.call(delivery, &window).await;
+                let end = self.call(delivery, &window, slot).await;
                 if end != End::Unsent && window.is_overslept() {
                     self.make_amends(delivery, end).await?;
                 }

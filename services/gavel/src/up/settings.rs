@@ -105,6 +105,8 @@ impl Settings {
     /// The services' configurations, with what is owned in its place.
     pub(crate) fn services(self, own_nats: Option<String>, standin: Option<String>) -> Services {
         let mut services = self.services;
+        // One process has one bound.
+        services.reporter.convex.in_flight = services.fetcher.convex.in_flight.clone();
         if let Some(url) = own_nats {
             let Services { ingress, fetcher, judge, reporter } = &mut services;
             let all = [&mut ingress.service, &mut fetcher.service, &mut judge.service, &mut reporter.service];

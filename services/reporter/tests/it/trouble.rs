@@ -126,6 +126,26 @@ async fn running_is_applied_after_the_result() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_more_calls_are_in_flight_than_allowed() {
+    let rig = Rig::start(&[("CONVEX_MAX_IN_FLIGHT", "3"), ("REPORTER_SLOTS", "64")]).await;
+    rig.standin.fault(Matcher::any(), Fault::Hang(Duration::from_millis(100)));
+    let all = submissions("s", 40);
+    for submission in &all {
+        rig.run(submission).await;
+    }
+    rig.wait_reported(&all).await;
+    let calls = rig.standin.calls();
+    let in_flight = |at| {
+        let under_way = |call: &&std::sync::Arc<gavel_standin::Call>| {
+            call.received_at <= at && call.answer().is_some_and(|answer| at < answer.at)
+        };
+        calls.iter().filter(under_way).count()
+    };
+    let most = calls.iter().map(|call| in_flight(call.received_at)).max();
+    assert_eq!(most, Some(3), "of {} calls", calls.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_for_ever_holds_up_nobody() {
     let rig = Rig::start(&[("REPORTER_SLOTS", "4")]).await;
     rig.standin.fault(Matcher::any().id("bad0"), Fault::status(500));
