@@ -1,7 +1,9 @@
 //! The events of a submission as messages on the wire.
 
 use bytes::Bytes;
-use gavel_domain::event::{BundleKey, Dead, Judged, Queued, Ready, Rejudged, Reported, Running, Stage};
+use gavel_domain::event::{
+    BundleKey, Dead, Expired, Judged, Queued, Ready, Rejudged, Reported, Running, Stage,
+};
 use prost::Message as _;
 
 use crate::submission::{submission_from, submission_to};
@@ -56,24 +58,29 @@ impl WireEvent for Ready {
     }
 
     fn encode(&self) -> Bytes {
-        let sha256 = hex_to_bytes(&self.bundle.digest);
-        v1::Ready {
-            submission: Some(submission_to(&self.submission)),
-            source_code: self.source.clone(),
-            bundle: Some(v1::BundleKey { day: self.bundle.day, sha256 }),
-        }
-        .encode_to_vec()
-        .into()
+        ready_to(self).encode_to_vec().into()
     }
 
     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let wire = v1::Ready::decode(payload)?;
-        let key = wire.bundle.filter(|key| key.sha256.len() == 32).ok_or(DecodeError::Field("bundle"))?;
-        Ok(Self {
-            submission: submission_from(wire.submission)?,
-            source: wire.source_code,
-            bundle: BundleKey { day: key.day, digest: bytes_to_hex(&key.sha256) },
-        })
+        ready_from(v1::Ready::decode(payload)?)
+    }
+}
+
+impl WireEvent for Expired {
+    const NAME: &'static str = "expired";
+    const SCHEMA: &'static str = "gavel.v1.Expired";
+
+    fn key(&self) -> String {
+        self.ready.key()
+    }
+
+    fn encode(&self) -> Bytes {
+        v1::Expired { ready: Some(ready_to(&self.ready)) }.encode_to_vec().into()
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let ready = v1::Expired::decode(payload)?.ready.ok_or(DecodeError::Field("ready"))?;
+        Ok(Self { ready: ready_from(ready)? })
     }
 }
 
@@ -220,6 +227,26 @@ impl WireEvent for Dead {
             payload: wire.payload,
         })
     }
+}
+
+fn ready_to(ready: &Ready) -> v1::Ready {
+    let sha256 = hex_to_bytes(&ready.bundle.digest);
+    v1::Ready {
+        submission: Some(submission_to(&ready.submission)),
+        source_code: ready.source.clone(),
+        bundle: Some(v1::BundleKey { day: ready.bundle.day, sha256 }),
+        renewals: ready.renewals,
+    }
+}
+
+fn ready_from(wire: v1::Ready) -> Result<Ready, DecodeError> {
+    let key = wire.bundle.filter(|key| key.sha256.len() == 32).ok_or(DecodeError::Field("bundle"))?;
+    Ok(Ready {
+        submission: submission_from(wire.submission)?,
+        source: wire.source_code,
+        bundle: BundleKey { day: key.day, digest: bytes_to_hex(&key.sha256) },
+        renewals: wire.renewals,
+    })
 }
 
 fn stage_to(stage: Stage) -> v1::Stage {

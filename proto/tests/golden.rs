@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use gavel_domain::event::{BundleKey, Dead, Judged, Queued, Ready, Rejudged, Reported, Running, Stage};
+use gavel_domain::event::{
+    BundleKey, Dead, Expired, Judged, Queued, Ready, Rejudged, Reported, Running, Stage,
+};
 use gavel_domain::{
     Clock, Comparison, Ending, FirstFailure, Generation, Kind, LanguageId, Limits, OutputStream, Question,
     QuestionId, Status, Submission, SubmissionId, TestCase, TestReport, Usage, Verdict, Visibility,
@@ -52,8 +54,18 @@ fn queued() {
 fn ready() {
     let bundle = BundleKey { day: 20_000, digest: "ab".repeat(32) };
     pin(
-        &Ready { submission: submission(), source: "x".into(), bundle },
+        &Ready { submission: submission(), source: "x".into(), bundle, renewals: 0 },
         "0a160a046b3937611203713577184720022880d095ffbc311201781a2608a09c011220abababababababababababababababababababababababababababababababab",
+    );
+}
+
+#[test]
+fn expired() {
+    let bundle = BundleKey { day: 20_000, digest: "ab".repeat(32) };
+    let ready = Ready { submission: submission(), source: "x".into(), bundle, renewals: 1 };
+    pin(
+        &Expired { ready },
+        "0a450a160a046b3937611203713577184720022880d095ffbc311201781a2608a09c011220abababababababababababababababababababababababababababababababab2001",
     );
 }
 

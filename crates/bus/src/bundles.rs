@@ -6,11 +6,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use async_nats::jetstream::stream::DirectGetError;
+use async_nats::jetstream::stream::{DirectGetError, LastRawMessageError, LastRawMessageErrorKind};
 use bytes::{Bytes, BytesMut};
 use gavel_domain::Question;
-use gavel_domain::event::BundleKey;
-use gavel_proto::{DecodeError, decode_bundle, encode_bundle};
+use gavel_domain::event::{BundleKey, Ready};
+use gavel_proto::{DecodeError, WireEvent as _, decode_bundle, encode_bundle};
 use sha2::{Digest as _, Sha256};
 
 use crate::connect::Bus;
@@ -32,6 +32,9 @@ pub enum BundleError {
     /// The store did not answer.
     #[error("cannot read the test cases")]
     Read(#[source] DirectGetError),
+    /// Whether it is still waited for was not found out.
+    #[error("cannot look who waits for the test cases")]
+    Lookup(#[source] LastRawMessageError),
     /// It is not there: expired, or never stored.
     #[error("the test cases are not in the store")]
     Missing,
@@ -105,6 +108,24 @@ impl Bundles {
             return Err(BundleError::Damaged);
         }
         Ok(decode_bundle(&bytes)?)
+    }
+
+    /// Whether a ready event that names this bundle still waits, by the leader's word: until it is acknowledged,
+    /// no other can take its place.
+    ///
+    /// # Errors
+    /// [`BundleError::Lookup`].
+    pub async fn is_awaited(&self, ready: &Ready) -> Result<bool, BundleError> {
+        let stream =
+            self.bus.context.get_stream_no_info(Stream::Ready.name()).await.expect("our names are valid");
+        let subject = topology::subject(Ready::NAME, ready.key());
+        match stream.get_last_raw_message_by_subject(&subject).await {
+            Ok(message) => {
+                Ok(Ready::decode(&message.payload).is_ok_and(|there| there.bundle == ready.bundle))
+            }
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(false),
+            Err(error) => Err(BundleError::Lookup(error)),
+        }
     }
 
     async fn piece(&self, key: &BundleKey, n: usize) -> Result<Bytes, BundleError> {

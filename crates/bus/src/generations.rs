@@ -7,7 +7,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use gavel_domain::event::{Judged, Queued, Ready, Rejudged, Reported, Running, Stage};
+use gavel_domain::event::{Expired, Judged, Queued, Ready, Rejudged, Reported, Running, Stage};
 use gavel_domain::{Generation, Key, Submission, SubmissionId};
 use gavel_proto::{DecodeError, WireEvent};
 
@@ -306,7 +306,8 @@ impl Generations {
         }
         // What could be read has an error for its verdict, which was told, or forgotten like all else of that time.
         let is_past = |letter: &Letter| {
-            let is_work = died_at(Queued::NAME, letter) || died_at(Ready::NAME, letter);
+            let is_work =
+                [Queued::NAME, Ready::NAME, Expired::NAME].iter().any(|event| died_at(event, letter));
             let is_old = letter.died_at.elapsed().is_ok_and(|age| age > topology::HISTORY);
             is_work && (is_old || matches!(letter.content(), Content::Unreadable(_)))
         };

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::{DeleteMessageError, DeleteMessageErrorKind};
-use gavel_domain::event::{Dead, Judged, Queued, Ready, Running};
+use gavel_domain::event::{Dead, Expired, Judged, Queued, Ready, Running};
 use gavel_domain::{Key, SubmissionId};
 use gavel_proto::WireEvent;
 
@@ -82,6 +82,10 @@ impl Letter {
         match self.event() {
             Some(Queued::NAME) => self.decoded(dead, Content::Queued),
             Some(Ready::NAME) => self.decoded(dead, Content::Ready),
+            // What the fetcher is to do is the same as for what was queued.
+            Some(Expired::NAME) => self.decoded(dead, |Expired { ready }| {
+                Content::Queued(Queued { submission: ready.submission, source: ready.source })
+            }),
             Some(Running::NAME) => self.decoded(dead, Content::Running),
             Some(Judged::NAME) => self.decoded(dead, |judged| Content::Judged(Box::new(judged))),
             _ => Content::Unreadable("its message is not one that a stage takes".to_owned()),

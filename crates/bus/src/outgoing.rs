@@ -4,7 +4,7 @@ use async_nats::HeaderMap;
 use async_nats::header::{NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_MESSAGE_ID};
 use bytes::Bytes;
 use gavel_domain::RequestId;
-use gavel_domain::event::{Dead, Judged, Queued, Ready, Rejudged, Reported, Running};
+use gavel_domain::event::{Dead, Expired, Judged, Queued, Ready, Rejudged, Reported, Running};
 use gavel_proto::WireEvent;
 use gavel_telemetry::trace::traceparent;
 
@@ -99,7 +99,7 @@ macro_rules! stored_once {
         }
     )*};
 }
-stored_once!(Queued, Ready, Reported, Rejudged);
+stored_once!(Queued, Ready, Expired, Reported, Rejudged);
 
 impl From<&Judged> for Outgoing {
     fn from(event: &Judged) -> Self {

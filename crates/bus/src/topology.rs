@@ -7,7 +7,7 @@
 //! | stream | subjects | retention | share of the store |
 //! | --- | --- | --- | --- |
 //! | `SUB_QUEUED` | `submission.queued.<key>` | 72 h, write-once: also the memory of what was submitted | 20 % |
-//! | `SUB_READY` | `submission.ready.<key>` | until acknowledged (work queue), write-once | 10 % |
+//! | `SUB_READY` | `submission.{ready,expired}.<key>` | until acknowledged (work queue), write-once | 10 % |
 //! | `SUB_RESULT` | `submission.{running,judged,reported,rejudged}.<key>`, `callback.*.<key>` | 72 h, write-once | 40 % |
 //! | `SUB_DEAD` | `submission.dead.<key>` | 30 days; several a subject, one for each stage that gave up | 5 % |
 //! | `BUNDLES` | `bundle.<day>.<sha256>.<n>` | 5 days, write-once | 25 % |
@@ -77,7 +77,12 @@ impl Stream {
     fn subjects(self) -> &'static [&'static str] {
         match self {
             Self::Queued => &["submission.queued.*", "submission.queued.*.*"],
-            Self::Ready => &["submission.ready.*", "submission.ready.*.*"],
+            Self::Ready => &[
+                "submission.ready.*",
+                "submission.ready.*.*",
+                "submission.expired.*",
+                "submission.expired.*.*",
+            ],
             Self::Result => &[
                 "submission.running.*",
                 "submission.running.*.*",
@@ -121,7 +126,7 @@ impl Stream {
     fn max_age(self) -> Duration {
         match self {
             Self::Queued | Self::Result => HISTORY,
-            // Nothing that waits for a judge is dropped by age.
+            // Nothing that waits for a judge is dropped by age, for nobody would tell Convex. Its size is the limit.
             Self::Ready => Duration::ZERO,
             Self::Dead => HOUR * 24 * 30,
             // A day for which a bundle is stored, the 72 hours that a submission may wait, and one to spare.
@@ -158,6 +163,8 @@ impl Stream {
 pub enum Durable {
     /// Queued submissions, for the fetchers.
     Fetcher,
+    /// Ready submissions whose test cases are missing, for the fetchers.
+    FetcherExpired,
     /// Ready submissions, for the judges.
     Judge,
     /// Begun submissions, for the reporters.
@@ -168,13 +175,15 @@ pub enum Durable {
 
 impl Durable {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Fetcher, Self::Judge, Self::ReporterRunning, Self::ReporterJudged];
+    pub const ALL: [Self; 5] =
+        [Self::Fetcher, Self::FetcherExpired, Self::Judge, Self::ReporterRunning, Self::ReporterJudged];
 
     /// Its name on the server.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Fetcher => "fetcher",
+            Self::FetcherExpired => "fetcher-expired",
             Self::Judge => "judge",
             Self::ReporterRunning => "reporter-running",
             Self::ReporterJudged => "reporter-judged",
@@ -186,7 +195,7 @@ impl Durable {
     pub fn stream(self) -> Stream {
         match self {
             Self::Fetcher => Stream::Queued,
-            Self::Judge => Stream::Ready,
+            Self::FetcherExpired | Self::Judge => Stream::Ready,
             Self::ReporterRunning | Self::ReporterJudged => Stream::Result,
         }
     }
@@ -194,6 +203,7 @@ impl Durable {
     pub(crate) fn filter(self) -> &'static str {
         match self {
             Self::Fetcher => "submission.queued.>",
+            Self::FetcherExpired => "submission.expired.>",
             Self::Judge => "submission.ready.>",
             Self::ReporterRunning => "submission.running.>",
             Self::ReporterJudged => "submission.judged.>",
@@ -204,7 +214,7 @@ impl Durable {
     /// since a message that waits for a retry counts, too.
     fn max_ack_pending(self) -> i64 {
         match self {
-            Self::Fetcher | Self::Judge => 2_000,
+            Self::Fetcher | Self::FetcherExpired | Self::Judge => 2_000,
             Self::ReporterRunning => 5_000,
             Self::ReporterJudged => 20_000,
         }

@@ -32,6 +32,15 @@ pub struct Ready {
     pub source: String,
     /// Where the question and its test cases are.
     pub bundle: BundleKey,
+    /// How often they were fetched anew because they were not where they should have been.
+    pub renewals: u32,
+}
+
+/// A judge did not find the test cases of a ready submission: they have expired, or were removed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Expired {
+    /// The event that can be of no use any more.
+    pub ready: Ready,
 }
 
 /// A judge has begun.

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use futures::FutureExt as _;
 use gavel_bus::{BundleError, Bundles, Bus, Cause, Delivery, Failure, Handler, Outgoing};
 use gavel_convex::{CallError, Convex, FetchError, FetchLimits};
-use gavel_domain::event::{BundleKey, Judged, Queued, Ready, Stage};
+use gavel_domain::event::{BundleKey, Expired, Judged, Queued, Ready, Stage};
 use gavel_domain::{Backoff, Kind, QuestionId, RequestId, Submission, Verdict};
 use gavel_telemetry::table;
 use moka::sync::Cache;
@@ -18,6 +18,8 @@ use crate::single_flight::{Crowded, SingleFlight};
 const BACKOFF: Backoff = Backoff { base: Duration::from_millis(500), cap: Duration::from_secs(30) };
 /// When a submission comes back whose question is being fetched while all who may wait for that do.
 const CROWDED: Duration = Duration::from_secs(1);
+/// When it is looked again whether a judge has let go of an event.
+const UNACKNOWLEDGED: Duration = Duration::from_millis(500);
 /// How many bundles are remembered as stored. One more put costs a refused publish, nothing else.
 const REMEMBERED: u64 = 10_000;
 
@@ -33,10 +35,14 @@ enum FetchFault {
     Busy,
 }
 
-/// Fetches what queued submissions need.
+/// What those who share a fetch are told.
+type Fetched = Arc<Result<BundleKey, FetchFault>>;
+
+/// Fetches what queued submissions need. Clones share their fetches.
+#[derive(Clone)]
 pub(crate) struct Fetcher {
     source: Arc<Source>,
-    flights: SingleFlight<(QuestionId, Kind), Arc<Result<BundleKey, FetchFault>>>,
+    flights: Arc<SingleFlight<(QuestionId, Kind), Fetched>>,
     give_up_after: Duration,
     instance: String,
 }
@@ -59,7 +65,7 @@ impl Fetcher {
         Self {
             source: Arc::new(source),
             // The other slots are for other questions.
-            flights: SingleFlight::new(config.slots * 7 / 8),
+            flights: Arc::new(SingleFlight::new(config.slots * 7 / 8)),
             give_up_after: config.give_up_after,
             instance: config.service.instance.clone(),
         }
@@ -71,7 +77,7 @@ impl Fetcher {
         submission: &Submission,
         attempt: u64,
         request_id: Option<RequestId>,
-    ) -> Result<Arc<Result<BundleKey, FetchFault>>, Crowded> {
+    ) -> Result<Fetched, Crowded> {
         let key = (submission.question_id.clone(), submission.kind);
         let (source, (id, kind)) = (Arc::clone(&self.source), key.clone());
         let mut found = "hit";
@@ -93,7 +99,37 @@ impl Fetcher {
         Outgoing::from(&Judged::new(submission.clone(), verdict, SystemTime::now(), &self.instance))
     }
 
-    fn retry(&self, delivery: &Delivery<Queued>, fault: &FetchFault) -> Failure {
+    /// The ready event of a submission, or its error.
+    async fn prepare<E>(
+        &self,
+        delivery: &Delivery<E>,
+        submission: &Submission,
+        source: &str,
+        renewals: u32,
+    ) -> Result<Vec<Outgoing>, Failure> {
+        let request_id = delivery.trace.request_id.clone();
+        let Ok(fetched) = self.bundle(submission, delivery.attempt, request_id).await else {
+            return Err(Failure::Later(CROWDED));
+        };
+        match fetched.as_ref() {
+            Ok(bundle) => {
+                info!(submission_id = %submission.id, question_id = %submission.question_id, "ready");
+                let (submission, source, bundle) = (submission.clone(), source.to_owned(), bundle.clone());
+                Ok(vec![Outgoing::from(&Ready { submission, source, bundle, renewals })])
+            }
+            Err(FetchFault::Busy) => Err(Failure::Later(BACKOFF.delay(delivery.attempt, rand::random()))),
+            Err(fault @ (FetchFault::Bundle(_) | FetchFault::Fetch(FetchError::Call(_)))) => {
+                Err(self.retry(delivery, fault))
+            }
+            Err(FetchFault::Fetch(fault)) => {
+                let reason = Cause::from(fault);
+                info!(submission_id = %submission.id, question_id = %submission.question_id, %reason, "error");
+                Ok(vec![self.error(submission, reason.as_str())])
+            }
+        }
+    }
+
+    fn retry<E>(&self, delivery: &Delivery<E>, fault: &FetchFault) -> Failure {
         let cause = Cause::from(fault);
         if delivery.age() > self.give_up_after {
             return Failure::Reject(cause);
@@ -108,6 +144,16 @@ impl Fetcher {
 }
 
 impl Source {
+    /// Whatever is remembered of the storing of this question; it is stored again, or found to be there.
+    fn forget(&self, bundle: &BundleKey) {
+        // The same content may be stored under a later day by now, and be as missing.
+        let stale: Vec<_> =
+            self.stored.iter().map(|(key, ())| key).filter(|key| key.digest == bundle.digest).collect();
+        for key in stale {
+            self.stored.invalidate(&*key);
+        }
+    }
+
     async fn fetch(
         &self,
         id: &QuestionId,
@@ -136,30 +182,34 @@ impl Handler for Fetcher {
 
     async fn handle(&self, delivery: &Delivery<Queued>) -> Result<Vec<Outgoing>, Failure> {
         let Queued { submission, source } = &delivery.event;
-        let Ok(fetched) = self.bundle(submission, delivery.attempt, delivery.trace.request_id.clone()).await
-        else {
-            return Err(Failure::Later(CROWDED));
-        };
-        match fetched.as_ref() {
-            Ok(bundle) => {
-                info!(submission_id = %submission.id, question_id = %submission.question_id, "ready");
-                let bundle = bundle.clone();
-                let ready = Ready { submission: submission.clone(), source: source.clone(), bundle };
-                Ok(vec![Outgoing::from(&ready)])
-            }
-            Err(FetchFault::Busy) => Err(Failure::Later(BACKOFF.delay(delivery.attempt, rand::random()))),
-            Err(fault @ (FetchFault::Bundle(_) | FetchFault::Fetch(FetchError::Call(_)))) => {
-                Err(self.retry(delivery, fault))
-            }
-            Err(FetchFault::Fetch(fault)) => {
-                let reason = Cause::from(fault);
-                info!(submission_id = %submission.id, question_id = %submission.question_id, %reason, "error");
-                Ok(vec![self.error(submission, reason.as_str())])
-            }
-        }
+        self.prepare(delivery, submission, source, 0).await
     }
 
     fn give_up(&self, event: &Queued, cause: &Cause) -> Vec<Outgoing> {
         vec![self.error(&event.submission, cause.as_str())]
+    }
+}
+
+/// Fetches anew what a judge did not find.
+pub(crate) struct Renewer(pub(crate) Fetcher);
+
+impl Handler for Renewer {
+    type Event = Expired;
+    const STAGE: Stage = Stage::Fetcher;
+
+    async fn handle(&self, delivery: &Delivery<Expired>) -> Result<Vec<Outgoing>, Failure> {
+        let ready = &delivery.event.ready;
+        let source = &self.0.source;
+        // Published while the old event is there, the new one would be refused as a repeat, and lost.
+        let is_awaited = source.bundles.is_awaited(ready).await;
+        if is_awaited.map_err(|error| self.0.retry(delivery, &error.into()))? {
+            return Err(Failure::Later(UNACKNOWLEDGED));
+        }
+        source.forget(&ready.bundle);
+        self.0.prepare(delivery, &ready.submission, &ready.source, ready.renewals + 1).await
+    }
+
+    fn give_up(&self, event: &Expired, cause: &Cause) -> Vec<Outgoing> {
+        vec![self.0.error(&event.ready.submission, cause.as_str())]
     }
 }

@@ -13,7 +13,7 @@ use gavel_bus::{ConsumeSettings, consume};
 use gavel_convex::Convex;
 
 pub use config::Config;
-use handler::Fetcher;
+use handler::{Fetcher, Renewer};
 
 /// The service, bound to its port.
 pub struct App {
@@ -47,15 +47,31 @@ impl App {
     pub async fn run(self, lifecycle: Lifecycle) -> anyhow::Result<()> {
         let Self { frame, convex, config } = self;
         let (attached, attachment) = health::attachment("NATS or the queue of submissions");
-        let settings = ConsumeSettings {
-            durable: Durable::Fetcher,
-            slots: config.slots,
+        let (renewer_attached, renewer_attachment) =
+            health::attachment("NATS or the line of missing test cases");
+        let settings = |durable, slots| ConsumeSettings {
+            durable,
+            slots,
             max_deliveries: None,
-            stop: lifecycle.stop,
-            abort: lifecycle.abort,
+            stop: lifecycle.stop.clone(),
+            abort: lifecycle.abort.clone(),
         };
-        let handler = Arc::new(Fetcher::new(frame.bus.clone(), convex, &config));
-        let work = Box::pin(consume(frame.bus.clone(), handler, settings, attached));
-        frame.run(health::router(vec![attachment]), work).await
+        let fetcher = Fetcher::new(frame.bus.clone(), convex, &config);
+        let renewer = Box::pin(consume(
+            frame.bus.clone(),
+            Arc::new(Renewer(fetcher.clone())),
+            settings(Durable::FetcherExpired, (config.slots / 8).max(1)),
+            renewer_attached,
+        ));
+        let fetcher = Box::pin(consume(
+            frame.bus.clone(),
+            Arc::new(fetcher),
+            settings(Durable::Fetcher, config.slots),
+            attached,
+        ));
+        let work = async {
+            tokio::join!(fetcher, renewer);
+        };
+        frame.run(health::router(vec![attachment, renewer_attachment]), work).await
     }
 }

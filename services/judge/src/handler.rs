@@ -5,18 +5,21 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use gavel_bus::{BundleError, Bundles, Bus, Cause, Delivery, Failure, Handler, Outgoing};
-use gavel_domain::event::{BundleKey, Judged, Ready, Running, Stage};
+use gavel_domain::event::{BundleKey, Expired, Judged, Ready, Running, Stage};
 use gavel_domain::text::normalize_newlines;
 use gavel_domain::{Backoff, Question, Scorer, Verdict};
 use gavel_telemetry::table;
 use moka::future::Cache;
 use tokio::sync::watch;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::Config;
 use crate::engine::{Engine, EngineFault, Job, Progress};
 
 const BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), cap: Duration::from_secs(30) };
+
+/// How often test cases that are missing are asked for again. After that something else is wrong.
+const MAX_RENEWALS: u32 = 3;
 
 /// Why there is no verdict yet.
 struct Undone {
@@ -127,6 +130,15 @@ impl<E: Engine> Handler for Judge<E> {
         let ready = &delivery.event;
         let tried = match self.question(&ready.bundle).await {
             Ok(question) => self.verdict(ready, &question).await,
+            // At first a replica may only be behind.
+            Err(error)
+                if matches!(*error, BundleError::Missing)
+                    && delivery.attempt > 1
+                    && ready.renewals < MAX_RENEWALS =>
+            {
+                warn!(submission_id = %ready.submission.id, "the test cases are missing; they are asked for again");
+                return Ok(vec![Outgoing::from(&Expired { ready: ready.clone() })]);
+            }
             Err(error) => Err(Undone::of(Cause::from(&*error))),
         };
         match tried {

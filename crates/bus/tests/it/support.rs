@@ -134,7 +134,7 @@ pub(crate) fn queued(text: &str) -> Queued {
 
 pub(crate) fn ready(text: &str) -> Ready {
     let bundle = BundleKey { day: 20_000, digest: "ab".repeat(32) };
-    Ready { submission: submission(text), source: "print(1)".to_owned(), bundle }
+    Ready { submission: submission(text), source: "print(1)".to_owned(), bundle, renewals: 0 }
 }
 
 pub(crate) fn running(text: &str) -> Running {

@@ -32,9 +32,11 @@ async fn the_streams_are_those_of_the_table() {
         "callback.answered.*",
         "callback.answered.*.*",
     ];
+    let ready: &[&str] =
+        &["submission.ready.*", "submission.ready.*.*", "submission.expired.*", "submission.expired.*.*"];
     let table: [(_, &[&str], _, _, _, _); 5] = [
         ("SUB_QUEUED", &["submission.queued.*", "submission.queued.*.*"], 200, 72, true, true),
-        ("SUB_READY", &["submission.ready.*", "submission.ready.*.*"], 100, 0, true, false),
+        ("SUB_READY", ready, 100, 0, true, false),
         ("SUB_RESULT", results, 400, 72, true, true),
         ("SUB_DEAD", &["submission.dead.*", "submission.dead.*.*"], 50, 24 * 30, false, false),
         ("BUNDLES", &["bundle.*.*.*"], 250, 24 * 5, true, false),

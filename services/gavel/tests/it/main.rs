@@ -7,6 +7,7 @@ mod collector;
 mod comparison;
 mod crash;
 mod dead;
+mod expiry;
 mod figures;
 mod judge0;
 mod line;

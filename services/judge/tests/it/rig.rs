@@ -63,6 +63,11 @@ impl Rig {
 
     /// Makes a Python program ready.
     pub(crate) async fn ready(&self, id: &str, bundle: BundleKey, source: &str) {
+        self.renewed(id, bundle, source, 0).await;
+    }
+
+    /// The same, after its test cases were fetched anew so many times.
+    pub(crate) async fn renewed(&self, id: &str, bundle: BundleKey, source: &str, renewals: u32) {
         let submission = Submission {
             id: SubmissionId::new(id).unwrap(),
             question_id: QuestionId::new("q").unwrap(),
@@ -74,7 +79,7 @@ impl Rig {
             .unwrap(),
             generation: Generation::FIRST,
         };
-        let ready = Ready { submission, source: source.to_owned(), bundle };
+        let ready = Ready { submission, source: source.to_owned(), bundle, renewals };
         let stored = self.bus.publish(&Outgoing::from(&ready), &Trace::default(), PATIENCE).await.unwrap();
         assert_eq!(stored, Stored::New);
     }

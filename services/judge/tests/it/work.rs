@@ -42,12 +42,12 @@ async fn a_busy_judge_leaves_the_next_submission_to_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn test_cases_that_are_not_there_end_in_an_error_and_a_dead_letter() {
+async fn test_cases_that_stay_away_end_in_an_error_and_a_dead_letter() {
     let rig = Rig::start().await;
     let judge = rig.builder().env("JUDGE_MAX_DELIVERIES", "2").start().unwrap();
     judge.wait_log("its port", PATIENCE, |line| line.contains("\"listening\"")).await.unwrap();
     let end = rig.watch("lost").await;
-    rig.ready("lost", BundleKey { day: 1, digest: "ab".repeat(32) }, "print(7)").await;
+    rig.renewed("lost", BundleKey { day: 1, digest: "ab".repeat(32) }, "print(7)", 3).await;
     let end = end.await;
     assert_eq!(end.judged.verdict.status, Status::Error);
     assert!(end.dead.unwrap().contains("delivered 2 times"));
