@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::language::{Languages, VersionRule};
+
 /// The most slots: their user ids are a range of this length.
 pub const MAX_SLOTS: usize = 512;
 
@@ -24,6 +26,10 @@ pub struct SandboxConfig {
     /// The first of the user and group ids that programs run as, one a slot. Nobody else may use the range.
     /// Default 60,000.
     pub first_uid: u32,
+    /// The languages to look for. Default: the table that is part of the executable.
+    pub languages: Languages,
+    /// Whether a toolchain may be older than what an id stands for. Default: it may.
+    pub versions: VersionRule,
 }
 
 impl Default for SandboxConfig {
@@ -35,6 +41,8 @@ impl Default for SandboxConfig {
             box_bytes: 256 << 20,
             box_inodes: 16_384,
             first_uid: 60_000,
+            languages: Languages::default(),
+            versions: VersionRule::default(),
         }
     }
 }
@@ -58,4 +66,9 @@ pub enum TierChoice {
     CgroupV1,
     /// cgroup v2 or nothing.
     CgroupV2,
+}
+
+impl TierChoice {
+    /// Each one that can be asked for by name.
+    pub const EACH: [Self; 2] = [Self::CgroupV1, Self::CgroupV2];
 }

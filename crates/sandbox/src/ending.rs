@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use gavel_domain::{Clock, Ending, OutputStream, Usage};
+use regex::bytes::Regex;
 
 use crate::limits::RunLimits;
 use crate::wire::{End, Report, StoppedBy};
@@ -13,8 +14,8 @@ pub(crate) struct Evidence<'a> {
     pub(crate) stdout_overflowed: bool,
     pub(crate) stderr_overflowed: bool,
     pub(crate) stderr: &'a [u8],
-    /// How the last line of stderr begins when the language's runtime reports that memory ran out.
-    pub(crate) out_of_memory: Option<&'a str>,
+    /// What stderr matches when the language's runtime reports that memory ran out.
+    pub(crate) out_of_memory: Option<&'a Regex>,
     /// The memory that the program's file asks for at start, in bytes.
     pub(crate) image_bytes: u64,
 }
@@ -61,12 +62,7 @@ fn ran_out_of_memory(end: End, evidence: &Evidence<'_>) -> bool {
     // The kernel ends a program whose image does not fit with one of these.
     let image = matches!(end, End::Signaled(libc::SIGKILL | libc::SIGSEGV))
         && evidence.image_bytes > evidence.limits.memory_bytes;
-    image || evidence.out_of_memory.is_some_and(|start| last_line_starts(evidence.stderr, start))
-}
-
-fn last_line_starts(text: &[u8], start: &str) -> bool {
-    let last = text.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty());
-    last.is_some_and(|line| line.starts_with(start.as_bytes()))
+    image || evidence.out_of_memory.is_some_and(|said| said.is_match(evidence.stderr))
 }
 
 #[cfg(test)]
@@ -89,12 +85,13 @@ mod tests {
 
     fn decided(report: &Report, change: impl FnOnce(&mut Evidence<'_>)) -> Ending {
         let limits = RunLimits::default();
+        let said = Regex::new(r"(?m)^MemoryError\s*\z").unwrap();
         let mut evidence = Evidence {
             limits: &limits,
             stdout_overflowed: false,
             stderr_overflowed: false,
             stderr: b"",
-            out_of_memory: Some("MemoryError"),
+            out_of_memory: Some(&said),
             image_bytes: 0,
         };
         change(&mut evidence);

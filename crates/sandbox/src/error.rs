@@ -80,10 +80,12 @@ pub enum SlotError {
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// The language is not in the table, or its toolchain is not on this machine.
-    #[error("language {language} is not served here")]
+    #[error("{} is not served by this judge: {reason}", crate::language::judge0::named(*language))]
     NotServed {
         /// The id that was asked for.
         language: LanguageId,
+        /// Why, and what an operator would have to do.
+        reason: String,
     },
     /// The sandbox has been shut down.
     #[error("the sandbox is shut down")]

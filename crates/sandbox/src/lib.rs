@@ -31,7 +31,7 @@ mod workspace;
 
 pub use config::{InitProgram, SandboxConfig, TierChoice};
 pub use error::{Fault, SlotError, StartError};
-pub use language::ServedLanguage;
+pub use language::{Languages, ServedLanguage, TableError, UnservedLanguage, VersionRule, VersionRuleError};
 pub use limits::RunLimits;
 pub use program::{Compilation, Program};
 pub use sandbox::Sandbox;

@@ -5,14 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gavel_domain::LanguageId;
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use crate::cgroup::Cgroups;
 use crate::config::{MAX_SLOTS, SandboxConfig};
 use crate::error::{Fault, SlotError, StartError};
-use crate::language::{Language, ServedLanguage};
+use crate::language::{Language, ServedLanguage, UnservedLanguage, VersionRule, is_older, judge0, number_in};
 use crate::slot::{Factory, Slot};
 use crate::tier::{self, Tier};
-use crate::workspace::Workspace;
+use crate::workspace::{Toolchain, Workspace};
 
 /// The execution engine of one judge. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -26,6 +27,7 @@ pub(crate) struct Pool {
     seats: Mutex<Vec<Seat>>,
     closed: AtomicBool,
     languages: Vec<ServedLanguage>,
+    unserved: Vec<UnservedLanguage>,
     table: Vec<Arc<Language>>,
     tier: Tier,
 }
@@ -52,43 +54,62 @@ impl Sandbox {
         let opened = tokio::task::spawn_blocking(move || Cgroups::open(choice)).await;
         let cgroups = opened.map_err(|error| SlotError::NoAnswer(error.to_string()))??;
         let tier = Tier { cgroups: cgroups.version() };
-        let table: Vec<_> = Language::table().into_iter().map(Arc::new).collect();
-        let etc = table.iter().flat_map(|language| language.etc.iter().cloned());
-        let factory = Arc::new(Factory::new(config, cgroups, etc)?);
+        let factory = Arc::new(Factory::new(config, cgroups)?);
         let mut seats = Vec::new();
         for index in 0..slots {
             seats.push(Seat { index, slot: Some(Slot::build(&factory, index).await?) });
         }
         // Handed out from the end, so that a single run at a time keeps using the first slot.
         seats.reverse();
-        let mut pool = Pool {
+        let pool = Pool {
             factory,
             permits: Arc::new(Semaphore::new(slots)),
             seats: Mutex::new(seats),
             closed: AtomicBool::new(false),
             languages: Vec::new(),
+            unserved: Vec::new(),
             table: Vec::new(),
             tier,
         };
-        for language in table {
-            // Each probe is a run of its own in a pool that serves nothing yet.
-            let probing = Self(Arc::new(pool));
-            let version = match probing.workspace().await {
-                Ok(mut workspace) => workspace.version(&language).await,
-                Err(fault) => Err(fault),
-            };
-            pool = Arc::into_inner(probing.0).expect("the probing workspace is gone again");
-            if let Some(version) = version.map_err(StartError::Versions)? {
-                pool.serve(language, &version);
-            }
+        // Probes are runs in a pool that serves nothing yet.
+        let probing = Self(Arc::new(pool));
+        let toolchains = probing.probe().await.map_err(StartError::Versions)?;
+        let mut pool = Arc::into_inner(probing.0).expect("the probing workspaces are gone again");
+        for (language, toolchain) in toolchains {
+            pool.take_in(&language, &toolchain);
         }
         Ok(Self(Arc::new(pool)))
+    }
+
+    /// Asks each language's toolchain for its version, as many at a time as there are slots.
+    async fn probe(&self) -> Result<Vec<(Arc<Language>, Toolchain)>, Fault> {
+        let entries = self.0.factory.config.languages.entries();
+        let mut asked = JoinSet::new();
+        for (index, language) in entries.iter().enumerate() {
+            let (sandbox, language) = (self.clone(), Arc::clone(language));
+            asked.spawn(async move {
+                let toolchain = sandbox.workspace().await?.toolchain(&language).await?;
+                Ok::<_, Fault>((index, language, toolchain))
+            });
+        }
+        let mut answers = Vec::new();
+        while let Some(answered) = asked.join_next().await {
+            answers.push(answered.map_err(|error| Fault::Lost(error.to_string()))??);
+        }
+        answers.sort_by_key(|(index, ..)| *index);
+        Ok(answers.into_iter().map(|(_, language, toolchain)| (language, toolchain)).collect())
     }
 
     /// The languages whose toolchains work on this machine.
     #[must_use]
     pub fn languages(&self) -> &[ServedLanguage] {
         &self.0.languages
+    }
+
+    /// The languages of the table that cannot be served on this machine.
+    #[must_use]
+    pub fn unserved(&self) -> &[UnservedLanguage] {
+        &self.0.unserved
     }
 
     /// The means of isolation in use.
@@ -133,16 +154,54 @@ impl Pool {
     }
 
     /// The entry of a language that is served.
-    pub(crate) fn language(&self, id: LanguageId) -> Option<&Arc<Language>> {
-        self.table.iter().find(|language| language.ids.contains(&id.0))
+    pub(crate) fn language(&self, language: LanguageId) -> Result<&Arc<Language>, Fault> {
+        let served = self.table.iter().find(|entry| entry.ids.contains(&language.0));
+        served.ok_or_else(|| {
+            let known = self.unserved.iter().find(|unserved| unserved.ids.contains(&language));
+            let reason =
+                known.map_or("add it to the file that SANDBOX_LANGUAGES names", |known| &known.reason);
+            Fault::NotServed { language, reason: reason.to_owned() }
+        })
     }
 
-    fn serve(&mut self, language: Arc<Language>, version: &str) {
+    /// Serves the ids that this toolchain may serve, and keeps why not the others.
+    fn take_in(&mut self, language: &Arc<Language>, toolchain: &Toolchain) {
+        let output = match toolchain {
+            Toolchain::Works(output) => output,
+            Toolchain::Missing => return self.leave_out(language, &language.ids, language.missing()),
+            Toolchain::Broken(said) => {
+                let reason = format!("{} does not work in the sandbox: {said}", language.version.join(" "));
+                return self.leave_out(language, &language.ids, reason);
+            }
+        };
+        let line = output.lines().next().unwrap_or_default().trim();
+        let version = number_in(output).unwrap_or(line);
+        let rule = self.factory.config.versions;
+        let too_old = |id: &u32| {
+            let wanted = judge0::version(LanguageId(*id)).filter(|_| rule == VersionRule::AtLeast);
+            wanted.filter(|wanted| is_older(version, wanted))
+        };
+        let mut served = Language::clone(language);
+        served.ids.retain(|id| too_old(id).is_none());
         for id in &language.ids {
-            let (id, name) = (LanguageId(*id), language.name.clone());
-            self.languages.push(ServedLanguage { id, name, version: version.to_owned() });
+            if let Some(wanted) = too_old(id) {
+                let reason = format!(
+                    "it stands for version {wanted}, there is {version}, and LANGUAGE_VERSIONS=at-least refuses that"
+                );
+                self.leave_out(language, &[*id], reason);
+            }
         }
-        self.table.push(language);
+        self.languages.extend(served.ids.iter().map(|id| ServedLanguage {
+            id: LanguageId(*id),
+            name: language.name.clone(),
+            version: version.to_owned(),
+        }));
+        self.table.push(Arc::new(served));
+    }
+
+    fn leave_out(&mut self, language: &Language, ids: &[u32], reason: String) {
+        let ids = ids.iter().copied().map(LanguageId).collect();
+        self.unserved.push(UnservedLanguage { ids, name: language.name.clone(), reason });
     }
 
     fn lock_seats(&self) -> std::sync::MutexGuard<'_, Vec<Seat>> {

@@ -34,8 +34,8 @@ pub(crate) struct Factory {
     pub(crate) config: SandboxConfig,
     /// The init's executable, sealed.
     program: OwnedFd,
-    /// Files under `/etc` that toolchains need.
-    etc: Vec<String>,
+    /// Files and directories outside `/usr` that toolchains need.
+    mounts: Vec<String>,
     /// Inits that were told to end, with their groups.
     graves: Mutex<Vec<Grave>>,
     generation: std::sync::atomic::AtomicU64,

@@ -26,8 +26,8 @@ pub(crate) struct Setup {
     pub(crate) box_inodes: u64,
     /// Directories at the root that hold toolchains, such as `usr`.
     pub(crate) toolchain_dirs: Vec<String>,
-    /// Files and directories under `/etc` that toolchains need.
-    pub(crate) etc: Vec<String>,
+    /// Other files and directories that toolchains need, by absolute path.
+    pub(crate) mounts: Vec<String>,
     /// How to read the cgroup's files.
     pub(crate) cgroup: CgroupVersion,
     /// The cgroup files whose descriptors are sent along.

@@ -37,6 +37,16 @@ pub struct Workspace {
     _permit: OwnedSemaphorePermit,
 }
 
+/// What became of asking a toolchain for its version.
+pub(crate) enum Toolchain {
+    /// There is none.
+    Missing,
+    /// It is there, and does not work in here; this is what it said.
+    Broken(String),
+    /// What it printed.
+    Works(String),
+}
+
 /// A run that is about to start.
 struct Start<'a> {
     order: Order,
@@ -58,16 +68,15 @@ impl Workspace {
     /// [`Fault::NotServed`] for a language that is not in [`crate::Sandbox::languages`]; other faults are the
     /// engine's. What the source or its compiler did wrong is [`Compilation::Failed`].
     pub async fn compile(&mut self, language: LanguageId, source: &[u8]) -> Result<Compilation, Fault> {
-        let entry = self.pool.language(language).cloned().ok_or(Fault::NotServed { language })?;
+        let entry = Arc::clone(self.pool.language(language)?);
         let source = memfd::sealed("source", source).map_err(prepare("source"))?;
         if entry.compile.is_empty() {
             return Ok(Compilation::Ready(Program::new(entry, source)));
         }
-        let memory_mib = entry.compile_memory_mib.unwrap_or(RunLimits::COMPILATION.memory_bytes / MIB);
-        let limits = RunLimits { memory_bytes: memory_mib * MIB, ..RunLimits::COMPILATION };
+        let limits = entry.compile_limits();
         let order = Order {
             argv: entry.compile.clone(),
-            env: entry.env(),
+            env: entry.env(&limits),
             files: vec![FileSpec { place: Place::Work, name: entry.source.clone(), mode: 0o644 }],
             caps: limits.caps(),
             collect: Some(Collect { name: entry.artefact.clone(), max_bytes: MAX_PROGRAM_BYTES }),
@@ -89,11 +98,7 @@ impl Workspace {
         limits: &RunLimits,
     ) -> Result<Execution, Fault> {
         let language = program.language();
-        let granted = RunLimits {
-            memory_bytes: limits.memory_bytes.saturating_add(language.extra_memory_mib * MIB),
-            processes: limits.processes.saturating_add(language.extra_processes),
-            ..*limits
-        };
+        let granted = language.granted(limits);
         let file = FileSpec {
             place: Place::Program,
             name: language.program_file().to_owned(),
@@ -101,8 +106,8 @@ impl Workspace {
         };
         let known = self.loaded == Some(program.id());
         let order = Order {
-            argv: language.run.clone(),
-            env: language.env(),
+            argv: language.run_command(limits),
+            env: language.env(limits),
             files: if known { Vec::new() } else { vec![file] },
             caps: granted.caps(),
             collect: None,
@@ -118,7 +123,7 @@ impl Workspace {
             stdout_overflowed: finished.stdout.overflowed,
             stderr_overflowed: finished.stderr.overflowed,
             stderr: &finished.stderr.bytes,
-            out_of_memory: language.out_of_memory.as_deref(),
+            out_of_memory: language.out_of_memory.as_ref(),
             image_bytes: program.image_bytes(),
         };
         let ending = ending::decide(&finished.report, &evidence);
@@ -126,27 +131,30 @@ impl Workspace {
         Ok(Execution { ending, stdout: finished.stdout.bytes, stderr: finished.stderr.bytes, usage })
     }
 
-    /// The version of a language's toolchain; `None` where it is missing or does not work in here.
-    pub(crate) async fn version(&mut self, language: &Language) -> Result<Option<String>, Fault> {
+    /// Asks a language's toolchain for its version.
+    pub(crate) async fn toolchain(&mut self, language: &Language) -> Result<Toolchain, Fault> {
         if !std::path::Path::new(&language.toolchain).exists() {
-            return Ok(None);
+            return Ok(Toolchain::Missing);
         }
         let limits = RunLimits::VERSION;
         let order = Order {
             argv: language.version.clone(),
-            env: language.env(),
+            env: language.env(&limits),
             files: Vec::new(),
             caps: limits.caps(),
             collect: None,
         };
         let start = Start { order, limits: &limits, stdin: no_input()?, contents: Vec::new(), merged: true };
         let finished = match self.finish(start).await {
-            Err(Fault::Launch { .. }) => return Ok(None),
+            Err(fault @ Fault::Launch { .. }) => return Ok(Toolchain::Broken(fault.to_string())),
             finished => finished?,
         };
-        let text = String::from_utf8_lossy(&finished.stdout.bytes);
-        let line = text.lines().next().map(|line| line.trim().to_owned());
-        Ok(line.filter(|line| finished.report.end == End::Exited(0) && !line.is_empty()))
+        let text = String::from_utf8_lossy(&finished.stdout.bytes).trim().to_owned();
+        if finished.report.end == End::Exited(0) && !text.is_empty() {
+            return Ok(Toolchain::Works(text));
+        }
+        let last: String = text.lines().last().unwrap_or("it printed nothing").chars().take(200).collect();
+        Ok(Toolchain::Broken(format!("{last} ({:?})", finished.report.end)))
     }
 
     /// Runs one order in this workspace's slot, building the slot anew where the last one is spent. While the

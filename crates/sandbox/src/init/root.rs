@@ -36,6 +36,9 @@ pub(super) fn build(setup: &Setup) -> Result<(), StepError> {
         toolchain_dir(name)?;
     }
     etc(setup)?;
+    for path in &setup.mounts {
+        toolchain_path(path)?;
+    }
     dev()?;
     proc()?;
     make_dir(&format!("{BASE}{BOX}"))?;
@@ -72,20 +75,22 @@ fn etc(setup: &Setup) -> Result<(), StepError> {
         let content = content.replace("RUNNER", &setup.uid.to_string());
         fs::write(format!("{BASE}/etc/{name}"), content).step(|| format!("write /etc/{name}"))?;
     }
-    for name in &setup.etc {
-        let (source, target) = (format!("/etc/{name}"), format!("{BASE}/etc/{name}"));
-        // The toolchain that would need it is then missing as well.
-        let Ok(kind) = fs::metadata(&source) else { continue };
-        if kind.is_dir() {
-            make_dir(&target)?;
-        } else {
-            let parent = Path::new(&target).parent().map(|path| path.to_string_lossy().into_owned());
-            make_dir(&parent.unwrap_or_default())?;
-            fs::write(&target, "").step(|| format!("make {target}"))?;
-        }
-        bind(&source, &target)?;
-    }
     Ok(())
+}
+
+/// Shows one file or directory of the host's at its own place.
+fn toolchain_path(source: &str) -> Result<(), StepError> {
+    // The toolchain that would need it is then missing as well.
+    let Ok(kind) = fs::metadata(source) else { return Ok(()) };
+    let target = format!("{BASE}{source}");
+    if kind.is_dir() {
+        make_dir(&target)?;
+    } else {
+        let parent = Path::new(&target).parent().map(|path| path.to_string_lossy().into_owned());
+        make_dir(&parent.unwrap_or_default())?;
+        fs::write(&target, "").step(|| format!("make {target}"))?;
+    }
+    bind(source, &target)
 }
 
 fn dev() -> Result<(), StepError> {

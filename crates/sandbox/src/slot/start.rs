@@ -21,8 +21,8 @@ use crate::wire::{Setup, ToInit};
 
 /// Directories at the root that hold toolchains and their libraries.
 const TOOLCHAIN_DIRS: [&str; 6] = ["usr", "bin", "sbin", "lib", "lib32", "lib64"];
-/// What every dynamically linked toolchain needs of `/etc`.
-const ETC: [&str; 2] = ["ld.so.cache", "alternatives"];
+/// What every dynamically linked toolchain needs beside them.
+const MOUNTS: [&str; 2] = ["/etc/ld.so.cache", "/etc/alternatives"];
 /// The largest executable that makes sense, in bytes.
 const MAX_PROGRAM_BYTES: u64 = 256 << 20;
 /// The first signal number past the last.
@@ -30,11 +30,7 @@ const SIGNALS_END: i32 = 65;
 
 impl Factory {
     /// Takes a sealed copy of the init's executable.
-    pub(crate) fn new(
-        config: SandboxConfig,
-        cgroups: Cgroups,
-        etc: impl Iterator<Item = String>,
-    ) -> Result<Self, StartError> {
+    pub(crate) fn new(config: SandboxConfig, cgroups: Cgroups) -> Result<Self, StartError> {
         let path = match &config.init {
             InitProgram::CurrentExe => PathBuf::from("/proc/self/exe"),
             InitProgram::Path(path) => path.clone(),
@@ -47,10 +43,13 @@ impl Factory {
                 .ok_or_else(|| io::ErrorKind::FileTooLarge.into())
         };
         let program = copy().map_err(|source| StartError::InitProgram { path: path.clone(), source })?;
-        let mut etc: Vec<_> = ETC.into_iter().map(str::to_owned).chain(etc).collect();
-        etc.sort();
-        etc.dedup();
-        Ok(Self { cgroups, config, program, etc, graves: Mutex::default(), generation: 0.into() })
+        let entries = config.languages.entries();
+        let needed = entries.iter().flat_map(|language| language.mounts.iter().cloned());
+        let mut mounts: Vec<_> = MOUNTS.into_iter().map(str::to_owned).chain(needed).collect();
+        // A directory comes before what is in it.
+        mounts.sort();
+        mounts.dedup();
+        Ok(Self { cgroups, config, program, mounts, graves: Mutex::default(), generation: 0.into() })
     }
 
     /// The user and group id of this seat's programs.
@@ -80,7 +79,7 @@ pub(super) fn start(factory: &Arc<Factory>, seat: usize) -> Result<(Channel, Ini
         box_bytes: factory.config.box_bytes,
         box_inodes: factory.config.box_inodes,
         toolchain_dirs: TOOLCHAIN_DIRS.into_iter().map(str::to_owned).collect(),
-        etc: factory.etc.clone(),
+        mounts: factory.mounts.clone(),
         cgroup: factory.cgroups.version(),
         meter: kinds,
     };

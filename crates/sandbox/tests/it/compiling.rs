@@ -79,5 +79,5 @@ async fn any_bytes_are_a_source() {
 async fn an_unknown_language_is_not_served() {
     let mut bench = Bench::open().await;
     let fault = bench.workspace.compile(LanguageId(4711), b"").await;
-    assert!(matches!(fault, Err(Fault::NotServed { language: LanguageId(4711) })));
+    assert!(matches!(fault, Err(Fault::NotServed { language: LanguageId(4711), .. })));
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gavel_domain::{Execution, LanguageId};
-use gavel_sandbox::{Compilation, InitProgram, Program, RunLimits, Sandbox, SandboxConfig, Workspace};
+use gavel_sandbox::{
+    Compilation, InitProgram, Languages, Program, RunLimits, Sandbox, SandboxConfig, Workspace,
+};
 
 pub(crate) const C: LanguageId = LanguageId(50);
 pub(crate) const CPP: LanguageId = LanguageId(54);
@@ -15,7 +17,9 @@ pub(crate) const MIB: u64 = 1 << 20;
 
 pub(crate) fn config(slots: usize) -> SandboxConfig {
     let init = InitProgram::Path(PathBuf::from(env!("CARGO_BIN_EXE_gavel-sandbox-init")));
-    SandboxConfig { slots, init, ..SandboxConfig::default() }
+    // Each toolchain that is looked for costs each test its start.
+    let languages = Languages::default().only(&[50, 52, 54, 71, 63]);
+    SandboxConfig { slots, init, languages, ..SandboxConfig::default() }
 }
 
 pub(crate) async fn sandbox(slots: usize) -> Sandbox {

@@ -1,0 +1,109 @@
+use super::*;
+
+const WHOLE: &str = r#"
+[[language]]
+ids = [71, 200]
+name = "Zig"
+toolchain = "/opt/zig/zig"
+version = ["/opt/zig/zig", "version"]
+source = "main.zig"
+compile = ["/opt/zig/zig", "build-exe", "main.zig"]
+artefact = "main"
+run = ["/box/program/main"]
+mounts = ["/opt/zig"]
+"#;
+
+fn entry(table: &Languages, id: u32) -> Option<&Arc<Language>> {
+    table.entries().iter().find(|language| language.ids.contains(&id))
+}
+
+fn with(text: &str) -> Result<Languages, TableError> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    Languages::default().with_file(file.path())
+}
+
+/// What an operator is told of a file, after its path.
+fn told(text: &str) -> String {
+    let error = with(text).unwrap_err().to_string();
+    error.split_once(", ").unwrap().1.to_owned()
+}
+
+#[test]
+fn the_table_serves_what_is_promised() {
+    let table = Languages::default();
+    for id in [
+        71, 63, 74, 62, 91, 54, 52, 53, 76, 50, 48, 49, 75, 51, 72, 73, 60, 78, 68, 61, 46, 85, 64, 65, 67,
+        59, 80, 82, 92, 109, 93, 97, 102, 105, 103, 108, 95, 106, 107,
+    ] {
+        assert!(entry(&table, id).is_some(), "{id}");
+        assert!(super::super::judge0::version(LanguageId(id)).is_some(), "{id}");
+    }
+    let mut keys: Vec<_> = table.entries().iter().map(|language| language.key.clone().unwrap()).collect();
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len(), table.entries().len(), "each has its own key");
+}
+
+#[test]
+fn an_operators_entry_adds_and_takes() {
+    let table = with(WHOLE).unwrap();
+    assert_eq!(entry(&table, 200).unwrap().name, "Zig");
+    assert_eq!(entry(&table, 71).unwrap().name, "Zig");
+    assert_eq!(entry(&table, 92).unwrap().name, "Python");
+    assert_eq!(with("").unwrap().entries().len(), Languages::default().entries().len());
+    let few = Languages::default().only(&[50, 71]);
+    assert_eq!(few.entries().len(), 2);
+}
+
+#[test]
+fn a_mistake_is_told_with_its_line_and_field() {
+    let rows = [
+        ("ids = [71, 200]", "ids = []", "line 3, ids: must name at least one"),
+        ("ids = [71, 200]", "ids = [71, 71]", "line 3, ids: 71 stands here a second time"),
+        ("ids = [71, 200]", "ids = \"71\"", "line 3, ids: invalid type: string"),
+        ("ids = [71, 200]", "ids = [-1]", "line 3, ids: invalid value"),
+        ("name = \"Zig\"", "name = \" \"", "line 4, name: must be 1 to 100"),
+        ("name = \"Zig\"", "nom = \"Zig\"", "line 4, nom: unknown field `nom`"),
+        ("name = \"Zig\"", "", "line 2: missing field `name`"),
+        ("toolchain = \"/opt", "toolchain = \"opt", "line 5, toolchain: must be an absolute path"),
+        ("version = [\"/opt/zig/zig\", \"version\"]", "version = []", "line 6, version: must be a command"),
+        ("source = \"main.zig\"", "source = \"../main.zig\"", "line 7, source: must be the name of a file"),
+        ("artefact = \"main\"", "", "line 2, artefact: must be there with `compile`"),
+        ("compile = [\"/opt", "compile = [\"opt", "line 8, compile: must begin with an absolute path"),
+        ("[\"/box/program/main\"]", "[\"/usr/bin/true\"]", "line 10, run: must run /box/program/main"),
+        (
+            "mounts = [\"/opt/zig\"]",
+            "mounts = [\"/opt/../proc\"]",
+            "line 11, mounts: \"/opt/../proc\" must be",
+        ),
+        ("mounts = [\"/opt/zig\"]", "mounts = [\"/etc\"]", "line 11, mounts: \"/etc\" must be"),
+        ("mounts = [\"/opt/zig\"]", "environment = [\"=x\"]", "line 11, environment: must be a list"),
+        (
+            "mounts = [\"/opt/zig\"]",
+            "out_of_memory = \"(\"",
+            "line 11, out_of_memory: not a regular expression",
+        ),
+        ("mounts = [\"/opt/zig\"]", "compile_cpu_s = 0", "line 11, compile_cpu_s: must be 1 to 600"),
+        (
+            "mounts = [\"/opt/zig\"]",
+            "extra_memory_mib = 9999999",
+            "line 11, extra_memory_mib: must be at most",
+        ),
+        ("mounts = [\"/opt/zig\"]", "mounts = [\"/opt/zig\"", "line 11"),
+        ("[[language]]", "[[languages]]", "line 2: unknown field `languages`"),
+    ];
+    for (from, to, expected) in rows {
+        assert!(WHOLE.contains(from), "{from}");
+        let told = told(&WHOLE.replacen(from, to, 1));
+        assert!(told.starts_with(expected), "{to}: {told}");
+        assert!(!told.contains('\n'), "{told}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let error =
+        Languages::default().with_file(Path::new("/nonexistent/languages.toml")).unwrap_err().to_string();
+    assert!(error.contains("/nonexistent/languages.toml"), "{error}");
+}

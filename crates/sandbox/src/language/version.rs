@@ -1,0 +1,90 @@
+//! Versions of toolchains beside those that Judge0 means by its ids.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
+
+/// Whether an id is served by a toolchain that is older than the version Judge0 means by it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VersionRule {
+    /// Yes, by whatever version there is; the verdict says which it was.
+    #[default]
+    Any,
+    /// No.
+    AtLeast,
+}
+
+/// The text is not a [`VersionRule`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be any or at-least")]
+pub struct VersionRuleError;
+
+impl FromStr for VersionRule {
+    type Err = VersionRuleError;
+
+    fn from_str(text: &str) -> Result<Self, VersionRuleError> {
+        match text {
+            "any" => Ok(Self::Any),
+            "at-least" => Ok(Self::AtLeast),
+            _ => Err(VersionRuleError),
+        }
+    }
+}
+
+impl fmt::Display for VersionRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Any => "any",
+            Self::AtLeast => "at-least",
+        })
+    }
+}
+
+/// The first version number in a text: digits with dots between.
+pub(crate) fn number_in(text: &str) -> Option<&str> {
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+        rest = &rest[start..];
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let number = rest[..end].trim_end_matches('.');
+        if number.contains('.') {
+            return Some(number);
+        }
+        rest = &rest[end..];
+    }
+    None
+}
+
+/// Whether the first of two version numbers is the lesser. Parts that only one of them has do not count.
+pub(crate) fn is_older(version: &str, than: &str) -> bool {
+    let parts = |text: &str| -> Vec<u64> { text.split('.').map(|part| part.parse().unwrap_or(0)).collect() };
+    let different = parts(version).into_iter().zip(parts(than)).find(|(one, other)| one != other);
+    different.is_some_and(|(one, other)| one.cmp(&other) == Ordering::Less)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_found_in_what_toolchains_say() {
+        let rows = [
+            ("gcc (Debian 12.2.0-14+deb12u1) 12.2.0", Some("12.2.0")),
+            ("go version go1.19.8 linux/amd64", Some("1.19.8")),
+            ("/usr/share/java/kotlin-stdlib-1.3.31.jar", Some("1.3.31")),
+            ("openjdk 21 2023-09-19", None),
+            ("This is perl 5, version 36, subversion 0 (v5.36.0)", Some("5.36.0")),
+            ("8.", None),
+            ("", None),
+        ];
+        for (text, number) in rows {
+            assert_eq!(number_in(text), number, "{text}");
+        }
+    }
+
+    #[test]
+    fn versions_are_compared_number_by_number() {
+        assert!(is_older("12.2.0", "14.1.0") && is_older("1.9", "1.19.8") && is_older("3.11.2", "3.13.2"));
+        assert!(!is_older("14.1.0", "12.2.0") && !is_older("17.0.15", "17.0.6") && !is_older("6.8", "6.8.1"));
+    }
+}
