@@ -39,6 +39,7 @@ pub(crate) fn verdict_to(verdict: &Verdict) -> v1::Verdict {
         stderr: verdict.stderr.clone(),
         compile_output: verdict.compile_output.clone(),
         tests: verdict.tests.iter().map(report_to).collect(),
+        toolchain: verdict.toolchain.clone(),
     }
 }
 
@@ -57,6 +58,7 @@ pub(crate) fn verdict_from(wire: v1::Verdict) -> Result<Verdict, DecodeError> {
         stderr: wire.stderr,
         compile_output: wire.compile_output,
         tests: wire.tests.iter().map(report_from).collect::<Result<_, _>>()?,
+        toolchain: wire.toolchain,
     })
 }
 

@@ -111,6 +111,7 @@ fn judged_with_everything() {
         ]
         .map(report)
         .to_vec(),
+        toolchain: None,
     };
     let instance = "judge-1".to_owned();
     pin(
@@ -126,6 +127,16 @@ fn judged_with_nothing_known() {
     pin(
         &Judged { submission: submission(), verdict, duration_ms: 0, instance },
         "0a160a046b3937611203713577184720022880d095ffbc31121508032a114e6f2073756368207175657374696f6e2e2209666574636865722d31",
+    );
+}
+
+#[test]
+fn judged_by_a_toolchain_that_is_named() {
+    let verdict = Verdict { toolchain: Some("C 12".into()), ..Verdict::error("no") };
+    let instance = "judge-1".to_owned();
+    pin(
+        &Judged { submission: submission(), verdict, duration_ms: 0, instance },
+        "0a160a046b3937611203713577184720022880d095ffbc31120d08032a034e6f2e42044320313222076a756467652d31",
     );
 }
 

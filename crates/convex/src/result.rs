@@ -128,6 +128,7 @@ mod tests {
             stderr: Some("e".into()),
             compile_output: Some("c".into()),
             tests: Vec::new(),
+            toolchain: Some("C++ (GCC) 12.2.0".into()),
         };
         let expected = concat!(
             r#"{"submissionId":"k97","status":"failed","passedCount":3,"totalCount":10,"firstFailureIndex":3,"#,

@@ -106,6 +106,7 @@ impl<'a> Scorer<'a> {
             stderr: None,
             compile_output: None,
             tests: std::mem::take(&mut self.tests),
+            toolchain: None,
         }
     }
 

@@ -67,6 +67,9 @@ pub struct Verdict {
     pub compile_output: Option<String>,
     /// The tests that ran, in order.
     pub tests: Vec<TestReport>,
+    /// What compiled and ran it, such as "C++ (GCC) 12.2.0"; nothing where it did not come to that, or the engine
+    /// does not say.
+    pub toolchain: Option<String>,
 }
 
 impl Verdict {
@@ -81,6 +84,7 @@ impl Verdict {
             stderr: Some(sentence(reason)),
             compile_output: None,
             tests: Vec::new(),
+            toolchain: None,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use gavel_boot::{Env, ServiceConfig};
 use gavel_domain::text::MAX_FIELD_BYTES;
 use gavel_judge0::Judge0Config;
+use gavel_sandbox::{Languages, VersionRule};
 
 use crate::engine::{EngineChoice, Routes};
 
@@ -17,6 +18,10 @@ pub struct Config {
     pub service: ServiceConfig,
     /// What takes a language that no rule pins.
     pub engine: EngineChoice,
+    /// The languages that the sandbox looks for.
+    pub languages: Languages,
+    /// Whether a toolchain may be older than what a language id stands for.
+    pub versions: VersionRule,
     /// Languages that are pinned to an engine.
     pub routes: Routes,
     /// Where Judge0 is, and how it is used.
@@ -50,6 +55,12 @@ impl Config {
                 "ENGINE_ROUTES",
                 Routes::default(),
                 "languages that are pinned to an engine, whatever ENGINE says, such as 51=judge0,83=judge0",
+            ),
+            languages: languages(env),
+            versions: env.get(
+                "LANGUAGE_VERSIONS",
+                VersionRule::default(),
+                "any: an id is served by whatever version is installed; at-least: not by one older than it stands for",
             ),
             judge0: judge0::read(env),
             judge0_give_up_after: env.seconds(
@@ -88,4 +99,17 @@ impl Config {
             ),
         }
     }
+}
+
+/// The table with the operator's file over it, where there is one.
+fn languages(env: &mut Env) -> Languages {
+    let file = env.optional(
+        "SANDBOX_LANGUAGES",
+        "a file whose entries add to the sandbox's table of languages, or replace parts of it; none: the table as it is",
+    );
+    let read = file.map_or(Ok(Languages::default()), |file| Languages::default().with_file(file.as_ref()));
+    read.unwrap_or_else(|error| {
+        env.problem(format!("SANDBOX_LANGUAGES: {error}"));
+        Languages::default()
+    })
 }

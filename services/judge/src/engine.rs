@@ -88,6 +88,11 @@ pub trait Engine: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// What compiles and runs this language, with its version; nothing where that is not known.
+    fn toolchain(&self, _language: LanguageId) -> Option<String> {
+        None
+    }
+
     /// Whether many deliveries of a submission in this language tell that it takes judges down. Where they do not, it
     /// is given up by its age.
     fn counts_deliveries(&self, _language: LanguageId) -> bool {

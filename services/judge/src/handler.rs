@@ -128,8 +128,11 @@ impl<E: Engine> Handler for Judge<E> {
 
     async fn handle(&self, delivery: &Delivery<Ready>) -> Result<Vec<Outgoing>, Failure> {
         let ready = &delivery.event;
+        let toolchain = self.engine.toolchain(ready.submission.language);
         let tried = match self.question(&ready.bundle).await {
-            Ok(question) => self.verdict(ready, &question).await,
+            Ok(question) => {
+                self.verdict(ready, &question).await.map(|verdict| Verdict { toolchain, ..verdict })
+            }
             // At first a replica may only be behind.
             Err(error)
                 if matches!(*error, BundleError::Missing)

@@ -129,7 +129,10 @@ async fn what_nobody_can_read_is_said_to_be_so_and_dropped() {
     let shown = gavel(&line, &["dead", "show", "junk", "--json"]).await;
     for letter in shown.json() {
         let message = &letter["message"];
-        assert!(message["unreadable"].as_str().unwrap().starts_with("its message cannot be read"), "{message}");
+        assert!(
+            message["unreadable"].as_str().unwrap().starts_with("its message cannot be read"),
+            "{message}"
+        );
         assert!(message["sha256"].is_string());
     }
     let retried = gavel(&line, &["dead", "retry", "junk"]).await;

@@ -201,6 +201,10 @@ impl Engine for Engines {
         self.judge0.iter().flat_map(Engine::checks).collect()
     }
 
+    fn toolchain(&self, language: LanguageId) -> Option<String> {
+        self.of(language).1.toolchain(language)
+    }
+
     fn counts_deliveries(&self, language: LanguageId) -> bool {
         self.of(language).1.counts_deliveries(language)
     }

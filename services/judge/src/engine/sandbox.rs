@@ -6,7 +6,7 @@ use bytes::Bytes;
 use gavel_bus::Cause;
 use gavel_domain::text::normalize_newlines;
 use gavel_domain::{LanguageId, Question, TestCase};
-use gavel_sandbox::{Compilation, Fault, RunLimits, Sandbox, SandboxConfig};
+use gavel_sandbox::{Compilation, Fault, RunLimits, Sandbox, SandboxConfig, ServedLanguage};
 use gavel_telemetry::trace::step;
 use tracing::{Instrument as _, info};
 
@@ -25,11 +25,20 @@ impl SandboxEngine {
     /// # Errors
     /// Where this machine cannot isolate programs; nothing runs less isolated.
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
-        let sandbox = Sandbox::start(SandboxConfig { slots: config.slots, ..SandboxConfig::default() });
+        let sandbox = Sandbox::start(SandboxConfig {
+            slots: config.slots,
+            languages: config.languages.clone(),
+            versions: config.versions,
+            ..SandboxConfig::default()
+        });
         let sandbox = sandbox.await.context("the sandbox cannot start")?;
         info!(slots = config.slots, tier = %sandbox.tier(), "the sandbox is ready");
         for language in sandbox.languages() {
             info!(id = %language.id, name = language.name, version = language.version, "language served");
+        }
+        for language in sandbox.unserved() {
+            let ids: Vec<u32> = language.ids.iter().map(|id| id.0).collect();
+            info!(?ids, name = language.name, reason = language.reason, "language not served");
         }
         Ok(Self { sandbox, max_output_bytes: config.max_output_bytes })
     }
@@ -37,7 +46,11 @@ impl SandboxEngine {
     /// Whether a language's toolchain was found.
     #[must_use]
     pub fn serves(&self, language: LanguageId) -> bool {
-        self.sandbox.languages().iter().any(|served| served.id == language)
+        self.served(language).is_some()
+    }
+
+    fn served(&self, language: LanguageId) -> Option<&ServedLanguage> {
+        self.sandbox.languages().iter().find(|served| served.id == language)
     }
 
     fn limits(&self, question: &Question, test: &TestCase) -> RunLimits {
@@ -75,6 +88,10 @@ impl Engine for SandboxEngine {
             Ok(Progress::Ran)
         };
         run.instrument(step("run the tests")).await
+    }
+
+    fn toolchain(&self, language: LanguageId) -> Option<String> {
+        self.served(language).map(|served| format!("{} {}", served.name, served.version))
     }
 }
 

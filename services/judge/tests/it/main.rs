@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod isolation;
+mod languages;
 mod rig;
 mod work;

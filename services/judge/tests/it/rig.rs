@@ -63,15 +63,24 @@ impl Rig {
 
     /// Makes a Python program ready.
     pub(crate) async fn ready(&self, id: &str, bundle: BundleKey, source: &str) {
-        self.renewed(id, bundle, source, 0).await;
+        self.store(LanguageId(71), id, bundle, source, 0).await;
     }
 
     /// The same, after its test cases were fetched anew so many times.
     pub(crate) async fn renewed(&self, id: &str, bundle: BundleKey, source: &str, renewals: u32) {
+        self.store(LanguageId(71), id, bundle, source, renewals).await;
+    }
+
+    /// Makes a program in some language ready.
+    pub(crate) async fn ready_in(&self, language: LanguageId, id: &str, bundle: BundleKey, source: &str) {
+        self.store(language, id, bundle, source, 0).await;
+    }
+
+    async fn store(&self, language: LanguageId, id: &str, bundle: BundleKey, source: &str, renewals: u32) {
         let submission = Submission {
             id: SubmissionId::new(id).unwrap(),
             question_id: QuestionId::new("q").unwrap(),
-            language: LanguageId(71),
+            language,
             kind: Kind::Standard,
             accepted_at_ms: u64::try_from(
                 SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis(),

@@ -192,6 +192,7 @@ pub(crate) fn passed() -> Verdict {
         stderr: None,
         compile_output: None,
         tests: Vec::new(),
+        toolchain: None,
     }
 }
 

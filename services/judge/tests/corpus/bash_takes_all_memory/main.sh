@@ -1,0 +1,4 @@
+text=xxxxxxxxxxxxxxxx
+while true; do
+    text=$text$text
+done

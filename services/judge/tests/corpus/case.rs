@@ -1,0 +1,142 @@
+//! A case as its folder has it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use gavel_domain::LanguageId;
+use gavel_sandbox::RunLimits;
+use serde::Deserialize;
+
+/// What every machine has, and what looks for traces.
+pub(crate) const PYTHON: u32 = 71;
+
+/// What may stand in `case.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    /// A Judge0 id.
+    language: u32,
+    /// How it must end: `exit 0`, `signal SIGSEGV`, `cpu time limit`, `wall time limit`, `memory limit`, `stdout
+    /// limit`, `stderr limit` or `compile error`; a list where more than one is right.
+    expect: OneOrMore,
+    /// Why more than one is right.
+    both_right: Option<String>,
+    /// The input, empty by default; `{file}`, `{port}` and `{socket}` are what the judge's side has open.
+    stdin: Option<String>,
+    stdin_hex: Option<String>,
+    /// How many times that comes.
+    stdin_times: Option<usize>,
+    /// All that it must print, where that is said.
+    stdout: Option<String>,
+    stdout_hex: Option<String>,
+    stdout_times: Option<usize>,
+    /// What must be in its stderr, or in the compiler's output.
+    says: Option<String>,
+    #[serde(default)]
+    limits: Limits,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Limits {
+    cpu_ms: Option<u64>,
+    wall_ms: Option<u64>,
+    memory_mib: Option<u64>,
+    processes: Option<u32>,
+    stdout_bytes: Option<u64>,
+    stderr_bytes: Option<u64>,
+}
+
+/// A program, and how it must end.
+#[derive(Debug)]
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) source: Vec<u8>,
+    pub(crate) expect: Vec<String>,
+    pub(crate) stdin: Vec<u8>,
+    pub(crate) stdout: Option<Vec<u8>>,
+    pub(crate) says: Option<String>,
+    pub(crate) limits: RunLimits,
+    language: u32,
+}
+
+impl Case {
+    /// All of them, by name.
+    pub(crate) fn all() -> Vec<Self> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let mut cases: Vec<_> = entries.filter(|path| path.is_dir()).map(|path| Self::read(&path)).collect();
+        cases.sort_by(|one, other| one.name.cmp(&other.name));
+        cases
+    }
+
+    pub(crate) fn language(&self) -> LanguageId {
+        LanguageId(self.language)
+    }
+
+    fn read(folder: &Path) -> Self {
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        let text =
+            fs::read_to_string(folder.join("case.toml")).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let text: Text = toml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let expect = match text.expect {
+            OneOrMore::One(one) => vec![one],
+            OneOrMore::More(more) => more,
+        };
+        assert_eq!(
+            expect.len() > 1,
+            text.both_right.is_some(),
+            "{name}: `both_right` belongs to a list of endings"
+        );
+        let stdin = text.stdin.map(String::into_bytes).or_else(|| text.stdin_hex.as_deref().map(unhex));
+        let stdout = text.stdout.map(String::into_bytes).or_else(|| text.stdout_hex.as_deref().map(unhex));
+        Self {
+            source: fs::read(source(folder)).unwrap(),
+            expect,
+            stdin: stdin.unwrap_or_default().repeat(text.stdin_times.unwrap_or(1)),
+            stdout: stdout.map(|bytes| bytes.repeat(text.stdout_times.unwrap_or(1))),
+            says: text.says,
+            limits: text.limits.run_limits(),
+            language: text.language,
+            name,
+        }
+    }
+}
+
+impl Limits {
+    /// Where nothing is said, more than the case needs, also on a busy machine.
+    fn run_limits(&self) -> RunLimits {
+        let usual = RunLimits::default();
+        RunLimits {
+            cpu_time: Duration::from_millis(self.cpu_ms.unwrap_or(5_000)),
+            wall_time: Duration::from_millis(self.wall_ms.unwrap_or(60_000)),
+            memory_bytes: self.memory_mib.unwrap_or(64) << 20,
+            processes: self.processes.unwrap_or(usual.processes),
+            stdout_bytes: self.stdout_bytes.unwrap_or(usual.stdout_bytes),
+            stderr_bytes: self.stderr_bytes.unwrap_or(usual.stderr_bytes),
+            ..usual
+        }
+    }
+}
+
+/// The one other file in the folder.
+fn source(folder: &Path) -> PathBuf {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files = files.filter(|path| !path.ends_with("case.toml"));
+    match (files.next(), files.next()) {
+        (Some(source), None) => source,
+        _ => panic!("{}: there must be case.toml and one source", folder.display()),
+    }
+}
+
+fn unhex(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}

@@ -1,0 +1,5 @@
+__asm__(".data\n.fill 0x7fffffff, 1, 1");
+
+int main(void) {
+    return 0;
+}

@@ -1,0 +1,4 @@
+#include "/etc/shadow"
+int main(void) {
+    return 0;
+}

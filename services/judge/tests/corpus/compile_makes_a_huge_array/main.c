@@ -1,0 +1,5 @@
+char array[100 << 20] = {1};
+
+int main(void) {
+    return array[5];
+}

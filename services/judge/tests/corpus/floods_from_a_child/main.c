@@ -1,0 +1,8 @@
+#include <unistd.h>
+
+static char block[65536];
+
+int main(void) {
+    fork();
+    for (;;) write(1, block, sizeof block);
+}

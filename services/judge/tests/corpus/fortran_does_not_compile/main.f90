@@ -1,0 +1,4 @@
+program wrong
+  implicit none
+  x = 1
+end program wrong

@@ -1,0 +1,4 @@
+import qualified Data.Map as Map
+
+main :: IO ()
+main = interact $ \text -> show (sum (Map.elems (Map.fromList (zip [0 :: Int ..] (map read (lines text) :: [Int]))))) ++ "\n"

@@ -1,0 +1,3 @@
+fun main() {
+    println(generateSequence(::readLine).map(String::toInt).sum())
+}

@@ -1,0 +1,4 @@
+use strict;
+use List::Util qw(sum);
+
+print sum(<STDIN>), "\n";

@@ -1,0 +1,2 @@
+exit 9 if @ARGV;
+die "no\n";

@@ -1,0 +1,2 @@
+my @rows;
+push @rows, "x" x (1 << 20) . @rows while 1;

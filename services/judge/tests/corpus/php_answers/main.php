@@ -1,0 +1,2 @@
+<?php
+echo array_sum(array_map("intval", file("php://stdin"))), "\n";

@@ -1,0 +1,5 @@
+<?php
+$rows = [];
+while (true) {
+    $rows[] = str_repeat("x", 1 << 20);
+}

@@ -1,0 +1,2 @@
+rows <- list()
+repeat rows[[length(rows) + 1]] <- numeric(131072) + 1

@@ -1,0 +1,103 @@
+//! One run of a case, and the look for what it left.
+
+use bytes::Bytes;
+use gavel_domain::{Clock, Ending, LanguageId, OutputStream};
+use gavel_sandbox::{Compilation, Program, RunLimits, Workspace};
+
+use crate::case::{Case, PYTHON};
+use crate::outside::Outside;
+
+/// Prints all that a former run could have left: files, processes, System V objects, its program.
+const TRACES: &[u8] = b"import ctypes, os
+for folder in ('/tmp', '/dev/shm', '/box/work'): print(os.listdir(folder))
+print(sorted(os.listdir('/box')), os.listdir('/box/program'))
+print([name for name in os.listdir('/proc') if name.isdigit() and int(name) not in (1, os.getpid())])
+libc = ctypes.CDLL(None)
+print([libc.shmget(key, 1, 0) for key in range(4711, 4719)].count(-1), libc.semget(4711, 1, 0), libc.msgget(4711, 0))
+";
+const NO_TRACES: &str = "[]\n[]\n[]\n['program', 'tmp', 'work'] ['main.py']\n[]\n8 -1 -1\n";
+/// The signals that programs of the corpus end by (signal(7), for x86 and ARM).
+const SIGNALS: [(i32, &str); 12] = [
+    (4, "SIGILL"),
+    (6, "SIGABRT"),
+    (7, "SIGBUS"),
+    (8, "SIGFPE"),
+    (9, "SIGKILL"),
+    (11, "SIGSEGV"),
+    (13, "SIGPIPE"),
+    (14, "SIGALRM"),
+    (15, "SIGTERM"),
+    (25, "SIGXFSZ"),
+    (26, "SIGVTALRM"),
+    (31, "SIGSYS"),
+];
+
+/// Compiles and runs a case; what is not as it must be, in words.
+pub(crate) async fn once(workspace: &mut Workspace, case: &Case, outside: &Outside) -> Result<(), String> {
+    let program = match compile(workspace, case.language(), &case.source).await? {
+        Ok(program) => program,
+        Err(output) => return matches(case, "compile error", b"", &output),
+    };
+    let stdin = Bytes::from(outside.fill(&case.stdin));
+    let ran = workspace.run(&program, stdin, &case.limits).await.map_err(crate::chain)?;
+    let judged = matches(case, &in_words(ran.ending), &ran.stdout, &ran.stderr);
+    judged.map_err(|wrong| format!("{wrong}\n{:?}", ran.usage))
+}
+
+/// Whether nothing of a former run is left.
+pub(crate) async fn traces(workspace: &mut Workspace) -> Result<(), String> {
+    let program = compile(workspace, LanguageId(PYTHON), TRACES).await?.map_err(|output| shown(&output))?;
+    let limits = RunLimits { wall_time: std::time::Duration::from_mins(1), ..RunLimits::default() };
+    let ran = workspace.run(&program, Bytes::new(), &limits).await.map_err(crate::chain)?;
+    if ran.stdout == NO_TRACES.as_bytes() {
+        return Ok(());
+    }
+    Err(format!("{:?} {} {}", ran.ending, shown(&ran.stdout), shown(&ran.stderr)))
+}
+
+/// A program, or the compiler's output.
+async fn compile(
+    workspace: &mut Workspace,
+    language: LanguageId,
+    source: &[u8],
+) -> Result<Result<Program, Vec<u8>>, String> {
+    match workspace.compile(language, source).await.map_err(crate::chain)? {
+        Compilation::Ready(program) => Ok(Ok(program)),
+        Compilation::Failed { output } => Ok(Err(output)),
+    }
+}
+
+fn matches(case: &Case, ending: &str, stdout: &[u8], stderr: &[u8]) -> Result<(), String> {
+    let said = case.says.as_ref().is_none_or(|says| String::from_utf8_lossy(stderr).contains(says));
+    let printed = case.stdout.as_ref().is_none_or(|expected| expected == stdout);
+    if case.expect.iter().any(|expected| expected == ending) && said && printed {
+        return Ok(());
+    }
+    let expected = case.expect.join(" or ");
+    let told = format!("stdout {}\nstderr {}", shown(stdout), shown(stderr));
+    Err(format!(
+        "{ending}, and must be {expected}, print {:?}, say {:?}\n{told}",
+        case.stdout.as_deref().map(shown),
+        case.says
+    ))
+}
+
+fn in_words(ending: Ending) -> String {
+    match ending {
+        Ending::Exited { code } => format!("exit {code}"),
+        Ending::Signaled { signal } => {
+            let known = SIGNALS.iter().find(|(number, _)| *number == signal);
+            known.map_or(format!("signal {signal}"), |(_, name)| format!("signal {name}"))
+        }
+        Ending::TimeLimit { clock: Clock::Cpu } => "cpu time limit".to_owned(),
+        Ending::TimeLimit { clock: Clock::Wall } => "wall time limit".to_owned(),
+        Ending::MemoryLimit => "memory limit".to_owned(),
+        Ending::OutputLimit { stream: OutputStream::Stdout } => "stdout limit".to_owned(),
+        Ending::OutputLimit { stream: OutputStream::Stderr } => "stderr limit".to_owned(),
+    }
+}
+
+/// The first of some bytes, for a person.
+fn shown(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(&bytes[..bytes.len().min(600)]).into_owned()
+}

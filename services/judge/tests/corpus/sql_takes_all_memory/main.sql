@@ -1,0 +1,3 @@
+CREATE TABLE rows (text TEXT);
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)
+INSERT INTO rows SELECT hex(zeroblob(1 << 19)) || i FROM n;

@@ -1,0 +1,2 @@
+const none: any = undefined;
+console.log(none.length);

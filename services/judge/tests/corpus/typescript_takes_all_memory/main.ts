@@ -1,0 +1,2 @@
+const rows: number[][] = [];
+for (;;) rows.push(new Array(100000).fill(1));
