@@ -1,28 +1,12 @@
-"""What the samples and tests need from the system, and apt-get to bring it where it is allowed."""
+"""apt-get, where it is allowed."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
-from pathlib import Path
 
 from lib.project import Problem, say
-
-# The sandbox shows programs the system's own folders, so the paths count, not what PATH finds.
-NEEDED = (
-    ("/usr/bin/python3", "python3"),
-    ("/usr/bin/gcc", "gcc"),
-    ("/usr/bin/g++", "g++"),
-    ("/usr/include/stdio.h", "libc6-dev"),
-    ("/usr/bin/node", "nodejs"),
-)
-
-
-def missing_packages() -> list[str]:
-    """The Debian packages of the compilers and interpreters whose files are not here."""
-    return [package for path, package in NEEDED if not Path(path).exists()]
-
 
 def install(packages: list[str]) -> None:
     """apt-get install, as root or through sudo where it asks no password; else say what to run."""

@@ -3,7 +3,7 @@
 //!
 //! Each case is a test of its own, on every tier that the machine offers: twice in a row in one pooled slot, where
 //! nothing of the first run is left. `together` runs all of them side by side. Languages whose toolchain is not
-//! installed are left out; `scripts/languages --missing` names them, and `scripts/test` says so.
+//! installed are left out; `scripts/languages --list` shows which, and `scripts/test` says so.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

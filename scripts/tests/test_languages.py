@@ -1,0 +1,57 @@
+"""The languages: words name entries, and only what is missing is installed."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from lib import languages  # noqa: E402  (the scripts are no installed package)
+from lib.project import Problem  # noqa: E402
+
+
+def language(key: str, toolchain: str, debian: list[str], npm: list[str] | None = None) -> languages.Language:
+    return languages.Language(key, key, [1], toolchain, debian, npm or [])
+
+
+class Choosing(unittest.TestCase):
+    def test_keys_and_ids(self) -> None:
+        self.assertEqual([each.key for each in languages.chosen(["Java", "73", "54", "cpp"])], ["java", "rust", "cpp"])
+
+    def test_what_nobody_knows(self) -> None:
+        with self.assertRaisesRegex(Problem, "swift is no language .* c cpp .*SANDBOX_LANGUAGES"):
+            languages.chosen(["swift"])
+
+    def test_the_tests_leave_out_what_is_too_large(self) -> None:
+        keys = {each.key for each in languages.table()}
+        self.assertLess(languages.TOO_LARGE_FOR_TESTS, keys)
+        self.assertEqual({each.key for each in languages.for_tests()}, keys - languages.TOO_LARGE_FOR_TESTS)
+
+
+class Missing(unittest.TestCase):
+    def setUp(self) -> None:
+        holder = tempfile.TemporaryDirectory()
+        self.addCleanup(holder.cleanup)
+        self.here = Path(holder.name) / "compiler"
+        self.here.touch()
+        self.gone = str(Path(holder.name) / "none")
+
+    def test_only_what_is_not_here(self) -> None:
+        wanted = [language("a", str(self.here), ["one"]), language("b", self.gone, ["two", "three"]),
+                  language("c", self.gone, ["three"])]
+        self.assertEqual(languages.missing_packages(wanted), ["two", "three"])
+
+    def test_a_compiler_without_its_headers_is_not_whole(self) -> None:
+        with mock.patch.dict(languages.FILES, {"headers": self.gone}):
+            self.assertEqual(languages.missing_packages([language("a", str(self.here), ["headers"])]), ["headers"])
+
+    def test_npm_comes_where_it_is_missing(self) -> None:
+        wanted = [language("t", self.gone, ["nodejs"], ["typescript@1"])]
+        with mock.patch("shutil.which", return_value=None):
+            self.assertEqual(languages.missing_packages(wanted), ["nodejs", "npm"])
+        with mock.patch("shutil.which", return_value="/usr/bin/npm"):
+            self.assertEqual(languages.missing_packages(wanted), ["nodejs"])
