@@ -6,12 +6,14 @@
 mod bundle;
 mod callback;
 mod event;
+mod presence;
 mod submission;
 mod verdict;
 
 pub use bundle::{decode_bundle, encode_bundle};
 pub use callback::{Call, Claimed, decode_claim, encode_answered, encode_claim};
 pub use event::WireEvent;
+pub use presence::{decode_presence, encode_presence};
 
 /// Generated from `gavel/v1/*.proto`.
 #[expect(unreachable_pub, clippy::pedantic, reason = "generated; the .proto files document it")]

@@ -7,12 +7,14 @@ use std::time::Duration;
 use gavel_domain::event::{
     BundleKey, Dead, Expired, Judged, Queued, Ready, Rejudged, Reported, Running, Stage,
 };
+use gavel_domain::presence::{OfferedLanguage, Presence};
 use gavel_domain::{
     Clock, Comparison, Ending, FirstFailure, Generation, Kind, LanguageId, Limits, OutputStream, Question,
     QuestionId, Status, Submission, SubmissionId, TestCase, TestReport, Usage, Verdict, Visibility,
 };
 use gavel_proto::{
-    Call, Claimed, DecodeError, WireEvent, decode_bundle, decode_claim, encode_bundle, encode_claim,
+    Call, Claimed, DecodeError, WireEvent, decode_bundle, decode_claim, decode_presence, encode_bundle,
+    encode_claim, encode_presence,
 };
 
 const SUBMISSION: &str = "0a160a046b3937611203713577184720022880d095ffbc31";
@@ -200,6 +202,29 @@ fn claims() {
         assert_eq!(hex(&encode_claim(&claim)), golden);
         assert_eq!(decode_claim(&unhex(golden)).unwrap(), claim);
     }
+}
+
+#[test]
+fn presence() {
+    let language = OfferedLanguage {
+        id: LanguageId(71),
+        name: "Python".into(),
+        version: "3.11.2".into(),
+        engine: "sandbox".into(),
+    };
+    let presence = Presence {
+        service: "judge".into(),
+        instance: "j1".into(),
+        version: "0.1.0".into(),
+        started_at_ms: 5,
+        slots: 2,
+        busy: 1,
+        languages: vec![language],
+    };
+    let golden = "0a056a7564676512026a311a05302e312e302005280230013a1b08471206507974686f6e1a06332e31312e32220773616e64626f78";
+    assert_eq!(hex(&encode_presence(&presence)), golden);
+    assert_eq!(decode_presence(&unhex(golden)).unwrap(), presence);
+    assert_eq!(decode_presence(b"").err(), Some(DecodeError::Field("instance")));
 }
 
 #[test]

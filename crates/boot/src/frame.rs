@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::metrics::{Metrics, UPKEEP_EVERY};
+use crate::presence::{Card, Offer};
 use crate::{ServiceConfig, http, observe};
 
 /// How often to look for streams and consumers that are missing: a server that has lost its store comes back
@@ -24,6 +25,8 @@ pub struct Frame {
     listener: TcpListener,
     service: &'static str,
     metrics: Metrics,
+    card: Card,
+    offer: Offer,
 }
 
 impl Frame {
@@ -38,7 +41,8 @@ impl Frame {
             TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let bus = Bus::connect(&config.nats, config.topology).await?;
         let metrics = Metrics::of(config.service, bus.clone());
-        Ok(Self { bus, listener, service: config.service, metrics })
+        let (card, offer) = (Card::new(config), Offer::of(0));
+        Ok(Self { bus, listener, service: config.service, metrics, card, offer })
     }
 
     /// Where the service listens.
@@ -49,13 +53,19 @@ impl Frame {
         self.listener.local_addr()
     }
 
+    /// What the service says of itself while it works; nothing by default.
+    #[must_use]
+    pub fn offering(self, offer: Offer) -> Self {
+        Self { offer, ..self }
+    }
+
     /// Serves `router` for as long as `work` goes on, then lets open requests and buffered messages out.
     ///
     /// # Errors
     /// Where the kernel does not know our address.
     pub async fn run(self, router: Router, work: impl Future<Output = ()>) -> anyhow::Result<()> {
         info!(address = %self.address()?, "listening");
-        let Self { bus, listener, service, metrics } = self;
+        let Self { bus, listener, service, metrics, card, offer } = self;
         let observe = middleware::from_fn(move |request, next| observe::observe(service, request, next));
         let router = router.merge(metrics.route()).layer(observe);
         let making = tokio::spawn({
@@ -73,6 +83,7 @@ impl Frame {
                 metrics.keep_up();
             }
         });
+        let showing = tokio::spawn(card.show(bus.clone(), offer));
         let done = CancellationToken::new();
         let worked = async {
             work.await;
@@ -81,6 +92,7 @@ impl Frame {
         tokio::join!(http::serve(listener, router, done.clone()), worked);
         making.abort();
         keeping_up.abort();
+        showing.abort();
         bus.flush().await;
         info!("ended");
         Ok(())

@@ -1,5 +1,7 @@
 //! The connection, and what a service needs to know of its health.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_nats::connection::State;
@@ -46,6 +48,8 @@ pub struct Bus {
     /// Whose figures these are.
     pub(crate) service: &'static str,
     pub(crate) pace: Pace,
+    /// Counts the messages in hand.
+    pub(crate) in_hand: Arc<AtomicUsize>,
 }
 
 impl Bus {
@@ -76,7 +80,8 @@ impl Bus {
             .map_err(ConnectError::Connect)?;
         let context = ContextBuilder::new().timeout(ANSWER_WAIT).build(client.clone());
         let service = gavel_telemetry::service_of(&config.name);
-        Ok(Self { client, context, epoch, settings, service, pace: Pace::default() })
+        let (pace, in_hand) = (Pace::default(), Arc::default());
+        Ok(Self { client, context, epoch, settings, service, pace, in_hand })
     }
 
     /// Whether the connection is up at this moment.
@@ -89,6 +94,12 @@ impl Bus {
     pub async fn until_connected(&self) {
         let mut epoch = self.epoch.clone();
         while !self.is_connected() && epoch.changed().await.is_ok() {}
+    }
+
+    /// How many messages are in hand at this moment, over all loops of this connection.
+    #[must_use]
+    pub fn in_hand(&self) -> usize {
+        self.in_hand.load(Ordering::Relaxed)
     }
 
     /// Whether the server is there and answers for this stream, for `/readyz`.

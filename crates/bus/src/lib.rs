@@ -6,6 +6,7 @@
 //! - [`Bus`] connects and publishes: each message has the [`Condition`] under which the server stores it.
 //! - [`consume`] is the one loop of all services; a [`Handler`] takes an event and returns what to publish.
 //! - [`Bundles`] keeps test cases, by content.
+//! - [`Bus::announce`] says that a service is there, and [`Presences`] who else is.
 //! - [`Ledger`] keeps the order of the calls to Convex, across reporters.
 //! - [`Letter`]s and [`Moment`]s are for people to look at; [`Generations`] judges again, or goes on from a letter.
 
@@ -19,6 +20,7 @@ mod history;
 mod ledger;
 mod letters;
 mod outgoing;
+mod presence;
 mod publish;
 mod pull;
 mod settle;
@@ -34,5 +36,6 @@ pub use history::{Moment, ReadError, Submitted};
 pub use ledger::{Ledger, LedgerError, ResultClaim, RunningClaim, RunningFate};
 pub use letters::{Content, Letter, Letters, RemoveError};
 pub use outgoing::{Condition, Outgoing, Trace};
+pub use presence::{PRESENCE_EVERY, PRESENCE_LOST_AFTER, Presences};
 pub use publish::{PublishError, Stored};
 pub use watch::{Seen, Watch, WatchError};

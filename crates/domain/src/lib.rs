@@ -8,6 +8,7 @@ pub mod compare;
 pub mod event;
 pub mod ids;
 pub mod outcome;
+pub mod presence;
 pub mod question;
 pub mod retry;
 pub mod score;

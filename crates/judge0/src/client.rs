@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use gavel_domain::LanguageId;
 use gavel_telemetry::trace::traceparent;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client as Http, Method, RequestBuilder, Response, StatusCode, Url, redirect};
@@ -114,6 +115,20 @@ impl Client {
         let (status, answer) =
             measured("GET", "/config_info", self.json(self.request(Method::GET, "/config_info"))).await?;
         Limits::read(&answer).ok_or_else(|| garbled(status, "no configuration in it"))?
+    }
+
+    /// The languages that it takes, with its names for them, from `GET /languages`.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn languages(&self) -> Result<Vec<(LanguageId, String)>, CallError> {
+        let (status, answer) = self.json(self.request(Method::GET, "/languages")).await?;
+        let language = |entry: &Value| {
+            let id = u32::try_from(entry.get("id")?.as_u64()?).ok()?;
+            Some((LanguageId(id), short(entry.get("name")?.as_str()?)))
+        };
+        let languages = answer.as_array().and_then(|list| list.iter().map(language).collect());
+        languages.ok_or_else(|| garbled(status, "no list of languages in it"))
     }
 
     /// Sends programs with their inputs, at most as many as a batch may have; the answers are in their order.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use gavel_domain::Backoff;
+use gavel_domain::{Backoff, LanguageId};
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -75,6 +75,7 @@ pub(crate) struct Shared {
     pub(crate) client: Client,
     pub(crate) breaker: Breaker,
     pub(crate) limits: watch::Sender<Option<Limits>>,
+    pub(crate) languages: watch::Sender<Vec<(LanguageId, String)>>,
     pub(crate) pace: Pace,
     /// Held while the poller tells what one look has brought, so that a submission is told all of it at once.
     telling: Mutex<()>,
@@ -102,7 +103,8 @@ impl Judge0 {
     pub fn start(config: &Judge0Config, pace: Pace) -> Result<Self, InvalidConfig> {
         let client = Client::new(config)?;
         let (limits, breaker) = (watch::Sender::new(None), Breaker::new(pace.probe));
-        let shared = Arc::new(Shared { client, breaker, limits, pace, telling: Mutex::default() });
+        let languages = watch::Sender::new(Vec::new());
+        let shared = Arc::new(Shared { client, breaker, limits, languages, pace, telling: Mutex::default() });
         let (flights, landed) = mpsc::channel(FLIGHTS);
         let polling = tokio::spawn(poller::poll(Arc::clone(&shared), landed)).abort_handle();
         let upkeep = tokio::spawn(upkeep::keep(Arc::clone(&shared))).abort_handle();
@@ -113,6 +115,12 @@ impl Judge0 {
     #[must_use]
     pub fn breaker(&self) -> &Breaker {
         &self.shared.breaker
+    }
+
+    /// The languages that it takes, with its names for them, as last read; empty where they were never read.
+    #[must_use]
+    pub fn languages(&self) -> Vec<(LanguageId, String)> {
+        self.shared.languages.borrow().clone()
     }
 
     /// Judge0's limits, as last read; waits for them where they were never read.

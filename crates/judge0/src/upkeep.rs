@@ -32,6 +32,11 @@ pub(crate) async fn keep(shared: Arc<Shared>) {
             Ok(limits) => {
                 failures = 0;
                 set(&shared, limits);
+                // They are only told to others: without them everything works.
+                match shared.client.languages().await {
+                    Ok(languages) => drop(shared.languages.send_replace(languages)),
+                    Err(error) => info!(cause = chain(&error), "Judge0's languages cannot be read"),
+                }
                 shared.pace.refresh
             }
             Err(error) => {

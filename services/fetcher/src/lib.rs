@@ -7,7 +7,7 @@ mod single_flight;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use gavel_boot::{Frame, Lifecycle, health};
+use gavel_boot::{Frame, Lifecycle, Offer, health};
 use gavel_bus::topology::Durable;
 use gavel_bus::{ConsumeSettings, consume};
 use gavel_convex::Convex;
@@ -72,6 +72,9 @@ impl App {
         let work = async {
             tokio::join!(fetcher, renewer);
         };
-        frame.run(health::router(vec![attachment, renewer_attachment]), work).await
+        frame
+            .offering(Offer::of(config.slots))
+            .run(health::router(vec![attachment, renewer_attachment]), work)
+            .await
     }
 }

@@ -41,6 +41,11 @@ impl Guard {
         Self { keys: config.keys.clone(), limiters }
     }
 
+    /// Whether the caller has a key, where there are any.
+    pub(crate) fn knows(&self, headers: &HeaderMap) -> bool {
+        self.keys.is_empty() || self.key(headers).is_some()
+    }
+
     /// Lets a request pass, or not.
     pub(crate) fn admit(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         let caller = if self.keys.is_empty() { 0 } else { self.key(headers).ok_or(Refusal::Unauthorized)? };

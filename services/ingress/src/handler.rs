@@ -14,6 +14,7 @@ use tracing::{info, warn};
 use crate::answer;
 use crate::body::{self, Unread};
 use crate::guard::{Guard, Refusal};
+use crate::languages::Judges;
 use crate::request::{Parsed, parse};
 
 /// How long a submission whose publish has no answer is repeated before the caller is told 503.
@@ -26,6 +27,7 @@ const REQUEST_ID: &str = "x-request-id";
 pub(crate) struct State {
     pub(crate) bus: Bus,
     pub(crate) guard: Guard,
+    pub(crate) judges: Judges,
     pub(crate) max_source_bytes: usize,
 }
 

@@ -8,19 +8,21 @@ mod body;
 mod config;
 mod guard;
 mod handler;
+mod languages;
 mod request;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::post;
+use axum::routing::{get, post};
 use gavel_boot::{Frame, Lifecycle, health};
 use gavel_bus::topology::Stream;
 use gavel_telemetry::table;
 
 pub use config::Config;
 use guard::Guard;
+use languages::Judges;
 
 /// The service, bound to its port.
 pub struct App {
@@ -60,15 +62,25 @@ impl App {
             bus: frame.bus.clone(),
             guard: Guard::new(&config),
             max_source_bytes: config.max_source_bytes,
+            judges: Judges::default(),
         };
+        let state = Arc::new(state);
         // The first one must be seen as a rise.
         table::PUBLISHED.show(["ingress", "gavel.v1.Queued", "full"]);
         let router = Router::new()
             .route("/v1/judge-question", post(handler::judge_question))
+            .route("/v1/languages", get(languages::languages))
             .merge(health::router(vec![ready]))
             .method_not_allowed_fallback(handler::method_not_allowed)
             .fallback(handler::not_found)
-            .with_state(Arc::new(state));
-        frame.run(router, lifecycle.stop.cancelled_owned()).await
+            .with_state(Arc::clone(&state));
+        let bus = frame.bus.clone();
+        let work = async move {
+            tokio::select! {
+                () = state.judges.listen(&bus) => {}
+                () = lifecycle.stop.cancelled() => {}
+            }
+        };
+        frame.run(router, Box::pin(work)).await
     }
 }

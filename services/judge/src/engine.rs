@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use gavel_boot::health::Check;
 use gavel_bus::Cause;
+use gavel_domain::presence::OfferedLanguage;
 use gavel_domain::{Execution, LanguageId, Question};
 use tokio::sync::watch;
 
@@ -87,6 +88,9 @@ pub trait Engine: Send + Sync + 'static {
     fn checks(&self) -> Vec<Check> {
         Vec::new()
     }
+
+    /// The languages that it serves at this moment.
+    fn languages(&self) -> Vec<OfferedLanguage>;
 
     /// What compiles and runs this language, with its version; nothing where that is not known.
     fn toolchain(&self, _language: LanguageId) -> Option<String> {

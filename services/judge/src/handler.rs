@@ -36,7 +36,7 @@ impl Undone {
 
 /// Judges ready submissions.
 pub(crate) struct Judge<E> {
-    engine: E,
+    engine: Arc<E>,
     bundles: Bundles,
     cache: Cache<BundleKey, Arc<Question>>,
     max_field_bytes: usize,
@@ -45,7 +45,7 @@ pub(crate) struct Judge<E> {
 }
 
 impl<E: Engine> Judge<E> {
-    pub(crate) fn new(bus: Bus, engine: E, config: &Config) -> Self {
+    pub(crate) fn new(bus: Bus, engine: Arc<E>, config: &Config) -> Self {
         let bytes = |_: &BundleKey, question: &Arc<Question>| {
             let tests = question.tests.iter().map(|test| 64 + test.stdin.len() + test.expected_stdout.len());
             u32::try_from(tests.sum::<usize>()).unwrap_or(u32::MAX)

@@ -7,7 +7,7 @@ mod handler;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use gavel_boot::{Frame, Lifecycle, health};
+use gavel_boot::{Frame, Lifecycle, Offer, health};
 use gavel_bus::topology::Durable;
 use gavel_bus::{ConsumeSettings, consume};
 
@@ -58,8 +58,11 @@ impl<E: Engine> App<E> {
         };
         let mut checks = vec![attachment];
         checks.extend(engine.checks());
+        let engine = Arc::new(engine);
+        let languages = Arc::clone(&engine);
+        let offer = Offer { slots: config.slots, languages: Arc::new(move || languages.languages()) };
         let handler = Arc::new(Judge::new(frame.bus.clone(), engine, &config));
         let work = Box::pin(consume(frame.bus.clone(), handler, settings, attached));
-        frame.run(health::router(checks), work).await
+        frame.offering(offer).run(health::router(checks), work).await
     }
 }

@@ -12,7 +12,7 @@ mod window;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use gavel_boot::{Frame, Lifecycle, health};
+use gavel_boot::{Frame, Lifecycle, Offer, health};
 use gavel_bus::topology::Durable;
 use gavel_bus::{ConsumeSettings, Ledger, consume};
 use gavel_convex::Convex;
@@ -79,6 +79,9 @@ impl App {
         let work = async {
             tokio::join!(running, result);
         };
-        frame.run(health::router(vec![running_check, result_check]), work).await
+        frame
+            .offering(Offer::of(config.slots))
+            .run(health::router(vec![running_check, result_check]), work)
+            .await
     }
 }

@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use async_nats::jetstream::Message;
@@ -47,7 +48,24 @@ struct Receipt {
     stored_at: SystemTime,
 }
 
+/// Counts a message as in hand for as long as it lives.
+struct InHand<'a>(&'a AtomicUsize);
+
+impl<'a> InHand<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for InHand<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 pub(super) async fn work<H: Handler>(job: Job<H>) {
+    let _in_hand = InHand::new(&job.bus.in_hand);
     let (meter, _slot, began) = (job.meter, job.meter.slot(), Instant::now());
     let trace = Trace::from_headers(job.message.headers.as_ref());
     let span = info_span!(

@@ -7,6 +7,8 @@ use std::time::Duration;
 pub enum Route {
     /// `GET /config_info`.
     Config,
+    /// `GET /languages`.
+    Languages,
     /// `POST /submissions/batch`.
     PostBatch,
     /// `GET /submissions/batch`.

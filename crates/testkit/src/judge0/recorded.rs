@@ -20,6 +20,9 @@ recorded! {
 /// The configuration of the Judge0 that was recorded.
 pub(crate) const CONFIG: &str = include_str!("../../../judge0/tests/recorded/config_info.json");
 
+/// The languages of the Judge0 that was recorded.
+pub(crate) const LANGUAGES: &str = include_str!("../../../judge0/tests/recorded/languages.json");
+
 /// A recorded exchange.
 ///
 /// # Panics

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::fault::{Fault, Mishap, Route};
 use super::program::Program;
-use super::recorded::{CONFIG, body};
+use super::recorded::{CONFIG, LANGUAGES, body};
 use super::{Call, Shared, State};
 
 const MAX_BODY_BYTES: usize = 64 << 20;
@@ -105,6 +105,7 @@ fn answer(
 ) -> (u16, Value) {
     match route {
         Route::Config => (200, config(state)),
+        Route::Languages => (200, body(LANGUAGES)),
         Route::PostBatch => post_batch(state, sent),
         Route::GetBatch => get_batch(state, query),
         Route::Post => {
@@ -211,16 +212,17 @@ fn config(state: &State) -> Value {
     config
 }
 
-/// `/config_info` is open; submissions are not.
+/// `/config_info` and `/languages` are open; submissions are not.
 fn is_known(state: &State, call: &Call) -> bool {
     let keys = &state.settings.keys;
     let has_key = call.headers.iter().any(|(name, value)| name == "x-auth-token" && keys.contains(value));
-    keys.is_empty() || has_key || call.route == Route::Config
+    keys.is_empty() || has_key || matches!(call.route, Route::Config | Route::Languages)
 }
 
 fn route(method: &Method, path: &str) -> Route {
     match (method.as_str(), path) {
         ("GET", "/config_info") => Route::Config,
+        ("GET", "/languages") => Route::Languages,
         ("POST", "/submissions/batch") => Route::PostBatch,
         ("GET", "/submissions/batch") => Route::GetBatch,
         ("POST", "/submissions") => Route::Post,

@@ -83,7 +83,13 @@ pub(crate) fn service(name: &str, nats: &NatsServer, convex: &StandIn) -> Proces
     service_with(name, nats, convex, &[])
 }
 
-fn service_with(name: &str, nats: &NatsServer, convex: &StandIn, variables: &[(&str, &str)]) -> Process {
+/// The same with these variables besides.
+pub(crate) fn service_with(
+    name: &str,
+    nats: &NatsServer,
+    convex: &StandIn,
+    variables: &[(&str, &str)],
+) -> Process {
     Process::builder(built_binary(name).unwrap())
         .env("NATS_URL", nats.url())
         .env("CONVEX_SITE_URL", convex.url())

@@ -10,6 +10,7 @@ mod dead;
 mod expiry;
 mod figures;
 mod judge0;
+mod languages;
 mod line;
 mod metrics;
 mod poison;

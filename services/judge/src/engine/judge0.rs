@@ -4,10 +4,11 @@ use async_trait::async_trait;
 use gavel_boot::health::{Check, check};
 use gavel_bus::Cause;
 use gavel_domain::LanguageId;
+use gavel_domain::presence::OfferedLanguage;
 use gavel_judge0::{Fault, InvalidConfig, Judge0, Pace, State};
 use tokio::sync::watch;
 
-use super::{Engine, EngineFault, Job, Observer, Progress};
+use super::{Engine, EngineFault, EngineName, Job, Observer, Progress};
 use crate::Config;
 
 /// Judge0 as an engine.
@@ -46,6 +47,14 @@ impl Engine for Judge0Engine {
             gavel_judge0::Progress::Ran => Ok(Progress::Ran),
             gavel_judge0::Progress::CompileError(output) => Ok(Progress::CompileError(output)),
         }
+    }
+
+    fn languages(&self) -> Vec<OfferedLanguage> {
+        let offered = |(id, name)| {
+            let engine = EngineName::Judge0.to_string();
+            OfferedLanguage { id, name, version: String::new(), engine }
+        };
+        self.judge0.languages().into_iter().map(offered).collect()
     }
 
     fn gate(&self) -> Option<watch::Receiver<bool>> {

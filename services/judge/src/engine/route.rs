@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use gavel_boot::health::Check;
 use gavel_domain::LanguageId;
+use gavel_domain::presence::OfferedLanguage;
 use gavel_telemetry::table;
 use tokio::sync::watch;
 use tracing::info;
@@ -170,9 +171,13 @@ impl Engines {
         Ok(Self { plan, sandbox, judge0 })
     }
 
-    fn of(&self, language: LanguageId) -> (EngineName, &dyn Engine) {
+    fn name_of(&self, language: LanguageId) -> EngineName {
         let serves = |language| self.sandbox.as_ref().is_some_and(|sandbox| sandbox.serves(language));
-        let name = self.plan.engine(language, serves);
+        self.plan.engine(language, serves)
+    }
+
+    fn of(&self, language: LanguageId) -> (EngineName, &dyn Engine) {
+        let name = self.name_of(language);
         let named: Option<&dyn Engine> = match name {
             EngineName::Sandbox => self.sandbox.as_ref().map(|it| it as &dyn Engine),
             EngineName::Judge0 => self.judge0.as_ref().map(|it| it as &dyn Engine),
@@ -199,6 +204,16 @@ impl Engine for Engines {
 
     fn checks(&self) -> Vec<Check> {
         self.judge0.iter().flat_map(Engine::checks).collect()
+    }
+
+    /// What each engine serves of that which comes to it.
+    fn languages(&self) -> Vec<OfferedLanguage> {
+        let of = |name, engine: Option<&dyn Engine>| {
+            let served = engine.map(Engine::languages).unwrap_or_default();
+            served.into_iter().filter(move |language| self.name_of(language.id) == name)
+        };
+        let sandbox = of(EngineName::Sandbox, self.sandbox.as_ref().map(|it| it as &dyn Engine));
+        sandbox.chain(of(EngineName::Judge0, self.judge0.as_ref().map(|it| it as &dyn Engine))).collect()
     }
 
     fn toolchain(&self, language: LanguageId) -> Option<String> {

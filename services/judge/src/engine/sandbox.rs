@@ -4,13 +4,14 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use bytes::Bytes;
 use gavel_bus::Cause;
+use gavel_domain::presence::OfferedLanguage;
 use gavel_domain::text::normalize_newlines;
 use gavel_domain::{LanguageId, Question, TestCase};
 use gavel_sandbox::{Compilation, Fault, RunLimits, Sandbox, SandboxConfig, ServedLanguage};
 use gavel_telemetry::trace::step;
 use tracing::{Instrument as _, info};
 
-use super::{Engine, EngineFault, Job, Observer, Progress};
+use super::{Engine, EngineFault, EngineName, Job, Observer, Progress};
 use crate::Config;
 
 /// The sandbox as an engine.
@@ -88,6 +89,16 @@ impl Engine for SandboxEngine {
             Ok(Progress::Ran)
         };
         run.instrument(step("run the tests")).await
+    }
+
+    fn languages(&self) -> Vec<OfferedLanguage> {
+        let offered = |served: &ServedLanguage| OfferedLanguage {
+            id: served.id,
+            name: served.name.clone(),
+            version: served.version.clone(),
+            engine: EngineName::Sandbox.to_string(),
+        };
+        self.sandbox.languages().iter().map(offered).collect()
     }
 
     fn toolchain(&self, language: LanguageId) -> Option<String> {

@@ -1,7 +1,7 @@
 import os
 
 for path in (
-    "/etc/shadow", "/etc/hostname", "/etc/ssh", "/root", "/root/.bashrc", "/home", "/sys", "/run", "/var", "/opt", "/srv", "/boot",
+    "/etc/shadow", "/etc/hostname", "/etc/ssh", "/root", "/root/.bashrc", "/home", "/sys", "/run", "/var/log", "/opt", "/srv", "/boot",
     "/proc/meminfo", "/proc/cmdline", "/proc/sys", "/proc/kcore", "/proc/mounts/..", "/proc/net", "/dev/sda", "/dev/kmsg", "/dev/mem",
     "/var/run/docker.sock", "/tmp/../root",
 ):

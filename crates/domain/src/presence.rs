@@ -1,0 +1,35 @@
+//! What a running service says of itself, so that others know who is there and what is offered.
+
+use crate::LanguageId;
+
+/// A service as it is now. It is said again and again; who falls silent is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Presence {
+    /// The service's word, such as "judge".
+    pub service: String,
+    /// What this instance is called.
+    pub instance: String,
+    /// The version of its program.
+    pub version: String,
+    /// When it started, in milliseconds since the Unix epoch.
+    pub started_at_ms: u64,
+    /// How many messages it takes at a time; 0 for a service that takes none.
+    pub slots: u32,
+    /// How many it has in hand.
+    pub busy: u32,
+    /// What a judge serves.
+    pub languages: Vec<OfferedLanguage>,
+}
+
+/// A language that a judge serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfferedLanguage {
+    /// Judge0's id.
+    pub id: LanguageId,
+    /// What a person calls it.
+    pub name: String,
+    /// The toolchain's version; empty where it is not known.
+    pub version: String,
+    /// What runs it: "sandbox" or "judge0".
+    pub engine: String,
+}

@@ -1,0 +1,56 @@
+//! What a running service says of itself.
+
+use bytes::Bytes;
+use gavel_domain::LanguageId;
+use gavel_domain::presence::{OfferedLanguage, Presence};
+use prost::Message as _;
+
+use crate::{DecodeError, v1};
+
+/// The payload of a presence.
+#[must_use]
+pub fn encode_presence(presence: &Presence) -> Bytes {
+    let languages = presence.languages.iter().map(|language| v1::OfferedLanguage {
+        id: language.id.0,
+        name: language.name.clone(),
+        version: language.version.clone(),
+        engine: language.engine.clone(),
+    });
+    v1::Presence {
+        service: presence.service.clone(),
+        instance: presence.instance.clone(),
+        version: presence.version.clone(),
+        started_at_unix_ms: presence.started_at_ms,
+        slots: presence.slots,
+        busy: presence.busy,
+        languages: languages.collect(),
+    }
+    .encode_to_vec()
+    .into()
+}
+
+/// Reads the payload of a presence.
+///
+/// # Errors
+/// [`DecodeError`] where it is none.
+pub fn decode_presence(payload: &[u8]) -> Result<Presence, DecodeError> {
+    let wire = v1::Presence::decode(payload)?;
+    if wire.service.is_empty() || wire.instance.is_empty() {
+        return Err(DecodeError::Field("instance"));
+    }
+    let languages = wire.languages.into_iter().map(|language| OfferedLanguage {
+        id: LanguageId(language.id),
+        name: language.name,
+        version: language.version,
+        engine: language.engine,
+    });
+    Ok(Presence {
+        service: wire.service,
+        instance: wire.instance,
+        version: wire.version,
+        started_at_ms: wire.started_at_unix_ms,
+        slots: wire.slots,
+        busy: wire.busy,
+        languages: languages.collect(),
+    })
+}
