@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
     /// The question that it answers.
     #[arg(long, short)]
     question: String,
-    /// The language, as a Judge0 id; by default told from the file's name (.c .cpp .py .js).
+    /// The language, as a Judge0 id; by default told from the end of the file's name.
     #[arg(long, short)]
     language: Option<u32>,
     /// Which Convex functions the submission belongs to.
@@ -99,6 +99,23 @@ fn request(arguments: &Arguments) -> anyhow::Result<(SubmissionId, Value)> {
             "cpp" | "cc" | "cxx" => 54,
             "py" => 71,
             "js" | "mjs" => 63,
+            "ts" => 74,
+            "java" => 62,
+            "cs" => 51,
+            "rb" => 72,
+            "rs" => 73,
+            "go" => 60,
+            "kt" => 78,
+            "php" => 68,
+            "hs" => 61,
+            "sh" => 46,
+            "pl" => 85,
+            "lua" => 64,
+            "ml" => 65,
+            "pas" => 67,
+            "f90" => 59,
+            "r" | "R" => 80,
+            "sql" => 82,
             _ => return None,
         })
     });
