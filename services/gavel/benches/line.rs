@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use gavel_boot::Lifecycle;
+use gavel_domain::presence::OfferedLanguage;
 use gavel_domain::{Ending, Execution, Usage};
 use gavel_judge::{Engine, EngineFault, Job, Observer, Progress};
 use gavel_standin::{Endpoint, Kind, Limits, Question, StandIn};
@@ -41,6 +42,10 @@ impl Engine for Instantly {
             }
         }
         Ok(Progress::Ran)
+    }
+
+    fn languages(&self) -> Vec<OfferedLanguage> {
+        Vec::new()
     }
 }
 
