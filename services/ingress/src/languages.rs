@@ -25,6 +25,15 @@ const LISTEN_AGAIN: Duration = Duration::from_secs(2);
 #[derive(Default)]
 pub(crate) struct Judges(Mutex<HashMap<String, (Instant, Presence)>>);
 
+/// What judges say of one language.
+#[derive(Default)]
+struct Found {
+    names: BTreeSet<String>,
+    versions: BTreeSet<String>,
+    engines: BTreeSet<String>,
+    judges: usize,
+}
+
 /// A language as the answer has it.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Served {
@@ -69,25 +78,24 @@ impl Judges {
     fn list(&self, now: Instant) -> Listing {
         let mut judges = self.lock();
         forget(&mut judges, now);
-        let mut found: BTreeMap<u32, (String, BTreeSet<String>, BTreeSet<String>, BTreeSet<&str>)> =
-            BTreeMap::new();
-        for (subject, (_, presence)) in judges.iter() {
+        let mut found: BTreeMap<u32, Found> = BTreeMap::new();
+        for (_, presence) in judges.values() {
+            // A judge may name a language under two engines, and is one judge all the same.
+            let mut counted = BTreeSet::new();
             for language in &presence.languages {
-                let (name, versions, engines, of) = found.entry(language.id.0).or_default();
-                if name.is_empty() || *name > language.name {
-                    name.clone_from(&language.name);
-                }
-                versions.extend((!language.version.is_empty()).then(|| language.version.clone()));
-                engines.insert(language.engine.clone());
-                of.insert(subject);
+                let of = found.entry(language.id.0).or_default();
+                of.names.insert(language.name.clone());
+                of.versions.extend((!language.version.is_empty()).then(|| language.version.clone()));
+                of.engines.insert(language.engine.clone());
+                of.judges += usize::from(counted.insert(language.id));
             }
         }
-        let served = found.into_iter().map(|(id, (name, versions, engines, of))| Served {
+        let served = found.into_iter().map(|(id, of)| Served {
             id,
-            name,
-            version: versions.into_iter().collect::<Vec<_>>().join(", "),
-            engines,
-            judges: of.len(),
+            name: of.names.into_iter().next().unwrap_or_default(),
+            version: of.versions.into_iter().collect::<Vec<_>>().join(", "),
+            engines: of.engines,
+            judges: of.judges,
         });
         Listing { languages: served.collect(), judges: judges.len() }
     }

@@ -90,7 +90,9 @@ pub trait Engine: Send + Sync + 'static {
     }
 
     /// The languages that it serves at this moment.
-    fn languages(&self) -> Vec<OfferedLanguage>;
+    fn languages(&self) -> Vec<OfferedLanguage> {
+        Vec::new()
+    }
 
     /// What compiles and runs this language, with its version; nothing where that is not known.
     fn toolchain(&self, _language: LanguageId) -> Option<String> {
