@@ -42,11 +42,13 @@ pub(crate) struct Captured {
 
 impl Capture {
     /// A new pipe: the capture, and the end that the program writes to, which belongs to the program's user, so
-    /// that `/dev/stdout` can be opened.
-    pub(crate) fn new(limit: u64, uid: u32) -> io::Result<(Self, OwnedFd)> {
+    /// that `/dev/stdout` can be opened. Without a `uid` that is the judge's own.
+    pub(crate) fn new(limit: u64, uid: Option<u32>) -> io::Result<(Self, OwnedFd)> {
         let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
         rustix::io::ioctl_fionbio(&read, true)?;
-        fchown(&write, Some(Uid::from_raw(uid)), Some(Gid::from_raw(uid)))?;
+        if let Some(uid) = uid {
+            fchown(&write, Some(Uid::from_raw(uid)), Some(Gid::from_raw(uid)))?;
+        }
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let pipe = Pipe::Unwatched(read);
         Ok((Self { pipe, limit, bytes: Vec::new(), open: true, overflowed: false }, write))
@@ -125,7 +127,7 @@ mod tests {
     fn captured(written: &[u8], limit: u64) -> Captured {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let (capture, write) = Capture::new(limit, rustix::process::getuid().as_raw()).unwrap();
+            let (capture, write) = Capture::new(limit, None).unwrap();
             let mut capture = capture.watch().unwrap();
             std::fs::File::from(write).write_all(written).unwrap();
             capture.fill().await.unwrap();

@@ -53,12 +53,14 @@ pub(crate) struct SlotGroup {
 }
 
 impl Cgroups {
-    /// Finds the controllers, removes what dead judges left, and makes this judge's top group. Blocks.
-    pub(crate) fn open(choice: TierChoice) -> Result<Self, StartError> {
+    /// Finds the controllers, removes what dead judges left, and makes this judge's top group; `None` where the
+    /// choice is to do without. Blocks.
+    pub(crate) fn open(choice: TierChoice) -> Result<Option<Self>, StartError> {
         let hierarchy = match choice {
+            TierChoice::NoCgroup => return Ok(None),
             TierChoice::CgroupV1 => v1::find()?,
             TierChoice::CgroupV2 => v2::find()?,
-            TierChoice::Auto => v2::find().or_else(|_| v1::find())?,
+            TierChoice::Auto | TierChoice::NoUserNamespace => v2::find().or_else(|_| v1::find())?,
         };
         // One start at a time on this machine, or one would take another's new group for a leftover.
         let starting = locked(&hierarchy.bases[0], FlockOperation::LockExclusive)?;
@@ -73,7 +75,7 @@ impl Cgroups {
         if hierarchy.version == CgroupVersion::V2 {
             v2::delegate(&directories[0])?;
         }
-        Ok(Self { hierarchy, name, _lock: lock })
+        Ok(Some(Self { hierarchy, name, _lock: lock }))
     }
 
     pub(crate) fn version(&self) -> CgroupVersion {
@@ -164,6 +166,23 @@ impl SlotGroup {
     pub(crate) fn remove(&self) -> bool {
         self.directories.iter().filter(|directory| !gone(directory)).count() == 0
     }
+}
+
+/// Whether v2 can be used, and where. Changes nothing.
+pub(crate) fn look_v2() -> Result<String, StartError> {
+    v2::look().map(|base| format!("memory and pids at {}", base.display()))
+}
+
+/// Whether v1 can be used, and where. Changes nothing.
+pub(crate) fn look_v1() -> Result<String, StartError> {
+    let hierarchy = v1::find()?;
+    let places: Vec<_> = hierarchy.bases.iter().map(|base| base.display().to_string()).collect();
+    Ok(format!("memory, pids and cpuacct at {}", places.join(", ")))
+}
+
+/// Whether this process may make groups here.
+fn writable(directory: &Path) -> bool {
+    rustix::fs::access(directory, rustix::fs::Access::WRITE_OK).is_ok()
 }
 
 /// A cgroup file that the init works with.

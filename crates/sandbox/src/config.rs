@@ -1,6 +1,8 @@
 //! What an operator chooses about the sandbox.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use crate::language::{Languages, VersionRule};
 
@@ -16,15 +18,15 @@ pub struct SandboxConfig {
     pub slots: usize,
     /// The executable that slots run as their init.
     pub init: InitProgram,
-    /// Which means of isolation to use.
+    /// Which means of isolation to use, or nothing.
     pub tier: TierChoice,
     /// The size of a slot's writable file system, in bytes; it also counts as memory of the run. Default
     /// 256 MiB.
     pub box_bytes: u64,
     /// The most files and directories in it. Default 16,384.
     pub box_inodes: u64,
-    /// The first of the user and group ids that programs run as, one a slot. Nobody else may use the range.
-    /// Default 60,000.
+    /// The first of the user and group ids that slots use where the judge is root: one a slot for its programs,
+    /// and [`MAX_SLOTS`] above it one for its init. Nobody else may use the range. Default 60,000.
     pub first_uid: u32,
     /// The languages to look for. Default: the table that is part of the executable.
     pub languages: Languages,
@@ -56,19 +58,66 @@ pub enum InitProgram {
     Path(PathBuf),
 }
 
-/// Which means of isolation to use.
+/// Which means of isolation to use (`SANDBOX_TIER`). What is named is used, or the start fails: a lesser tier is
+/// taken only by its name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TierChoice {
-    /// The best that the machine offers.
+    /// cgroup v2, else v1, with a user namespace a slot: everything that this crate promises.
     #[default]
     Auto,
-    /// cgroup v1 or nothing.
-    CgroupV1,
-    /// cgroup v2 or nothing.
+    /// The same with cgroup v2 only.
     CgroupV2,
+    /// The same with cgroup v1 only.
+    CgroupV1,
+    /// Without a user namespace: the init of a slot is the host's root with few capabilities left.
+    NoUserNamespace,
+    /// Without cgroups: memory and CPU time of a run are sampled instead of counted by the kernel.
+    NoCgroup,
 }
 
+/// The names, in the order of the enum.
+const NAMES: [(TierChoice, &str); 5] = [
+    (TierChoice::Auto, "auto"),
+    (TierChoice::CgroupV2, "cgroup-v2"),
+    (TierChoice::CgroupV1, "cgroup-v1"),
+    (TierChoice::NoUserNamespace, "no-user-namespace"),
+    (TierChoice::NoCgroup, "no-cgroup"),
+];
+
 impl TierChoice {
-    /// Each one that can be asked for by name.
-    pub const EACH: [Self; 2] = [Self::CgroupV1, Self::CgroupV2];
+    /// Each tier; `Auto` is one of them.
+    pub const EACH: [Self; 4] = [Self::CgroupV2, Self::CgroupV1, Self::NoUserNamespace, Self::NoCgroup];
+}
+
+/// A text that names no tier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be auto, cgroup-v2, cgroup-v1, no-user-namespace or no-cgroup")]
+pub struct NoSuchTier;
+
+impl FromStr for TierChoice {
+    type Err = NoSuchTier;
+
+    fn from_str(text: &str) -> Result<Self, NoSuchTier> {
+        NAMES.iter().find(|(_, name)| *name == text).map(|(choice, _)| *choice).ok_or(NoSuchTier)
+    }
+}
+
+impl fmt::Display for TierChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = NAMES.iter().find(|(choice, _)| choice == self).map_or("auto", |(_, name)| name);
+        f.write_str(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tier_is_read_by_the_name_that_it_shows() {
+        for (choice, name) in NAMES {
+            assert_eq!((name.parse(), choice.to_string().as_str()), (Ok(choice), name));
+        }
+        assert_eq!("none".parse::<TierChoice>(), Err(NoSuchTier));
+    }
 }

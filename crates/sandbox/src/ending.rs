@@ -29,7 +29,7 @@ pub(crate) fn decide(report: &Report, evidence: &Evidence<'_>) -> Ending {
     if evidence.stderr_overflowed {
         return Ending::OutputLimit { stream: OutputStream::Stderr };
     }
-    if report.out_of_memory || report.end == End::NoRoom {
+    if report.out_of_memory || report.end == End::NoRoom || report.stopped_by == StoppedBy::MemoryLimit {
         return Ending::MemoryLimit;
     }
     let usage = usage(report);

@@ -6,23 +6,45 @@ use std::path::PathBuf;
 use gavel_domain::LanguageId;
 use rustix::io::Errno;
 
+/// What lets user namespaces be made.
+pub(crate) const USER_NAMESPACE_REMEDY: &str = "allow them (sysctl user.max_user_namespaces above 0, kernel.unprivileged_userns_clone=1 and \
+     kernel.apparmor_restrict_unprivileged_userns=0 where these exist; containers: --privileged), or set \
+     SANDBOX_TIER=no-user-namespace to do without them as root";
+
+/// An error with all its causes, as an operator reads it.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
+}
+
 /// Why the sandbox cannot be had on this machine. It never starts with a layer missing.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The configuration asks for nothing.
     #[error("the number of sandbox slots must be 1 to {max}", max = crate::config::MAX_SLOTS)]
     Slots,
-    /// Namespaces, mounts and cgroups take privileges that this process lacks.
+    /// User namespaces cannot be made.
+    #[error("the sandbox needs user namespaces: {USER_NAMESPACE_REMEDY}")]
+    UserNamespace(#[source] io::Error),
+    /// Without a user namespace, namespaces and mounts take privileges that this process lacks.
     #[error(
-        "the sandbox needs root with the capability {capability}: run the judge as root, in a container with \
-         --privileged (compose: privileged: true)"
+        "the sandbox needs root with the capability {capability} where it is to do without user namespaces: run the \
+         judge as root, in a container with --privileged (compose: privileged: true)"
     )]
     NotPrivileged {
         /// What is missing, such as `CAP_SYS_ADMIN`.
         capability: &'static str,
     },
     /// No usable cgroup hierarchy.
-    #[error("the sandbox needs the cgroup controllers {missing}: {remedy}")]
+    #[error(
+        "the sandbox needs the cgroup controllers {missing}: {remedy}; or set SANDBOX_TIER=no-cgroup, to have memory \
+         and CPU time sampled instead of limited by the kernel"
+    )]
     Cgroup {
         /// The controllers, separated by commas.
         missing: String,
@@ -60,8 +82,11 @@ pub enum SlotError {
         #[source]
         source: io::Error,
     },
+    /// The ids of the slot's user namespace could not be set.
+    #[error("cannot set the ids of a slot's user namespace")]
+    Ids(#[source] io::Error),
     /// The init's process could not be started in its namespaces.
-    #[error("cannot start an init in new PID, mount, network, IPC and UTS namespaces")]
+    #[error("cannot start an init in new user, PID, mount, network, IPC and UTS namespaces")]
     Spawn(#[source] io::Error),
     /// A step inside the init failed.
     #[error("the slot's init could not {step}: {}", io::Error::from_raw_os_error(*errno))]

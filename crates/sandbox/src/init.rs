@@ -85,15 +85,14 @@ fn prepare(setup: &Setup, fds: Vec<OwnedFd>) -> Result<run::Runner, StepError> {
     }
     // The judge's own may hide the root's directories from programs.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    // Only with CAP_SYS_RESOURCE; without it the init is still the last to be killed, since all others in its
-    // cgroup have the highest score.
-    let _ = std::fs::write("/proc/self/oom_score_adj", "-1000");
+    privileges::take_ids(setup.ids)?;
+    privileges::pin(setup.core)?;
     privileges::leave_cgroup_sight()?;
-    root::build(setup)?;
+    let mounts = root::build(setup)?;
     rustix::system::sethostname(b"box").step(|| "set the box's host name".to_owned())?;
-    let runner = run::Runner::new(setup, fds)?;
+    let runner = run::Runner::new(setup, mounts, fds)?;
     privileges::limit_resources()?;
-    privileges::drop_capabilities()?;
+    privileges::drop_capabilities(setup.cgroup.is_none())?;
     filter::install()?;
     Ok(runner)
 }

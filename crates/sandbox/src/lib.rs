@@ -7,8 +7,9 @@
 //! What a program did comes back as an [`gavel_domain::Execution`]; what went wrong on our side is a [`Fault`].
 //! The two are never mixed: a limit that a program met is no fault, and a fault is no limit.
 //!
-//! It needs Linux 5.11 or later, root, and the cgroup controllers memory and pids (on v1 cpuacct as well). With
-//! less, [`Sandbox::start`] says what is missing. The tests have run on cgroup v1; the code for v2 has not.
+//! It needs Linux 5.12 or later, user namespaces, and the cgroup controllers memory and pids (on v1 cpuacct as well);
+//! root where programs are to have ids of their own. With less, [`Sandbox::start`] says what is missing, and which
+//! lesser [`TierChoice`] would do without; [`probe`] tells what the machine offers.
 
 pub mod config;
 pub mod error;
@@ -18,9 +19,11 @@ mod capture;
 mod cgroup;
 mod channel;
 mod ending;
+mod ids;
 mod language;
 mod limits;
 mod memfd;
+mod probe;
 mod program;
 mod sandbox;
 mod slot;
@@ -29,10 +32,12 @@ mod tier;
 mod wire;
 mod workspace;
 
-pub use config::{InitProgram, SandboxConfig, TierChoice};
+pub use config::{InitProgram, MAX_SLOTS, NoSuchTier, SandboxConfig, TierChoice};
 pub use error::{Fault, SlotError, StartError};
+pub use ids::Ids;
 pub use language::{Languages, ServedLanguage, TableError, UnservedLanguage, VersionRule, VersionRuleError};
 pub use limits::RunLimits;
+pub use probe::{Finding, probe};
 pub use program::{Compilation, Program};
 pub use sandbox::Sandbox;
 pub use tier::Tier;

@@ -7,7 +7,6 @@ use gavel_domain::LanguageId;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::cgroup::Cgroups;
 use crate::config::{MAX_SLOTS, SandboxConfig};
 use crate::error::{Fault, SlotError, StartError};
 use crate::language::{Language, ServedLanguage, UnservedLanguage, VersionRule, is_older, judge0, number_in};
@@ -46,15 +45,25 @@ impl Sandbox {
     /// [`StartError`] where a layer of isolation cannot be had; it names what is missing and what to do.
     /// Nothing is served with less.
     pub async fn start(config: SandboxConfig) -> Result<Self, StartError> {
+        // Probes are runs in a pool that serves nothing yet.
+        let probing = Self::start_without_languages(config).await?;
+        let toolchains = probing.probe().await.map_err(StartError::Versions)?;
+        let mut pool = Arc::into_inner(probing.0).expect("the probing workspaces are gone again");
+        for (language, toolchain) in toolchains {
+            pool.take_in(&language, &toolchain);
+        }
+        Ok(Self(Arc::new(pool)))
+    }
+
+    /// The slots, which serve nothing yet.
+    pub(crate) async fn start_without_languages(config: SandboxConfig) -> Result<Self, StartError> {
         if config.slots == 0 || config.slots > MAX_SLOTS {
             return Err(StartError::Slots);
         }
-        tier::check_privileges()?;
-        let (slots, choice) = (config.slots, config.tier);
-        let opened = tokio::task::spawn_blocking(move || Cgroups::open(choice)).await;
-        let cgroups = opened.map_err(|error| SlotError::NoAnswer(error.to_string()))??;
-        let tier = Tier { cgroups: cgroups.version() };
-        let factory = Arc::new(Factory::new(config, cgroups)?);
+        let (slots, settling) = (config.slots, config.clone());
+        let settled = tokio::task::spawn_blocking(move || tier::settle(&settling)).await;
+        let (tier, cgroups) = settled.map_err(|error| SlotError::NoAnswer(error.to_string()))??;
+        let factory = Arc::new(Factory::new(config, cgroups, tier.ids)?);
         let mut seats = Vec::new();
         for index in 0..slots {
             seats.push(Seat { index, slot: Some(Slot::build(&factory, index).await?) });
@@ -71,13 +80,6 @@ impl Sandbox {
             table: Vec::new(),
             tier,
         };
-        // Probes are runs in a pool that serves nothing yet.
-        let probing = Self(Arc::new(pool));
-        let toolchains = probing.probe().await.map_err(StartError::Versions)?;
-        let mut pool = Arc::into_inner(probing.0).expect("the probing workspaces are gone again");
-        for (language, toolchain) in toolchains {
-            pool.take_in(&language, &toolchain);
-        }
         Ok(Self(Arc::new(pool)))
     }
 

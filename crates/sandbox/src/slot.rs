@@ -17,6 +17,7 @@ use crate::cgroup::{Cgroups, SlotGroup};
 use crate::channel::{Channel, ChannelError};
 use crate::config::SandboxConfig;
 use crate::error::{Fault, SlotError};
+use crate::ids::{Ids, SlotIds};
 use crate::wire::{FromInit, Order, Report, ToInit};
 
 /// How long a slot may take to answer beyond a run's wall time, and to come up: a run of thousands of
@@ -30,7 +31,11 @@ const QUICK: Duration = Duration::from_millis(4);
 /// Makes slots, and buries them.
 #[derive(Debug)]
 pub(crate) struct Factory {
-    pub(crate) cgroups: Cgroups,
+    /// Without any, the inits sample what their programs use.
+    cgroups: Option<Cgroups>,
+    ids: Ids,
+    /// The processors that slots are pinned to, in turn.
+    cores: Vec<usize>,
     pub(crate) config: SandboxConfig,
     /// The init's executable, sealed.
     program: OwnedFd,
@@ -44,14 +49,14 @@ pub(crate) struct Factory {
 #[derive(Debug)]
 struct Grave {
     pidfd: OwnedFd,
-    group: SlotGroup,
+    group: Option<SlotGroup>,
 }
 
 /// A slot that is ready for orders. Dropping it ends everything in it.
 #[derive(Debug)]
 pub(crate) struct Slot {
     channel: AsyncFd<Channel>,
-    uid: u32,
+    ids: SlotIds,
     _init: Init,
 }
 
@@ -86,7 +91,7 @@ impl Slot {
         let started = tokio::task::spawn_blocking(move || start::start(&starting, seat)).await;
         let (channel, init) = started.map_err(|error| SlotError::NoAnswer(error.to_string()))??;
         let channel = watch(channel, Interest::READABLE | Interest::WRITABLE).map_err(SlotError::Spawn)?;
-        let slot = Self { channel, uid: factory.uid(seat), _init: init };
+        let slot = Self { channel, ids: factory.ids(seat), _init: init };
         match tokio::time::timeout(GRACE, slot.receive()).await {
             Ok(Ok((FromInit::Ready, _))) => Ok(slot),
             Ok(Ok((FromInit::Failed { step, errno }, _))) => Err(SlotError::Step { step, errno }),
@@ -116,9 +121,9 @@ impl Slot {
         }
     }
 
-    /// The slot's user id.
-    pub(crate) fn uid(&self) -> u32 {
-        self.uid
+    /// The host's id of the slot's programs, where it is not the judge's own.
+    pub(crate) fn uid(&self) -> Option<u32> {
+        self.ids.programs_outside()
     }
 
     /// Forgets the loaded program, some time soon.
@@ -259,6 +264,6 @@ impl Grave {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
         // Nothing to wait for is as good: somebody else has reaped it.
         let reaped = !matches!(waitid(WaitId::PidFd(self.pidfd.as_fd()), options), Ok(None));
-        reaped && self.group.remove()
+        reaped && self.group.as_ref().is_none_or(SlotGroup::remove)
     }
 }

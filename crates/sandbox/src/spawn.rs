@@ -14,6 +14,11 @@ use libc::{c_int, pid_t};
 /// Bytes of stack that a child may use before it executes.
 const STACK_BYTES: usize = 128 * 1024;
 
+/// The namespaces of a slot beside its user namespace; it makes its cgroup namespace by itself, once it has been
+/// moved into its group.
+pub(crate) const NAMESPACES: c_int =
+    libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
+
 /// The stack of children, kept between starts.
 pub(crate) struct ChildStack(Vec<mem::MaybeUninit<u128>>);
 

@@ -5,6 +5,8 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ids::Ids;
+
 /// Which cgroup interface the machine has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CgroupVersion {
@@ -18,8 +20,12 @@ pub enum CgroupVersion {
 /// of [`MeterFile::ALL`], only those that [`Setup::meter`] names.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Setup {
-    /// The user and group id that programs of this slot run as.
+    /// How the slot's ids relate to the host's.
+    pub(crate) ids: Ids,
+    /// The user and group id that programs of this slot run as, as they see it.
     pub(crate) uid: u32,
+    /// The processor that the slot is pinned to.
+    pub(crate) core: Option<usize>,
     /// The size of the writable tmpfs, in bytes.
     pub(crate) box_bytes: u64,
     /// The most files and directories in it.
@@ -28,8 +34,8 @@ pub(crate) struct Setup {
     pub(crate) toolchain_dirs: Vec<String>,
     /// Other files and directories that toolchains need, by absolute path.
     pub(crate) mounts: Vec<String>,
-    /// How to read the cgroup's files.
-    pub(crate) cgroup: CgroupVersion,
+    /// How to read the cgroup's files; without any, use is sampled.
+    pub(crate) cgroup: Option<CgroupVersion>,
     /// The cgroup files whose descriptors are sent along.
     pub(crate) meter: Vec<MeterFile>,
 }
@@ -144,6 +150,8 @@ pub(crate) enum StoppedBy {
     Nothing,
     CpuLimit,
     WallLimit,
+    /// Sampling found too much memory in use. Where the kernel counts, the kernel kills.
+    MemoryLimit,
     /// [`ToInit::Stop`].
     Judge,
 }

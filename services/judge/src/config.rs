@@ -5,7 +5,7 @@ use std::time::Duration;
 use gavel_boot::{Env, ServiceConfig};
 use gavel_domain::text::MAX_FIELD_BYTES;
 use gavel_judge0::Judge0Config;
-use gavel_sandbox::{Languages, VersionRule};
+use gavel_sandbox::{Languages, TierChoice, VersionRule};
 
 use crate::engine::{EngineChoice, Routes};
 
@@ -22,6 +22,8 @@ pub struct Config {
     pub languages: Languages,
     /// Whether a toolchain may be older than what a language id stands for.
     pub versions: VersionRule,
+    /// What the sandbox isolates with.
+    pub sandbox_tier: TierChoice,
     /// Languages that are pinned to an engine.
     pub routes: Routes,
     /// Where Judge0 is, and how it is used.
@@ -50,6 +52,12 @@ impl Config {
                 "ENGINE",
                 EngineChoice::Sandbox,
                 "sandbox, judge0, or auto: the sandbox where it serves the language, Judge0 otherwise",
+            ),
+            sandbox_tier: env.get(
+                "SANDBOX_TIER",
+                TierChoice::Auto,
+                "what isolates programs, or nothing does: auto, cgroup-v2, cgroup-v1, or by name one that holds less: \
+                 no-user-namespace, no-cgroup",
             ),
             routes: env.get(
                 "ENGINE_ROUTES",

@@ -1,16 +1,25 @@
 //! The init of the sandbox's own tests, and a way to try the sandbox by hand: `gavel-sandbox-init ID FILE`
-//! compiles and runs FILE as the language with this Judge0 id.
+//! compiles and runs FILE as the language with this Judge0 id, on the tier that `SANDBOX_TIER` names; without
+//! arguments it tells what the machine offers.
 
 fn main() -> std::process::ExitCode {
     gavel_sandbox::init::enter_if_asked();
     let mut arguments = std::env::args().skip(1);
     let (id, file) = (arguments.next().and_then(|id| id.parse().ok()), arguments.next());
-    let (Some(id), Some(file)) = (id, file) else {
-        eprintln!("usage: gavel-sandbox-init LANGUAGE_ID SOURCE_FILE");
+    let tier = std::env::var("SANDBOX_TIER").map_or(Ok(gavel_sandbox::TierChoice::Auto), |name| name.parse());
+    let (Ok(tier), Ok(runtime)) = (tier, tokio::runtime::Builder::new_current_thread().enable_all().build())
+    else {
+        eprintln!("usage: [SANDBOX_TIER=NAME] gavel-sandbox-init [LANGUAGE_ID SOURCE_FILE]");
         return std::process::ExitCode::from(64);
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let tried = runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(try_out(id, &file)));
+    let config = gavel_sandbox::SandboxConfig { slots: 1, tier, ..Default::default() };
+    let (Some(id), Some(file)) = (id, file) else {
+        for finding in runtime.block_on(gavel_sandbox::probe(&config)) {
+            println!("{finding}");
+        }
+        return std::process::ExitCode::SUCCESS;
+    };
+    let tried = runtime.block_on(try_out(config, id, &file));
     match tried {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
@@ -20,10 +29,14 @@ fn main() -> std::process::ExitCode {
     }
 }
 
-async fn try_out(id: u32, file: &str) -> Result<(), Box<dyn std::error::Error>> {
-    use gavel_sandbox::{Compilation, RunLimits, Sandbox, SandboxConfig};
+async fn try_out(
+    config: gavel_sandbox::SandboxConfig,
+    id: u32,
+    file: &str,
+) -> Result<(), Box<dyn std::error::Error>> {
+    use gavel_sandbox::{Compilation, RunLimits, Sandbox};
     let source = std::fs::read(file)?;
-    let sandbox = Sandbox::start(SandboxConfig { slots: 1, ..SandboxConfig::default() }).await?;
+    let sandbox = Sandbox::start(config).await?;
     println!("{}", sandbox.tier());
     for language in sandbox.languages() {
         println!("{} {} {}", language.id, language.name, language.version);

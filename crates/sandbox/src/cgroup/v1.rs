@@ -1,6 +1,6 @@
 //! cgroup v1: a hierarchy for each controller.
 
-use super::{GroupFile, Hierarchy, mounts};
+use super::{GroupFile, Hierarchy, mounts, writable};
 use crate::error::StartError;
 use crate::wire::{CgroupVersion, MeterFile};
 
@@ -30,6 +30,7 @@ pub(super) fn find() -> Result<Hierarchy, StartError> {
         match mounts.iter().find(|(_, options)| options.iter().any(|option| option == controller)) {
             // Controllers may share a hierarchy, as cpu and cpuacct often do.
             Some((path, _)) if bases.contains(path) => {}
+            Some((path, _)) if !writable(path) => missing.push(controller),
             Some((path, _)) => bases.push(path.clone()),
             None => missing.push(controller),
         }
@@ -39,7 +40,7 @@ pub(super) fn find() -> Result<Hierarchy, StartError> {
     }
     Err(StartError::Cgroup {
         missing: missing.join(", "),
-        remedy: "mount them (cgroup v1) under /sys/fs/cgroup, or boot with cgroup v2 and give the judge a \
-                 delegated, writable cgroup",
+        remedy: "mount them (cgroup v1) under /sys/fs/cgroup where the judge may write, or boot with cgroup v2 and \
+                 give the judge a delegated, writable cgroup",
     })
 }

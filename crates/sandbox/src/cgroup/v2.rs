@@ -1,12 +1,12 @@
 //! cgroup v2: one hierarchy.
 //!
-//! Written after the kernel's documentation (`Documentation/admin-guide/cgroup-v2.rst`); the machines that the
-//! tests have run on so far offer the controllers on v1 only.
+//! Its out-of-memory kills take one process, not the group (`memory.oom.group` stays 0): not every judge may exempt
+//! the init from a group kill, and the init ends the rest of the run anyway.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{GroupFile, Hierarchy, mounts, write};
+use super::{GroupFile, Hierarchy, mounts, writable, write};
 use crate::error::{SlotError, StartError};
 use crate::wire::{CgroupVersion, MeterFile};
 
@@ -28,16 +28,19 @@ const fn file(kind: MeterFile, name: &'static str, read: bool, write: bool, opti
     GroupFile { kind, name, read, write, optional }
 }
 
+/// The judge's own group, if it may be used. Changes nothing.
+pub(super) fn look() -> Result<PathBuf, StartError> {
+    let base = own_group().filter(|base| missing(base, "cgroup.controllers").is_empty() && writable(base));
+    base.ok_or_else(|| StartError::Cgroup {
+        missing: CONTROLLERS.join(", "),
+        remedy: "give the judge a cgroup v2 of its own with these controllers (systemd: Delegate=yes; containers: a \
+                 private, writable cgroup namespace)",
+    })
+}
+
 /// The judge's own group, with the controllers handed down to its children.
 pub(super) fn find() -> Result<Hierarchy, StartError> {
-    let base = own_group().filter(|base| missing(base, "cgroup.controllers").is_empty());
-    let Some(base) = base else {
-        return Err(StartError::Cgroup {
-            missing: CONTROLLERS.join(", "),
-            remedy: "give the judge a cgroup v2 with these controllers (systemd: Delegate=yes; containers: a \
-                     private, writable cgroup namespace)",
-        });
-    };
+    let base = look()?;
     let handed = hand_down(&base).or_else(|_| {
         // A group with processes cannot hand down controllers: step aside into a child first.
         let aside = base.join(JUDGE);
@@ -64,8 +67,7 @@ pub(super) fn prepare(group: &Path) -> Result<(), SlotError> {
     if group.join("memory.swap.max").exists() {
         write(&group.join("memory.swap.max"), "0")?;
     }
-    // A run that wants too much memory ends as a whole; the init is exempt by its score.
-    write(&group.join("memory.oom.group"), "1")
+    Ok(())
 }
 
 fn own_group() -> Option<PathBuf> {

@@ -82,6 +82,8 @@ const FORBIDDEN: &[c_long] = &[
     libc::SYS_move_pages,
     libc::SYS_migrate_pages,
     libc::SYS_vhangup,
+    // A slot stays on its processor.
+    libc::SYS_sched_setaffinity,
     libc::SYS_lookup_dcookie,
     // The machine itself.
     libc::SYS_init_module,

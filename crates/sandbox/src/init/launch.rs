@@ -22,6 +22,8 @@ pub(super) struct Launch<'a> {
     pub(super) directory: &'a CStr,
     pub(super) uid: u32,
     pub(super) caps: Caps,
+    /// Further limits of each process.
+    pub(super) extra: &'a [(libc::__rlimit_resource_t, u64)],
     /// A `/proc` that can be written.
     pub(super) proc: BorrowedFd<'a>,
     pub(super) streams: Streams<'a>,
@@ -33,12 +35,14 @@ pub(super) fn start(stack: &mut ChildStack, launch: &Launch<'_>) -> io::Result<l
     let env = pointers(launch.env);
     // Whole seconds of one process: only a backstop behind the init's own clock.
     let cpu_seconds = launch.caps.cpu_ns.div_ceil(1_000_000_000).saturating_add(2);
-    let limits = [
+    let own = [
         (libc::RLIMIT_CPU, cpu_seconds, cpu_seconds.saturating_add(1)),
         (libc::RLIMIT_FSIZE, launch.caps.file_bytes, launch.caps.file_bytes),
         (libc::RLIMIT_STACK, launch.caps.stack_bytes, launch.caps.stack_bytes),
-    ]
-    .map(|(kind, current, max)| (kind, at_most(kind, current, max)));
+    ];
+    let extra = launch.extra.iter().map(|(kind, value)| (*kind, *value, *value));
+    let limits: Vec<_> =
+        own.into_iter().chain(extra).map(|(kind, now, max)| (kind, at_most(kind, now, max))).collect();
     let mut errno = 0;
     let mut child = || {
         // SAFETY: every call is a plain system call on memory that was made before the clone; the init has one

@@ -20,11 +20,13 @@ pub(super) struct Ended {
     status: Option<i32>,
     /// The largest resident set of one process, in bytes.
     pub(super) largest_bytes: u64,
+    /// CPU time of all that was reaped, in nanoseconds.
+    pub(super) cpu_ns: u64,
 }
 
 impl Ended {
     pub(super) fn new(main: pid_t) -> Self {
-        Self { main, status: None, largest_bytes: 0 }
+        Self { main, status: None, largest_bytes: 0, cpu_ns: 0 }
     }
 
     /// How the main process ended. It has been reaped by then; one that has not would be beyond our reach.
@@ -42,6 +44,7 @@ impl Ended {
         }
         let bytes = u64::try_from(usage.ru_maxrss).unwrap_or(0).saturating_mul(1024);
         self.largest_bytes = self.largest_bytes.max(bytes);
+        self.cpu_ns += nanoseconds(usage.ru_utime) + nanoseconds(usage.ru_stime);
     }
 }
 
@@ -103,6 +106,14 @@ impl AsFd for Children {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+fn nanoseconds(time: libc::timeval) -> u64 {
+    let (seconds, micros) = (u64::try_from(time.tv_sec), u64::try_from(time.tv_usec));
+    seconds
+        .unwrap_or(0)
+        .saturating_mul(1_000_000_000)
+        .saturating_add(micros.unwrap_or(0).saturating_mul(1000))
 }
 
 /// Waits for one child. Whether there was one.

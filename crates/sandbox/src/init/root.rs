@@ -2,15 +2,15 @@
 
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
+use rustix::fs::CWD;
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, UnmountFlags,
-    fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount, mount_bind, mount_change, mount_remount,
-    unmount,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, OpenTreeFlags,
+    UnmountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount, mount_bind_recursive,
+    mount_change, mount_remount, open_tree, unmount,
 };
 use rustix::process::{chdir, pivot_root};
 
@@ -20,15 +20,24 @@ use crate::wire::{Setup, Step, StepError};
 const BASE: &str = "/tmp";
 /// The writable file system, seen from inside.
 pub(super) const BOX: &str = "/box";
-/// Device files: name, major, minor (`Documentation/admin-guide/devices.txt` of the kernel).
-const DEVICES: [(&str, u32, u32); 5] =
-    [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9)];
+/// The loaded program's file system, seen from inside; only the init can write it.
+const PROGRAM: &str = "/box/program";
+/// Device files. They are the host's own: nobody in a user namespace can make one.
+const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 /// Users that programs can look up; the host's own list stays unseen.
 const PASSWD: &str = "root:x:0:0:root:/:/bin/false\nrunner:x:RUNNER:RUNNER:runner:/box/work:/bin/false\n";
 const GROUP: &str = "root:x:0:\nrunner:x:RUNNER:\n";
 
+/// Mounts that are attached nowhere, for the init alone.
+pub(super) struct Mounts {
+    /// A `/proc` that can be written, and shows every process.
+    pub(super) proc: OwnedFd,
+    /// The file system of the loaded program, which can be written here.
+    pub(super) program: OwnedFd,
+}
+
 /// Builds the root and makes it the process's own, with the host's unmounted.
-pub(super) fn build(setup: &Setup) -> Result<(), StepError> {
+pub(super) fn build(setup: &Setup) -> Result<Mounts, StepError> {
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .step(|| "make mounts private".to_owned())?;
     tmpfs(BASE, MountFlags::NOSUID | MountFlags::NODEV, "size=1m,nr_inodes=512,mode=755")?;
@@ -42,10 +51,27 @@ pub(super) fn build(setup: &Setup) -> Result<(), StepError> {
     dev()?;
     proc()?;
     make_dir(&format!("{BASE}{BOX}"))?;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
     let options = format!("size={},nr_inodes={},mode=755", setup.box_bytes, setup.box_inodes);
-    tmpfs(&format!("{BASE}{BOX}"), MountFlags::NOSUID | MountFlags::NODEV, &options)?;
+    tmpfs(&format!("{BASE}{BOX}"), flags, &options)?;
     link("box/tmp", &format!("{BASE}/tmp"))?;
-    enter()
+    let mounts = Mounts { program: program(setup.box_bytes)?, proc: private_proc()? };
+    enter()?;
+    Ok(mounts)
+}
+
+/// A file system for the loaded program, in sight and read-only for all, since its owner may be the programs' own
+/// user; the init keeps a second mount of it.
+fn program(bytes: u64) -> Result<OwnedFd, StepError> {
+    let target = format!("{BASE}{PROGRAM}");
+    make_dir(&target)?;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    tmpfs(&target, flags, &format!("size={bytes},nr_inodes=16,mode=755"))?;
+    let clone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let writable = open_tree(CWD, &target, clone).step(|| format!("keep a mount of {PROGRAM}"))?;
+    mount_remount(&target, MountFlags::BIND | MountFlags::RDONLY | flags, "")
+        .step(|| format!("make {PROGRAM} read-only"))?;
+    Ok(writable)
 }
 
 fn enter() -> Result<(), StepError> {
@@ -66,7 +92,7 @@ fn toolchain_dir(name: &str) -> Result<(), StepError> {
         return link(&to.to_string_lossy(), &target);
     }
     make_dir(&target)?;
-    bind(&source, &target)
+    bind(&source, &target, MountAttrFlags::MOUNT_ATTR_NODEV)
 }
 
 fn etc(setup: &Setup) -> Result<(), StepError> {
@@ -90,19 +116,17 @@ fn toolchain_path(source: &str) -> Result<(), StepError> {
         make_dir(&parent.unwrap_or_default())?;
         fs::write(&target, "").step(|| format!("make {target}"))?;
     }
-    bind(source, &target)
+    bind(source, &target, MountAttrFlags::MOUNT_ATTR_NODEV)
 }
 
 fn dev() -> Result<(), StepError> {
     let dev = format!("{BASE}/dev");
     make_dir(&dev)?;
-    tmpfs(&dev, MountFlags::NOSUID | MountFlags::NOEXEC, "size=64k,nr_inodes=32,mode=755")?;
-    for (name, major, minor) in DEVICES {
-        let path = format!("{dev}/{name}");
-        mknodat(CWD, &path, FileType::CharacterDevice, Mode::from_raw_mode(0o666), makedev(major, minor))
-            .step(|| format!("make /dev/{name}"))?;
-        // The mode of mknod is cut by the umask.
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).step(|| format!("open /dev/{name}"))?;
+    for name in DEVICES {
+        let target = format!("{dev}/{name}");
+        fs::write(&target, "").step(|| format!("make {target}"))?;
+        let attributes = MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        bind(&format!("/dev/{name}"), &target, attributes)?;
     }
     for (name, to) in [
         ("fd", "/proc/self/fd"),
@@ -113,24 +137,25 @@ fn dev() -> Result<(), StepError> {
     ] {
         link(to, &format!("{dev}/{name}"))?;
     }
-    let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NOEXEC;
-    mount_remount(&dev, flags, "").step(|| "make /dev read-only".to_owned())
+    Ok(())
 }
 
-/// Only the directories of processes: nothing that tells of the host's memory, devices or settings. Read-only,
-/// so that a program cannot make the init a better choice for an out-of-memory kill than itself.
+/// Only the directories of a program's own processes: nothing that tells of the init, nor of the host's memory,
+/// devices or settings. Read-only, so that a program cannot make the init a better choice for an out-of-memory kill
+/// than itself.
 fn proc() -> Result<(), StepError> {
     let proc = format!("{BASE}/proc");
     make_dir(&proc)?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    mount("proc", &proc, "proc", flags, Some(c"subset=pid"))
-        .step(|| "mount /proc with subset=pid (needs Linux 5.8)".to_owned())?;
+    mount("proc", &proc, "proc", flags, Some(c"subset=pid,hidepid=2")).step(|| {
+        "mount /proc with subset=pid (needs Linux 5.8, and a /proc of the judge's with nothing masked)"
+            .to_owned()
+    })?;
     mount_remount(&proc, MountFlags::BIND | MountFlags::RDONLY | flags, "")
         .step(|| "make /proc read-only".to_owned())
 }
 
-/// A `/proc` that only the init has, and can write: a mount that is attached nowhere.
-pub(super) fn private_proc() -> Result<OwnedFd, StepError> {
+fn private_proc() -> Result<OwnedFd, StepError> {
     let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
         | MountAttrFlags::MOUNT_ATTR_NODEV
         | MountAttrFlags::MOUNT_ATTR_NOEXEC;
@@ -148,10 +173,36 @@ fn tmpfs(target: &str, flags: MountFlags, options: &str) -> Result<(), StepError
         .step(|| format!("mount a tmpfs on {target}"))
 }
 
-fn bind(source: &str, target: &str) -> Result<(), StepError> {
-    mount_bind(source, target).step(|| format!("bind {source}"))?;
-    let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
-    mount_remount(target, flags, "").step(|| format!("make {source} read-only"))
+/// Shows something of the host's, with all that is mounted below it, read-only.
+fn bind(source: &str, target: &str, attributes: MountAttrFlags) -> Result<(), StepError> {
+    mount_bind_recursive(source, target).step(|| format!("bind {source}"))?;
+    restrict(target, attributes | MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NOSUID)
+        .step(|| format!("make {source} read-only (needs Linux 5.12)"))
+}
+
+/// Adds attributes to a mount and all below it. A remount would have to repeat those that a user namespace may not
+/// take away.
+#[expect(unsafe_code, reason = "mount_setattr has no safe form")]
+fn restrict(target: &str, attributes: MountAttrFlags) -> Result<(), Errno> {
+    let target = std::ffi::CString::new(target).map_err(|_| Errno::INVAL)?;
+    let change =
+        libc::mount_attr { attr_set: attributes.bits().into(), attr_clr: 0, propagation: 0, userns_fd: 0 };
+    // SAFETY: path and structure are ours and outlive the call; the size is that of the structure.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            libc::AT_FDCWD,
+            target.as_ptr(),
+            libc::AT_RECURSIVE,
+            &raw const change,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO))
+    }
 }
 
 fn make_dir(path: &str) -> Result<(), StepError> {

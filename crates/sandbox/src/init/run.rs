@@ -5,14 +5,16 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, OFlags, ResolveFlags, fchmod, fstat, open, openat2, sendfile};
+use rustix::fs::{Mode, OFlags, ResolveFlags, fchmod, flistxattr_query, fstat, open, openat2, sendfile};
 use rustix::io::Errno;
 
 use super::launch::{self, Launch, Streams};
-use super::meter::{Meter, Start, processors};
+use super::meter::Meter;
 use super::reap::{Children, Ended, own_peak_bytes};
-use super::{collect, ipc, root, tidy};
+use super::root::{self, Mounts};
+use super::{collect, ipc, tidy};
 use crate::channel::{Channel, ChannelError};
+use crate::ids::Ids;
 use crate::spawn::ChildStack;
 use crate::wire::{
     Caps, Collected, End, FileSpec, Order, Place, Report, Setup, Step, StepError, StoppedBy, ToInit,
@@ -22,7 +24,7 @@ use crate::wire::{
 const WORK: &str = "work";
 /// Where `/tmp` and `/dev/shm` lead, in the box.
 const TMP: &str = "tmp";
-/// Where the program is, in the box; owned by root.
+/// Where the program's own file system is mounted, in the box.
 const PROGRAM: &str = "program";
 /// Files that may stay charged while the init works at the limit, in bytes.
 const ROOM_BYTES: u64 = 1 << 20;
@@ -34,38 +36,38 @@ const MIN_TICK: Duration = Duration::from_millis(1);
 /// What the init holds between runs.
 pub(super) struct Runner {
     uid: u32,
+    ids: Ids,
     processors: u32,
     meter: Meter,
     children: Children,
     stack: ChildStack,
     /// The root of the box.
     boxed: OwnedFd,
-    /// A `/proc` that can be written, which programs do not have.
-    proc: OwnedFd,
+    mounts: Mounts,
     /// The init's own largest resident set, in bytes.
     own_bytes: u64,
-    /// Free inodes of the box while it is clean and no program is loaded.
+    /// Free inodes of the box while it is clean.
     free_inodes: u64,
-    /// Files and bytes of the loaded program.
-    loaded_files: u64,
+    /// Bytes of the loaded program.
     loaded_bytes: u64,
 }
 
 impl Runner {
-    pub(super) fn new(setup: &Setup, fds: Vec<OwnedFd>) -> Result<Self, StepError> {
+    pub(super) fn new(setup: &Setup, mounts: Mounts, fds: Vec<OwnedFd>) -> Result<Self, StepError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let boxed = open(root::BOX, flags, Mode::empty()).step(|| "open the box".to_owned())?;
+        let meter = Meter::new(setup, fds, &mounts.proc, &boxed);
         let mut runner = Self {
             uid: setup.uid,
-            processors: processors(),
-            meter: Meter::new(setup, fds).step(|| "read the slot's cgroup files".to_owned())?,
+            ids: setup.ids,
+            processors: rustix::thread::sched_getaffinity(None).map_or(1, |set| set.count().max(1)),
+            meter: meter.step(|| "read what the slot uses".to_owned())?,
             children: Children::new().step(|| "watch for ended children".to_owned())?,
             stack: ChildStack::new(),
             boxed,
-            proc: root::private_proc()?,
+            mounts,
             own_bytes: 0,
             free_inodes: 0,
-            loaded_files: 0,
             loaded_bytes: 0,
         };
         runner.wipe().and_then(|()| runner.renew()).step(|| "make the box's directories".to_owned())?;
@@ -76,9 +78,8 @@ impl Runner {
 
     /// Removes the loaded program.
     pub(super) fn wipe(&mut self) -> Result<(), Errno> {
-        tidy::remove(self.boxed.as_fd(), PROGRAM)?;
-        (self.loaded_files, self.loaded_bytes) = (0, 0);
-        rustix::fs::mkdirat(&self.boxed, PROGRAM, Mode::from_raw_mode(0o755))
+        self.loaded_bytes = 0;
+        tidy::empty(self.mounts.program.as_fd())
     }
 
     /// Runs one order to its end. `None` where the judge is gone.
@@ -127,34 +128,34 @@ impl Runner {
             return Err(Stop::NotStarted(End::NotStarted(libc::EBADF)));
         };
         self.place(&order.files, fds.as_slice()).map_err(Stop::errno)?;
-        self.meter
-            .limit(order.caps.memory_bytes, self.loaded_bytes, order.caps.processes)
-            .map_err(|errno| Stop::NotStarted(no_room(errno)))?;
-        let meter_start = self.meter.start().map_err(Stop::errno)?;
+        self.meter.limit(&order.caps, self.loaded_bytes).map_err(|errno| Stop::NotStarted(no_room(errno)))?;
+        self.meter.start().map_err(Stop::errno)?;
         let started = Instant::now();
         let main = {
             let (argv, env) = (texts(&order.argv), texts(&order.env));
             let streams = Streams { stdin: stdin.as_fd(), stdout: stdout.as_fd(), stderr: stderr.as_fd() };
-            let (uid, caps, proc) = (self.uid, order.caps, self.proc.as_fd());
+            let (uid, caps, proc) = (self.uid, order.caps, self.mounts.proc.as_fd());
+            let extra = self.meter.process_limits(&caps);
             let directory = c"/box/work";
-            let launch = Launch { argv: &argv, env: &env, directory, uid, caps, proc, streams };
+            let launch =
+                Launch { argv: &argv, env: &env, directory, uid, caps, extra: &extra, proc, streams };
             launch::start(&mut self.stack, &launch)
         };
         drop((stdin, stdout, stderr, fds));
         let main = main.map_err(|error| Stop::NotStarted(not_started(&error)))?;
         let mut ended = Ended::new(main);
-        let watched = self.watch(channel, &mut ended, started, meter_start, order.caps);
+        let watched = self.watch(channel, &mut ended, started, order.caps);
         let elapsed = started.elapsed();
         Children::end_all(&mut ended);
         self.make_room().map_err(Stop::errno)?;
         report.stopped_by = watched?;
         report.wall_ns = nanoseconds(elapsed);
         report.end = ended.end();
-        let reading = self.meter.finish(meter_start).map_err(Stop::errno)?;
-        report.cpu_ns = reading.cpu_ns;
         // A child counts the init's own memory as its own until it has executed: below that nothing is known.
         let largest = if ended.largest_bytes > self.own_bytes { ended.largest_bytes } else { 0 };
-        report.memory_bytes = reading.memory_bytes.max(largest);
+        let reading = self.meter.finish(&ended, largest).map_err(Stop::errno)?;
+        report.cpu_ns = reading.cpu_ns;
+        report.memory_bytes = reading.memory_bytes;
         report.out_of_memory = reading.out_of_memory;
         Ok(())
     }
@@ -165,11 +166,10 @@ impl Runner {
         channel: &Channel,
         ended: &mut Ended,
         started: Instant,
-        meter_start: Start,
         caps: Caps,
     ) -> Result<StoppedBy, Stop> {
         let wall = started + Duration::from_nanos(caps.wall_ns);
-        let mut cpu_due = started + self.soonest(caps.cpu_ns);
+        let mut due = started + self.soonest(caps.cpu_ns);
         loop {
             if self.children.reap(ended) {
                 return Ok(StoppedBy::Nothing);
@@ -178,22 +178,26 @@ impl Runner {
             if now >= wall {
                 return Ok(StoppedBy::WallLimit);
             }
-            if now >= cpu_due {
-                let used = self.meter.cpu_since(meter_start).map_err(Stop::errno)?;
+            if now >= due {
+                let (used, too_much) = self.meter.look(ended).map_err(Stop::errno)?;
+                if too_much {
+                    return Ok(StoppedBy::MemoryLimit);
+                }
                 if used >= caps.cpu_ns {
                     return Ok(StoppedBy::CpuLimit);
                 }
-                cpu_due = now + self.soonest(caps.cpu_ns - used);
+                due = now + self.soonest(caps.cpu_ns - used);
             }
-            if self.wait(channel, wall.min(cpu_due).saturating_duration_since(now))? {
+            if self.wait(channel, wall.min(due).saturating_duration_since(now))? {
                 return Ok(StoppedBy::Judge);
             }
         }
     }
 
-    /// The soonest that this much CPU time can have been used: on all processors at once.
+    /// When to look again: the soonest that this much CPU time can have been used, on all processors at once.
     fn soonest(&self, cpu_ns: u64) -> Duration {
-        Duration::from_nanos(cpu_ns / u64::from(self.processors)).max(MIN_TICK)
+        let soonest = Duration::from_nanos(cpu_ns / u64::from(self.processors)).max(MIN_TICK);
+        soonest.min(self.meter.longest_step())
     }
 
     /// Waits for a child's end, the judge's word or the time; whether the judge said stop.
@@ -221,12 +225,13 @@ impl Runner {
         }
         self.wipe()?;
         for (spec, content) in files.iter().zip(contents) {
-            let directory = if spec.place == Place::Work { WORK } else { PROGRAM };
+            let (root, path) = match spec.place {
+                Place::Work => (&self.boxed, format!("{WORK}/{}", spec.name)),
+                Place::Program => (&self.mounts.program, spec.name.clone()),
+            };
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-            let path = format!("{directory}/{}", spec.name);
             let mode = Mode::from_raw_mode(0o600);
-            let file =
-                openat2(&self.boxed, path, flags, mode, ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS)?;
+            let file = openat2(root, path, flags, mode, ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS)?;
             let size = u64::try_from(fstat(content)?.st_size).unwrap_or(0);
             let mut offset = 0;
             while offset < size {
@@ -237,7 +242,6 @@ impl Runner {
             }
             fchmod(&file, Mode::from_raw_mode(spec.mode))?;
             if spec.place == Place::Program {
-                self.loaded_files += 1;
                 self.loaded_bytes += size.next_multiple_of(4096);
             }
         }
@@ -248,7 +252,7 @@ impl Runner {
     fn clear(&mut self, file_held: bool) -> bool {
         let renewed = ipc::purge() && self.renew().is_ok();
         // A file that is being handed out still holds its inode.
-        let expected = self.free_inodes.saturating_sub(self.loaded_files + u64::from(file_held));
+        let expected = self.free_inodes.saturating_sub(u64::from(file_held));
         renewed && tidy::free_inodes(&self.boxed).is_ok_and(|free| free >= expected)
     }
 
@@ -259,8 +263,23 @@ impl Runner {
     }
 
     fn renew(&self) -> Result<(), Errno> {
+        if self.ids == Ids::One {
+            self.renew_the_box_itself()?;
+        }
         tidy::renew(self.boxed.as_fd(), WORK, self.uid, 0o700)?;
         tidy::renew(self.boxed.as_fd(), TMP, self.uid, 0o700)
+    }
+
+    /// Where programs have the init's own id, the box's top directory is theirs as well.
+    fn renew_the_box_itself(&self) -> Result<(), Errno> {
+        tidy::empty_but(self.boxed.as_fd(), PROGRAM)?;
+        fchmod(&self.boxed, Mode::from_raw_mode(0o755))?;
+        // What it cannot be rid of costs the slot.
+        match flistxattr_query(&self.boxed) {
+            Ok(0) | Err(Errno::NOTSUP) => Ok(()),
+            Ok(_) => Err(Errno::NOTEMPTY),
+            Err(errno) => Err(errno),
+        }
     }
 }
 

@@ -24,6 +24,20 @@ pub(super) fn renew(parent: BorrowedFd<'_>, name: &str, uid: u32, mode: u32) -> 
     Ok(())
 }
 
+/// Removes all that is in this directory.
+pub(super) fn empty(directory: BorrowedFd<'_>) -> Result<(), Errno> {
+    empty_but(directory, "")
+}
+
+/// Removes all that is in this directory but one name.
+pub(super) fn empty_but(directory: BorrowedFd<'_>, kept: &str) -> Result<(), Errno> {
+    // Another description of the same directory: a reader has a place in it.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = openat(directory, ".", flags, Mode::empty())?;
+    while empty_once(&directory, kept, 0)? {}
+    Ok(())
+}
+
 /// Removes the directory `name` with all that is in it; it need not be there.
 pub(super) fn remove(parent: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
     match unlinkat(parent, name, AtFlags::REMOVEDIR) {
@@ -53,17 +67,17 @@ fn remove_tree(parent: BorrowedFd<'_>, name: &CString, depth: u32) -> Result<(),
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory: OwnedFd = openat(parent, name, flags, Mode::empty())?;
     // A reader may skip names while names go: read again until nothing is left.
-    while empty_once(&directory, depth)? {}
+    while empty_once(&directory, "", depth)? {}
     unlinkat(parent, name, AtFlags::REMOVEDIR)
 }
 
 /// Removes what one reading of the directory shows; whether it showed anything.
-fn empty_once(directory: &OwnedFd, depth: u32) -> Result<bool, Errno> {
+fn empty_once(directory: &OwnedFd, kept: &str, depth: u32) -> Result<bool, Errno> {
     let mut found = false;
     for entry in Dir::read_from(directory)? {
         let entry = entry?;
         let name = entry.file_name();
-        if name == c"." || name == c".." {
+        if name == c"." || name == c".." || name.to_bytes() == kept.as_bytes() {
             continue;
         }
         found = true;

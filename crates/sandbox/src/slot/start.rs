@@ -8,11 +8,14 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::{io, mem, ptr};
 
+use rustix::thread::CpuSet;
+
 use super::{Factory, Grave, Init};
 use crate::cgroup::Cgroups;
 use crate::channel::Channel;
 use crate::config::{InitProgram, SandboxConfig};
 use crate::error::{SlotError, StartError};
+use crate::ids::{Ids, SlotIds};
 use crate::init::ARGUMENT;
 use crate::memfd;
 use crate::program::elf;
@@ -30,7 +33,7 @@ const SIGNALS_END: i32 = 65;
 
 impl Factory {
     /// Takes a sealed copy of the init's executable.
-    pub(crate) fn new(config: SandboxConfig, cgroups: Cgroups) -> Result<Self, StartError> {
+    pub(crate) fn new(config: SandboxConfig, cgroups: Option<Cgroups>, ids: Ids) -> Result<Self, StartError> {
         let path = match &config.init {
             InitProgram::CurrentExe => PathBuf::from("/proc/self/exe"),
             InitProgram::Path(path) => path.clone(),
@@ -49,12 +52,18 @@ impl Factory {
         // A directory comes before what is in it.
         mounts.sort();
         mounts.dedup();
-        Ok(Self { cgroups, config, program, mounts, graves: Mutex::default(), generation: 0.into() })
+        let (graves, generation) = (Mutex::default(), 0.into());
+        Ok(Self { cgroups, ids, cores: cores(), config, program, mounts, graves, generation })
     }
 
-    /// The user and group id of this seat's programs.
-    pub(super) fn uid(&self, seat: usize) -> u32 {
-        self.config.first_uid.saturating_add(u32::try_from(seat).unwrap_or(0))
+    /// The user and group ids of this seat.
+    pub(super) fn ids(&self, seat: usize) -> SlotIds {
+        SlotIds::of(self.ids, self.config.first_uid, seat)
+    }
+
+    /// The processor of this seat: one each, as long as there are enough.
+    fn core(&self, seat: usize) -> Option<usize> {
+        self.cores.get(seat % self.cores.len().max(1)).copied()
     }
 }
 
@@ -62,25 +71,35 @@ impl Factory {
 pub(super) fn start(factory: &Arc<Factory>, seat: usize) -> Result<(Channel, Init), SlotError> {
     factory.sweep();
     let generation = factory.generation.fetch_add(1, Ordering::Relaxed);
-    let group = factory.cgroups.slot(&format!("slot-{seat}-{generation}"))?;
+    let name = format!("slot-{seat}-{generation}");
+    let group = factory.cgroups.as_ref().map(|cgroups| cgroups.slot(&name)).transpose()?;
+    let ids = factory.ids(seat);
     let (ours, theirs) = Channel::pair().map_err(|errno| SlotError::Spawn(errno.into()))?;
-    let (pid, pidfd) = match spawn_init(factory, &theirs) {
+    let (pid, pidfd) = match spawn_init(factory, &theirs, ids) {
         Ok(started) => started,
         Err(error) => {
-            group.remove();
+            if let Some(group) = group {
+                group.remove();
+            }
             return Err(SlotError::Spawn(error));
         }
     };
-    let entered = group.enter(pid).and_then(|()| group.meter());
+    let entered = group.as_ref().map(|group| group.enter(pid).and_then(|()| group.meter())).transpose();
     let init = Init { factory: Arc::clone(factory), buried: Some(Grave { pidfd, group }) };
-    let (kinds, fds) = entered?;
+    let (kinds, fds) = entered?.unwrap_or_default();
+    ids.map(pid).map_err(SlotError::Ids)?;
+    // The last to be killed for want of memory. Where that takes a privilege which the judge lacks, it still is the
+    // last of its cgroup, since all programs have the highest score.
+    let _ = std::fs::write(format!("/proc/{pid}/oom_score_adj"), "-1000");
     let setup = Setup {
-        uid: factory.uid(seat),
+        ids: factory.ids,
+        uid: ids.programs_inside(),
+        core: factory.core(seat),
         box_bytes: factory.config.box_bytes,
         box_inodes: factory.config.box_inodes,
         toolchain_dirs: TOOLCHAIN_DIRS.into_iter().map(str::to_owned).collect(),
         mounts: factory.mounts.clone(),
-        cgroup: factory.cgroups.version(),
+        cgroup: factory.cgroups.as_ref().map(Cgroups::version),
         meter: kinds,
     };
     let fds: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
@@ -90,7 +109,7 @@ pub(super) fn start(factory: &Arc<Factory>, seat: usize) -> Result<(Channel, Ini
 }
 
 /// The init's process: new namespaces, an empty environment, the socket and two times `/dev/null`.
-fn spawn_init(factory: &Factory, socket: &Channel) -> io::Result<(i32, OwnedFd)> {
+fn spawn_init(factory: &Factory, socket: &Channel, ids: SlotIds) -> io::Result<(i32, OwnedFd)> {
     let null = File::options().read(true).write(true).open("/dev/null")?;
     // Above the three that are overwritten, in a process that was started without them.
     let null = rustix::io::fcntl_dupfd_cloexec(&null, 3)?;
@@ -98,16 +117,12 @@ fn spawn_init(factory: &Factory, socket: &Channel) -> io::Result<(i32, OwnedFd)>
     let (null, socket, program) = (null.as_raw_fd(), socket.as_raw_fd(), factory.program.as_raw_fd());
     let argument = std::ffi::CString::new(ARGUMENT)?;
     let argv = [argument.as_ptr(), ptr::null()];
-    let flags = libc::CLONE_NEWPID
-        | libc::CLONE_NEWNS
-        | libc::CLONE_NEWNET
-        | libc::CLONE_NEWIPC
-        | libc::CLONE_NEWUTS
-        | libc::CLONE_PIDFD;
+    let flags =
+        spawn::NAMESPACES | libc::CLONE_PIDFD | if ids.has_namespace() { libc::CLONE_NEWUSER } else { 0 };
     let mut errno = 0;
     let mut child = || {
         // SAFETY: raw system calls only, on descriptors and memory that live in the suspended caller.
-        errno = unsafe { become_init(program, socket, null, &argv) };
+        errno = unsafe { become_init(program, socket, null, &argv, ids.has_namespace()) };
     };
     let signals = block_signals();
     // SAFETY: the child calls `become_init` only, which allocates nothing, takes no lock and cannot panic; no
@@ -128,7 +143,13 @@ fn spawn_init(factory: &Factory, socket: &Channel) -> io::Result<(i32, OwnedFd)>
 ///
 /// # Safety
 /// For a child between `vfork` and exec only. `argv` ends with a null pointer.
-unsafe fn become_init(program: RawFd, socket: RawFd, null: RawFd, argv: &[*const libc::c_char]) -> i32 {
+unsafe fn become_init(
+    program: RawFd,
+    socket: RawFd,
+    null: RawFd,
+    argv: &[*const libc::c_char],
+    keep_capabilities: bool,
+) -> i32 {
     // SAFETY: raw system calls with valid pointers; the signal actions are this process's own copy.
     unsafe {
         for signal in 1..SIGNALS_END {
@@ -145,6 +166,7 @@ unsafe fn become_init(program: RawFd, socket: RawFd, null: RawFd, argv: &[*const
             && libc::setsid() >= 0
             && libc::chdir(c"/".as_ptr()) == 0
             && libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut()) == 0
+            && (!keep_capabilities || capabilities_survive_exec())
         {
             let empty = c"".as_ptr();
             let flags = libc::AT_EMPTY_PATH;
@@ -153,6 +175,51 @@ unsafe fn become_init(program: RawFd, socket: RawFd, null: RawFd, argv: &[*const
         // An errno of 0 would read as success.
         (*libc::__errno_location()).max(1)
     }
+}
+
+/// Makes every capability of the new user namespace ambient: its ids are mapped only after the exec, which would
+/// take the capabilities of somebody who is nobody.
+///
+/// # Safety
+/// For a child between `vfork` and exec only.
+unsafe fn capabilities_survive_exec() -> bool {
+    /// `struct __user_cap_header_struct`, version 3: two of the following.
+    #[repr(C)]
+    struct Header(u32, i32);
+    /// `struct __user_cap_data_struct`: effective, permitted, inheritable.
+    #[repr(C)]
+    struct Data(u32, u32, u32);
+    const VERSION: u32 = 0x2008_0522;
+    // SAFETY: raw system calls on this stack's memory, laid out as linux/capability.h says.
+    unsafe {
+        let mut header = Header(VERSION, 0);
+        let mut data = [Data(0, 0, 0), Data(0, 0, 0)];
+        if libc::syscall(libc::SYS_capget, &raw mut header, data.as_mut_ptr()) != 0 {
+            return false;
+        }
+        for half in &mut data {
+            half.2 = half.1;
+        }
+        if libc::syscall(libc::SYS_capset, &raw mut header, data.as_ptr()) != 0 {
+            return false;
+        }
+        for capability in 0..u64::from(u64::BITS) {
+            let held = (u64::from(data[1].1) << 32 | u64::from(data[0].1)) & (1 << capability) != 0;
+            if held
+                && libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE, capability, 0_u64, 0_u64)
+                    != 0
+            {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// The processors that this process may use.
+fn cores() -> Vec<usize> {
+    let allowed = rustix::thread::sched_getaffinity(None);
+    allowed.map(|set| (0..CpuSet::MAX_CPU).filter(|core| set.is_set(*core)).collect()).unwrap_or_default()
 }
 
 fn block_signals() -> libc::sigset_t {

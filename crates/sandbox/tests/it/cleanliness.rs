@@ -7,10 +7,12 @@ use gavel_sandbox::RunLimits;
 use crate::support::{Bench, C, limits, printed};
 
 /// Prints all that a former run could have left.
-const TRACES: &str = "import os\nfor d in ['/tmp','/dev/shm','/box/work']: print(os.listdir(d))\n\
-    print([p for p in os.listdir('/proc') if p.isdigit() and int(p) not in (1, os.getpid())])\n\
+const TRACES: &str = "import os\nfor d in ['/tmp','/dev/shm','/box/work']: print(os.listdir(d), oct(os.stat(d).st_mode), os.listxattr(d))\n\
+    print(sorted(os.listdir('/box')), oct(os.stat('/box').st_mode), os.listxattr('/box'))\n\
+    print([p for p in os.listdir('/proc') if p.isdigit() and int(p) != os.getpid()])\n\
     import ctypes\nlibc=ctypes.CDLL(None)\nprint(libc.shmget(4711,1,0), libc.semget(4711,1,0), libc.msgget(4711,0))";
-const NO_TRACES: &str = "[]\n[]\n[]\n[]\n-1 -1 -1";
+const NO_TRACES: &str =
+    "[] 0o40700 []\n[] 0o40700 []\n[] 0o40700 []\n['program', 'tmp', 'work'] 0o40755 []\n[]\n-1 -1 -1";
 
 #[tokio::test]
 async fn the_next_run_finds_no_trace() {
@@ -20,7 +22,9 @@ async fn the_next_run_finds_no_trace() {
         for k in range(4712,4720): libc.shmget(k,4096,0o1666)\n\
         open('/dev/shm/shared','w').write('x')\nfor d in ['/tmp','/box/work']:\n os.makedirs(d+'/a/b/c'); open(d+'/a/file','w').write('x')\n \
         os.symlink('/',d+'/link'); os.mkfifo(d+'/fifo'); os.chmod(d+'/a',0)\n\
-        os.chmod('/box/work',0); os.chmod('/tmp',0)\n\
+        for d in ['/box','/box/work','/tmp']:\n try: os.setxattr(d,'user.trace',b'x')\n except OSError: pass\n\
+        try: open('/box/left','w'); os.mkdir('/box/deep'); os.rename('/box/tmp','/box/deep/tmp')\nexcept OSError: pass\n\
+        for d in ['/box','/box/work','/tmp']:\n try: os.chmod(d,0)\n except OSError: pass\n\
         if os.fork()==0:\n os.setsid()\n if os.fork()==0:\n  import signal\n  for s in range(1,65):\n   try: \
         signal.signal(s,signal.SIG_IGN)\n   except OSError: pass\n  time.sleep(100)\n os._exit(0)\nprint('left')";
     assert_eq!(printed(&bench.python(source).await), "left");
@@ -80,7 +84,7 @@ async fn a_thousand_runs_leave_nothing_growing() {
     assert_eq!(after.1, before.1, "mounts of the host");
     let traces = "import os\nprint(len(open('/proc/self/mountinfo').readlines()), \
                   len([p for p in os.listdir('/proc') if p.isdigit()]), os.getpid() > 900)";
-    assert!(printed(&bench.python(traces).await).ends_with(" 2 True"));
+    assert!(printed(&bench.python(traces).await).ends_with(" 1 True"));
 }
 
 /// Open descriptors and mounts of this process.

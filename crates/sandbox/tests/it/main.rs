@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+/// Whether programs have ids of their own.
+const AS_ROOT: bool = true;
+
 mod cleanliness;
 mod compiling;
 mod endings;

@@ -6,8 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use gavel_domain::{Execution, LanguageId};
 use gavel_sandbox::{
-    Compilation, InitProgram, Languages, Program, RunLimits, Sandbox, SandboxConfig, Workspace,
+    Compilation, InitProgram, Languages, Program, RunLimits, Sandbox, SandboxConfig, TierChoice, Workspace,
 };
+
+use crate::AS_ROOT;
 
 pub(crate) const C: LanguageId = LanguageId(50);
 pub(crate) const CPP: LanguageId = LanguageId(54);
@@ -17,13 +19,44 @@ pub(crate) const MIB: u64 = 1 << 20;
 
 pub(crate) fn config(slots: usize) -> SandboxConfig {
     let init = InitProgram::Path(PathBuf::from(env!("CARGO_BIN_EXE_gavel-sandbox-init")));
+    if !AS_ROOT {
+        become_nobody();
+    }
     // Each toolchain that is looked for costs each test its start.
     let languages = Languages::default().only(&[50, 52, 54, 71, 63]);
-    SandboxConfig { slots, init, languages, ..SandboxConfig::default() }
+    SandboxConfig { slots, init, languages, tier: tier(), ..SandboxConfig::default() }
+}
+
+/// The tier that is tested: the one that `SANDBOX_TIER` names, or the best that can be expected.
+pub(crate) fn tier() -> TierChoice {
+    let expected = if AS_ROOT { TierChoice::Auto } else { TierChoice::NoCgroup };
+    std::env::var("SANDBOX_TIER").map_or(expected, |name| name.parse().unwrap())
+}
+
+/// Gives up all privilege where this process has any; its files stay readable, as those of a build are.
+#[expect(unsafe_code, reason = "ids of the whole process have no safe form")]
+fn become_nobody() {
+    const NOBODY: u32 = 65_534;
+    if rustix::process::geteuid().is_root() {
+        // SAFETY: plain system calls; the C library applies them to all threads.
+        let given_up = unsafe {
+            libc::setgroups(0, std::ptr::null()) == 0
+                && libc::setresgid(NOBODY, NOBODY, NOBODY) == 0
+                && libc::setresuid(NOBODY, NOBODY, NOBODY) == 0
+                // What changed its ids counts as secretive, and its own /proc would not be its own.
+                && libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0) == 0
+        };
+        assert!(given_up, "{}", std::io::Error::last_os_error());
+    }
 }
 
 pub(crate) async fn sandbox(slots: usize) -> Sandbox {
     Sandbox::start(config(slots)).await.unwrap_or_else(|error| panic!("{}", chain(&error)))
+}
+
+/// The id of the programs in a slot, as they see it.
+pub(crate) fn programs_id(seat: u32) -> u32 {
+    if AS_ROOT { 60_000 + seat } else { 0 }
 }
 
 /// An error with all its causes, as an operator sees it.

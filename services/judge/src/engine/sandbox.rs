@@ -7,9 +7,9 @@ use gavel_bus::Cause;
 use gavel_domain::presence::OfferedLanguage;
 use gavel_domain::text::normalize_newlines;
 use gavel_domain::{LanguageId, Question, TestCase};
-use gavel_sandbox::{Compilation, Fault, RunLimits, Sandbox, SandboxConfig, ServedLanguage};
+use gavel_sandbox::{Compilation, Fault, RunLimits, Sandbox, SandboxConfig, ServedLanguage, probe};
 use gavel_telemetry::trace::step;
-use tracing::{Instrument as _, info};
+use tracing::{Instrument as _, error, info};
 
 use super::{Engine, EngineFault, EngineName, Job, Observer, Progress};
 use crate::Config;
@@ -26,13 +26,22 @@ impl SandboxEngine {
     /// # Errors
     /// Where this machine cannot isolate programs; nothing runs less isolated.
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
-        let sandbox = Sandbox::start(SandboxConfig {
+        let settings = SandboxConfig {
             slots: config.slots,
             languages: config.languages.clone(),
             versions: config.versions,
+            tier: config.sandbox_tier,
             ..SandboxConfig::default()
-        });
-        let sandbox = sandbox.await.context("the sandbox cannot start")?;
+        };
+        let sandbox = match Sandbox::start(settings.clone()).await {
+            Ok(sandbox) => sandbox,
+            Err(error) => {
+                for missing in probe(&settings).await.into_iter().filter(|finding| !finding.ok) {
+                    error!("{missing}");
+                }
+                return Err(error).context("the sandbox cannot start");
+            }
+        };
         info!(slots = config.slots, tier = %sandbox.tier(), "the sandbox is ready");
         for language in sandbox.languages() {
             info!(id = %language.id, name = language.name, version = language.version, "language served");

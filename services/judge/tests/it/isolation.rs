@@ -8,9 +8,8 @@ use gavel_testkit::Process;
 
 use crate::rig::{PATIENCE, Rig};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_judge_that_cannot_isolate_does_not_start_and_says_why() {
-    let rig = Rig::start().await;
+/// A judge that runs as nobody, and the folder that it was started from.
+fn nobodys_judge(rig: &Rig, tier: &str) -> (Process, tempfile::TempDir) {
     // Where somebody who is nobody can run it.
     let folder = tempfile::tempdir().unwrap();
     std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
@@ -20,11 +19,37 @@ async fn a_judge_that_cannot_isolate_does_not_start_and_says_why() {
         .args(["--reuid=65534", "--regid=65534", "--clear-groups", program.to_str().unwrap()])
         .env("NATS_URL", rig.nats.url())
         .env("PORT", "0")
+        .env("JUDGE_SLOTS", "1")
+        .env("SANDBOX_TIER", tier)
         .directory("/")
         .start()
         .unwrap();
+    (judge, folder)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_judge_that_cannot_isolate_does_not_start_and_says_why() {
+    let rig = Rig::start().await;
+    let (judge, _folder) = nobodys_judge(&rig, "auto");
     assert_eq!(judge.wait_exit(PATIENCE).await.unwrap().code(), Some(1));
-    assert!(judge.log().iter().any(|line| line.contains("the sandbox needs root")), "{:?}", judge.log());
+    let said = |words: &str| judge.log().iter().any(|line| line.contains(words));
+    assert!(
+        said("the sandbox needs the cgroup controllers") && said("SANDBOX_TIER=no-cgroup"),
+        "{:?}",
+        judge.log()
+    );
+    assert!(said("missing  ids of their own for programs"), "{:?}", judge.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_judge_without_privilege_judges_where_its_operator_allows_the_lesser_tier_by_name() {
+    let rig = Rig::start().await;
+    let (judge, _folder) = nobodys_judge(&rig, "no-cgroup");
+    judge.wait_log("its port", PATIENCE, |line| line.contains("\"listening\"")).await.unwrap();
+    assert!(judge.log().iter().any(|line| line.contains("no cgroup (memory and CPU time are sampled)")));
+    let end = rig.watch("lesser").await;
+    rig.ready("lesser", rig.question().await, "print(input())").await;
+    assert_eq!(end.await.judged.verdict.status, Status::Passed);
 }
 
 #[tokio::test(flavor = "multi_thread")]

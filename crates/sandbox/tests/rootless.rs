@@ -1,0 +1,33 @@
+//! The same tests without privilege: one id for all, and, unless `SANDBOX_TIER` says otherwise, use sampled.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "it/cleanliness.rs"]
+mod cleanliness;
+#[path = "it/compiling.rs"]
+mod compiling;
+#[path = "it/endings.rs"]
+mod endings;
+#[path = "it/isolation.rs"]
+mod isolation;
+#[path = "it/streams.rs"]
+mod streams;
+#[path = "it/support.rs"]
+mod support;
+
+/// Programs have the id of whoever runs the tests.
+const AS_ROOT: bool = false;
+
+#[tokio::test]
+async fn it_runs_without_privilege_and_says_what_it_does_without() {
+    use gavel_sandbox::{Ids, TierChoice};
+    let sandbox = support::sandbox(1).await;
+    assert_eq!(sandbox.tier().ids, Ids::One);
+    if support::tier() == TierChoice::NoCgroup {
+        assert_eq!(sandbox.tier().cgroups, None);
+        assert!(sandbox.tier().to_string().starts_with("no cgroup (memory and CPU time are sampled)"));
+    }
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    assert!(status.contains("CapEff:\t0000000000000000"), "{status}");
+    sandbox.shutdown().await;
+}
