@@ -32,6 +32,8 @@ pub struct SandboxConfig {
     pub languages: Languages,
     /// Whether a toolchain may be older than what an id stands for. Default: it may.
     pub versions: VersionRule,
+    /// Bytes of compiled programs that are kept for the next submission of the same source. Default 64 MiB.
+    pub compile_cache_bytes: u64,
 }
 
 impl Default for SandboxConfig {
@@ -45,6 +47,7 @@ impl Default for SandboxConfig {
             first_uid: 60_000,
             languages: Languages::default(),
             versions: VersionRule::default(),
+            compile_cache_bytes: 64 << 20,
         }
     }
 }

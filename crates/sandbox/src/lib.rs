@@ -15,6 +15,7 @@ pub mod config;
 pub mod error;
 pub mod init;
 
+mod cache;
 mod capture;
 mod cgroup;
 mod channel;

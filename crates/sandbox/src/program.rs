@@ -29,6 +29,7 @@ struct Inner {
     id: u64,
     language: Arc<Language>,
     file: OwnedFd,
+    bytes: u64,
     image_bytes: u64,
 }
 
@@ -38,8 +39,15 @@ impl Program {
     pub(crate) fn new(language: Arc<Language>, file: OwnedFd) -> Self {
         let file = std::fs::File::from(file);
         let image_bytes = if language.compile.is_empty() { 0 } else { elf::image_bytes(&file).unwrap_or(0) };
+        let bytes = file.metadata().map_or(0, |metadata| metadata.len());
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::new(Inner { id, language, file: file.into(), image_bytes }))
+        Self(Arc::new(Inner { id, language, file: file.into(), bytes, image_bytes }))
+    }
+
+    /// Whether both are one: of the same source, compiled once.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.id() == other.id()
     }
 
     /// Tells programs apart.
@@ -53,6 +61,11 @@ impl Program {
 
     pub(crate) fn file(&self) -> &OwnedFd {
         &self.0.file
+    }
+
+    /// The size of its file.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.bytes
     }
 
     /// The memory that its image asks for at start, in bytes; 0 where that is not known.

@@ -7,6 +7,7 @@ use gavel_domain::LanguageId;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::cache::Programs;
 use crate::config::{MAX_SLOTS, SandboxConfig};
 use crate::error::{Fault, SlotError, StartError};
 use crate::language::{Language, ServedLanguage, UnservedLanguage, VersionRule, is_older, judge0, number_in};
@@ -29,6 +30,8 @@ pub(crate) struct Pool {
     unserved: Vec<UnservedLanguage>,
     table: Vec<Arc<Language>>,
     tier: Tier,
+    /// What was compiled before.
+    pub(crate) programs: Programs,
 }
 
 /// A place for a slot; empty while its slot is being replaced.
@@ -63,6 +66,7 @@ impl Sandbox {
         let (slots, settling) = (config.slots, config.clone());
         let settled = tokio::task::spawn_blocking(move || tier::settle(&settling)).await;
         let (tier, cgroups) = settled.map_err(|error| SlotError::NoAnswer(error.to_string()))??;
+        let programs = Programs::new(config.compile_cache_bytes);
         let factory = Arc::new(Factory::new(config, cgroups, tier.ids)?);
         let mut seats = Vec::new();
         for index in 0..slots {
@@ -79,6 +83,7 @@ impl Sandbox {
             unserved: Vec::new(),
             table: Vec::new(),
             tier,
+            programs,
         };
         Ok(Self(Arc::new(pool)))
     }
@@ -153,6 +158,11 @@ impl Pool {
             return;
         }
         self.lock_seats().push(seat);
+    }
+
+    /// What the toolchain of a language that is served says of its version.
+    pub(crate) fn version(&self, id: LanguageId) -> &str {
+        self.languages.iter().find(|served| served.id == id).map_or("", |served| &served.version)
     }
 
     /// The entry of a language that is served.

@@ -10,6 +10,7 @@ use gavel_domain::{Ending, Execution, LanguageId};
 use rustix::io::Errno;
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::cache;
 use crate::capture::Capture;
 use crate::ending::{self, Evidence};
 use crate::error::Fault;
@@ -61,7 +62,7 @@ impl Workspace {
         Self { pool, seat: Some(seat), loaded: None, _permit: permit }
     }
 
-    /// Makes a program of the source. An interpreted language's source is only kept: its errors show when it
+    /// Makes a program of the source, or takes the one that the same source made before. An interpreted language's source is only kept: its errors show when it
     /// runs.
     ///
     /// # Errors
@@ -69,10 +70,20 @@ impl Workspace {
     /// engine's. What the source or its compiler did wrong is [`Compilation::Failed`].
     pub async fn compile(&mut self, language: LanguageId, source: &[u8]) -> Result<Compilation, Fault> {
         let entry = Arc::clone(self.pool.language(language)?);
-        let source = memfd::sealed("source", source).map_err(prepare("source"))?;
         if entry.compile.is_empty() {
+            let source = memfd::sealed("source", source).map_err(prepare("source"))?;
             return Ok(Compilation::Ready(Program::new(entry, source)));
         }
+        let key = cache::key(&entry, self.pool.version(language), source);
+        let programs = self.pool.programs.clone();
+        match programs.get(key, self.compile_anew(Arc::clone(&entry), source)).await {
+            Some(compiled) => compiled,
+            None => self.compile_anew(entry, source).await,
+        }
+    }
+
+    async fn compile_anew(&mut self, entry: Arc<Language>, source: &[u8]) -> Result<Compilation, Fault> {
+        let source = memfd::sealed("source", source).map_err(prepare("source"))?;
         let limits = entry.compile_limits();
         let order = Order {
             argv: entry.compile.clone(),

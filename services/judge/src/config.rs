@@ -38,6 +38,8 @@ pub struct Config {
     pub max_field_bytes: usize,
     /// What a program may write to standard output, and to standard error, in bytes.
     pub max_output_bytes: u64,
+    /// How many bytes of compiled programs the sandbox keeps.
+    pub compile_cache_bytes: u64,
     /// How many bytes of test cases are kept in memory.
     pub bundle_cache_bytes: u64,
 }
@@ -97,6 +99,13 @@ impl Config {
                 1_000,
                 1 << 30,
                 "what a program may write to either stream, in bytes, or twice the expected output if that is more",
+            ),
+            compile_cache_bytes: env.number(
+                "COMPILE_CACHE_BYTES",
+                64 << 20,
+                0,
+                1 << 40,
+                "compiled programs kept in memory for the next submission of the same source, in bytes",
             ),
             bundle_cache_bytes: env.number(
                 "BUNDLE_CACHE_BYTES",

@@ -3,7 +3,9 @@
 use gavel_domain::LanguageId;
 use gavel_sandbox::{Compilation, Fault};
 
-use crate::support::{Bench, C, CPP, printed};
+use bytes::Bytes;
+
+use crate::support::{Bench, C, CPP, limits, printed, sandbox};
 
 async fn failure(bench: &mut Bench, language: LanguageId, source: &str) -> String {
     match bench.workspace.compile(language, source.as_bytes()).await.unwrap() {
@@ -73,6 +75,37 @@ async fn any_bytes_are_a_source() {
     assert!(matches!(bench.workspace.compile(C, source).await.unwrap(), Compilation::Failed { .. }));
     let empty = bench.workspace.compile(C, b"").await.unwrap();
     assert!(matches!(empty, Compilation::Failed { .. }));
+}
+
+#[tokio::test]
+async fn the_same_source_is_compiled_once_even_by_two_at_the_same_time() {
+    let sandbox = sandbox(2).await;
+    let (mut a, mut b) = (sandbox.workspace().await.unwrap(), sandbox.workspace().await.unwrap());
+    let source = b"#include <stdio.h>\nint main(){puts(\"made\");}";
+    let (in_a, in_b) = tokio::join!(a.compile(C, source), b.compile(C, source));
+    let (Compilation::Ready(in_a), Compilation::Ready(in_b)) = (in_a.unwrap(), in_b.unwrap()) else {
+        panic!("not compiled")
+    };
+    assert!(in_a.is_same(&in_b));
+    let run = b.run(&in_b, Bytes::new(), &limits()).await.unwrap();
+    drop((a, b));
+    let mut later = sandbox.workspace().await.unwrap();
+    let Compilation::Ready(kept) = later.compile(C, source).await.unwrap() else { panic!("not compiled") };
+    assert!(kept.is_same(&in_a));
+    assert_eq!(printed(&later.run(&kept, Bytes::new(), &limits()).await.unwrap()), printed(&run));
+    let Compilation::Ready(other) = later.compile(CPP, source).await.unwrap() else { panic!("not compiled") };
+    assert!(!other.is_same(&in_a), "another language");
+}
+
+#[tokio::test]
+async fn one_whose_compilation_is_given_up_does_not_take_the_others_with_it() {
+    let sandbox = sandbox(2).await;
+    let (mut a, mut b) = (sandbox.workspace().await.unwrap(), sandbox.workspace().await.unwrap());
+    let source = b"#include <iostream>\n#include <regex>\nint main(){std::cout << 1;}";
+    let given_up = tokio::time::timeout(std::time::Duration::from_millis(50), a.compile(CPP, source));
+    let (given_up, made) = tokio::join!(given_up, b.compile(CPP, source));
+    assert!(given_up.is_err());
+    assert!(matches!(made.unwrap(), Compilation::Ready(_)));
 }
 
 #[tokio::test]

@@ -31,6 +31,7 @@ impl SandboxEngine {
             languages: config.languages.clone(),
             versions: config.versions,
             tier: config.sandbox_tier,
+            compile_cache_bytes: config.compile_cache_bytes,
             ..SandboxConfig::default()
         };
         let sandbox = match Sandbox::start(settings.clone()).await {
