@@ -1,5 +1,6 @@
 //! What a run costs beside a bare `posix_spawn` and wait: back to back, which flatters, and with 30 ms between
-//! runs, which is how a judge in use works. Prints a table, and one line of JSON a figure.
+//! runs, which is how a judge in use works. Prints a table, whether each bar is met, and one line of JSON a figure.
+//! Where bubblewrap is installed it takes its turns as well.
 
 use std::ffi::CString;
 use std::path::Path;
@@ -11,6 +12,11 @@ use gavel_domain::LanguageId;
 use gavel_sandbox::{Compilation, Program, RunLimits, Sandbox, SandboxConfig};
 
 const P0: &str = "int main(){return 0;}";
+const CPP: &str =
+    "#include <iostream>\nint main(){long a, b; if(std::cin >> a >> b) std::cout << a + b << std::endl;}";
+/// Tests of a submission.
+const TESTS: usize = 50;
+const BUBBLEWRAP: &str = "/usr/bin/bwrap";
 const PYTHON: &str = "print(1)";
 const PAUSE: Duration = Duration::from_millis(30);
 /// Runs of each turn that are not counted.
@@ -26,7 +32,9 @@ fn main() {
     gavel_sandbox::init::enter_if_asked();
     let directory = tempfile::tempdir().expect("a temporary directory");
     let p0 = directory.path().join("p0");
-    compile_p0(directory.path(), &p0);
+    compile(directory.path(), "gcc", "p0.c", P0, &p0);
+    let sum = directory.path().join("sum");
+    compile(directory.path(), "g++", "sum.cpp", CPP, &sum);
     let p0 = vec![p0.to_string_lossy().into_owned()];
     let python = vec!["/usr/bin/python3".to_owned(), "-c".to_owned(), PYTHON.to_owned()];
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -42,32 +50,115 @@ fn main() {
     ];
     for (name, language, source, bare, pause, times) in cases {
         let program = runtime.block_on(program(&sandbox, language, source));
-        let (mut theirs, mut ours) = (Vec::new(), Vec::new());
+        let (mut theirs, mut ours, mut peers) = (Vec::new(), Vec::new(), Vec::new());
+        let wrapped = Path::new(BUBBLEWRAP).exists().then(|| bubblewrapped(bare));
         // In turns, so that what else the machine does falls on both alike.
         for _ in 0..ROUNDS {
             theirs.extend(bare_runs(bare, pause, times / ROUNDS));
             ours.extend(runtime.block_on(sandboxed_runs(&sandbox, &program, pause, times / ROUNDS)));
+            if let Some(wrapped) = &wrapped {
+                peers.extend(bare_runs(wrapped, pause, times / ROUNDS / 3));
+            }
         }
         row(name, &theirs, &ours);
+        let (median, p99) = if name.starts_with("p0") { (1.5, Some(3.0)) } else { (1.15, None) };
+        bar(&format!("{name}_ms"), percentile(&ours, 50), percentile(&theirs, 50), median);
+        if let Some(p99) = p99 {
+            bar(&format!("{name}_p99_ms"), percentile(&ours, 99), percentile(&theirs, 99), p99);
+        }
+        if !peers.is_empty() {
+            row(&format!("{name}, bubblewrap"), &theirs, &peers);
+            figure(&format!("{name}_bubblewrap_ms"), percentile(&peers, 50), percentile(&theirs, 50));
+        }
     }
     let program = runtime.block_on(program(&sandbox, LanguageId(50), P0));
     let one = runtime.block_on(throughput(&sandbox, &program, 1));
     let two = runtime.block_on(throughput(&sandbox, &program, 2));
     println!("{:<28}{one:>10.0} runs/s; two {two:.0} runs/s, {:.2} times", "one slot", two / one);
-    figure("p0_two_slots_per_s", two, one);
-    runtime.block_on(sandboxed_runs(&sandbox, &program, Duration::ZERO, MANY));
-    let after = resident_mib();
-    println!("{:<28}{idle:>10.1} MiB idle; {after:.1} MiB after {MANY} more runs", "memory");
-    figure("memory_mib", after, idle);
+    at_least("p0_two_slots_per_s", two, one, 1.65);
+    submission(&runtime, &sandbox, &sum.to_string_lossy());
+    endurance(&runtime, &sandbox, &program, idle);
     runtime.block_on(sandbox.shutdown());
 }
 
-fn compile_p0(directory: &Path, output: &Path) {
-    let source = directory.join("p0.c");
-    std::fs::write(&source, P0).expect("the source is written");
-    let compiled =
-        Command::new("/usr/bin/gcc").args(["-O2", "-static", "-o"]).arg(output).arg(&source).status();
-    assert!(compiled.is_ok_and(|status| status.success()), "gcc compiles");
+/// A submission of fifty tests, beside the bare program on the same inputs.
+fn submission(runtime: &tokio::runtime::Runtime, sandbox: &Sandbox, bare: &str) {
+    let program = runtime.block_on(program(sandbox, LanguageId(54), CPP));
+    let bare = vec![bare.to_owned()];
+    let (mut theirs, mut ours) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        theirs.extend(bare_runs(&bare, Duration::ZERO, TESTS));
+        ours.extend(runtime.block_on(sandboxed_runs(sandbox, &program, Duration::ZERO, TESTS)));
+    }
+    row("C++, a test of 50", &theirs, &ours);
+    let count =
+        |values: &[f64]| values.iter().sum::<f64>() / f64::from(u32::try_from(values.len()).unwrap_or(1));
+    let more = count(&ours) - count(&theirs);
+    println!("{:<28}{more:>10.3} ms a test above the program's own time", "");
+    bar("cpp_50_tests_ms_a_test", more, 1.0, 1.3);
+}
+
+/// Many runs, after which nothing has grown and nothing is left.
+fn endurance(runtime: &tokio::runtime::Runtime, sandbox: &Sandbox, program: &Program, idle: f64) {
+    let before = (resident_mib(), leftovers());
+    runtime.block_on(sandboxed_runs(sandbox, program, Duration::ZERO, MANY));
+    let after = (resident_mib(), leftovers());
+    println!(
+        "{:<28}{idle:>10.1} MiB idle; {:.1}, then {:.1} MiB after {MANY} runs",
+        "memory", before.0, after.0
+    );
+    println!("{:<28}{:>10} before, {} after", "descriptors, mounts, children, cgroups", before.1, after.1);
+    bar("idle_mib", idle, 1.0, 20.0);
+    bar("memory_after_10000_runs_mib", after.0, before.0, 1.05);
+    bar("leftovers_after_10000_runs", f64::from(u8::from(before.1 != after.1)), 1.0, 0.0);
+}
+
+/// What runs could leave: descriptors of this process, mounts, children with zombies, cgroups; as one text.
+fn leftovers() -> String {
+    let lines = |path: &str| std::fs::read_to_string(path).unwrap_or_default().lines().count();
+    let children = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let children: usize = children
+        .map(|task| std::fs::read_to_string(task.path().join("children")).unwrap_or_default())
+        .map(|pids| pids.split_whitespace().count())
+        .sum();
+    let descriptors = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let hierarchies =
+        mounts.lines().filter(|line| line.contains(" - cgroup")).filter_map(|line| line.split(' ').nth(4));
+    let own = format!("gavel-{}-0", std::process::id());
+    let groups: usize = hierarchies
+        .filter_map(|top| std::fs::read_dir(Path::new(top).join(&own)).ok())
+        .map(|entries| entries.flatten().filter(|entry| entry.path().is_dir()).count())
+        .sum();
+    format!("{descriptors}/{}/{children}/{groups}", lines("/proc/self/mountinfo"))
+}
+
+fn compile(directory: &Path, compiler: &str, name: &str, text: &str, output: &Path) {
+    let source = directory.join(name);
+    std::fs::write(&source, text).expect("the source is written");
+    let status = Command::new(format!("/usr/bin/{compiler}"))
+        .args(["-O2", "-static", "-o"])
+        .arg(output)
+        .arg(&source)
+        .status();
+    assert!(status.is_ok_and(|status| status.success()), "{compiler} compiles");
+}
+
+/// The same program in bubblewrap, with all namespaces.
+fn bubblewrapped(argv: &[String]) -> Vec<String> {
+    let wrap = [
+        BUBBLEWRAP,
+        "--unshare-all",
+        "--die-with-parent",
+        "--ro-bind",
+        "/",
+        "/",
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+    ];
+    wrap.iter().map(|part| (*part).to_owned()).chain(argv.iter().cloned()).collect()
 }
 
 async fn open() -> Sandbox {
@@ -191,7 +282,22 @@ fn row(name: &str, bare: &[f64], ours: &[f64]) {
     let (b50, b99) = (percentile(bare, 50), percentile(bare, 99));
     let (o50, o99) = (percentile(ours, 50), percentile(ours, 99));
     println!("{name:<28}{b50:>10.3}{b99:>10.3}{o50:>10.3}{o99:>10.3}{:>8.2}", o50 / b50);
-    figure(&format!("{name}_ms"), o50, b50);
+}
+
+/// A figure that may be at most so many times its baseline.
+fn bar(metric: &str, value: f64, baseline: f64, most: f64) {
+    verdict(metric, value, baseline, value / baseline <= most, &format!("at most {most}"));
+}
+
+/// A figure that must be at least so many times its baseline.
+fn at_least(metric: &str, value: f64, baseline: f64, least: f64) {
+    verdict(metric, value, baseline, value / baseline >= least, &format!("at least {least}"));
+}
+
+fn verdict(metric: &str, value: f64, baseline: f64, met: bool, wanted: &str) {
+    let said = if met { "met" } else { "NOT MET" };
+    println!("  bar {metric}: {:.3}, wanted {wanted}: {said}", value / baseline);
+    figure(metric, value, baseline);
 }
 
 fn figure(metric: &str, value: f64, baseline: f64) {

@@ -81,7 +81,8 @@ async fn a_thousand_runs_leave_nothing_growing() {
     let (before, after) = (before.unwrap(), counts());
     // Other tests of this process open descriptors of their own, but no thousand.
     assert!(after.0 < before.0 + 200, "descriptors: {before:?} {after:?}");
-    assert_eq!(after.1, before.1, "mounts of the host");
+    // So may others of this machine mount something.
+    assert!(after.1 < before.1 + 200, "mounts of the host: {before:?} {after:?}");
     let traces = "import os\nprint(len(open('/proc/self/mountinfo').readlines()), \
                   len([p for p in os.listdir('/proc') if p.isdigit()]), os.getpid() > 900)";
     assert!(printed(&bench.python(traces).await).ends_with(" 1 True"));

@@ -215,3 +215,52 @@ async fn files_are_limited_in_size_and_number() {
     assert_eq!(printed(&bench.run(PYTHON, many, &patient).await), format!("{} True", libc::ENOSPC));
     assert_eq!(printed(&bench.python("import os; print(os.listdir('/tmp'))").await), "[]");
 }
+
+#[tokio::test]
+async fn the_first_cause_is_named_each_time_they_race() {
+    let mut bench = Bench::open().await;
+    // The memory is gone, and a second process, or the program itself, makes it look like something else.
+    let hog = "#include <unistd.h>\n#include <stdlib.h>\n#include <string.h>\n#include <signal.h>\n#include <sys/wait.h>\n\
+               int hog(){for(;;){char*p=malloc(1<<20);if(!p)abort();memset(p,1,1<<20);}}\n";
+    let rows = [
+        ("int main(){int p=fork();if(!p)hog();waitpid(p,0,0);raise(SIGSEGV);}", Ending::MemoryLimit),
+        ("int main(){int p=fork();if(!p)hog();waitpid(p,0,0);for(;;)pause();}", Ending::MemoryLimit),
+        ("int main(){signal(SIGTERM,SIG_IGN);hog();}", Ending::MemoryLimit),
+        // Nobody reads this pipe: the signal is the program's own.
+        (
+            "int main(){int f[2];pipe(f);close(f[0]);write(f[1],\"x\",1);}",
+            Ending::Signaled { signal: libc::SIGPIPE },
+        ),
+        ("int main(){raise(SIGXCPU);}", Ending::Signaled { signal: libc::SIGXCPU }),
+        ("int main(){kill(0,SIGKILL);pause();}", Ending::Signaled { signal: libc::SIGKILL }),
+        (
+            "int main(){int p=fork();if(!p){raise(SIGSTOP);}usleep(20000);return 5;}",
+            Ending::Exited { code: 5 },
+        ),
+    ];
+    for (source, ending) in rows {
+        let program = bench.program(C, &format!("{hog}{source}")).await;
+        for _ in 0..3 {
+            let run = bench.workspace.run(&program, bytes::Bytes::new(), &short()).await.unwrap();
+            assert_eq!(run.ending, ending, "{source} {:?}", run.usage);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_limit_met_while_flooding_is_one_of_the_two() {
+    let mut bench = Bench::open().await;
+    let source = "#include <unistd.h>\nchar b[65536];int main(){for(;;)write(1,b,sizeof b);}";
+    let ends = RunLimits { stdout_bytes: 8 * MIB, ..short() };
+    let run = bench.run(C, source, &ends).await;
+    let flooded = Ending::OutputLimit { stream: gavel_domain::OutputStream::Stdout };
+    assert!(run.ending == flooded || run.ending == CPU || run.ending == WALL, "{:?}", run.ending);
+    assert!(run.stdout.len() as u64 <= ends.stdout_bytes);
+}
+
+#[tokio::test]
+async fn open_files_are_limited() {
+    let mut bench = Bench::open().await;
+    let source = "import os\nn=3\ntry:\n while True: os.open('/dev/null',0); n+=1\nexcept OSError as e: print(e.errno, n)";
+    assert_eq!(printed(&bench.python(source).await), format!("{} 1024", libc::EMFILE));
+}
