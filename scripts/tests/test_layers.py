@@ -52,7 +52,8 @@ class Layers(unittest.TestCase):
         for user, to in [("gavel-proto", "gavel-domain"), ("gavel-bus", "gavel-proto"), ("gavel-judge", "gavel-bus"),
                          ("gavel-judge", "gavel-sandbox"), ("gavel-fetcher", "gavel-convex"), ("gavel-ingress", "gavel-boot"),
                          ("gavel", "gavel-judge"), ("gavel", "gavel-standin"), ("gavel-bus", "async-nats"),
-                         ("gavel-testkit", "async-nats"), ("gavel-domain", "thiserror")]:
+                         ("gavel-testkit", "async-nats"), ("gavel-chaos", "async-nats"),
+                         ("gavel-chaos", "gavel-testkit"), ("gavel-domain", "thiserror")]:
             self.assert_fine(user, to, None)
 
     def test_what_tests_may_use(self) -> None:

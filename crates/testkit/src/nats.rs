@@ -1,6 +1,7 @@
 //! A real nats-server that belongs to one test.
 
 mod binary;
+mod cluster;
 
 use std::{
     fs, io,

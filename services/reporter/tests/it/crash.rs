@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use gavel_standin::{Endpoint, Late, Matcher};
+use gavel_testkit::Proxy;
 
 use crate::PATIENCE;
-use crate::proxy::Proxy;
 use crate::rig::{Rig, passed, submission, submissions};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,9 +51,9 @@ async fn killed_between_the_claim_of_running_and_its_call() {
     proxy.hold_answers_after("callback.claimed.s1");
     let submission = submission("s1");
     assert!(rig.begin(&submission).await);
-    proxy.wait_held().await;
+    proxy.wait_held(PATIENCE).await.unwrap();
     rig.reporter(0).kill().await.unwrap();
-    proxy.lose_answers();
+    proxy.cut();
     rig.judge(&submission, passed()).await;
     rig.reporter(0).restart().await.unwrap();
     let state = rig.ends_right(&submission).await;
@@ -70,10 +70,10 @@ async fn killed_between_the_report_and_its_acknowledgement() {
     proxy.hold_answers_after("submission.reported.s1");
     let submission = submission("s1");
     rig.judge(&submission, passed()).await;
-    proxy.wait_held().await;
+    proxy.wait_held(PATIENCE).await.unwrap();
     rig.wait_reported(std::slice::from_ref(&submission)).await;
     rig.reporter(0).kill().await.unwrap();
-    proxy.lose_answers();
+    proxy.cut();
     rig.reporter(0).restart().await.unwrap();
     rig.wait_idle().await;
     assert_eq!(rig.ends_right(&submission).await.result_calls, 1);

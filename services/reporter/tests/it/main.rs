@@ -10,7 +10,6 @@ mod nats;
 mod nats_trouble;
 mod order;
 mod pause;
-mod proxy;
 mod rig;
 mod trouble;
 

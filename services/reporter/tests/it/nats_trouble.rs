@@ -1,11 +1,10 @@
 //! A NATS that is killed, or whose answers are lost, at each step of the protocol.
 
 use gavel_standin::Endpoint;
-use gavel_testkit::wait_until;
+use gavel_testkit::{Proxy, wait_until};
 
 use crate::PATIENCE;
 use crate::nats;
-use crate::proxy::Proxy;
 use crate::rig::{Rig, passed, submission, submissions};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,8 +73,8 @@ async fn the_answer_to_a_claim_of_running_is_lost() {
     proxy.hold_answers_after("callback.claimed.s1");
     let submission = submission("s1");
     assert!(rig.begin(&submission).await);
-    proxy.wait_held().await;
-    proxy.lose_answers();
+    proxy.wait_held(PATIENCE).await.unwrap();
+    proxy.cut();
     // Its record says that nobody calls under that claim.
     let released = async || nats::count(&rig.nats, "callback.answered.s1").await == 1;
     wait_until("the end of running", PATIENCE, released).await.unwrap();
@@ -93,8 +92,8 @@ async fn the_answer_to_the_end_of_running_is_lost() {
     proxy.hold_answers_after("callback.answered.s1");
     let submission = submission("s1");
     assert!(rig.begin(&submission).await);
-    proxy.wait_held().await;
-    proxy.lose_answers();
+    proxy.wait_held(PATIENCE).await.unwrap();
+    proxy.cut();
     rig.judge(&submission, passed()).await;
     let state = rig.ends_right(&submission).await;
     rig.wait_idle().await;
@@ -111,8 +110,8 @@ async fn the_answer_to_a_claim_of_the_result_or_to_its_report_is_lost() {
         proxy.hold_answers_after(words);
         let submission = submission(id);
         rig.judge(&submission, passed()).await;
-        proxy.wait_held().await;
-        proxy.lose_answers();
+        proxy.wait_held(PATIENCE).await.unwrap();
+        proxy.cut();
         rig.ends_right(&submission).await;
         rig.wait_idle().await;
         assert_eq!(rig.ends_right(&submission).await.result_calls, 1, "{id}");

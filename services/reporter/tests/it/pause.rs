@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use gavel_standin::{Endpoint, Fault, Late, Matcher, Status};
-use gavel_testkit::LogLine;
+use gavel_testkit::{LogLine, Proxy};
 
 use crate::PATIENCE;
-use crate::proxy::Proxy;
 use crate::rig::{Rig, passed, submission};
 
 const SHORT: [(&str, &str); 2] = [("RUNNING_TIMEOUT_MS", "500"), ("RUNNING_LINGER_MS", "1000")];
@@ -66,7 +65,7 @@ async fn one_that_sleeps_between_claim_and_call_does_not_call() {
     proxy.hold_answers_after("callback.claimed.s1");
     let submission = submission("s1");
     assert!(rig.begin(&submission).await);
-    proxy.wait_held().await;
+    proxy.wait_held(PATIENCE).await.unwrap();
     rig.reporter(0).freeze().unwrap();
     rig.add_reporter(&SHORT).await;
     rig.judge(&submission, passed()).await;
@@ -88,7 +87,7 @@ async fn a_claim_that_took_longer_than_its_window_is_not_used() {
     proxy.hold_answers_after("callback.claimed.s1");
     let submission = submission("s1");
     assert!(rig.begin(&submission).await);
-    proxy.wait_held().await;
+    proxy.wait_held(PATIENCE).await.unwrap();
     // Nothing to wait for but the time itself; the server's answer is still taken then.
     tokio::time::sleep(window).await;
     proxy.release();

@@ -1,0 +1,175 @@
+//! The end of a run: waiting until nothing moves any more, and asking whether all that was promised holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Result;
+use gavel_bus::topology::{Durable, Stream};
+use gavel_domain::event::Dead;
+use gavel_proto::{WireEvent as _, decode_claim};
+use gavel_standin::{Backwards, Late};
+use gavel_testkit::wait_until;
+
+use crate::programs::PROGRAMS;
+use crate::service::wall;
+use crate::world::World;
+
+/// Longer than the longest backoff of a callback, which is five minutes.
+const PATIENCE: Duration = Duration::from_mins(7);
+
+/// The last line's figures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Submissions that were answered 202.
+    pub accepted: usize,
+    /// Those of them that are passed, failed or error at Convex.
+    pub last: usize,
+    /// Those that are not.
+    pub lost: usize,
+    /// Submissions that were told two results, or a wrong one.
+    pub conflicting: usize,
+    /// Calls of running that were started after a result, and submissions that end on running.
+    pub backwards: usize,
+    /// Messages that consumers still hold, or that nobody has taken.
+    pub stuck: u64,
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { accepted, last, lost, conflicting, backwards, stuck } = self;
+        write!(
+            f,
+            "accepted={accepted} final={last} lost={lost} conflicting={conflicting} backwards={backwards} \
+             stuck={stuck}"
+        )
+    }
+}
+
+/// Waits until all consumers are idle and all that was accepted is final; what does not come to that is found by the
+/// checks.
+pub(crate) async fn wait_quiet(world: &World, accepted: &BTreeMap<String, usize>) {
+    let quiet = async || {
+        let is_final = |id: &String| world.convex.submission(id).is_some_and(|state| state.status.is_final());
+        accepted.keys().all(is_final) && stuck(world).await.is_ok_and(|stuck| stuck == 0)
+    };
+    if let Err(error) = wait_until("quiet", PATIENCE, quiet).await {
+        world.journal.say(error);
+    }
+}
+
+/// Messages that are pending or in hand, over all consumers.
+async fn stuck(world: &World) -> Result<u64> {
+    let mut stuck = 0;
+    for durable in Durable::ALL {
+        let info = world.consumer_info(durable).await?;
+        stuck += info.num_pending + u64::try_from(info.num_ack_pending)?;
+    }
+    // A work queue forgets what is acknowledged; what is left, no consumer would take.
+    Ok(stuck.max(world.stream_info(Stream::Ready).await?.state.messages))
+}
+
+/// Counts what the last line tells, and notes each thing that is wrong.
+pub(crate) async fn tally(world: &World, accepted: &BTreeMap<String, usize>) -> Result<Tally> {
+    let mut tally = Tally { accepted: accepted.len(), ..Tally::default() };
+    for (id, program) in accepted {
+        let state = world.convex.submission(id);
+        let status = state.as_ref().map(|state| state.status);
+        if status.is_some_and(gavel_standin::Status::is_final) {
+            tally.last += 1;
+        } else {
+            tally.lost += 1;
+            world.journal.wrong(format_args!("{id} ({}) is {state:?} at Convex", PROGRAMS[*program].name));
+        }
+        if status == Some(gavel_standin::Status::Running) {
+            tally.backwards += 1;
+        }
+        let results = world.convex.distinct_results(id);
+        let fault = results.iter().find_map(|result| PROGRAMS[*program].fault_of(result));
+        if results.len() > 1 || fault.is_some() {
+            tally.conflicting += 1;
+            let fault = fault.unwrap_or_default();
+            world.journal.wrong(format_args!("{id} was told {} results: {fault}", results.len()));
+        }
+    }
+    for late in world.convex.running_after_result() {
+        tally.backwards += usize::from(is_backwards(world, &late).await?);
+    }
+    tally.stuck = stuck(world).await?;
+    if tally.stuck > 0 {
+        for durable in Durable::ALL {
+            let info = world.consumer_info(durable).await?;
+            let (pending, in_hand) = (info.num_pending, info.num_ack_pending);
+            world.journal.wrong(format_args!("{}: {pending} pending, {in_hand} in hand", durable.name()));
+        }
+    }
+    Ok(tally)
+}
+
+/// Whether a `running` after a result is a fault of ours. It is not where Convex held it up, having had it in time;
+/// nor where the reporter that made it was frozen between its claim and the call, which cannot be seen from inside
+/// (ADR 0002, "What remains"). Convex ends on the result all the same, which is counted apart.
+async fn is_backwards(world: &World, late: &Backwards) -> Result<bool> {
+    if late.late == Late::Applied {
+        return Ok(false);
+    }
+    let id = &late.submission_id;
+    let received =
+        world.convex.calls_of(id).iter().find(|call| call.number == late.call).map(|call| call.received_at);
+    let received = received.map_or_else(SystemTime::now, wall);
+    let claim = world.last_on(Stream::Result, &format!("callback.claimed.{id}")).await?;
+    let Some(claim) = claim else {
+        world.journal.wrong(format_args!("{id}: running was called after the result without a claim"));
+        return Ok(true);
+    };
+    let holder = decode_claim(&claim.payload)?.instance;
+    let service = world.services.iter().find(|service| service.target.to_string() == holder);
+    let claimed: SystemTime = claim.time.into();
+    if service.is_some_and(|service| service.was_frozen_between(claimed, received)) {
+        world.journal.say(format_args!(
+            "{id}: running came after the result from {holder}, which was frozen in between"
+        ));
+        return Ok(false);
+    }
+    let after = received.duration_since(claimed).unwrap_or_default();
+    world.journal.wrong(format_args!(
+        "{id}: {holder} called running {after:?} after its claim and {:?} before the end, after a result",
+        late.by
+    ));
+    Ok(true)
+}
+
+/// Each dead letter has its malformed message, and each malformed message its dead letter.
+pub(crate) async fn dead_letters(world: &World, thrown: &BTreeSet<String>) -> Result<()> {
+    let info = world.stream_info(Stream::Dead).await?;
+    let stream = world.jetstream.get_stream(Stream::Dead.name()).await?;
+    let mut buried = BTreeSet::new();
+    for sequence in info.state.first_sequence..=info.state.last_sequence {
+        let Ok(message) = stream.get_raw_message(sequence).await else { continue };
+        let Ok(dead) = Dead::decode(&message.payload) else {
+            world.journal.wrong(format_args!("{} cannot be decoded", message.subject));
+            continue;
+        };
+        if !thrown.contains(&dead.subject) {
+            world.journal.wrong(format_args!(
+                "a dead letter of {} that nothing explains: {}",
+                dead.subject, dead.cause
+            ));
+        }
+        buried.insert(dead.subject);
+    }
+    for subject in thrown.difference(&buried) {
+        let mut tokens = subject.split('.').skip(1);
+        let stream = match tokens.next() {
+            Some("queued") => Stream::Queued,
+            Some("ready") => Stream::Ready,
+            _ => Stream::Result,
+        };
+        // One that was never stored is none; those of a work queue are gone when they are done with.
+        if world.last_on(stream, subject).await?.is_some() {
+            world.journal.wrong(format_args!("{subject} is malformed and has no dead letter"));
+        }
+    }
+    world.journal.say(format_args!("{} dead letters, of {} malformed messages", buried.len(), thrown.len()));
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! Submissions, as the Convex action sends them, and again.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::plan::Submission;
+use crate::programs::PROGRAMS;
+use crate::world::World;
+
+/// How often a submission that was not taken is sent again. The app would not; here more of them get in that way.
+const TRIES: usize = 30;
+/// Between two of those.
+const PAUSE: Duration = Duration::from_millis(400);
+
+/// What was taken, and what the ingress answered.
+#[derive(Debug, Default)]
+pub(crate) struct Accepted {
+    programs: Mutex<BTreeMap<String, usize>>,
+    answers: Mutex<BTreeMap<String, usize>>,
+}
+
+impl Accepted {
+    /// All of them, with the places of their programs.
+    pub(crate) fn all(&self) -> BTreeMap<String, usize> {
+        self.programs.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many.
+    pub(crate) fn count(&self) -> usize {
+        self.programs.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// How often the ingress answered what.
+    pub(crate) fn answers(&self) -> BTreeMap<String, usize> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn count_answer(&self, answer: &str) {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        *answers.entry(answer.to_owned()).or_default() += 1;
+    }
+
+    fn note(&self, submission: &Submission) {
+        let mut all = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(submission.id.clone(), submission.program);
+    }
+}
+
+/// Sends all submissions in their time, and what the plan sends again.
+pub(crate) async fn send(world: &World, submissions: &[Submission], began: Instant, accepted: &Accepted) {
+    let each = submissions.iter().map(|submission| async move {
+        tokio::time::sleep_until(began + submission.at).await;
+        let mut is_taken = false;
+        for _ in 0..TRIES {
+            is_taken = post(world, submission, accepted).await;
+            if is_taken {
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        if !is_taken {
+            return world.journal.say(format_args!("{} was never taken", submission.id));
+        }
+        accepted.note(submission);
+        let taken = Instant::now();
+        let repeats = submission.repeats.iter().map(|after| async move {
+            tokio::time::sleep_until(taken + *after).await;
+            post(world, submission, accepted).await;
+        });
+        futures::future::join_all(repeats).await;
+    });
+    futures::future::join_all(each).await;
+}
+
+/// Whether it was answered 202, in the words of the contract.
+async fn post(world: &World, submission: &Submission, accepted: &Accepted) -> bool {
+    let url = format!("http://{}/v1/judge-question", *world.ingress().address().borrow());
+    let program = &PROGRAMS[submission.program];
+    let body = json!({
+        "questionId": program.question, "submissionId": submission.id, "languageId": program.language,
+        "sourceCode": program.source,
+        "submissionKind": if submission.is_personalized { "personalized" } else { "standard" },
+    });
+    let answered = async {
+        let answer = world.http.post(url).json(&body).send().await?;
+        Ok::<_, reqwest::Error>((answer.status().as_u16(), answer.text().await?))
+    };
+    // Away, or killed before it answered: nobody knows.
+    let Ok((status, text)) = answered.await else {
+        accepted.count_answer("none");
+        return false;
+    };
+    let said: Value = serde_json::from_str(&text).unwrap_or_default();
+    accepted.count_answer(&format!("{status} {}", said["message"].as_str().unwrap_or_default()));
+    match status {
+        202 => {
+            if said["status"] != "accepted" || said["submissionId"] != submission.id.as_str() {
+                world.journal.wrong(format_args!("{} was answered 202 with {text}", submission.id));
+            }
+            true
+        }
+        503 => false,
+        other => {
+            world.journal.wrong(format_args!("{} was answered {other}: {text}", submission.id));
+            false
+        }
+    }
+}
