@@ -162,7 +162,7 @@ pub(crate) async fn dead_letters(world: &World, thrown: &BTreeSet<String>) -> Re
         let mut tokens = subject.split('.').skip(1);
         let stream = match tokens.next() {
             Some("queued") => Stream::Queued,
-            Some("ready") => Stream::Ready,
+            Some("ready" | "expired") => Stream::Ready,
             _ => Stream::Result,
         };
         // One that was never stored is none; those of a work queue are gone when they are done with.

@@ -14,11 +14,14 @@ use rand::{RngExt as _, SeedableRng as _};
 use crate::world::World;
 
 /// Subjects that somebody consumes: what is malformed there must end as a dead letter.
-const CONSUMED: [&str; 4] = ["queued", "ready", "running", "judged"];
+const CONSUMED: [&str; 5] = ["queued", "ready", "expired", "running", "judged"];
+/// What follows the id there: nothing, a generation, or what is none.
+const GENERATIONS: [&str; 4] = ["", "", ".2", ".x"];
 /// Subjects, stored or not, that nobody reads without having been told to.
-const ELSEWHERE: [&str; 6] = [
+const ELSEWHERE: [&str; 7] = [
     "submission.queued",
-    "submission.queued.a.b",
+    "submission.queued.a.b.c",
+    "submission.rejudged.a.x",
     "submission.other.x",
     "callback.claimed.x",
     "bundle.1.ff.0",
@@ -46,8 +49,9 @@ impl Garbage {
                 let _ = world.jetstream.publish(subject, payload(&mut random)).await;
                 continue;
             }
-            let subject =
-                format!("submission.{}.g{number}", CONSUMED[random.random_range(0..CONSUMED.len())]);
+            let event = CONSUMED[random.random_range(0..CONSUMED.len())];
+            let generation = GENERATIONS[random.random_range(0..GENERATIONS.len())];
+            let subject = format!("submission.{event}.g{number}{generation}");
             let payload = payload(&mut random);
             // Noted before, since the answer can be lost; taken back where it is a refusal.
             self.note(&subject);
