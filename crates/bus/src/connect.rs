@@ -163,7 +163,7 @@ impl Bus {
 }
 
 /// The servers of a list of URLs.
-fn servers(urls: &str) -> std::io::Result<Vec<ServerAddr>> {
+pub(crate) fn servers(urls: &str) -> std::io::Result<Vec<ServerAddr>> {
     let server = |url: &str| {
         let server: ServerAddr = url.trim().parse()?;
         if server.host().is_empty() { Err(std::io::ErrorKind::InvalidInput.into()) } else { Ok(server) }

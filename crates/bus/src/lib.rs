@@ -9,6 +9,7 @@
 //! - [`Bus::announce`] says that a service is there, and [`Presences`] who else is.
 //! - [`Ledger`] keeps the order of the calls to Convex, across reporters.
 //! - [`Letter`]s and [`Moment`]s are for people to look at; [`Generations`] judges again, or goes on from a letter.
+//! - [`look`] is for people: it reads what moves and what is stored, and changes nothing.
 
 mod bundles;
 mod connect;
@@ -19,6 +20,7 @@ mod handler;
 mod history;
 mod ledger;
 mod letters;
+pub mod look;
 mod outgoing;
 mod presence;
 mod publish;

@@ -1,9 +1,16 @@
 //! `gavel`: the command line.
 
 mod dead;
+mod decode;
+mod event;
+mod exit;
+mod link;
 mod operate;
+mod plain;
 mod rejudge;
+mod span;
 mod submit;
+mod tap;
 mod up;
 
 use std::process::ExitCode;
@@ -24,6 +31,8 @@ enum Command {
     Submit(submit::Arguments),
     Dead(dead::Arguments),
     Rejudge(rejudge::Arguments),
+    Tap(tap::Arguments),
+    Decode(decode::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -34,6 +43,8 @@ fn main() -> ExitCode {
         Ok(Cli { command: Command::Submit(arguments) }) => submit::run(&arguments),
         Ok(Cli { command: Command::Dead(arguments) }) => dead::run(&arguments),
         Ok(Cli { command: Command::Rejudge(arguments) }) => rejudge::run(&arguments),
+        Ok(Cli { command: Command::Tap(arguments) }) => tap::run(&arguments),
+        Ok(Cli { command: Command::Decode(arguments) }) => decode::run(&arguments),
         Err(message) => {
             // Help and version are no errors; a wrong use has one exit code in all our programs.
             let _ = message.print();

@@ -1,0 +1,264 @@
+//! From a message to an [`Event`]. There is no message that it fails on: what cannot be decoded is shown so.
+
+use std::fmt::Write as _;
+
+use gavel_bus::look::Message;
+use gavel_domain::event::{Dead, Expired, Judged, Queued, Ready, Rejudged, Reported, Running};
+use gavel_domain::{Clock, Ending, Key, OutputStream, Submission, Verdict};
+use gavel_proto::{DecodeError, WireEvent};
+use sha2::{Digest as _, Sha256};
+
+use super::{Event, Moment, Test, UNDECODABLE};
+
+/// How much of a payload that cannot be decoded is shown, in bytes.
+const HEAD: usize = 24;
+
+/// What is to be shown of a message.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reading {
+    /// Sources, and the words of programs and compilers.
+    pub(crate) source: bool,
+    /// Headers.
+    pub(crate) headers: bool,
+}
+
+impl Reading {
+    /// The event of a message.
+    pub(crate) fn read(self, message: &Message) -> Event {
+        let (word, id, generation) = address(&message.subject);
+        let header = |name: &str| {
+            let found = message.headers.iter().find(|(each, _)| each.eq_ignore_ascii_case(name));
+            found.map(|(_, value)| value.clone())
+        };
+        let mut event = Event {
+            time: Moment(message.at),
+            stage: word.to_owned(),
+            id: id.to_owned(),
+            generation,
+            subject: message.subject.clone(),
+            request_id: header("Gavel-Request-Id"),
+            bytes: message.payload.len(),
+            headers: if self.headers { message.headers.clone() } else { Vec::new() },
+            ..Event::default()
+        };
+        if let Err(error) = self.fill(&mut event, word, &message.payload) {
+            UNDECODABLE.clone_into(&mut event.stage);
+            event.reason = Some(error.to_string());
+            event.head = Some(hex(&message.payload[..message.payload.len().min(HEAD)], " "));
+        }
+        event
+    }
+
+    fn fill(self, event: &mut Event, word: &str, payload: &[u8]) -> Result<(), DecodeError> {
+        match word {
+            Queued::NAME => {
+                let Queued { submission, source } = Queued::decode(payload)?;
+                self.program(event, &submission, source);
+            }
+            Ready::NAME => {
+                let Ready { submission, source, .. } = Ready::decode(payload)?;
+                self.program(event, &submission, source);
+            }
+            Expired::NAME => {
+                let Ready { submission, source, .. } = Expired::decode(payload)?.ready;
+                self.program(event, &submission, source);
+            }
+            Rejudged::NAME => {
+                let Rejudged { submission, from, by, reason } = Rejudged::decode(payload)?;
+                of(event, &submission);
+                (event.instance, event.reason) = (Some(by), Some(reason));
+                event.from = Some(from.as_str().to_owned());
+            }
+            Running::NAME => {
+                let Running { submission, instance } = Running::decode(payload)?;
+                of(event, &submission);
+                event.instance = Some(instance);
+            }
+            Judged::NAME => {
+                let Judged { submission, verdict, duration_ms, instance } = Judged::decode(payload)?;
+                of(event, &submission);
+                self.verdict(event, verdict);
+                (event.duration_ms, event.instance) = (Some(duration_ms), Some(instance));
+            }
+            Reported::NAME => {
+                let Reported { submission, status, attempts, instance } = Reported::decode(payload)?;
+                of(event, &submission);
+                event.status = Some(status.as_str().to_owned());
+                (event.attempts, event.instance) = (Some(attempts), Some(instance));
+            }
+            Dead::NAME => {
+                let dead = Dead::decode(payload)?;
+                // Whose it was stands in the message that died, if that can be decoded.
+                let mut inner = Event::default();
+                let (word, ..) = address(&dead.subject);
+                if word != Dead::NAME && self.fill(&mut inner, word, &dead.payload).is_ok() {
+                    (event.question, event.language, event.kind) =
+                        (inner.question, inner.language, inner.kind);
+                    event.source = inner.source;
+                }
+                event.gave_up = Some(dead.stage.as_str().to_owned());
+                (event.attempts, event.reason) = (Some(dead.attempts), Some(dead.cause));
+            }
+            _ => return Err(DecodeError::Field("subject")),
+        }
+        Ok(())
+    }
+
+    fn program(self, event: &mut Event, submission: &Submission, source: String) {
+        of(event, submission);
+        event.source_bytes = Some(source.len());
+        event.source_sha256 = Some(hex(&Sha256::digest(&source), ""));
+        event.source = self.source.then_some(source);
+    }
+
+    fn verdict(self, event: &mut Event, verdict: Verdict) {
+        event.status = Some(verdict.status.as_str().to_owned());
+        (event.passed, event.total) = (verdict.passed_count, verdict.total_count);
+        let failure = verdict.first_failure.map(|failure| failure.error_message);
+        let said = verdict.compile_output.or_else(|| verdict.stderr.clone());
+        // Of an error, what stands there is our own reason.
+        event.reason = failure.or(verdict.stderr);
+        event.toolchain = verdict.toolchain;
+        event.output = said.filter(|_| self.source);
+        event.tests = verdict
+            .tests
+            .iter()
+            .map(|test| Test {
+                ending: ending(test.ending),
+                cpu_us: micros(test.usage.cpu_time),
+                wall_us: micros(test.usage.wall_time),
+                memory_bytes: test.usage.memory_bytes,
+            })
+            .collect();
+    }
+}
+
+/// The word, the id and the generation of `submission.<word>.<key>`.
+fn address(subject: &str) -> (&str, &str, u32) {
+    let rest = subject.strip_prefix("submission.").unwrap_or(subject);
+    let (word, key) = rest.split_once('.').unwrap_or((rest, ""));
+    match Key::parse(key) {
+        Some(parsed) => (word, &key[..parsed.id.as_str().len()], parsed.generation.number()),
+        None => (word, key, 1),
+    }
+}
+
+fn of(event: &mut Event, submission: &Submission) {
+    event.question = Some(submission.question_id.to_string());
+    event.language = Some(submission.language.0);
+    event.kind = Some(submission.kind.as_str().to_owned());
+}
+
+fn ending(ending: Ending) -> String {
+    match ending {
+        Ending::Exited { code } => format!("exit {code}"),
+        Ending::Signaled { signal } => format!("signal {signal}"),
+        Ending::TimeLimit { clock: Clock::Cpu } => "CPU time limit".to_owned(),
+        Ending::TimeLimit { clock: Clock::Wall } => "wall time limit".to_owned(),
+        Ending::MemoryLimit => "memory limit".to_owned(),
+        Ending::OutputLimit { stream: OutputStream::Stdout } => "output limit".to_owned(),
+        Ending::OutputLimit { stream: OutputStream::Stderr } => "stderr limit".to_owned(),
+    }
+}
+
+fn micros(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn hex(bytes: &[u8], between: &str) -> String {
+    bytes.iter().enumerate().fold(String::new(), |mut text, (n, byte)| {
+        let gap = if n == 0 { "" } else { between };
+        let _ = write!(text, "{gap}{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gavel_domain::event::Stage;
+    use gavel_domain::{Kind, LanguageId, QuestionId, SubmissionId};
+    use proptest::prelude::*;
+
+    fn submission() -> Submission {
+        Submission {
+            id: SubmissionId::new("k97").unwrap(),
+            question_id: QuestionId::new("q1").unwrap(),
+            language: LanguageId(71),
+            kind: Kind::Standard,
+            accepted_at_ms: 0,
+            generation: gavel_domain::Generation::FIRST,
+        }
+    }
+
+    fn message(subject: &str, payload: impl Into<bytes::Bytes>) -> Message {
+        let at = std::time::SystemTime::UNIX_EPOCH;
+        Message {
+            at,
+            subject: subject.to_owned(),
+            headers: Vec::new(),
+            payload: payload.into(),
+            sequence: None,
+        }
+    }
+
+    #[test]
+    fn subjects_of_both_forms_are_understood() {
+        assert_eq!(address("submission.queued.k97"), ("queued", "k97", 1));
+        assert_eq!(address("submission.queued.k97.2"), ("queued", "k97", 2));
+        assert_eq!(address("submission.queued.k97.x"), ("queued", "k97.x", 1));
+        assert_eq!(address("submission.queued"), ("queued", "", 1));
+        assert_eq!(address("else"), ("else", "", 1));
+    }
+
+    #[test]
+    fn a_source_is_a_length_and_a_digest_unless_asked_for() {
+        let queued = Queued { submission: submission(), source: "print(1)".to_owned() };
+        let message = message("submission.queued.k97", queued.encode());
+        let event = Reading::default().read(&message);
+        assert_eq!((event.stage.as_str(), event.source_bytes, event.source), ("queued", Some(8), None));
+        assert_eq!(event.source_sha256.map(|digest| digest.len()), Some(64));
+        assert_eq!(event.language, Some(71));
+        let event = Reading { source: true, headers: false }.read(&message);
+        assert_eq!(event.source.as_deref(), Some("print(1)"));
+    }
+
+    #[test]
+    fn a_dead_letter_tells_whose_it_was() {
+        let running = Running { submission: submission(), instance: "j".to_owned() };
+        let dead = Dead {
+            key: "k97".to_owned(),
+            stage: Stage::Reporter,
+            cause: "Convex answered 401".to_owned(),
+            attempts: 3,
+            stored_at_ms: 1,
+            subject: "submission.running.k97".to_owned(),
+            payload: running.encode().to_vec(),
+        };
+        let event = Reading::default().read(&message("submission.dead.k97", dead.encode()));
+        assert_eq!(event.question.as_deref(), Some("q1"));
+        assert_eq!(event.gave_up.as_deref(), Some("reporter"));
+        assert!(event.is_error());
+    }
+
+    #[test]
+    fn what_cannot_be_decoded_shows_how_it_begins() {
+        let event = Reading::default().read(&message("submission.judged.k97", vec![0xff; 100]));
+        assert_eq!((event.stage.as_str(), event.id.as_str(), event.bytes), (UNDECODABLE, "k97", 100));
+        assert!(event.head.unwrap().starts_with("ff ff ff"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_message_stops_it(
+            word in "queued|ready|running|judged|reported|dead|rejudged|other",
+            end in ".{0,20}",
+            payload in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let event = Reading { source: true, headers: true }
+                .read(&message(&format!("submission.{word}.{end}"), payload));
+            let text = crate::plain::json(&event);
+            prop_assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What an event says, in a few words.
+
+use std::time::Duration;
+
+use super::{Event, UNDECODABLE};
+use crate::plain::{harmless, headline};
+use crate::span;
+
+impl Event {
+    /// The submission's id, short enough for a line; `--id` takes it as it is shown.
+    pub(crate) fn short_id(&self) -> String {
+        let letters: Vec<char> = self.id.chars().collect();
+        let id = if letters.len() > 16 {
+            let (head, tail) = (&letters[..6], &letters[letters.len() - 4..]);
+            format!("{}…{}", head.iter().collect::<String>(), tail.iter().collect::<String>())
+        } else {
+            self.id.clone()
+        };
+        let id = harmless(&id);
+        if self.generation > 1 { format!("{id}.{}", self.generation) } else { id }
+    }
+
+    /// What it says, beside its word: `failed 3/10 "Wrong answer" 812ms`.
+    pub(crate) fn says(&self) -> String {
+        let mut words: Vec<String> = Vec::new();
+        if let Some(status) = &self.status {
+            words.push(harmless(status));
+        }
+        if let Some((passed, total)) = self.passed.zip(self.total) {
+            words.push(format!("{passed}/{total}"));
+        }
+        if let Some(stage) = &self.gave_up {
+            words.push(format!("at the {}:", harmless(stage)));
+        }
+        if let Some(stage) = &self.from {
+            words.push(format!("from the {} on:", harmless(stage)));
+        }
+        if let Some(reason) = self.reason.as_deref().filter(|_| self.status.as_deref() != Some("passed")) {
+            words.push(format!("{:?}", headline(reason, 100)).replace("\\\\", "\\"));
+        }
+        if let Some(bytes) = self.source_bytes {
+            let digest = self.source_sha256.as_deref().unwrap_or_default();
+            words.push(format!("{bytes} B, sha256 {}", harmless(digest.get(..8).unwrap_or(digest))));
+        }
+        if let Some(ms) = self.duration_ms {
+            words.push(span::show(Duration::from_millis(ms)));
+        }
+        if self.stage == UNDECODABLE {
+            let head = self.head.as_deref().unwrap_or_default();
+            words.push(format!("{} on {}, {} B: {head}", UNDECODABLE, harmless(&self.subject), self.bytes));
+        }
+        if let Some(attempts) = self.attempts.filter(|&attempts| attempts > 1) {
+            words.push(format!("after {attempts} deliveries"));
+        }
+        if let Some(times) = self.times {
+            words.push(format!("(seen {times} times)"));
+        }
+        if let Some(instance) = &self.instance {
+            words.push(format!("by {}", harmless(instance)));
+        }
+        words.join(" ")
+    }
+}
+
+impl Event {
+    /// What people call a language, by its Judge0 id.
+    pub(crate) fn language_name(id: u32) -> String {
+        let name = match id {
+            46 => "Bash",
+            48..=50 | 75 => "C",
+            51 => "C#",
+            52..=54 | 76 => "C++",
+            60 => "Go",
+            61 => "Haskell",
+            62 => "Java",
+            63 => "JavaScript",
+            64 => "Lua",
+            67 => "Pascal",
+            68 => "PHP",
+            70 => "Python2",
+            71 => "Python",
+            72 => "Ruby",
+            73 => "Rust",
+            74 => "TypeScript",
+            78 => "Kotlin",
+            81 => "Scala",
+            82 => "SQL",
+            83 => "Swift",
+            85 => "Perl",
+            other => return format!("#{other}"),
+        };
+        name.to_owned()
+    }
+}

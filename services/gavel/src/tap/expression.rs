@@ -1,0 +1,159 @@
+//! The small language of `--where`.
+//!
+//! ```text
+//! any   = all { "or" all }
+//! all   = one { "and" one }
+//! one   = "not" one | "(" any ")" | field [ op value ]
+//! op    = "==" | "!=" | "<" | "<=" | ">" | ">=" | "~" (contains, in any case) | "!~"
+//! value = word | "text in quotes" | number with a unit (ms s m h d kb mb)
+//! ```
+//!
+//! Fields are those of `-o jsonl`. `&&`, `||` and `!` do, too. Times are compared in milliseconds. A field alone
+//! asks whether the event has it; one that it does not have differs from every value.
+
+use serde_json::Value;
+
+mod parse;
+
+/// The fields that can be asked for.
+pub(super) const FIELDS: [&str; 25] = [
+    "time",
+    "stage",
+    "id",
+    "generation",
+    "subject",
+    "question",
+    "language",
+    "kind",
+    "status",
+    "passed",
+    "total",
+    "reason",
+    "durationMs",
+    "instance",
+    "attempts",
+    "gaveUp",
+    "from",
+    "toolchain",
+    "gapMs",
+    "times",
+    "requestId",
+    "bytes",
+    "sourceBytes",
+    "sourceSha256",
+    "head",
+];
+
+/// A condition on an event.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Expression {
+    Or(Vec<Expression>),
+    And(Vec<Expression>),
+    Not(Box<Expression>),
+    Has(&'static str),
+    Test { field: &'static str, op: Op, literal: Literal },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Op {
+    Equal,
+    Differs,
+    Less,
+    AtMost,
+    More,
+    AtLeast,
+    Contains,
+    Lacks,
+}
+
+/// A value as it was written, and as a number where it is one.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Literal {
+    text: String,
+    number: Option<f64>,
+}
+
+impl Expression {
+    /// Reads an expression.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        parse::parse(text)
+    }
+
+    /// Whether an event's JSON fits.
+    pub(super) fn fits(&self, event: &Value) -> bool {
+        match self {
+            Self::Or(any) => any.iter().any(|each| each.fits(event)),
+            Self::And(all) => all.iter().all(|each| each.fits(event)),
+            Self::Not(one) => !one.fits(event),
+            Self::Has(field) => event.get(field).is_some(),
+            Self::Test { field, op, literal } => compare(event.get(field), *op, literal),
+        }
+    }
+}
+
+fn compare(value: Option<&Value>, op: Op, literal: &Literal) -> bool {
+    let Some(value) = value else { return matches!(op, Op::Differs | Op::Lacks) };
+    let order = match (value.as_f64(), literal.number) {
+        (Some(value), Some(wanted)) => value.partial_cmp(&wanted),
+        _ => Some(text(value).as_str().cmp(&literal.text)),
+    };
+    let contains = || text(value).to_lowercase().contains(&literal.text.to_lowercase());
+    match op {
+        Op::Equal => order.is_some_and(std::cmp::Ordering::is_eq),
+        Op::Differs => order.is_none_or(std::cmp::Ordering::is_ne),
+        Op::Less => order.is_some_and(std::cmp::Ordering::is_lt),
+        Op::AtMost => order.is_some_and(std::cmp::Ordering::is_le),
+        Op::More => order.is_some_and(std::cmp::Ordering::is_gt),
+        Op::AtLeast => order.is_some_and(std::cmp::Ordering::is_ge),
+        Op::Contains => contains(),
+        Op::Lacks => !contains(),
+    }
+}
+
+/// A field as text; what is text already, without quotes.
+pub(super) fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn fits(text: &str) -> bool {
+        let event = json!({
+            "stage": "judged", "status": "failed", "durationMs": 5200, "language": 71, "id": "123",
+            "reason": "Wrong answer", "passed": 3, "bytes": 2048,
+        });
+        Expression::parse(text).unwrap().fits(&event)
+    }
+
+    #[test]
+    fn conditions_hold_or_not() {
+        for holds in [
+            "status == failed",
+            "durationMs > 5s and durationMs<5.3s",
+            "durationMs == 5200ms",
+            "reason ~ \"wrong ANSWER\"",
+            "status==passed or (language == 71 && !(passed >= 4))",
+            "not status == passed",
+            "id == 123",
+            "bytes <= 2kb",
+            "question != q1",
+            "reason",
+            "! requestId and stage != queued",
+        ] {
+            assert!(fits(holds), "{holds}");
+        }
+        for fails in [
+            "status != failed",
+            "durationMs > 6s",
+            "question == q1",
+            "question",
+            "reason !~ wrong",
+            "id < 123",
+        ] {
+            assert!(!fits(fails), "{fails}");
+        }
+    }
+}

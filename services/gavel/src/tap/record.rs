@@ -1,0 +1,74 @@
+//! A session of events in a file: the lines of `-o jsonl`.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::event::Event;
+use crate::exit;
+use crate::link::Stop;
+use crate::plain;
+
+/// A file that is being written. Each line is there at once, whatever ends us.
+pub(super) struct Record {
+    file: File,
+    name: String,
+}
+
+impl Record {
+    pub(super) fn create(path: &Path) -> Result<Self, Stop> {
+        let name = path.display().to_string();
+        match File::create(path) {
+            Ok(file) => Ok(Self { file, name }),
+            Err(error) => Err(Stop::new(exit::CANNOT_WRITE, format!("cannot write {name}: {error}"))),
+        }
+    }
+
+    pub(super) fn event(&mut self, event: &Event) -> Result<(), Stop> {
+        self.line(&plain::json(event))
+    }
+
+    pub(super) fn notice(&mut self, sentence: &str) -> Result<(), Stop> {
+        self.line(&plain::json(&json!({ "notice": sentence })))
+    }
+
+    fn line(&mut self, line: &str) -> Result<(), Stop> {
+        let written = self.file.write_all(format!("{line}\n").as_bytes());
+        written.map_err(|error| Stop::new(exit::CANNOT_WRITE, format!("cannot write {}: {error}", self.name)))
+    }
+}
+
+/// A line of a session.
+pub(super) enum Line {
+    Event(Box<Event>),
+    Notice(String),
+}
+
+/// The lines of a session.
+pub(super) fn load(path: &Path) -> Result<impl Iterator<Item = Result<Line, Stop>>, Stop> {
+    let name = path.display().to_string();
+    let file = File::open(path)
+        .map_err(|error| Stop::new(exit::NOT_FOUND, format!("cannot read {name}: {error}")))?;
+    let lines = BufReader::new(file).lines().enumerate();
+    Ok(lines.map(move |(n, line)| {
+        line.ok().and_then(|line| read(&line)).ok_or_else(|| {
+            let n = n + 1;
+            Stop::new(
+                exit::DATA,
+                format!("line {n} of {name} is no event; --save and -o jsonl write such files"),
+            )
+        })
+    }))
+}
+
+fn read(line: &str) -> Option<Line> {
+    let value: Value = serde_json::from_str(line).ok()?;
+    if let Some(notice) = value.get("notice") {
+        return Some(Line::Notice(notice.as_str()?.to_owned()));
+    }
+    // Any object can be read as an event; ours have a stage.
+    value.get("stage")?;
+    serde_json::from_value(value).ok().map(|event| Line::Event(Box::new(event)))
+}
