@@ -13,11 +13,13 @@ use crate::connect::{ANSWER_WAIT, NatsConfig, servers};
 use crate::topology::Stream;
 
 mod census;
+mod life;
 mod queue;
 mod read;
 mod tap;
 
 pub use census::{Census, Fault, Place, StageCount, StreamCount};
+pub use life::{Claim, Life};
 pub use read::Reader;
 pub use tap::{Begin, Item, Tap};
 

@@ -11,6 +11,7 @@ mod rejudge;
 mod span;
 mod submit;
 mod tap;
+mod trace;
 mod up;
 
 use std::process::ExitCode;
@@ -32,6 +33,7 @@ enum Command {
     Dead(dead::Arguments),
     Rejudge(rejudge::Arguments),
     Tap(tap::Arguments),
+    Trace(trace::Arguments),
     Decode(decode::Arguments),
 }
 
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Ok(Cli { command: Command::Dead(arguments) }) => dead::run(&arguments),
         Ok(Cli { command: Command::Rejudge(arguments) }) => rejudge::run(&arguments),
         Ok(Cli { command: Command::Tap(arguments) }) => tap::run(&arguments),
+        Ok(Cli { command: Command::Trace(arguments) }) => trace::run(&arguments),
         Ok(Cli { command: Command::Decode(arguments) }) => decode::run(&arguments),
         Err(message) => {
             // Help and version are no errors; a wrong use has one exit code in all our programs.

@@ -19,6 +19,7 @@ mod rejudge;
 mod repeat;
 mod submit;
 mod tap;
+mod trace;
 mod traces;
 mod up;
 mod verdicts;

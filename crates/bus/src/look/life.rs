@@ -1,0 +1,100 @@
+//! All that is stored of one submission.
+
+use std::time::{Duration, SystemTime};
+
+use gavel_proto::{Call, decode_claim};
+
+use super::{Look, LookError, Message};
+use crate::topology::Stream;
+
+/// The dead letters of one submission that are read.
+const MOST_LETTERS: usize = 50;
+/// The messages that are counted for a rate.
+const MOST_COUNTED: usize = 5_000;
+
+/// What is stored of one run of a submission.
+#[derive(Clone, Debug)]
+pub struct Life {
+    /// Which run, from 1.
+    pub generation: u32,
+    /// Its events, in the order in which they were stored.
+    pub events: Vec<Message>,
+    /// Who has won the first call to Convex.
+    pub claim: Option<Claim>,
+    /// When the call of running had ended.
+    pub answered_at: Option<SystemTime>,
+}
+
+/// The right to the first call to Convex.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// When it was won.
+    pub at: SystemTime,
+    /// By whom.
+    pub instance: String,
+    /// Whether the call is that of running; if not it is that of the result.
+    pub is_running: bool,
+}
+
+impl Look {
+    /// What is stored of a submission, run by run; nothing where there is no such submission.
+    ///
+    /// # Errors
+    /// [`LookError`].
+    pub async fn lives(&self, id: &str) -> Result<Vec<Life>, LookError> {
+        let mut lives = Vec::new();
+        loop {
+            let generation = u32::try_from(lives.len()).unwrap_or(u32::MAX).saturating_add(1);
+            let life = self.life(id, generation).await?;
+            if life.events.is_empty() {
+                return Ok(lives);
+            }
+            lives.push(life);
+        }
+    }
+
+    async fn life(&self, id: &str, generation: u32) -> Result<Life, LookError> {
+        let key = if generation == 1 { id.to_owned() } else { format!("{id}.{generation}") };
+        let mut events = Vec::new();
+        for (stream, word) in [
+            (Stream::Result, "rejudged"),
+            (Stream::Queued, "queued"),
+            (Stream::Ready, "ready"),
+            (Stream::Ready, "expired"),
+            (Stream::Result, "running"),
+            (Stream::Result, "judged"),
+            (Stream::Result, "reported"),
+        ] {
+            events.extend(self.first(stream, &format!("submission.{word}.{key}"), 1).await?);
+        }
+        let mut letters = self.read(Stream::Dead, &format!("submission.dead.{key}"), None);
+        while let Some(letter) = letters.next().await? {
+            events.push(letter);
+            if events.len() > MOST_LETTERS {
+                break;
+            }
+        }
+        events.sort_by_key(|message| message.at);
+        let claimed = self.first(Stream::Result, &format!("callback.claimed.{key}"), 1).await?;
+        let claim = claimed.and_then(|message| {
+            let claimed = decode_claim(&message.payload).ok()?;
+            let is_running = matches!(claimed.call, Call::Running { .. });
+            Some(Claim { at: message.at, instance: claimed.instance, is_running })
+        });
+        let answered = self.first(Stream::Result, &format!("callback.answered.{key}"), 1).await?;
+        Ok(Life { generation, events, claim, answered_at: answered.map(|message| message.at) })
+    }
+
+    /// How many verdicts a second there were in this time.
+    ///
+    /// # Errors
+    /// [`LookError`].
+    pub async fn verdicts_a_second(&self, time: Duration) -> Result<f64, LookError> {
+        let mut verdicts = self.read(Stream::Result, "submission.judged.>", Some(SystemTime::now() - time));
+        let mut count = 0_u32;
+        while (count as usize) < MOST_COUNTED && verdicts.next().await?.is_some() {
+            count += 1;
+        }
+        Ok(f64::from(count) / time.as_secs_f64())
+    }
+}

@@ -1,0 +1,121 @@
+//! A run as a waterfall: waiting is light, work is solid.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::run::{Run, Span};
+use crate::event::Event;
+use crate::plain::harmless;
+use crate::span;
+
+const WIDTH: u64 = 40;
+
+pub(super) fn draw(run: &Run, colours: bool) -> String {
+    let mut text = String::new();
+    let mut line = |words: String| writeln!(text, "{}", words.trim_end()).expect("a String takes everything");
+    line(head(run));
+    line(String::new());
+    let mut spans = run.spans.iter();
+    for event in &run.events {
+        let span = match event.stage.as_str() {
+            "dead" | "expired" | "reported" | "rejudged" | crate::event::UNDECODABLE => None,
+            _ => spans.next(),
+        };
+        let (bar, words) = match span {
+            Some(span) => (bar(span, run.total_ms, colours), format!("{:>7} {}", show(span.ms), span.what)),
+            None => (" ".repeat(usize::try_from(WIDTH).unwrap_or(0) + 2), String::new()),
+        };
+        line(format!("{} {:<9} {bar} {words}", event.time.clock(), event.stage));
+        let says = event.says();
+        if !says.is_empty() {
+            line(format!("             {says}"));
+        }
+    }
+    for callback in &run.callbacks {
+        let at = |ms: Option<u64>, word: &str| {
+            ms.map_or_else(String::new, |ms| format!(", {word} after {}", show(ms)))
+        };
+        let attempts = callback.attempts.map_or_else(String::new, |count| match count {
+            1 => ", at the first delivery".to_owned(),
+            count => format!(", at delivery {count}"),
+        });
+        line(format!(
+            "callback     {:<9} by {}{}{}{attempts}",
+            callback.call,
+            harmless(&callback.instance),
+            at(callback.begun_ms, "begun"),
+            at(callback.ended_ms, "over"),
+        ));
+    }
+    if let Some(judged) = run.event("judged").filter(|judged| !judged.tests.is_empty()) {
+        line(String::new());
+        line("test  ending               CPU      wall     memory".to_owned());
+        for (n, test) in judged.tests.iter().enumerate() {
+            let time = |us: u64| format!("{}.{}ms", us / 1_000, us / 100 % 10);
+            line(format!(
+                "{:>4}  {:<16} {:>9} {:>9} {:>7} KiB",
+                n + 1,
+                test.ending,
+                time(test.cpu_us),
+                time(test.wall_us),
+                test.memory_bytes / 1_024
+            ));
+        }
+    }
+    line(String::new());
+    line(match (&run.waits_for, run.is_over()) {
+        (Some(wait), _) => format!("It waits: {}.", harmless(&wait.sentence)),
+        (None, true) => format!("It has ended, {} after it was queued.", show(run.total_ms)),
+        (None, false) => "It was taken up again in a later run.".to_owned(),
+    });
+    text
+}
+
+fn head(run: &Run) -> String {
+    let Some(first) = run.events.first() else { return String::new() };
+    let mut words = vec![format!("submission {}", harmless(&first.id))];
+    if run.generation > 1 {
+        words.push(format!("run {}", run.generation));
+    }
+    let known = run.events.iter().find(|event| event.question.is_some()).unwrap_or(first);
+    words.extend(known.question.as_deref().map(|question| format!("question {}", harmless(question))));
+    words.extend(known.language.map(Event::language_name));
+    words.extend(known.kind.clone());
+    words.extend(first.request_id.as_deref().map(|id| format!("request {}", harmless(id))));
+    words.push(String::from(first.time));
+    words.join(", ")
+}
+
+/// Where the span is in the whole. One that is too short to be seen is seen all the same.
+fn bar(span: &Span, total_ms: u64, colours: bool) -> String {
+    let total = total_ms.max(1);
+    let place = |ms: u64| (ms.min(total) * WIDTH / total).min(WIDTH);
+    let from = place(span.from_ms).min(WIDTH - 1);
+    let until = place(span.from_ms + span.ms).max(from + 1);
+    let times = |sign: &str, count: u64| sign.repeat(usize::try_from(count).unwrap_or(0));
+    let (sign, colour) = if span.is_work { ("█", 32) } else { ("░", 33) };
+    let body = times(sign, until - from);
+    let body = if colours { format!("\x1b[{colour}m{body}\x1b[0m") } else { body };
+    format!("|{}{body}{}|", times(" ", from), times(" ", WIDTH - until))
+}
+
+fn show(ms: u64) -> String {
+    span::show(Duration::from_millis(ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_stays_in_its_frame() {
+        let span =
+            |from_ms, ms| Span { after: String::new(), is_work: false, from_ms, ms, what: String::new() };
+        for (from, ms, total) in [(0, 0, 0), (0, 10, 10), (999, 1, 1_000), (5_000, 9, 10), (3, 1, 1 << 40)] {
+            let bar = bar(&span(from, ms), total, false);
+            assert_eq!(bar.chars().count(), 42, "{bar}");
+            assert!(bar.contains('░'), "{bar}");
+        }
+        assert_eq!(bar(&span(250, 500), 1_000, false), format!("|{:10}{}{:10}|", "", "░".repeat(20), ""));
+    }
+}

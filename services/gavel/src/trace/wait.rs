@@ -1,0 +1,112 @@
+//! What a submission that has not ended waits for.
+
+use std::time::Duration;
+
+use gavel_bus::look::{Look, Place};
+use gavel_bus::topology::Durable;
+use serde::Serialize;
+
+use super::run::Run;
+use crate::link::Stop;
+use crate::span;
+
+/// Over what time verdicts are counted, to tell how long a queue takes.
+const COUNTED: Duration = Duration::from_mins(1);
+
+/// What it waits for.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Wait {
+    /// Whose work it is.
+    pub(super) stage: &'static str,
+    /// How many are before it; nothing where somebody has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ahead: Option<u64>,
+    /// How long that takes, at the pace of the last minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) about_ms: Option<u64>,
+    /// All of it in one sentence.
+    pub(super) sentence: String,
+}
+
+/// What the run waits for; nothing where it is over.
+pub(super) async fn wait(look: &Look, run: &Run) -> Result<Option<Wait>, Stop> {
+    if run.is_over() {
+        return Ok(None);
+    }
+    let has = |stage| run.event(stage).is_some();
+    let (durable, begun) = if has("judged") {
+        (Durable::ReporterJudged, "judged")
+    } else if has("expired") {
+        (Durable::FetcherExpired, "expired")
+    } else if has("ready") || has("running") {
+        (Durable::Judge, "ready")
+    } else {
+        (Durable::Fetcher, "queued")
+    };
+    let stage = look.stage(durable).await?;
+    let since = run.event(begun).map(|event| event.time);
+    let age = since.map_or(Duration::ZERO, |time| time.0.elapsed().unwrap_or_default());
+    let place = run.sequence(begun).map_or(Place::InHand, |sequence| stage.place(sequence));
+    let (ahead, about) = match place {
+        Place::Ahead(ahead) if durable == Durable::Judge => (Some(ahead), about(look, ahead).await?),
+        Place::Ahead(ahead) => (Some(ahead), None),
+        Place::InHand => (None, None),
+    };
+    let sentence = match place {
+        Place::Ahead(ahead) => {
+            let speed = match (about, stage.asked) {
+                (Some(about), _) => format!("at the pace of the last minute about {}", span::show(about)),
+                (None, 0) if stage.in_hand == 0 => {
+                    format!("and nobody takes any: is a {} up?", worker(durable))
+                }
+                (None, _) => "no pace can be told yet".to_owned(),
+            };
+            format!(
+                "in the {} queue for {}, {ahead} ahead, {} in hand, {speed}",
+                worker(durable),
+                span::show(age),
+                stage.in_hand
+            )
+        }
+        Place::InHand => in_hand(run, durable, &span::show(age)),
+    };
+    Ok(Some(Wait { stage: worker(durable), ahead, about_ms: about.map(super::run::ms), sentence }))
+}
+
+/// How long so many take.
+async fn about(look: &Look, ahead: u64) -> Result<Option<Duration>, Stop> {
+    let pace = look.verdicts_a_second(COUNTED).await?;
+    let seconds = f64::from(u32::try_from(ahead + 1).unwrap_or(u32::MAX)) / pace;
+    Ok(Duration::try_from_secs_f64(seconds).ok())
+}
+
+fn in_hand(run: &Run, durable: Durable, age: &str) -> String {
+    let dead = run.events.iter().rfind(|event| event.stage == "dead");
+    let last = dead.and_then(|event| event.reason.as_deref());
+    let last = last.map_or_else(String::new, |cause| format!("; it was given up once: {cause}"));
+    match (durable, run.event("running")) {
+        (Durable::Fetcher | Durable::FetcherExpired, _) => format!(
+            "a fetcher has had it for {age}, or waits to try again: Convex does not give the test cases, see the \
+             fetcher's log and gavel status{last}"
+        ),
+        (Durable::Judge, Some(running)) => format!(
+            "{} has begun it, and it has been ready for {age}; a judge that is gone loses it to another after \
+             ACK_WAIT_MS{last}",
+            running.instance.as_deref().unwrap_or("a judge")
+        ),
+        (Durable::Judge, None) => format!("a judge has had it for {age}, or waits to try again{last}"),
+        _ => format!(
+            "a reporter has had the verdict for {age}: Convex does not take it, see the reporter's log and gavel \
+             status{last}"
+        ),
+    }
+}
+
+fn worker(durable: Durable) -> &'static str {
+    match durable {
+        Durable::Fetcher | Durable::FetcherExpired => "fetcher",
+        Durable::Judge => "judge",
+        Durable::ReporterRunning | Durable::ReporterJudged => "reporter",
+    }
+}
