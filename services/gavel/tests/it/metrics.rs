@@ -92,7 +92,7 @@ async fn the_figures_are_what_happened() {
     assert_eq!(reporter.sum("gavel_submission_seconds_count", &[("status", "error")]), Some(1.0));
     assert_eq!(reporter.sum("gavel_queue_pending", &[]), Some(0.0));
     assert_eq!(reporter.sum("gavel_queue_oldest_seconds", &[]), Some(0.0));
-    for (figures, consumers) in [(fetcher, 1.0), (judge, 1.0), (reporter, 2.0)] {
+    for (figures, consumers) in [(fetcher, 2.0), (judge, 1.0), (reporter, 2.0)] {
         assert_eq!(figures.sum("gavel_consumer_attached", &[]), Some(consumers));
         assert_eq!(figures.sum("gavel_redeliveries_total", &[]), Some(0.0));
         assert_eq!(figures.sum("gavel_handled_total", &[("outcome", "dead")]), Some(0.0));
