@@ -2,9 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
-use std::fmt::{self, Display};
+use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
+
+pub use gavel_domain::Secret;
 
 /// One variable as a service knows it, for `--help` and the documentation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,30 +17,6 @@ pub struct Setting {
     pub default: String,
     /// What it does, in one line.
     pub help: &'static str,
-}
-
-/// A text that must not be shown: its `Debug` is redacted and it has no `Display`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// A secret.
-    #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
 }
 
 /// All that is wrong with a configuration.
@@ -135,11 +113,29 @@ impl Env {
         })
     }
 
-    /// Secrets, separated by commas. Their values are never part of a problem.
+    /// A secret: the variable itself, or the content of the file that `NAME_FILE` names. It is never part of a
+    /// problem.
+    pub fn secret(&mut self, name: &'static str, help: &'static str) -> Option<Secret> {
+        let value = self.optional(name, help);
+        let file = format!("{name}_FILE");
+        let Some(path) = self.value(&file) else { return value.map(Secret::new) };
+        if value.is_some() {
+            self.problems.push(format!("{name} and {file} are both set: leave one of them empty"));
+            return None;
+        }
+        match std::fs::read_to_string(&path) {
+            Ok(text) if !text.trim().is_empty() => return Some(Secret::new(text.trim())),
+            Ok(_) => self.problems.push(format!("{file}={path:?} is empty")),
+            Err(error) => self.problems.push(format!("{file}={path:?} cannot be read: {error}")),
+        }
+        None
+    }
+
+    /// Secrets, separated by commas or, in a file, by line ends.
     pub fn secrets(&mut self, name: &'static str, help: &'static str) -> Vec<Secret> {
-        let Some(text) = self.optional(name, help) else { return Vec::new() };
-        let secrets: Vec<Secret> =
-            text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Secret::new).collect();
+        let Some(text) = self.secret(name, help) else { return Vec::new() };
+        let parts = text.expose().split([',', '\n']).map(str::trim);
+        let secrets: Vec<Secret> = parts.filter(|part| !part.is_empty()).map(Secret::new).collect();
         if secrets.is_empty() {
             self.problems.push(format!("{name} is set and names nothing: leave it empty, or fill it"));
         }
@@ -243,5 +239,23 @@ mod tests {
         let keys = env.secrets("KEYS", "");
         assert_eq!(keys.iter().map(Secret::expose).collect::<Vec<_>>(), ["one", "two"]);
         assert!(!format!("{keys:?}").contains("one"));
+    }
+
+    #[test]
+    fn a_secret_may_come_in_a_file_and_from_one_place_only() {
+        let file = std::env::temp_dir().join(format!("gavel-secret-{}", std::process::id()));
+        std::fs::write(&file, "one\ntwo, three\n").unwrap();
+        let path = file.to_str().unwrap();
+        let mut good = env(&[("KEYS_FILE", path)]);
+        let keys = good.secrets("KEYS", "");
+        assert_eq!(keys.iter().map(Secret::expose).collect::<Vec<_>>(), ["one", "two", "three"]);
+        assert!(good.finish().is_ok());
+        for wrong in [&[("KEYS_FILE", path), ("KEYS", "four")][..], &[("KEYS_FILE", "/no/such/file")]] {
+            let mut env = env(wrong);
+            assert_eq!(env.secret("KEYS", ""), None);
+            let text = env.finish().unwrap_err().to_string();
+            assert!(text.contains("KEYS_FILE") && !text.contains("four"), "{text}");
+        }
+        std::fs::remove_file(file).unwrap();
     }
 }

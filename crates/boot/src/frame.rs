@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use crate::health::{Check, check};
 use crate::metrics::{Metrics, UPKEEP_EVERY};
 use crate::presence::{Card, Offer};
 use crate::{ServiceConfig, http, observe};
@@ -31,7 +32,7 @@ pub struct Frame {
 
 impl Frame {
     /// Takes the port and starts to connect. The streams and consumers that are missing are made as soon as
-    /// NATS is there, and again where they go missing later.
+    /// NATS is there, and again where they go missing later, unless that is left to others.
     ///
     /// # Errors
     /// Where the port is taken, or the NATS URL or credentials can never work.
@@ -57,6 +58,13 @@ impl Frame {
     #[must_use]
     pub fn offering(self, offer: Offer) -> Self {
         Self { offer, ..self }
+    }
+
+    /// Whether NATS lets us do what we try.
+    #[must_use]
+    pub fn permitted(&self) -> Check {
+        let bus = self.bus.clone();
+        check(move || std::future::ready(bus.permitted()))
     }
 
     /// Serves `router` for as long as `work` goes on, then lets open requests and buffered messages out.

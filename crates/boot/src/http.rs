@@ -18,6 +18,8 @@ const HEAD_WAIT: Duration = Duration::from_secs(10);
 /// How long a client may leave an answer lying that does not fit its buffers, or not say that it has come.
 #[cfg(target_os = "linux")]
 const ANSWER_WAIT: Duration = Duration::from_secs(10);
+/// The longest head of a request, and what is read ahead of a body: so much memory a connection at most.
+const MAX_HEAD_BYTES: usize = 64 << 10;
 /// Connections at once; the next one waits in the kernel's queue.
 const MAX_CONNECTIONS: usize = 1024;
 /// How long open requests may take to end after a stop.
@@ -74,5 +76,6 @@ fn connection(
     hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WAIT)
+        .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
 }

@@ -3,12 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use axum::http::Uri;
 use gavel_bus::NatsConfig;
 use gavel_bus::topology::TopologySettings;
 use gavel_convex::{Convex, ConvexConfig, InFlight};
 
-use crate::Env;
+use crate::{Env, nats};
 
 /// Where a service listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,28 +42,8 @@ impl ServiceConfig {
             "the address to listen on; 0.0.0.0 in a container",
         );
         let port = env.get("PORT", default_port, "the port to listen on; 0 takes a free one");
-        let url =
-            env.get("NATS_URL", "nats://127.0.0.1:4222".to_owned(), "the NATS servers, separated by commas");
-        if !url.split(',').all(is_nats_url) {
-            // Not repeated: it may hold a password.
-            env.problem("NATS_URL must be URLs such as nats://HOST:4222, separated by commas".to_owned());
-        }
-        let defaults = TopologySettings::default();
-        let topology = TopologySettings {
-            replicas: env.number("NATS_REPLICAS", defaults.replicas, 1, 5, "copies of each stream"),
-            store_bytes: env.number(
-                "NATS_STORE_BYTES",
-                defaults.store_bytes,
-                1 << 20,
-                1 << 50,
-                "bytes that all streams together may take",
-            ),
-            ack_wait: env.millis(
-                "ACK_WAIT_MS",
-                defaults.ack_wait,
-                "silence after which work in hand is given to another instance",
-            ),
-        };
+        let nats = nats::read(env, service);
+        let topology = topology(env);
         let grace = env.millis(
             "SHUTDOWN_GRACE_MS",
             Duration::from_secs(10),
@@ -74,11 +53,31 @@ impl ServiceConfig {
         Self {
             service,
             http: HttpConfig { listen: SocketAddr::new(address, port) },
-            nats: NatsConfig { url, name: format!("gavel-{service}") },
+            nats,
             topology,
             instance: instance.unwrap_or_else(|| default_instance(service)),
             grace,
         }
+    }
+}
+
+/// Reads how streams and consumers are made.
+pub fn topology(env: &mut Env) -> TopologySettings {
+    let defaults = TopologySettings::default();
+    TopologySettings {
+        replicas: env.number("NATS_REPLICAS", defaults.replicas, 1, 5, "copies of each stream"),
+        store_bytes: env.number(
+            "NATS_STORE_BYTES",
+            defaults.store_bytes,
+            1 << 20,
+            1 << 50,
+            "bytes that all streams together may take",
+        ),
+        ack_wait: env.millis(
+            "ACK_WAIT_MS",
+            defaults.ack_wait,
+            "silence after which work in hand is given to another instance",
+        ),
     }
 }
 
@@ -98,6 +97,11 @@ pub fn convex(env: &mut Env) -> ConvexConfig {
             1_000,
             "calls of one process that may be in flight at Convex; those that are tried again get half of them",
         )),
+        token: env.secret("CONVEX_TOKEN", "sent to Convex as a bearer token; none: nothing is sent"),
+        signing_secrets: env.secrets(
+            "CONVEX_SIGNING_SECRETS",
+            "whsec_ secrets that sign each call to Convex (Standard Webhooks), separated by commas; none: not signed",
+        ),
     };
     if !config.site_url.is_empty()
         && let Err(error) = Convex::new(&config)
@@ -107,42 +111,7 @@ pub fn convex(env: &mut Env) -> ConvexConfig {
     config
 }
 
-/// Whether the client will take it for a server. A name without a scheme is one, too.
-fn is_nats_url(text: &str) -> bool {
-    let text = if text.contains("://") { text.to_owned() } else { format!("nats://{text}") };
-    let Ok(url) = text.parse::<Uri>() else { return false };
-    let Some(authority) = url.authority() else { return false };
-    // A port that is none is not told apart from no port.
-    let port_fits = authority.as_str().ends_with(authority.host()) || authority.port_u16().is_some();
-    matches!(url.scheme_str(), Some("nats" | "tls")) && !authority.host().is_empty() && port_fits
-}
-
 fn default_instance(service: &str) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{service}-{}-{}", host.trim(), std::process::id())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_of_nats_is_checked_before_it_is_used() {
-        let good = [
-            "nats://127.0.0.1:4222",
-            "tls://n.example",
-            "n1",
-            "n1:4223",
-            "nats://[::1]:4222",
-            "nats://u:p@h",
-        ];
-        for url in good {
-            assert!(is_nats_url(url), "{url}");
-        }
-        let bad =
-            ["", "nats://", "nats://:4222", "http://x", "nats://a b", "nats://h:99999", "h:x", "nats://[::1"];
-        for url in bad {
-            assert!(!is_nats_url(url), "{url}");
-        }
-    }
 }

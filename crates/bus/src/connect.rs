@@ -1,5 +1,6 @@
 //! The connection, and what a service needs to know of its health.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -9,21 +10,59 @@ use async_nats::jetstream::{self, context::ContextBuilder};
 use async_nats::{Client, ConnectOptions, Event, RequestError, RequestErrorKind, ServerAddr};
 use bytes::Bytes;
 use tokio::sync::watch;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
+use crate::identity::{Credentials, InvalidCredentials, Redacted, Tls};
 use crate::pull::Pace;
+use crate::refusals::Refusals;
 use crate::topology::{Durable, Stream, TopologySettings};
 
 /// How long the server may take to answer one request.
 pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(2);
 
 /// Where NATS is, and who we are to it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Default)]
 pub struct NatsConfig {
     /// One or more server URLs, separated by commas.
     pub url: String,
     /// The name that the server shows for this connection.
     pub name: String,
+    /// What the server lets us in with; nothing where it lets in everybody.
+    pub credentials: Option<Credentials>,
+    /// How TLS is made.
+    pub tls: Tls,
+    /// What the inboxes of this role begin with, so that no other role may listen to them; nothing for the
+    /// client's own choice.
+    pub inbox: Option<String>,
+    /// Whether streams and consumers that are missing are left to others, who may make them.
+    pub only_finds: bool,
+}
+
+impl NatsConfig {
+    /// Who we are to the server, and how we come to it.
+    pub(crate) fn options(&self) -> Result<ConnectOptions, InvalidCredentials> {
+        let mut options = self.tls.apply(ConnectOptions::new());
+        if let Some(credentials) = &self.credentials {
+            options = credentials.apply(options)?;
+        }
+        if let Some(prefix) = &self.inbox {
+            options = options.custom_inbox_prefix(prefix);
+        }
+        Ok(options)
+    }
+}
+
+impl fmt::Debug for NatsConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NatsConfig")
+            .field("url", &Redacted(&self.url))
+            .field("name", &self.name)
+            .field("credentials", &self.credentials)
+            .field("tls", &self.tls)
+            .field("inbox", &self.inbox)
+            .field("only_finds", &self.only_finds)
+            .finish()
+    }
 }
 
 /// Why there is no connection.
@@ -32,6 +71,9 @@ pub enum ConnectError {
     /// One of the URLs is none.
     #[error("the URL of NATS is not valid")]
     Url(#[source] std::io::Error),
+    /// The credentials are none.
+    #[error("the credentials for NATS are not valid")]
+    Credentials(#[source] InvalidCredentials),
     /// The client refuses to begin, over the schemes of the URLs for instance.
     #[error("cannot connect to NATS")]
     Connect(#[source] async_nats::ConnectError),
@@ -50,6 +92,9 @@ pub struct Bus {
     pub(crate) pace: Pace,
     /// Counts the messages in hand.
     pub(crate) in_hand: Arc<AtomicUsize>,
+    /// Whether what is missing is not ours to make.
+    pub(crate) only_finds: bool,
+    refusals: Refusals,
 }
 
 impl Bus {
@@ -60,7 +105,10 @@ impl Bus {
     pub async fn connect(config: &NatsConfig, settings: TopologySettings) -> Result<Self, ConnectError> {
         let servers = servers(&config.url).map_err(ConnectError::Url)?;
         let (epochs, epoch) = watch::channel(0);
-        let client = ConnectOptions::new()
+        let refusals = Refusals::default();
+        let noted = refusals.clone();
+        let options = config.options().map_err(ConnectError::Credentials)?;
+        let client = options
             .name(&config.name)
             // The default of 60 s leaves a half-open connection unnoticed for minutes.
             .ping_interval(Duration::from_secs(5))
@@ -73,15 +121,16 @@ impl Bus {
                 if matches!(event, Event::Connected | Event::Disconnected) {
                     epochs.send_modify(|epoch| *epoch += 1);
                 }
-                async move { log(&event) }
+                let is_refusal = noted.note(&event);
+                async move { log(&event, is_refusal) }
             })
             .connect(servers)
             .await
             .map_err(ConnectError::Connect)?;
         let context = ContextBuilder::new().timeout(ANSWER_WAIT).build(client.clone());
         let service = gavel_telemetry::service_of(&config.name);
-        let (pace, in_hand) = (Pace::default(), Arc::default());
-        Ok(Self { client, context, epoch, settings, service, pace, in_hand })
+        let (pace, in_hand, only_finds) = (Pace::default(), Arc::default(), config.only_finds);
+        Ok(Self { client, context, epoch, settings, service, pace, in_hand, only_finds, refusals })
     }
 
     /// Whether the connection is up at this moment.
@@ -102,23 +151,20 @@ impl Bus {
         self.in_hand.load(Ordering::Relaxed)
     }
 
-    /// Whether the server is there and answers for this stream, for `/readyz`.
+    /// Whether the server has let us do all that we tried in the last minute, for `/readyz`.
     ///
     /// # Errors
-    /// What is wrong, in one plain sentence.
-    pub async fn check(&self, stream: Stream) -> Result<(), String> {
-        if !self.is_connected() {
-            return Err("NATS is not connected".to_owned());
-        }
-        match self.context.get_stream(stream.name()).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(format!("stream {} is not available: {error}", stream.name())),
-        }
+    /// The last refusal, in one plain sentence.
+    pub fn permitted(&self) -> Result<(), String> {
+        self.refusals.last().map_or(Ok(()), |text| Err(format!("NATS does not let us: {text}")))
     }
 
     /// Makes the streams and consumers that are missing, and leaves those that exist as they are. It keeps
-    /// trying until the server is there.
+    /// trying until the server is there. Where that is left to others it does nothing.
     pub async fn ensure_topology(&self) {
+        if self.only_finds {
+            return;
+        }
         let mut tries = 0_u32;
         while let Err(error) = self.make_missing().await {
             // The first tries mostly meet a connection that is just being made.
@@ -171,8 +217,11 @@ pub(crate) fn servers(urls: &str) -> std::io::Result<Vec<ServerAddr>> {
     urls.split(',').map(server).collect()
 }
 
-fn log(event: &Event) {
+fn log(event: &Event, is_refusal: bool) {
     match event {
+        _ if is_refusal => {
+            error!(%event, "NATS does not let us; is this the right user, and its permissions?");
+        }
         Event::Connected => info!("NATS connected"),
         Event::Disconnected => warn!("NATS disconnected"),
         Event::Draining | Event::Closed => debug!(%event, "NATS"),

@@ -12,7 +12,7 @@ use gavel_domain::Backoff;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::connect::Bus;
 use crate::handler::{Cause, Handler};
@@ -63,7 +63,7 @@ const REOPEN: Backoff = Backoff { base: Duration::from_millis(100), cap: Duratio
 /// Runs the loop until it is stopped, and returns once everything in hand is settled.
 pub async fn consume<H: Handler>(bus: Bus, handler: Arc<H>, settings: ConsumeSettings, attached: Attachment) {
     let mut workers = JoinSet::new();
-    let mut failures = 0;
+    let (mut failures, mut is_missed) = (0, false);
     let mut gate = Gate(handler.gate());
     let meter = Meter::start(bus.service, settings.durable.name(), settings.slots);
     while !settings.is_over() {
@@ -82,7 +82,7 @@ pub async fn consume<H: Handler>(bus: Bus, handler: Arc<H>, settings: ConsumeSet
                     meter.attached(false);
                 }
                 if puller.was_useful() {
-                    failures = 0;
+                    (failures, is_missed) = (0, false);
                 }
                 for message in puller.close().await {
                     settle(&message, Settlement::HandBack(Duration::ZERO)).await;
@@ -98,6 +98,10 @@ pub async fn consume<H: Handler>(bus: Bus, handler: Arc<H>, settings: ConsumeSet
         };
         failures += 1;
         let consumer = settings.durable.name();
+        // Not to be mended by waiting, so it is said whatever was said before.
+        if matches!(lost, Lost::Missing) && !std::mem::replace(&mut is_missed, true) {
+            error!(consumer, reason = %lost, "cannot attach to the consumer");
+        }
         match failures {
             1 => info!(consumer, reason = %Cause::from(lost), "attaching to the consumer again"),
             3 => warn!(consumer, reason = %Cause::from(lost), "cannot attach to the consumer"),

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, HeaderMap, ServerError};
+use async_nats::{Client, ConnectErrorKind, Event, HeaderMap, ServerError};
 use bytes::Bytes;
 use tokio::sync::watch;
 
@@ -100,7 +100,7 @@ impl Look {
     pub async fn connect(config: &NatsConfig) -> Result<Self, LookError> {
         let servers = servers(&config.url).map_err(LookError::Url)?;
         let (news, line) = watch::channel(Line::default());
-        let mut options = ConnectOptions::new();
+        let mut options = config.options().map_err(|_| LookError::Credentials)?;
         // The client itself takes no notice of a name and a password in a URL.
         if let Some(server) = servers.iter().find(|server| server.has_user_pass()) {
             let (user, password) =

@@ -140,8 +140,9 @@ impl Bus {
 
     /// Whether a message is refused because its subject has one; nothing where that cannot be found out.
     async fn is_taken(&self, outgoing: &Outgoing) -> Option<bool> {
-        // Such a subject may have many, which says nothing about this one.
-        if matches!(outgoing.condition, Condition::UniqueId(_)) {
+        // A condition on the subject itself is looked at before the room is; and one that many messages may
+        // share says nothing about this one.
+        if matches!(outgoing.condition, Condition::Once | Condition::UniqueId(_)) {
             return Some(false);
         }
         let stream = Stream::of_subject(&outgoing.subject)?;

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::PullConsumer;
+use async_nats::jetstream::context::{ConsumerInfoError, ConsumerInfoErrorKind};
 use async_nats::jetstream::{self, Message};
 use async_nats::{StatusCode, Subscriber};
 use bytes::Bytes;
@@ -48,6 +49,8 @@ pub(crate) enum Lost {
     Disconnected,
     #[error("the consumer is not available")]
     Consumer(#[source] async_nats::Error),
+    #[error("the consumer is not there: gavel streams makes it, as a user who may")]
+    Missing,
     #[error("the server has forgotten the request")]
     Silence,
     #[error("the server ended the request: {0} {1}")]
@@ -78,7 +81,7 @@ pub(crate) struct Puller {
 }
 
 impl Puller {
-    /// Looks the consumer up, making it where it is missing, and subscribes to an inbox of our own.
+    /// Looks the consumer up, making it where it is missing and ours to make, and subscribes to an inbox of our own.
     pub(crate) async fn open(bus: &Bus, durable: Durable) -> Result<Self, Lost> {
         let epoch = *bus.epoch.borrow();
         if !bus.is_connected() {
@@ -86,11 +89,16 @@ impl Puller {
         }
         let found = async {
             let stream = bus.context.get_stream_no_info(durable.stream().name()).await?;
-            let consumer: PullConsumer =
-                stream.get_or_create_consumer(durable.name(), durable.config(&bus.settings)).await?;
+            let consumer: PullConsumer = if bus.only_finds {
+                stream.get_consumer(durable.name()).await?
+            } else {
+                stream.get_or_create_consumer(durable.name(), durable.config(&bus.settings)).await?
+            };
             Ok(consumer.cached_info().config.ack_wait)
         };
-        let ack_wait = found.await.map_err(Lost::Consumer)?;
+        let ack_wait = found
+            .await
+            .map_err(|error| if is_missing(&error) { Lost::Missing } else { Lost::Consumer(error) })?;
         let inbox = bus.client.new_inbox();
         let subscriber =
             bus.client.subscribe(inbox.clone()).await.map_err(|error| Lost::Consumer(error.into()))?;
@@ -223,6 +231,12 @@ impl Puller {
         }
         true
     }
+}
+
+/// Whether there is no such consumer; one that we may make is never missing.
+fn is_missing(error: &async_nats::Error) -> bool {
+    let kind = error.downcast_ref().map(ConsumerInfoError::kind);
+    matches!(kind, Some(ConsumerInfoErrorKind::NotFound | ConsumerInfoErrorKind::StreamNotFound))
 }
 
 fn nanos(time: Duration) -> u64 {

@@ -1,17 +1,18 @@
 //! The client, and the one way in which every call is made.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use gavel_domain::{Kind, RequestId, SubmissionId};
+use gavel_domain::{Kind, RequestId, Secret, SubmissionId};
 use gavel_telemetry::trace::traceparent;
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, Url, redirect};
 use serde::Serialize;
 use tracing::error;
 
 use crate::call::{CallError, measured, show_denials, word};
 use crate::in_flight::{InFlight, Slot};
+use crate::sign::{InvalidSecret, Signer};
 
 /// How much of a refusal is kept.
 const MAX_REFUSAL_BYTES: usize = 500;
@@ -25,14 +26,24 @@ pub struct ConvexConfig {
     pub timeout: Duration,
     /// How many calls may be in flight.
     pub in_flight: InFlight,
+    /// Sent as a bearer token; nothing for none.
+    pub token: Option<Secret>,
+    /// What calls are signed with, after Standard Webhooks; none: they are not signed.
+    pub signing_secrets: Vec<Secret>,
 }
 
 /// A configuration that can never work.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidConfig {
     /// Not an absolute http(s) URL, or one with more behind its path.
-    #[error("CONVEX_SITE_URL must be a URL such as https://NAME.convex.site")]
+    #[error("CONVEX_SITE_URL must be a URL such as https://NAME.convex.site, and without a password")]
     Url,
+    /// The token cannot be sent in a header.
+    #[error("CONVEX_TOKEN holds what a header cannot")]
+    Token,
+    /// A secret is not of the form that Standard Webhooks has.
+    #[error("CONVEX_SIGNING_SECRETS must be whsec_ and 24 to 64 bytes in base64, each")]
+    Secret,
     /// The HTTP client cannot be made.
     #[error("the HTTP client cannot be made")]
     Client(#[source] reqwest::Error),
@@ -44,6 +55,8 @@ pub struct Convex {
     http: Client,
     base: String,
     in_flight: InFlight,
+    authorization: Option<HeaderValue>,
+    signer: Signer,
 }
 
 #[derive(Serialize)]
@@ -59,10 +72,13 @@ impl Convex {
     /// [`InvalidConfig`].
     pub fn new(config: &ConvexConfig) -> Result<Self, InvalidConfig> {
         let url = Url::parse(&config.site_url).map_err(|_| InvalidConfig::Url)?;
-        let is_plain = url.query().is_none() && url.fragment().is_none();
+        let is_anonymous = url.username().is_empty() && url.password().is_none();
+        let is_plain = url.query().is_none() && url.fragment().is_none() && is_anonymous;
         if !matches!(url.scheme(), "http" | "https") || !is_plain {
             return Err(InvalidConfig::Url);
         }
+        let authorization = config.token.as_ref().map(bearer).transpose()?;
+        let signer = Signer::new(&config.signing_secrets).map_err(|InvalidSecret| InvalidConfig::Secret)?;
         let http = Client::builder()
             .user_agent(concat!("gavel/", env!("CARGO_PKG_VERSION")))
             .timeout(config.timeout)
@@ -73,7 +89,8 @@ impl Convex {
             .map_err(InvalidConfig::Client)?;
         show_denials();
         let base = url.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { http, base, in_flight: config.in_flight.clone() })
+        let in_flight = config.in_flight.clone();
+        Ok(Self { http, base, in_flight, authorization, signer })
     }
 
     /// A slot for a first try; it waits for its turn.
@@ -86,7 +103,8 @@ impl Convex {
         self.in_flight.again().await
     }
 
-    /// Tells Convex that a submission is running. The call is over on our side after `timeout`.
+    /// Tells Convex that a submission is running. The call is over on our side after `timeout`; `callback` is its
+    /// id, the same for each try.
     ///
     /// # Errors
     /// [`CallError`].
@@ -95,6 +113,7 @@ impl Convex {
         _slot: &Slot,
         id: &SubmissionId,
         kind: Kind,
+        callback: &str,
         request_id: Option<&RequestId>,
         timeout: Duration,
     ) -> Result<(), CallError> {
@@ -104,7 +123,7 @@ impl Convex {
         };
         let body = to_json(&Running { submission_id: id.as_str() });
         measured(path, word, async {
-            expect_success(self.post(path, body, request_id, Some(timeout)).await?).await
+            expect_success(self.post(path, body, callback, request_id, Some(timeout)).await?).await
         })
         .await
     }
@@ -113,14 +132,16 @@ impl Convex {
         &self,
         path: &str,
         body: Vec<u8>,
+        callback: &str,
         request_id: Option<&RequestId>,
         timeout: Option<Duration>,
     ) -> Result<Response, CallError> {
-        let mut request = self
-            .http
-            .post(format!("{}{path}", self.base))
-            .header(CONTENT_TYPE, "application/json")
-            .body(body);
+        let request = self.http.post(format!("{}{path}", self.base)).header(CONTENT_TYPE, "application/json");
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let mut request = self.signer.sign(request, callback, now.as_secs(), &body).body(body);
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
         if let Some(id) = request_id {
             request = request.header("x-request-id", id.as_str());
         }
@@ -132,6 +153,14 @@ impl Convex {
         }
         request.send().await.map_err(CallError::of)
     }
+}
+
+/// The header of a token, which shows in no `Debug`.
+fn bearer(token: &Secret) -> Result<HeaderValue, InvalidConfig> {
+    let header = HeaderValue::try_from(format!("Bearer {}", token.expose()));
+    let mut header = header.map_err(|_| InvalidConfig::Token)?;
+    header.set_sensitive(true);
+    Ok(header)
 }
 
 pub(crate) fn to_json(body: &impl Serialize) -> Vec<u8> {

@@ -7,10 +7,12 @@ mod call;
 mod client;
 mod in_flight;
 mod result;
+mod sign;
 mod testcases;
 
 pub use call::CallError;
 pub use client::{Convex, ConvexConfig, InvalidConfig};
 pub use in_flight::{InFlight, Slot};
 pub use result::result_body;
+pub use sign::callback_id;
 pub use testcases::{FetchError, FetchLimits};

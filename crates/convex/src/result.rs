@@ -74,7 +74,7 @@ pub fn result_body(judged: &Judged) -> Vec<u8> {
 }
 
 impl Convex {
-    /// Tells Convex the verdict.
+    /// Tells Convex the verdict; `callback` is the call's id, the same for each try.
     ///
     /// # Errors
     /// [`CallError`].
@@ -82,6 +82,7 @@ impl Convex {
         &self,
         _slot: &Slot,
         judged: &Judged,
+        callback: &str,
         request_id: Option<&RequestId>,
     ) -> Result<(), CallError> {
         let path = match judged.submission.kind {
@@ -89,7 +90,7 @@ impl Convex {
             Kind::Personalized => "/coding/personalized-submission-result",
         };
         measured(path, word, async {
-            expect_success(self.post(path, result_body(judged), request_id, None).await?).await
+            expect_success(self.post(path, result_body(judged), callback, request_id, None).await?).await
         })
         .await
     }

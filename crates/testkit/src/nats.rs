@@ -60,6 +60,8 @@ pub struct Builder {
     max_payload: usize,
     sync_always: bool,
     extra: String,
+    file: Option<PathBuf>,
+    envs: Vec<(String, String)>,
 }
 
 impl Builder {
@@ -83,6 +85,19 @@ impl Builder {
         self
     }
 
+    /// Has it run with this file alone, as it is deployed: port and store are the file's `$NATS_LISTEN` and
+    /// `$NATS_STORE_DIR`.
+    pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.file = Some(path.into());
+        self
+    }
+
+    /// Sets a variable of its environment.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.envs.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Starts it; returns once it is ready.
     ///
     /// # Panics
@@ -99,12 +114,16 @@ impl Builder {
         let binary = binary::find()?;
         let directory =
             tempfile::Builder::new().prefix("gavel-nats-").tempdir().map_err(NatsError::Prepare)?;
-        let config = directory.path().join("nats.conf");
+        let written = directory.path().join("nats.conf");
+        let config = self.file.as_ref().unwrap_or(&written);
         for _ in 0..PORTS_TRIED {
             // Nobody reserves a port here: the server that cannot bind says so, and another is tried.
             let port = rand::rng().random_range(PORTS);
-            fs::write(&config, self.config_text(directory.path(), port)).map_err(NatsError::Prepare)?;
-            let process = Process::builder(&binary).name("nats-server").arg("-c").arg(&config);
+            fs::write(&written, self.config_text(directory.path(), port)).map_err(NatsError::Prepare)?;
+            let process = Process::builder(&binary).name("nats-server").arg("-c").arg(config);
+            let process = process.env("NATS_LISTEN", format!("127.0.0.1:{port}"));
+            let process = process.env("NATS_STORE_DIR", directory.path().join("store"));
+            let process = process.envs(self.envs.iter().map(|(name, value)| (name, value)));
             // Without a limit large messages let it grow to gigabytes before it collects its garbage.
             let process = process.env("GOMEMLIMIT", "512MiB").start().map_err(NatsError::Run)?;
             match ready(&process, Mark::default()).await {
@@ -151,7 +170,13 @@ impl NatsServer {
 
     /// A server of another kind.
     pub fn builder() -> Builder {
-        Builder { max_payload: 8_000_000, sync_always: false, extra: String::new() }
+        Builder {
+            max_payload: 8_000_000,
+            sync_always: false,
+            extra: String::new(),
+            file: None,
+            envs: Vec::new(),
+        }
     }
 
     /// Where clients connect to; the same after a restart.

@@ -72,9 +72,7 @@ impl App {
         let work = async {
             tokio::join!(fetcher, renewer);
         };
-        frame
-            .offering(Offer::of(config.slots))
-            .run(health::router(vec![attachment, renewer_attachment]), work)
-            .await
+        let checks = vec![attachment, renewer_attachment, frame.permitted()];
+        frame.offering(Offer::of(config.slots)).run(health::router(checks), work).await
     }
 }

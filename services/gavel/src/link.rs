@@ -3,17 +3,19 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use gavel_boot::Env;
 use gavel_bus::NatsConfig;
 use gavel_bus::look::{Look, LookError};
 
 use crate::exit;
+use crate::operate::nats_of;
 
 /// Where NATS is; the same for every command that looks.
 #[derive(Args, Clone)]
 pub(crate) struct Link {
-    /// The NATS servers, separated by commas.
-    #[arg(long, env = "NATS_URL", default_value = "nats://127.0.0.1:4222", hide_env_values = true)]
-    nats: String,
+    /// The NATS servers, instead of `NATS_URL`; how to log in to them is by the variables of the services.
+    #[arg(long)]
+    nats: Option<String>,
 }
 
 /// Why a command ends without having done what it is for.
@@ -31,9 +33,11 @@ impl Stop {
 
 impl Link {
     /// Connects, under a name that the server's monitoring shows.
-    pub(crate) async fn connect(&self, command: &str) -> Result<Look, LookError> {
-        let config = NatsConfig { url: self.nats.clone(), name: format!("gavel-{command}") };
-        Look::connect(&config).await
+    pub(crate) async fn connect(&self, command: &str) -> Result<Look, Stop> {
+        let mut env = Env::of_process();
+        let config = nats_of(self.nats.as_deref(), "tap", &mut env);
+        env.finish().map_err(|problems| Stop::new(gavel_boot::EXIT_CONFIG, problems.to_string()))?;
+        Ok(Look::connect(&NatsConfig { name: format!("gavel-{command}"), ..config }).await?)
     }
 }
 

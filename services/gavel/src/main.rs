@@ -4,11 +4,13 @@ mod dead;
 mod decode;
 mod event;
 mod exit;
+mod keys;
 mod link;
 mod operate;
 mod plain;
 mod rejudge;
 mod span;
+mod streams;
 mod submit;
 mod tap;
 mod trace;
@@ -32,9 +34,11 @@ enum Command {
     Submit(submit::Arguments),
     Dead(dead::Arguments),
     Rejudge(rejudge::Arguments),
-    Tap(tap::Arguments),
+    Tap(Box<tap::Arguments>),
     Trace(trace::Arguments),
     Decode(decode::Arguments),
+    Streams(streams::Arguments),
+    Keys(keys::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +52,8 @@ fn main() -> ExitCode {
         Ok(Cli { command: Command::Tap(arguments) }) => tap::run(&arguments),
         Ok(Cli { command: Command::Trace(arguments) }) => trace::run(&arguments),
         Ok(Cli { command: Command::Decode(arguments) }) => decode::run(&arguments),
+        Ok(Cli { command: Command::Streams(arguments) }) => streams::run(&arguments),
+        Ok(Cli { command: Command::Keys(arguments) }) => keys::run(&arguments),
         Err(message) => {
             // Help and version are no errors; a wrong use has one exit code in all our programs.
             let _ = message.print();

@@ -7,6 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use gavel_boot::env::ConfigError;
+use gavel_boot::{EXIT_CONFIG, Env, nats};
 use gavel_bus::topology::TopologySettings;
 use gavel_bus::{BeginError, Begun, Bus, Cause, NatsConfig};
 use gavel_domain::SubmissionId;
@@ -23,25 +25,34 @@ const CONNECT_WAIT: Duration = Duration::from_secs(5);
 /// Where the line is.
 #[derive(Args)]
 pub(crate) struct Reach {
-    /// The NATS servers.
-    #[arg(
-        long,
-        env = "NATS_URL",
-        default_value = "nats://127.0.0.1:4222",
-        hide_env_values = true,
-        global = true
-    )]
-    nats: String,
+    /// The NATS servers, instead of `NATS_URL`; how to log in to them is by the variables of the services.
+    #[arg(long, global = true)]
+    nats: Option<String>,
+}
+
+/// Reads where NATS is, and who we are to it. What is secret comes by the environment, where no list of processes
+/// shows it.
+pub(crate) fn nats_of(url: Option<&str>, role: &str, env: &mut Env) -> NatsConfig {
+    if let Some(url) = url {
+        env.set("NATS_URL", url);
+    }
+    nats::read(env, role)
 }
 
 impl Reach {
-    async fn connect(&self, command: &str) -> anyhow::Result<Bus> {
-        let config = NatsConfig { url: self.nats.clone(), name: format!("gavel-{command}") };
-        let bus = Bus::connect(&config, TopologySettings::default()).await?;
-        let connected = tokio::time::timeout(CONNECT_WAIT, bus.until_connected()).await;
-        connected.context("NATS cannot be reached; is gavel up, and NATS_URL right?")?;
-        Ok(bus)
+    fn config(&self, command: &str) -> Result<NatsConfig, ConfigError> {
+        let mut env = Env::of_process();
+        let config = nats_of(self.nats.as_deref(), "ops", &mut env);
+        env.finish()?;
+        Ok(NatsConfig { name: format!("gavel-{command}"), ..config })
     }
+}
+
+async fn connect(config: &NatsConfig) -> anyhow::Result<Bus> {
+    let bus = Bus::connect(config, TopologySettings::default()).await?;
+    let connected = tokio::time::timeout(CONNECT_WAIT, bus.until_connected()).await;
+    connected.context("NATS cannot be reached; is gavel up, and are NATS_URL and the credentials right?")?;
+    Ok(bus)
 }
 
 /// How a command ended that NATS let come to its end.
@@ -59,8 +70,15 @@ pub(crate) fn run(
     reach: &Reach,
     work: impl AsyncFnOnce(Bus) -> anyhow::Result<End>,
 ) -> ExitCode {
+    let config = match reach.config(command) {
+        Ok(config) => config,
+        Err(problems) => {
+            eprintln!("gavel {command}: the configuration has problems:\n{problems}");
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
     let runtime = tokio::runtime::Runtime::new().expect("the machine has threads and descriptors");
-    match runtime.block_on(async { work(reach.connect(command).await?).await }) {
+    match runtime.block_on(async { work(connect(&config).await?).await }) {
         Ok(End::Done) => ExitCode::SUCCESS,
         Ok(End::Refused) => ExitCode::from(EXIT_REFUSED),
         Err(failure) => {

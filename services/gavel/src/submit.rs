@@ -8,14 +8,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, ValueEnum};
+use gavel_boot::Env;
 use gavel_bus::topology::TopologySettings;
 use gavel_bus::{Bus, NatsConfig, Seen};
-use gavel_domain::{Status, SubmissionId};
+use gavel_domain::{Secret, Status, SubmissionId};
 use serde_json::{Value, json};
 
+use crate::operate::nats_of;
 use show::Show;
 
-/// Submits a program and follows it to its end.
+/// Submits a program and follows it to its end. The key of an ingress that asks for one is `INGRESS_KEY` in the
+/// environment, where no list of processes shows it.
 ///
 /// Exit codes: 0 passed, 1 failed, 2 error, 3 no end in time, 64 wrong use, 69 the line cannot be reached or
 /// refuses the submission.
@@ -44,12 +47,9 @@ pub(crate) struct Arguments {
     /// The ingress.
     #[arg(long, env = "INGRESS_URL", default_value = "http://127.0.0.1:4001")]
     ingress: String,
-    /// A key of the ingress.
-    #[arg(long, env = "INGRESS_KEY", hide_env_values = true)]
-    key: Option<String>,
-    /// The NATS servers.
-    #[arg(long, env = "NATS_URL", default_value = "nats://127.0.0.1:4222", hide_env_values = true)]
-    nats: String,
+    /// The NATS servers; how to log in to them is by the variables of the services, such as `NATS_NKEY`.
+    #[arg(long)]
+    nats: Option<String>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -63,17 +63,34 @@ const TICK: Duration = Duration::from_millis(100);
 const EXIT_TIMEOUT: u8 = 3;
 const EXIT_UNAVAILABLE: u8 = 69;
 
+/// What is secret, and so comes by the environment.
+struct Access {
+    nats: NatsConfig,
+    key: Option<Secret>,
+}
+
+impl Access {
+    fn read(arguments: &Arguments) -> anyhow::Result<Self> {
+        let mut env = Env::of_process();
+        let nats = nats_of(arguments.nats.as_deref(), "tap", &mut env);
+        let key = env.secret("INGRESS_KEY", "a key of the ingress");
+        env.finish()?;
+        Ok(Self { nats, key })
+    }
+}
+
 /// Submits and follows.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
-    let (id, body) = match request(arguments) {
-        Ok(request) => request,
-        Err(problem) => {
-            eprintln!("gavel submit: {problem:#}");
-            return ExitCode::from(gavel_boot::EXIT_CONFIG);
-        }
-    };
+    let (access, (id, body)) =
+        match Access::read(arguments).and_then(|access| Ok((access, request(arguments)?))) {
+            Ok(read) => read,
+            Err(problem) => {
+                eprintln!("gavel submit: {problem:#}");
+                return ExitCode::from(gavel_boot::EXIT_CONFIG);
+            }
+        };
     let runtime = tokio::runtime::Runtime::new().expect("the machine has threads and descriptors");
-    match runtime.block_on(follow(arguments, &id, &body)) {
+    match runtime.block_on(follow(arguments, &access, &id, &body)) {
         Ok(Some(Status::Passed)) => ExitCode::SUCCESS,
         Ok(Some(Status::Failed)) => ExitCode::from(1),
         Ok(Some(Status::Error)) => ExitCode::from(2),
@@ -138,15 +155,19 @@ fn request(arguments: &Arguments) -> anyhow::Result<(SubmissionId, Value)> {
 }
 
 /// Posts and shows each step, until Convex has the verdict; nothing where that takes too long.
-async fn follow(arguments: &Arguments, id: &SubmissionId, body: &Value) -> anyhow::Result<Option<Status>> {
+async fn follow(
+    arguments: &Arguments,
+    access: &Access,
+    id: &SubmissionId,
+    body: &Value,
+) -> anyhow::Result<Option<Status>> {
     let deadline = Instant::now() + Duration::from_secs(arguments.timeout);
-    let nats = NatsConfig { url: arguments.nats.clone(), name: "gavel-submit".to_owned() };
-    let bus = Bus::connect(&nats, TopologySettings::default()).await?;
+    let bus = Bus::connect(&access.nats, TopologySettings::default()).await?;
     let watching = tokio::time::timeout(Duration::from_secs(5), bus.watch(id)).await;
     let mut watch =
         watching.map_err(|_| anyhow!("NATS cannot be reached; is gavel up, and NATS_URL right?"))??;
     let mut show = Show::new(id.as_str(), arguments.json);
-    post(arguments, body).await?;
+    post(arguments, access, body).await?;
     let mut verdict = None;
     loop {
         if Instant::now() >= deadline {
@@ -166,11 +187,11 @@ async fn follow(arguments: &Arguments, id: &SubmissionId, body: &Value) -> anyho
     }
 }
 
-async fn post(arguments: &Arguments, body: &Value) -> anyhow::Result<()> {
+async fn post(arguments: &Arguments, access: &Access, body: &Value) -> anyhow::Result<()> {
     let url = format!("{}/v1/judge-question", arguments.ingress.trim_end_matches('/'));
     let mut request = reqwest::Client::new().post(&url).timeout(Duration::from_secs(20)).json(body);
-    if let Some(key) = &arguments.key {
-        request = request.bearer_auth(key);
+    if let Some(key) = &access.key {
+        request = request.bearer_auth(key.expose());
     }
     let answer = request.send().await.with_context(|| format!("{url} cannot be reached; is gavel up?"))?;
     if answer.status().as_u16() != 202 {

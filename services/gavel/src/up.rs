@@ -63,7 +63,7 @@ async fn up(settings: Settings) -> anyhow::Result<()> {
         None => None,
     };
     let services = settings.services(nats.as_ref().map(OwnNats::url), standin.as_ref().map(StandIn::url));
-    let ran = serve(services, &lifecycle, nats.as_ref()).await;
+    let ran = Box::pin(serve(services, &lifecycle, nats.as_ref())).await;
     // In this order, so that whoever still has something to say finds somebody to say it to.
     if let Some(nats) = nats {
         nats.stop().await;

@@ -14,7 +14,9 @@ pub struct Config {
     pub keys: Vec<Secret>,
     /// Submissions a second, for each key; 0 for no limit.
     pub rate_limit_per_s: u32,
-    /// How many submissions may come at once within the rate limit.
+    /// Submissions a second of all callers together; 0 for no limit.
+    pub rate_limit_all_per_s: u32,
+    /// How many submissions may come at once within either rate limit.
     pub rate_limit_burst: u32,
 }
 
@@ -41,12 +43,19 @@ impl Config {
                 1_000_000,
                 "submissions a second for each key; 0: no limit",
             ),
+            rate_limit_all_per_s: env.number(
+                "RATE_LIMIT_ALL_PER_S",
+                0,
+                0,
+                1_000_000,
+                "submissions a second of all keys together; 0: no limit",
+            ),
             rate_limit_burst: env.number(
                 "RATE_LIMIT_BURST",
                 100,
                 1,
                 1_000_000,
-                "submissions that may come at once within the rate limit",
+                "submissions that may come at once within each rate limit",
             ),
         }
     }

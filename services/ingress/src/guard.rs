@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderValue};
-use gavel_boot::env::Secret;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::Config;
@@ -26,19 +26,27 @@ pub(crate) enum Refusal {
 
 /// Checks keys and rates.
 pub(crate) struct Guard {
-    keys: Vec<Secret>,
+    /// Digests, so that comparing tells nothing, not even of a key's length.
+    keys: Vec<[u8; 32]>,
     /// One for each key; a single one where there are no keys; empty where there is no limit.
     limiters: Vec<DefaultDirectRateLimiter>,
+    /// For all callers together.
+    all: Option<DefaultDirectRateLimiter>,
 }
 
 impl Guard {
     pub(crate) fn new(config: &Config) -> Self {
-        let quota = NonZeroU32::new(config.rate_limit_per_s).zip(NonZeroU32::new(config.rate_limit_burst));
-        let limiters = quota.map_or_else(Vec::new, |(rate, burst)| {
-            let limiter = || RateLimiter::direct(Quota::per_second(rate).allow_burst(burst));
-            (0..config.keys.len().max(1)).map(|_| limiter()).collect()
-        });
-        Self { keys: config.keys.clone(), limiters }
+        let limiter = |rate| {
+            let (rate, burst) = NonZeroU32::new(rate).zip(NonZeroU32::new(config.rate_limit_burst))?;
+            Some(RateLimiter::direct(Quota::per_second(rate).allow_burst(burst)))
+        };
+        Self {
+            keys: config.keys.iter().map(|key| digest(key.expose().as_bytes())).collect(),
+            limiters: (0..config.keys.len().max(1))
+                .filter_map(|_| limiter(config.rate_limit_per_s))
+                .collect(),
+            all: limiter(config.rate_limit_all_per_s),
+        }
     }
 
     /// Whether the caller has a key, where there are any.
@@ -49,10 +57,13 @@ impl Guard {
     /// Lets a request pass, or not.
     pub(crate) fn admit(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         let caller = if self.keys.is_empty() { 0 } else { self.key(headers).ok_or(Refusal::Unauthorized)? };
-        let Some(limiter) = self.limiters.get(caller) else { return Ok(()) };
-        limiter.check().map_err(|until| Refusal::TooMany {
-            retry_after: until.wait_time_from(DefaultClock::default().now()),
-        })
+        // Its own first: who is over that takes nothing from the others.
+        for limiter in self.limiters.get(caller).into_iter().chain(&self.all) {
+            limiter.check().map_err(|until| Refusal::TooMany {
+                retry_after: until.wait_time_from(DefaultClock::default().now()),
+            })?;
+        }
+        Ok(())
     }
 
     /// The place of the caller's key among ours. Either header will do, whatever is in the other one: a
@@ -65,12 +76,17 @@ impl Guard {
 
     /// Every key is compared, in constant time each.
     fn place(&self, sent: &[u8]) -> Option<usize> {
-        let matches = |key: &Secret| bool::from(key.expose().as_bytes().ct_eq(sent));
+        let sent = digest(sent);
+        let matches = |key: &[u8; 32]| bool::from(key.ct_eq(&sent));
         self.keys
             .iter()
             .enumerate()
             .fold(None, |found, (place, key)| if matches(key) { Some(place) } else { found })
     }
+}
+
+fn digest(key: &[u8]) -> [u8; 32] {
+    Sha256::digest(key).into()
 }
 
 /// The token of a bearer's credentials; the scheme's name is in any case (RFC 9110 §11.1).

@@ -70,7 +70,7 @@ impl App {
         let router = Router::new()
             .route("/v1/judge-question", post(handler::judge_question))
             .route("/v1/languages", get(languages::languages))
-            .merge(health::router(vec![ready]))
+            .merge(health::router(vec![ready, frame.permitted()]))
             .method_not_allowed_fallback(handler::method_not_allowed)
             .fallback(handler::not_found)
             .with_state(Arc::clone(&state));

@@ -56,7 +56,7 @@ impl<E: Engine> App<E> {
             stop: lifecycle.stop,
             abort: lifecycle.abort,
         };
-        let mut checks = vec![attachment];
+        let mut checks = vec![attachment, frame.permitted()];
         checks.extend(engine.checks());
         let engine = Arc::new(engine);
         let languages = Arc::clone(&engine);

@@ -3,6 +3,7 @@
 //! Two loops, one for what has begun and one for verdicts, so that no verdict waits behind a `running`. Their
 //! order at Convex is kept by the claims of [`gavel_bus::Ledger`], across any number of reporters.
 
+mod callback;
 mod config;
 mod policy;
 mod result;
@@ -79,9 +80,7 @@ impl App {
         let work = async {
             tokio::join!(running, result);
         };
-        frame
-            .offering(Offer::of(config.slots))
-            .run(health::router(vec![running_check, result_check]), work)
-            .await
+        let checks = vec![running_check, result_check, frame.permitted()];
+        frame.offering(Offer::of(config.slots)).run(health::router(checks), work).await
     }
 }

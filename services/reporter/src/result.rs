@@ -10,7 +10,7 @@ use tracing::info;
 
 use crate::policy::MissingPaths;
 use crate::window::MARGIN;
-use crate::{Config, policy};
+use crate::{Config, callback, policy};
 
 /// How long a result waits in hand for the end of `running`, which mostly comes within milliseconds.
 const SHORT_WAIT: Duration = Duration::from_millis(300);
@@ -112,7 +112,9 @@ impl Handler for ResultReporter {
         let open_until = self.after_running(delivery, claim.running).await?;
         let slot =
             self.slot(delivery).await.ok_or_else(|| Failure::Later(policy::pause(delivery.attempt)))?;
-        let called = self.convex.result(&slot, judged, delivery.trace.request_id.as_ref()).await;
+        let is_last_word = open_until.is_some_and(|until| until <= SystemTime::now());
+        let callback = if is_last_word { callback::last_word(&key) } else { callback::result(&key) };
+        let called = self.convex.result(&slot, judged, &callback, delivery.trace.request_id.as_ref()).await;
         drop(slot);
         let missing = self.missing.look(judged.submission.kind, called.as_ref().err());
         called.map_err(|error| {

@@ -8,9 +8,9 @@ use gavel_domain::event::{Running, Stage};
 use gavel_domain::{Backoff, Key};
 use tracing::{info, warn};
 
-use crate::Config;
 use crate::policy::{self, is_passing};
 use crate::window::Window;
+use crate::{Config, callback};
 
 const BACKOFF: Backoff = Backoff { base: Duration::from_millis(200), cap: Duration::from_secs(2) };
 
@@ -47,12 +47,14 @@ impl RunningReporter {
     /// Calls until Convex has taken it, or refused it, or there is a verdict, or the time is over.
     async fn call(&self, delivery: &Delivery<Running>, window: &Window, mut slot: Slot) -> End {
         let submission = &delivery.event.submission;
+        let callback = callback::running(&submission.key());
         let mut end = End::Unsent;
         for attempt in 1_u64.. {
             // Asked just before the call: this process may have slept.
             let Some(left) = window.left() else { break };
             let request_id = delivery.trace.request_id.as_ref();
-            let called = self.convex.running(&slot, &submission.id, submission.kind, request_id, left).await;
+            let (id, kind) = (&submission.id, submission.kind);
+            let called = self.convex.running(&slot, id, kind, &callback, request_id, left).await;
             let Err(error) = called else {
                 info!(submission_id = %submission.id, "running reported");
                 return End::Over;
@@ -129,8 +131,9 @@ impl RunningReporter {
             },
         )?;
         let Some(judged) = verdict else { return Ok(()) };
+        let callback = callback::last_word(&judged.submission.key());
         let slot = self.convex.slot().await;
-        let called = self.convex.result(&slot, &judged, delivery.trace.request_id.as_ref()).await;
+        let called = self.convex.result(&slot, &judged, &callback, delivery.trace.request_id.as_ref()).await;
         called.map_err(|error| policy::after(error, attempt, age, Duration::ZERO, self.give_up_after))
     }
 }

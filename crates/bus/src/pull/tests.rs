@@ -25,7 +25,7 @@ const QUICK: Pace = Pace {
 
 async fn start() -> (NatsServer, Bus) {
     let server = NatsServer::start().await;
-    let config = NatsConfig { url: server.url(), name: "test".to_owned() };
+    let config = NatsConfig { url: server.url(), name: "test".to_owned(), ..NatsConfig::default() };
     let settings = TopologySettings { store_bytes: 1 << 30, ..TopologySettings::default() };
     let mut bus = Bus::connect(&config, settings).await.unwrap();
     bus.ensure_topology().await;

@@ -177,7 +177,9 @@ async fn a_publish_outlives_a_restart_of_the_server() {
 async fn one_of_several_servers_is_enough() {
     let server = NatsServer::start().await;
     let url = format!("nats://127.0.0.1:1, {}", server.url());
-    let bus = Bus::connect(&NatsConfig { url, name: "test".to_owned() }, settings()).await.unwrap();
+    let bus = Bus::connect(&NatsConfig { url, name: "test".to_owned(), ..NatsConfig::default() }, settings())
+        .await
+        .unwrap();
     within("the streams", bus.ensure_topology()).await;
     assert_eq!(bus.check(Stream::Queued).await, Ok(()));
 }
@@ -185,10 +187,11 @@ async fn one_of_several_servers_is_enough() {
 #[tokio::test]
 async fn a_url_that_is_none_is_an_error_and_a_server_that_is_away_is_not() {
     for url in ["", "::", "nats://127.0.0.1:notaport", "nats://127.0.0.1:1,,"] {
-        let config = NatsConfig { url: url.to_owned(), name: "test".to_owned() };
+        let config = NatsConfig { url: url.to_owned(), name: "test".to_owned(), ..NatsConfig::default() };
         assert!(Bus::connect(&config, settings()).await.is_err(), "{url:?}");
     }
-    let config = NatsConfig { url: "nats://127.0.0.1:1".to_owned(), name: "test".to_owned() };
+    let config =
+        NatsConfig { url: "nats://127.0.0.1:1".to_owned(), name: "test".to_owned(), ..NatsConfig::default() };
     let bus = Bus::connect(&config, settings()).await.unwrap();
     assert!(!bus.is_connected());
     assert_eq!(bus.check(Stream::Queued).await, Err("NATS is not connected".to_owned()));

@@ -89,7 +89,7 @@ pub(crate) async fn publish(bus: &Bus, event: impl Into<Outgoing>) -> Stored {
 }
 
 pub(crate) async fn connect(server: &NatsServer, settings: TopologySettings) -> Bus {
-    let config = NatsConfig { url: server.url(), name: "test".to_owned() };
+    let config = NatsConfig { url: server.url(), name: "test".to_owned(), ..NatsConfig::default() };
     Bus::connect(&config, settings).await.unwrap()
 }
 

@@ -63,7 +63,7 @@ pub(crate) struct Line {
 impl Line {
     /// Makes streams and consumers, and listens.
     pub(crate) async fn of(nats: &NatsServer, settings: TopologySettings) -> Self {
-        let config = NatsConfig { url: nats.url(), name: "a test".to_owned() };
+        let config = NatsConfig { url: nats.url(), name: "a test".to_owned(), ..NatsConfig::default() };
         let bus = Bus::connect(&config, settings).await.unwrap();
         bus.ensure_topology().await;
         let client = async_nats::connect(nats.url()).await.unwrap();

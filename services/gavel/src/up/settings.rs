@@ -111,7 +111,9 @@ impl Settings {
             let Services { ingress, fetcher, judge, reporter } = &mut services;
             let all = [&mut ingress.service, &mut fetcher.service, &mut judge.service, &mut reporter.service];
             for service in all {
-                service.nats.url.clone_from(&url);
+                // Our own server lets everybody in, and has nobody else to make its streams.
+                let nats = &mut service.nats;
+                (nats.url, nats.credentials, nats.only_finds) = (url.clone(), None, false);
             }
         }
         if let Some(url) = standin {

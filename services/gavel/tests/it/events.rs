@@ -46,7 +46,7 @@ impl Rig {
 }
 
 pub(crate) async fn connect(url: &str) -> Bus {
-    let config = NatsConfig { url: url.to_owned(), name: "test".to_owned() };
+    let config = NatsConfig { url: url.to_owned(), name: "test".to_owned(), ..NatsConfig::default() };
     Bus::connect(&config, TopologySettings { store_bytes: 1 << 30, ..TopologySettings::default() })
         .await
         .unwrap()

@@ -30,11 +30,27 @@ impl Line {
 
     /// Starts everything, the services with these variables besides.
     pub(crate) async fn start_with(questions: Vec<Question>, variables: &[(&str, &str)]) -> Self {
-        let nats = NatsServer::start().await;
+        Self::start_on(NatsServer::start().await, questions, |_| {
+            variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+        })
+        .await
+    }
+
+    /// Starts everything on this server, each service with the variables that are its own.
+    pub(crate) async fn start_on(
+        nats: NatsServer,
+        questions: Vec<Question>,
+        variables: impl Fn(&str) -> Vec<(String, String)>,
+    ) -> Self {
         let convex = StandIn::start_local(questions).await.unwrap();
-        let start = async |name: &str| service_with(name, &nats, &convex, variables);
-        let (ingress, fetcher) = (start("gavel-ingress").await, start("gavel-fetcher").await);
-        let (judge, reporter) = (start("gavel-judge").await, start("gavel-reporter").await);
+        let start = |role: &str| {
+            let variables = variables(role);
+            let variables: Vec<(&str, &str)> =
+                variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            service_with(&format!("gavel-{role}"), &nats, &convex, &variables)
+        };
+        let (ingress, fetcher) = (start("ingress"), start("fetcher"));
+        let (judge, reporter) = (start("judge"), start("reporter"));
         let line =
             ingress.wait_log("its address", PATIENCE, |line| line.contains("\"listening\"")).await.unwrap();
         let address = line.field("/address").unwrap();

@@ -17,6 +17,7 @@ mod metrics;
 mod poison;
 mod rejudge;
 mod repeat;
+mod roles;
 mod submit;
 mod tap;
 mod trace;

@@ -83,7 +83,7 @@ async fn one_that_was_cut_off_is_completed_by_the_same_command() {
     line.submit("a", "q", 71, ECHO).await;
     wait_reported(&line, "a").await;
     // As far as a command comes that is killed right after the generation is allotted.
-    let config = NatsConfig { url: line.nats.url(), name: "test".to_owned() };
+    let config = NatsConfig { url: line.nats.url(), name: "test".to_owned(), ..NatsConfig::default() };
     let bus = Bus::connect(&config, TopologySettings::default()).await.unwrap();
     bus.until_connected().await;
     let raw = jetstream::new(async_nats::connect(line.nats.url()).await.unwrap());

@@ -95,3 +95,19 @@ async fn without_keys_all_share_one_rate() {
     let taken = statuses.iter().filter(|status| **status == 202).count() as u64;
     assert_eq!(rig.queue.count().await, taken);
 }
+
+#[tokio::test]
+async fn all_keys_together_have_a_rate_too() {
+    let settings = [KEYS[0], ("RATE_LIMIT_ALL_PER_S", "1"), ("RATE_LIMIT_BURST", "2")];
+    let rig = Rig::with(&settings).await;
+    let mut statuses = Vec::new();
+    for n in 0..20 {
+        let key = ["first-key", "second-key"][n % 2];
+        let request = rig.ingress.submit(&submission(&format!("s{n}"))).header("x-code-exec-key", key);
+        statuses.push(Answer::of(request).await.status);
+    }
+    assert_eq!(statuses[..2], [202, 202]);
+    let taken = statuses.iter().filter(|status| **status == 202).count() as u64;
+    assert!(taken < 15 && statuses.iter().all(|status| [202, 429].contains(status)), "{statuses:?}");
+    assert_eq!(rig.queue.count().await, taken);
+}

@@ -161,6 +161,21 @@ async fn those_who_never_read_are_cut_off() {
 }
 
 #[tokio::test]
+async fn a_head_has_an_end() {
+    let rig = Rig::start().await;
+    for (headers, status) in [
+        ("x-long: ".to_owned() + &"a".repeat(30_000), 404),
+        ("x-long: ".to_owned() + &"a".repeat(200_000), 431),
+    ] {
+        let mut wire = Wire::connect(rig.ingress.address).await;
+        wire.try_write(format!("GET /nowhere HTTP/1.1\r\nhost: gavel\r\n{headers}\r\n\r\n").as_bytes()).await;
+        let said = wire.end().await;
+        assert!(said.starts_with(&format!("HTTP/1.1 {status}")), "{said}");
+    }
+    assert_eq!(rig.ingress.post(&submission("s1")).await.status, 202);
+}
+
+#[tokio::test]
 async fn a_body_that_breaks_off_is_nothing() {
     let rig = Rig::start().await;
     let body = with("s1", "extra", Value::Null).to_string();

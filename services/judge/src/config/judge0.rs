@@ -11,8 +11,8 @@ pub(super) fn read(env: &mut Env) -> Judge0Config {
     let config = Judge0Config {
         base_url: env.get("JUDGE0_BASE_URL", "http://localhost:2358".to_owned(), "where Judge0 is"),
         api_key: env
-            .optional("JUDGE0_API_KEY", "sent to Judge0 as X-Auth-Token; none: nothing is sent")
-            .map(|key| key.trim().to_owned()),
+            .secret("JUDGE0_API_KEY", "sent to Judge0 as X-Auth-Token; none: nothing is sent")
+            .map(|key| key.expose().trim().to_owned()),
         headers: headers(env),
         timeout: env.millis(
             "REQUEST_TIMEOUT_MS",

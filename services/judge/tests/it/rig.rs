@@ -24,7 +24,7 @@ impl Rig {
     /// A server with its streams; a judge that is silent for 2 s loses its work.
     pub(crate) async fn start() -> Self {
         let nats = NatsServer::start().await;
-        let config = NatsConfig { url: nats.url(), name: "test".to_owned() };
+        let config = NatsConfig { url: nats.url(), name: "test".to_owned(), ..NatsConfig::default() };
         let settings = TopologySettings { ack_wait: Duration::from_secs(2), ..TopologySettings::default() };
         let bus = Bus::connect(&config, settings).await.unwrap();
         bus.ensure_topology().await;

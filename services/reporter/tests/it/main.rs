@@ -11,6 +11,7 @@ mod nats_trouble;
 mod order;
 mod pause;
 mod rig;
+mod signed;
 mod trouble;
 
 /// Long enough for a loaded machine; nothing waits for it unless it fails.

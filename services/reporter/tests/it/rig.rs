@@ -38,7 +38,7 @@ impl Rig {
     pub(crate) async fn bare() -> Self {
         let nats = NatsServer::start().await;
         let standin = StandIn::start_local(Vec::new()).await.unwrap();
-        let config = NatsConfig { url: nats.url(), name: "the test".into() };
+        let config = NatsConfig { url: nats.url(), name: "the test".into(), ..NatsConfig::default() };
         let settings =
             TopologySettings { ack_wait: Duration::from_millis(1500), ..TopologySettings::default() };
         let bus = Bus::connect(&config, settings).await.unwrap();

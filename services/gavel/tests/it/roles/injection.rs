@@ -1,0 +1,95 @@
+//! Answers sent astray. Whoever asks the server for something names the subject of the answer, and the server
+//! publishes it there past that user's permissions; so does the trace of a message.
+
+use gavel_bus::topology::Stream;
+
+use super::{Deployed, Role, header};
+
+/// The verdict slot of a submission that somebody is after.
+const SLOT: &str = "submission.judged.victim";
+
+/// Returns once all that was sent before has been processed.
+async fn settled(ingress: &Role, id: &str) {
+    let answer = ingress.client.request(format!("submission.queued.{id}"), "x".into()).await.unwrap();
+    assert!(answer.payload.starts_with(b"{\"stream\":\"SUB_QUEUED\""), "{:?}", answer.payload);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ingress_takes_no_verdict_slot_with_the_acknowledgement_of_its_own_publish() {
+    let deployed = Deployed::start().await;
+    let ingress = deployed.as_role("ingress").await;
+    ingress.client.publish_with_reply("submission.queued.a", SLOT, "x".into()).await.unwrap();
+    let mut headers = header("Nats-Expected-Last-Subject-Sequence", "7");
+    headers.insert("Nats-Trace-Dest", "_INBOX_ingress.trace");
+    let request =
+        ingress.client.publish_with_reply_and_headers("submission.queued.b", SLOT, headers, "x".into());
+    request.await.unwrap();
+    settled(&ingress, "c").await;
+    assert!(deployed.holds(Stream::Queued, "submission.queued.a").await);
+    assert!(
+        !deployed.holds(Stream::Queued, "submission.queued.b").await,
+        "it was refused, and the refusal went"
+    );
+    assert!(!deployed.holds(Stream::Result, SLOT).await);
+    assert!(ingress.refused().await.is_empty(), "the server has no objection: it is the account that helps");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trace_goes_only_where_its_sender_may_publish() {
+    let deployed = Deployed::start().await;
+    // Each with something that it may publish.
+    for (name, subject) in [
+        ("ingress", "submission.queued.a"),
+        ("tap", "_INBOX_tap.x"),
+        ("reporter", "submission.reported.a"),
+        ("deploy", "_INBOX_deploy.x"),
+    ] {
+        let role = deployed.as_role(name).await;
+        let headers = header("Nats-Trace-Dest", SLOT);
+        role.client.publish_with_headers(subject, headers, "x".into()).await.unwrap();
+        let refused = role.refused().await;
+        assert!(refused.len() == 1 && refused[0].contains(SLOT), "{name}: {refused:?}");
+    }
+    settled(&deployed.as_role("ingress").await, "b").await;
+    assert!(!deployed.holds(Stream::Result, SLOT).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tap_can_have_nothing_answered_to_another() {
+    let deployed = Deployed::start().await;
+    let tap = deployed.as_role("tap").await;
+    let asks = [
+        "$JS.API.DIRECT.GET.SUB_QUEUED.submission.queued.a",
+        "$JS.API.STREAM.INFO.SUB_QUEUED",
+        "$JS.API.CONSUMER.MSG.NEXT.SUB_RESULT.reporter-judged",
+        "submission.queued.a",
+    ];
+    for subject in asks {
+        tap.client.publish_with_reply(subject, SLOT, "{}".into()).await.unwrap();
+        let refused = tap.refused().await;
+        assert!(refused.len() == 1 && refused[0].contains(subject), "{refused:?}");
+    }
+    // What it may send reaches itself, or nobody; not even that nobody listens is told to another.
+    tap.client.publish_with_reply("_INBOX_tap.x", SLOT, "x".into()).await.unwrap();
+    assert!(tap.refused().await.is_empty());
+    settled(&deployed.as_role("ingress").await, "b").await;
+    assert!(!deployed.holds(Stream::Result, SLOT).await);
+}
+
+/// What an account of its own keeps the ingress from, services of one account can still do to each other:
+/// `docs/security.md` says so, and this is what it means.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_can_still_put_an_answer_where_it_may_not_publish() {
+    let deployed = Deployed::start().await;
+    let judge = deployed.as_role("judge").await;
+    let stored = judge.client.request("submission.running.a", "x".into()).await.unwrap();
+    assert!(stored.payload.starts_with(b"{\"stream\":\"SUB_RESULT\""), "{:?}", stored.payload);
+    assert!(!judge.may_publish("submission.reported.victim").await);
+    let ask = "$JS.API.DIRECT.GET.SUB_RESULT.submission.running.a";
+    judge.client.publish_with_reply(ask, "submission.reported.victim", "".into()).await.unwrap();
+    gavel_testkit::wait_until("the answer that went astray", crate::line::PATIENCE, async || {
+        deployed.holds(Stream::Result, "submission.reported.victim").await
+    })
+    .await
+    .unwrap();
+}

@@ -1,0 +1,231 @@
+//! Each role against each thing that any role may do, and more: what it needs is allowed, all else is refused.
+
+use std::collections::BTreeSet;
+
+use gavel_bus::topology::{Durable, Stream};
+
+use super::Deployed;
+
+const ROLES: [&str; 7] = ["ingress", "fetcher", "judge", "reporter", "tap", "deploy", "ops"];
+
+/// What the services and the people need to publish; not one thing more is allowed.
+fn publishes(role: &str) -> Vec<String> {
+    let events = |names: &[&str]| names.iter().map(|name| format!("submission.{name}.x")).collect();
+    let direct = |stream: &str, subjects: &[&str]| -> Vec<String> {
+        subjects.iter().map(|subject| format!("$JS.API.DIRECT.GET.{stream}.{subject}")).collect()
+    };
+    let mut all: Vec<String> = match role {
+        "ingress" => events(&["queued"]),
+        "fetcher" => events(&["ready", "judged", "dead"]),
+        "judge" => events(&["running", "judged", "expired", "dead"]),
+        "reporter" => events(&["reported", "dead"]),
+        "ops" => events(&["queued", "ready", "judged", "rejudged"]),
+        _ => Vec::new(),
+    };
+    match role {
+        "fetcher" => {
+            all.push("bundle.1.ab.0".to_owned());
+            all.extend(consuming(Durable::Fetcher));
+            all.extend(consuming(Durable::FetcherExpired));
+        }
+        "judge" => {
+            all.extend(consuming(Durable::Judge));
+            all.extend(direct("SUB_RESULT", &["submission.running.x"]));
+            all.extend(direct("BUNDLES", &["bundle.1.ab.0"]));
+        }
+        "reporter" => {
+            all.extend(["callback.claimed.x", "callback.answered.x"].map(str::to_owned));
+            all.extend(consuming(Durable::ReporterRunning));
+            all.extend(consuming(Durable::ReporterJudged));
+            all.extend(Durable::ALL.map(info));
+            let streams = ["SUB_QUEUED", "SUB_READY", "SUB_RESULT"];
+            all.extend(streams.map(|stream| format!("$JS.API.DIRECT.GET.{stream}")));
+            let ours = SUBJECTS.into_iter().filter(|subject| !subject.starts_with(['b', 'o']));
+            all.extend(ours.map(|subject| format!("$JS.API.DIRECT.GET.SUB_RESULT.{subject}")));
+        }
+        "deploy" => {
+            for stream in Stream::ALL.map(Stream::name) {
+                let api = |call: &str| format!("$JS.API.{call}.{stream}");
+                all.extend(["STREAM.INFO", "STREAM.CREATE", "STREAM.UPDATE"].map(api));
+                all.push(format!("$JS.API.CONSUMER.CREATE.{stream}.x.submission.queued.x"));
+            }
+            all.extend(Durable::ALL.map(info));
+        }
+        "ops" => {
+            for stream in Stream::ALL {
+                all.push(format!("$JS.API.STREAM.INFO.{}", stream.name()));
+                if stream != Stream::Bundles {
+                    all.push(format!("$JS.API.DIRECT.GET.{}", stream.name()));
+                    all.extend(direct(stream.name(), &SUBJECTS));
+                }
+            }
+            all.extend(Durable::ALL.map(info));
+            all.push("$JS.API.STREAM.MSG.DELETE.SUB_DEAD".to_owned());
+        }
+        _ => {}
+    }
+    if !matches!(role, "tap" | "deploy" | "ops") {
+        all.push(format!("presence.{role}.i"));
+    }
+    all.push(format!("_INBOX_{role}.x"));
+    all
+}
+
+fn subscribes(role: &str) -> Vec<String> {
+    let own = format!("_INBOX_{role}.>");
+    let more: &[&str] = match role {
+        "ingress" => &["presence.judge.*"],
+        "tap" | "ops" => &["submission.>", "submission.judged.*", "presence.>", "presence.judge.*"],
+        _ => &[],
+    };
+    more.iter().map(|&subject| subject.to_owned()).chain([own]).collect()
+}
+
+const SUBJECTS: [&str; 12] = [
+    "submission.queued.x",
+    "submission.ready.x",
+    "submission.expired.x",
+    "submission.running.x",
+    "submission.judged.x",
+    "submission.reported.x",
+    "submission.dead.x",
+    "submission.rejudged.x",
+    "callback.claimed.x",
+    "callback.answered.x",
+    "bundle.1.ab.0",
+    "other.x",
+];
+
+fn info(durable: Durable) -> String {
+    format!("$JS.API.CONSUMER.INFO.{}.{}", durable.stream().name(), durable.name())
+}
+
+fn consuming(durable: Durable) -> Vec<String> {
+    let name = format!("{}.{}", durable.stream().name(), durable.name());
+    let next = format!("$JS.API.CONSUMER.MSG.NEXT.{name}");
+    // What a message of this consumer is acknowledged on, in the old form and in the new one.
+    let acks = [format!("$JS.ACK.{name}.1.1.1.1.1"), format!("$JS.ACK.domain.account.{name}.1.1.1.1.1.x")];
+    [info(durable), next].into_iter().chain(acks).collect()
+}
+
+/// Everything that is tried.
+fn subjects() -> BTreeSet<String> {
+    let mut all: BTreeSet<String> = SUBJECTS.map(str::to_owned).into();
+    for role in ROLES {
+        all.extend([format!("presence.{role}.i"), format!("_INBOX_{role}.x")]);
+        all.extend(publishes(role));
+    }
+    all.extend(Durable::ALL.into_iter().flat_map(consuming));
+    for stream in Stream::ALL.map(Stream::name) {
+        let calls =
+            ["INFO", "CREATE", "UPDATE", "DELETE", "PURGE", "SNAPSHOT", "RESTORE", "MSG.GET", "MSG.DELETE"];
+        all.extend(calls.map(|call| format!("$JS.API.STREAM.{call}.{stream}")));
+        all.extend(SUBJECTS.map(|subject| format!("$JS.API.DIRECT.GET.{stream}.{subject}")));
+        all.insert(format!("$JS.API.DIRECT.GET.{stream}"));
+        all.insert(format!("$JS.API.CONSUMER.CREATE.{stream}.x.submission.queued.x"));
+        let calls = ["DURABLE.CREATE", "DELETE", "PAUSE", "RESET", "UNPIN"];
+        all.extend(calls.map(|call| format!("$JS.API.CONSUMER.{call}.{stream}.x")));
+        all.extend(["NAMES", "LIST"].map(|call| format!("$JS.API.CONSUMER.{call}.{stream}")));
+    }
+    let others = [
+        "$JS.API.INFO",
+        "$JS.API.STREAM.NAMES",
+        "$JS.API.STREAM.LIST",
+        "$JS.API.ACCOUNT.PURGE.JUDGE",
+        "$JS.API.META.LEADER.STEPDOWN",
+        "$SYS.REQ.USER.INFO",
+        "$SYS.REQ.ACCOUNT.PING.CONNZ",
+        "$SYS.REQ.SERVER.PING",
+        "_INBOX.x",
+        "_R_.x",
+        "submission.queued.x.2",
+        "submission.queued",
+        "presence.judge",
+    ];
+    all.extend(others.map(str::to_owned));
+    // Later generations go the same ways, but not in from outside.
+    all.remove("submission.queued.x.2");
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_may_publish_what_it_needs_and_nothing_else() {
+    let deployed = Deployed::start().await;
+    for name in ROLES {
+        let role = deployed.as_role(name).await;
+        let allowed: BTreeSet<String> = publishes(name).into_iter().collect();
+        for subject in subjects() {
+            // Once done, it would be in the way of what is tried after it.
+            if name == "deploy" && (subject.contains(".CREATE.") || subject.contains(".UPDATE.")) {
+                assert!(allowed.contains(&subject) || !role.may_publish(&subject).await, "{name}: {subject}");
+                continue;
+            }
+            assert_eq!(role.may_publish(&subject).await, allowed.contains(&subject), "{name}: {subject}");
+        }
+    }
+    let ingress = deployed.as_role("ingress").await;
+    assert!(!ingress.may_publish("submission.queued.x.2").await, "a later generation is not for the outside");
+    assert!(deployed.as_role("ops").await.may_publish("submission.queued.x.2").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_may_listen_to_what_it_needs_and_nothing_else() {
+    let deployed = Deployed::start().await;
+    let others = [
+        ">",
+        "*.*.*",
+        "submission.>",
+        "submission.judged.*",
+        "submission.*.x",
+        "callback.>",
+        "bundle.>",
+        "bundle.1.ab.0",
+        "presence.>",
+        "presence.judge.*",
+        "_INBOX.>",
+        "_INBOX_*.>",
+        "*.>",
+        "_R_.>",
+        "$JS.>",
+        "$JS.API.>",
+        "$JS.ACK.>",
+        "$JS.EVENT.ADVISORY.>",
+        "$SYS.>",
+    ];
+    let mut subjects: BTreeSet<String> = others.map(str::to_owned).into();
+    subjects.extend(ROLES.map(|role| format!("_INBOX_{role}.>")));
+    for name in ROLES {
+        let role = deployed.as_role(name).await;
+        let allowed: BTreeSet<String> = subscribes(name).into_iter().collect();
+        for subject in &subjects {
+            // A stage of what a role may hear in whole.
+            let is_part = subject == "submission.*.x" && allowed.contains("submission.>");
+            assert_eq!(
+                role.may_subscribe(subject).await,
+                allowed.contains(subject) || is_part,
+                "{name}: {subject}"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_comes_in_without_a_key_of_ours_or_without_tls() {
+    let deployed = Deployed::start().await;
+    let ca = deployed.keys.path().join("ca.pem");
+    let trusting = || async_nats::ConnectOptions::new().add_root_certificates(ca.clone());
+    assert!(trusting().connect(deployed.url()).await.is_err(), "without a key");
+    let (stranger, _) = gavel_bus::identity::new_user();
+    let with_key = trusting().nkey(stranger.expose().to_owned());
+    assert!(with_key.connect(deployed.url()).await.is_err(), "with a stranger's key");
+    let seed = std::fs::read_to_string(deployed.keys.path().join("judge.nk")).unwrap();
+    let distrusting = async_nats::ConnectOptions::with_nkey(seed.trim().to_owned());
+    assert!(distrusting.connect(deployed.url()).await.is_err(), "with a certificate that nobody vouches for");
+    // Plain text: the server says INFO, and then talks TLS or not at all.
+    let mut plain = tokio::net::TcpStream::connect(("127.0.0.1", deployed.server.port())).await.unwrap();
+    let mut said = Vec::new();
+    tokio::io::AsyncWriteExt::write_all(&mut plain, b"CONNECT {}\r\nPING\r\n").await.unwrap();
+    let reading = tokio::io::AsyncReadExt::read_to_end(&mut plain, &mut said);
+    let _ = tokio::time::timeout(crate::line::PATIENCE, reading).await.unwrap();
+    assert!(!String::from_utf8_lossy(&said).contains("PONG"));
+}

@@ -1,0 +1,55 @@
+//! The ids of signed calls: one for all tries of a callback, and another for a result that has to have the last word.
+
+use gavel_standin::{Endpoint, Fault, Matcher};
+
+use crate::rig::{Rig, passed, submission};
+
+const SIGNED: [(&str, &str); 3] = [
+    (
+        "CONVEX_SIGNING_SECRETS",
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw,whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+    ),
+    ("CONVEX_TOKEN", "the-token"),
+    ("RUNNING_TIMEOUT_MS", "700"),
+];
+
+/// The ids of a submission's calls to an endpoint, in order.
+fn ids(rig: &Rig, id: &str, endpoint: Endpoint) -> Vec<String> {
+    let calls = rig.standin.calls_of(id).into_iter().filter(|call| call.endpoint == endpoint);
+    calls
+        .map(|call| {
+            assert_eq!(call.header("authorization"), Some("Bearer the-token"));
+            assert_eq!(call.header("webhook-signature").unwrap().matches("v1,").count(), 2);
+            call.header("webhook-id").unwrap().to_owned()
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_try_of_a_callback_has_the_same_id() {
+    let rig = Rig::start(&SIGNED).await;
+    rig.standin.fault(Matcher::of(Endpoint::RUNNING).first(1), Fault::status(503));
+    rig.standin.fault(Matcher::of(Endpoint::RESULT).first(2), Fault::status(503));
+    let submission = submission("s1");
+    assert!(rig.begin(&submission).await);
+    rig.wait_applied("s1", Endpoint::RUNNING).await;
+    rig.judge(&submission, passed()).await;
+    rig.wait_reported(std::slice::from_ref(&submission)).await;
+    assert_eq!(ids(&rig, "s1", Endpoint::RUNNING), ["running-s1"; 2]);
+    assert_eq!(ids(&rig, "s1", Endpoint::RESULT), ["result-s1"; 3]);
+}
+
+/// A receiver that dropped it as a repeat would stay on a `running` that was applied in between.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_that_must_have_the_last_word_is_no_repeat() {
+    let rig = Rig::start(&SIGNED).await;
+    rig.standin.fault(Matcher::of(Endpoint::RUNNING).first(1), Fault::Reset);
+    let submission = submission("s1");
+    assert!(rig.begin(&submission).await);
+    let called = |standin: &gavel_standin::StandIn| (!standin.calls_of("s1").is_empty()).then_some(());
+    rig.standin.wait_for("running", crate::PATIENCE, called).await.unwrap();
+    rig.judge(&submission, passed()).await;
+    rig.wait_reported(std::slice::from_ref(&submission)).await;
+    let ids = ids(&rig, "s1", Endpoint::RESULT);
+    assert_eq!(ids.last().unwrap(), "last-word-s1", "{ids:?}");
+}
