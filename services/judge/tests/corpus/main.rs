@@ -1,7 +1,7 @@
 //! The corpus: programs, honest and hostile, each with how it must end. A case is a folder beside this file with a
 //! source and a `case.toml`; `case.rs` says what may stand there.
 //!
-//! Each case is a test of its own, on every tier that the machine offers: twice in a row in one pooled slot, where
+//! Each case is a test of its own, on every full tier that the machine offers: twice in a row in one pooled slot, where
 //! nothing of the first run is left. `together` runs all of them side by side. Languages whose toolchain is not
 //! installed are left out; `scripts/languages --list` shows which, and `scripts/test` says so.
 
@@ -56,10 +56,11 @@ fn main() {
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-/// The means of isolation that this machine offers.
+/// The means of isolation that this machine offers, of those that hold every limit. Those that only sample some
+/// have the sandbox's own tests.
 async fn tiers() -> Vec<TierChoice> {
     let mut offered = Vec::new();
-    for tier in TierChoice::EACH {
+    for tier in [TierChoice::CgroupV2, TierChoice::CgroupV1] {
         if let Ok(sandbox) = Sandbox::start(config(tier, 1, &[])).await {
             sandbox.shutdown().await;
             offered.push(tier);

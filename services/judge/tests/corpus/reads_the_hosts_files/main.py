@@ -7,4 +7,6 @@ for path in (
 ):
     if os.path.exists(path):
         print("seen", path)
-print(sorted(int(name) for name in os.listdir("/proc") if name.isdigit()) == [1, os.getpid()])
+# Of processes, itself, and at most the init of its slot.
+seen = {int(name) for name in os.listdir("/proc") if name.isdigit()}
+print({os.getpid()} <= seen <= {1, os.getpid()})
