@@ -19,6 +19,7 @@ mod cache;
 mod capture;
 mod cgroup;
 mod channel;
+mod cores;
 mod ending;
 mod ids;
 mod language;

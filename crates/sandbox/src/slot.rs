@@ -16,6 +16,7 @@ use crate::capture::{Capture, Captured};
 use crate::cgroup::{Cgroups, SlotGroup};
 use crate::channel::{Channel, ChannelError};
 use crate::config::SandboxConfig;
+use crate::cores::Cores;
 use crate::error::{Fault, SlotError};
 use crate::ids::{Ids, SlotIds};
 use crate::wire::{FromInit, Order, Report, ToInit};
@@ -34,8 +35,8 @@ pub(crate) struct Factory {
     /// Without any, the inits sample what their programs use.
     cgroups: Option<Cgroups>,
     ids: Ids,
-    /// The processors that slots are pinned to, in turn.
-    cores: Vec<usize>,
+    /// The processors that slots are pinned to.
+    cores: Cores,
     pub(crate) config: SandboxConfig,
     /// The init's executable, sealed.
     program: OwnedFd,

@@ -14,7 +14,8 @@ const CONTROLLERS: [&str; 2] = ["memory", "pids"];
 /// Where the judge itself goes where its own group must be emptied to get children with controllers.
 const JUDGE: &str = "judge";
 
-/// The kernel's names. The peak can be reset from Linux 6.12 on; without it the largest process counts.
+/// The kernel's names. The peak can be reset from Linux 6.12 on; before that the largest process counts where a run did
+/// not set a new one, and before 5.19 always.
 pub(super) const METER: &[GroupFile] = &[
     file(MeterFile::MemoryLimit, "memory.max", false, true, false),
     file(MeterFile::MemoryPeak, "memory.peak", true, true, true),

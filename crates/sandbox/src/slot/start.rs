@@ -8,12 +8,11 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::{io, mem, ptr};
 
-use rustix::thread::CpuSet;
-
 use super::{Factory, Grave, Init};
 use crate::cgroup::Cgroups;
 use crate::channel::Channel;
 use crate::config::{InitProgram, SandboxConfig};
+use crate::cores::Cores;
 use crate::error::{SlotError, StartError};
 use crate::ids::{Ids, SlotIds};
 use crate::init::ARGUMENT;
@@ -52,18 +51,14 @@ impl Factory {
         // A directory comes before what is in it.
         mounts.sort();
         mounts.dedup();
+        let cores = Cores::claim(config.slots);
         let (graves, generation) = (Mutex::default(), 0.into());
-        Ok(Self { cgroups, ids, cores: cores(), config, program, mounts, graves, generation })
+        Ok(Self { cgroups, ids, cores, config, program, mounts, graves, generation })
     }
 
     /// The user and group ids of this seat.
     pub(super) fn ids(&self, seat: usize) -> SlotIds {
         SlotIds::of(self.ids, self.config.first_uid, seat)
-    }
-
-    /// The processor of this seat: one each, as long as there are enough.
-    fn core(&self, seat: usize) -> Option<usize> {
-        self.cores.get(seat % self.cores.len().max(1)).copied()
     }
 }
 
@@ -94,7 +89,7 @@ pub(super) fn start(factory: &Arc<Factory>, seat: usize) -> Result<(Channel, Ini
     let setup = Setup {
         ids: factory.ids,
         uid: ids.programs_inside(),
-        core: factory.core(seat),
+        core: factory.cores.of(seat),
         box_bytes: factory.config.box_bytes,
         box_inodes: factory.config.box_inodes,
         toolchain_dirs: TOOLCHAIN_DIRS.into_iter().map(str::to_owned).collect(),
@@ -214,12 +209,6 @@ unsafe fn capabilities_survive_exec() -> bool {
         }
         true
     }
-}
-
-/// The processors that this process may use.
-fn cores() -> Vec<usize> {
-    let allowed = rustix::thread::sched_getaffinity(None);
-    allowed.map(|set| (0..CpuSet::MAX_CPU).filter(|core| set.is_set(*core)).collect()).unwrap_or_default()
 }
 
 fn block_signals() -> libc::sigset_t {

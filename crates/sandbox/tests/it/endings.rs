@@ -91,7 +91,8 @@ async fn sleeping_and_stopping_meet_the_wall_limit() {
     let stopped = "#include <signal.h>\nint main(){raise(SIGSTOP);}";
     let asleep = "#include <unistd.h>\nint main(){sleep(60);}";
     for source in [stopped, asleep] {
-        let run = bench.run(C, source, &short()).await;
+        let brief = RunLimits { wall_time: short().wall_time, ..limits() };
+        let run = bench.run(C, source, &brief).await;
         assert_eq!(run.ending, WALL);
         assert!(run.usage.wall_time < Duration::from_secs(3), "{:?}", run.usage);
     }
@@ -146,7 +147,7 @@ async fn files_that_outlive_their_killed_writers_do_not_cost_the_init() {
                   for(;;)vfork()?0:_exit(0);}";
     let program = bench.program(C, source).await;
     for _ in 0..3 {
-        let run = bench.workspace.run(&program, bytes::Bytes::new(), &spinning()).await.unwrap();
+        let run = bench.workspace.run(&program, bytes::Bytes::new(), &limits()).await.unwrap();
         assert_eq!(run.ending, Ending::MemoryLimit);
     }
 }
@@ -211,7 +212,8 @@ async fn files_are_limited_in_size_and_number() {
     assert_eq!(printed(&bench.run(PYTHON, source, &large).await), format!("{} {MIB}", libc::EFBIG));
     let many = "n=0\ntry:\n while n<100000:\n  open('/tmp/%d'%n,'w').close(); n+=1\nexcept OSError as e: \
                 print(e.errno, n < 17000)";
-    let patient = RunLimits { cpu_time: Duration::from_secs(5), ..limits() };
+    let patient =
+        RunLimits { cpu_time: limits().cpu_time * 3, wall_time: limits().wall_time * 3, ..limits() };
     assert_eq!(printed(&bench.run(PYTHON, many, &patient).await), format!("{} True", libc::ENOSPC));
     assert_eq!(printed(&bench.python("import os; print(os.listdir('/tmp'))").await), "[]");
 }
@@ -224,7 +226,7 @@ async fn the_first_cause_is_named_each_time_they_race() {
                int hog(){for(;;){char*p=malloc(1<<20);if(!p)abort();memset(p,1,1<<20);}}\n";
     let rows = [
         ("int main(){int p=fork();if(!p)hog();waitpid(p,0,0);raise(SIGSEGV);}", Ending::MemoryLimit),
-        ("int main(){int p=fork();if(!p)hog();waitpid(p,0,0);for(;;)pause();}", Ending::MemoryLimit),
+        ("int main(){int p=fork();if(!p)hog();waitpid(p,0,0);pause();}", Ending::MemoryLimit),
         ("int main(){signal(SIGTERM,SIG_IGN);hog();}", Ending::MemoryLimit),
         // Nobody reads this pipe: the signal is the program's own.
         (
@@ -241,7 +243,7 @@ async fn the_first_cause_is_named_each_time_they_race() {
     for (source, ending) in rows {
         let program = bench.program(C, &format!("{hog}{source}")).await;
         for _ in 0..3 {
-            let run = bench.workspace.run(&program, bytes::Bytes::new(), &short()).await.unwrap();
+            let run = bench.workspace.run(&program, bytes::Bytes::new(), &limits()).await.unwrap();
             assert_eq!(run.ending, ending, "{source} {:?}", run.usage);
         }
     }

@@ -72,9 +72,11 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 
 /// Limits for programs that are expected to stay within them or to be stopped soon.
 pub(crate) fn limits() -> RunLimits {
+    // An emulated machine says how much slower it is.
+    let slowness = std::env::var("SLOWNESS").map_or(1, |factor| factor.parse().unwrap());
     RunLimits {
-        cpu_time: Duration::from_millis(1500),
-        wall_time: Duration::from_secs(6),
+        cpu_time: Duration::from_millis(1500) * slowness,
+        wall_time: Duration::from_secs(6) * slowness,
         memory_bytes: 64 * MIB,
         ..RunLimits::default()
     }

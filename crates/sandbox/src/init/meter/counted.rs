@@ -33,6 +33,8 @@ pub(in crate::init) struct Counted {
 struct Start {
     cpu_ns: u64,
     memory_bytes: u64,
+    /// The peak of all runs so far, where it cannot be reset.
+    former_peak: Option<u64>,
     kills: u64,
 }
 
@@ -99,8 +101,10 @@ impl Counted {
     pub(super) fn start(&mut self) -> Result<(), Errno> {
         let resettable = self.write(MeterFile::MemoryPeak, "0").is_ok();
         let from = if resettable { MeterFile::MemoryPeak } else { MeterFile::MemoryNow };
+        let former_peak =
+            if resettable { None } else { Some(self.number(MeterFile::MemoryPeak).unwrap_or(u64::MAX)) };
         let cpu_ns = self.total_cpu_ns()?;
-        self.start = Start { cpu_ns, memory_bytes: self.number(from)?, kills: self.kills()? };
+        self.start = Start { cpu_ns, memory_bytes: self.number(from)?, former_peak, kills: self.kills()? };
         Ok(())
     }
 
@@ -111,8 +115,9 @@ impl Counted {
 
     /// Reads what was used since the start.
     pub(super) fn finish(&self) -> Result<Reading, Errno> {
-        // Without a peak the caller's other source, the largest process, must do.
+        // Without a peak of this run's own the caller's other source, the largest process, must do.
         let peak = self.number(MeterFile::MemoryPeak).unwrap_or(0);
+        let peak = if self.start.former_peak.is_some_and(|former| peak <= former) { 0 } else { peak };
         let memory_bytes = peak.saturating_sub(self.start.memory_bytes).max(BATCH_BYTES);
         // A limit too small to be set as it is.
         let passed = self.wanted_bytes < LEAST_BYTES && memory_bytes > self.wanted_bytes;
