@@ -88,7 +88,7 @@ fn in_hand(run: &Run, durable: Durable, age: &str) -> String {
     match (durable, run.event("running")) {
         (Durable::Fetcher | Durable::FetcherExpired, _) => format!(
             "a fetcher has had it for {age}, or waits to try again: Convex does not give the test cases, see the \
-             fetcher's log and gavel status{last}"
+             fetcher's log{last}"
         ),
         (Durable::Judge, Some(running)) => format!(
             "{} has begun it, and it has been ready for {age}; a judge that is gone loses it to another after \
