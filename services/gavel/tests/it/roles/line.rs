@@ -121,8 +121,12 @@ async fn without_streams_each_service_says_who_makes_them_and_finds_them_when_th
     let (_ingress, ingress_url) = service(&deployed, "ingress", Vec::new()).await;
     let says = |line: &LogLine| line.contains("gavel streams makes it");
     fetcher.wait_log("who makes the consumer", PATIENCE, says).await.unwrap();
-    let (status, body) = readiness(&ingress_url).await;
-    assert!(status == 503 && body.to_string().contains("SUB_QUEUED"), "{body}");
+    // It says so once it has found NATS.
+    let names_the_stream = async || {
+        let (status, body) = readiness(&ingress_url).await;
+        status == 503 && body.to_string().contains("SUB_QUEUED")
+    };
+    wait_until("the ingress naming the stream", PATIENCE, names_the_stream).await.unwrap();
     assert_eq!(readiness(&fetcher_url).await.0, 503);
 
     let made = deployed.streams(&[]);
