@@ -7,9 +7,9 @@ import subprocess
 from lib.project import ROOT, TOOLS, Problem, cargo, environment, find, first_line_of, parse_version, say
 
 # What is built where none fits, and what fits: a linter gives one answer only at one version.
-PINNED = {"cargo-deny": "0.20.2", "cargo-nextest": "0.9.143"}
-OLDEST = {"cargo-deny": "0.20.2", "cargo-nextest": "0.9.100"}
-NEWEST = {"cargo-deny": "0.20.2", "cargo-nextest": "0.9.999"}
+PINNED = {"cargo-deny": "0.20.2", "cargo-fuzz": "0.13.1", "cargo-nextest": "0.9.143"}
+OLDEST = {"cargo-deny": "0.20.2", "cargo-fuzz": "0.13.1", "cargo-nextest": "0.9.100"}
+NEWEST = {"cargo-deny": "0.20.2", "cargo-fuzz": "0.13.999", "cargo-nextest": "0.9.999"}
 
 
 def ensure(tool: str) -> None:

@@ -41,7 +41,10 @@ impl Report {
         !matches!(self.status, Some(1 | 2))
     }
 
-    pub(crate) fn read(report: &Value, token: &str) -> Self {
+    /// Reads what Judge0 says of the submission of this token. Never fails: what cannot be read is left out, or makes
+    /// the report [`Self::is_garbled`].
+    #[must_use]
+    pub fn read(report: &Value, token: &str) -> Self {
         let mut is_garbled = report.get("token").and_then(Value::as_str).is_some_and(|named| named != token)
             || !report.is_object();
         let mut bytes = |field: &str| match report.get(field) {

@@ -45,3 +45,15 @@ pub use sandbox::Sandbox;
 pub use tier::Tier;
 pub use wire::CgroupVersion;
 pub use workspace::Workspace;
+
+/// What the fuzz targets reach that is nobody else's.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    /// The memory that a program's image asks for, in bytes.
+    ///
+    /// # Errors
+    /// Where the file is no program, or ends too early.
+    pub fn image_bytes(file: &std::fs::File) -> std::io::Result<u64> {
+        crate::program::elf::image_bytes(file)
+    }
+}
