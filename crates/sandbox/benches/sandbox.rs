@@ -14,6 +14,9 @@ use gavel_sandbox::{Compilation, Program, RunLimits, Sandbox, SandboxConfig};
 const P0: &str = "int main(){return 0;}";
 const CPP: &str =
     "#include <iostream>\nint main(){long a, b; if(std::cin >> a >> b) std::cout << a + b << std::endl;}";
+/// About 50 ms of work, and 8 MiB.
+const WORK: &str = "#include <stdlib.h>\nint main(){unsigned *a = malloc(8 << 20), x = 1; \
+    for (int i = 0; i < 30000000; i++) { x = x * 1664525u + 1013904223u; a[x >> 11] += x; } return a[5] == 1;}";
 /// Tests of a submission.
 const TESTS: usize = 50;
 const BUBBLEWRAP: &str = "/usr/bin/bwrap";
@@ -77,6 +80,7 @@ fn main() {
     println!("{:<28}{one:>10.0} runs/s; two {two:.0} runs/s, {:.2} times", "one slot", two / one);
     at_least("p0_two_slots_per_s", two, one, 1.65);
     submission(&runtime, &sandbox, &sum.to_string_lossy());
+    runtime.block_on(repeat(&sandbox));
     endurance(&runtime, &sandbox, &program, idle);
     runtime.block_on(sandbox.shutdown());
 }
@@ -96,6 +100,24 @@ fn submission(runtime: &tokio::runtime::Runtime, sandbox: &Sandbox, bare: &str) 
     let more = count(&ours) - count(&theirs);
     println!("{:<28}{more:>10.3} ms a test above the program's own time", "");
     bar("cpp_50_tests_ms_a_test", more, 1.0, 1.3);
+}
+
+/// How far what is told of one program's runs lies apart.
+async fn repeat(sandbox: &Sandbox) {
+    let program = program(sandbox, LanguageId(50), WORK).await;
+    let mut workspace = sandbox.workspace().await.expect("a workspace");
+    let (mut cpu, mut wall, mut memory) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..TESTS {
+        let run = workspace.run(&program, Bytes::new(), &RunLimits::default()).await.expect("a run");
+        cpu.push(milliseconds(run.usage.cpu_time));
+        wall.push(milliseconds(run.usage.wall_time));
+        memory.push(u32::try_from(run.usage.memory_bytes >> 10).map_or(f64::MAX, f64::from));
+    }
+    for (name, values) in [("cpu_ms", cpu), ("wall_ms", wall), ("memory_kib", memory)] {
+        let (low, middle, high) = (percentile(&values, 10), percentile(&values, 50), percentile(&values, 90));
+        println!("{:<28}{middle:>10.2} {name}, from {low:.2} to {high:.2}", "the same work");
+        bar(&format!("repeat_{name}_spread"), high - low, middle, 0.05);
+    }
 }
 
 /// Many runs, after which nothing has grown and nothing is left.

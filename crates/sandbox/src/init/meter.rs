@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use super::reap::Ended;
+use crate::ids::Ids;
 use crate::wire::{Caps, Setup};
 use counted::Counted;
 use sampled::Sampled;
@@ -98,10 +99,10 @@ impl Meter {
     }
 
     /// What the kernel's limits for one process must stand in for, where no cgroup limits all.
-    pub(super) fn process_limits(&self, caps: &Caps) -> Vec<(libc::__rlimit_resource_t, u64)> {
+    pub(super) fn process_limits(&self, caps: &Caps, ids: Ids) -> Vec<(libc::__rlimit_resource_t, u64)> {
         match self {
             Self::Counted(_) => Vec::new(),
-            Self::Sampled(_) => sampled::process_limits(caps),
+            Self::Sampled(_) => sampled::process_limits(caps, ids),
         }
     }
 }

@@ -135,7 +135,7 @@ impl Runner {
             let (argv, env) = (texts(&order.argv), texts(&order.env));
             let streams = Streams { stdin: stdin.as_fd(), stdout: stdout.as_fd(), stderr: stderr.as_fd() };
             let (uid, caps, proc) = (self.uid, order.caps, self.mounts.proc.as_fd());
-            let extra = self.meter.process_limits(&caps);
+            let extra = self.meter.process_limits(&caps, self.ids);
             let directory = c"/box/work";
             let launch =
                 Launch { argv: &argv, env: &env, directory, uid, caps, extra: &extra, proc, streams };

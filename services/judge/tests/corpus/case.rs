@@ -35,6 +35,17 @@ struct Text {
     says: Option<String>,
     #[serde(default)]
     limits: Limits,
+    /// How it must end where no cgroup counts what it uses, if not as above.
+    sampled: Option<Sampled>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sampled {
+    expect: String,
+    /// What that tier cannot do.
+    #[expect(dead_code, reason = "for the reader of the case")]
+    why: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -56,7 +67,7 @@ struct Limits {
 }
 
 /// A program, and how it must end.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) source: Vec<u8>,
@@ -66,9 +77,18 @@ pub(crate) struct Case {
     pub(crate) says: Option<String>,
     pub(crate) limits: RunLimits,
     language: u32,
+    sampled: Option<String>,
 }
 
 impl Case {
+    /// The case as it must end without cgroups.
+    pub(crate) fn sampled(self) -> Self {
+        match self.sampled.clone() {
+            Some(ending) => Self { expect: vec![ending], stdout: None, ..self },
+            None => self,
+        }
+    }
+
     /// All of them, by name.
     pub(crate) fn all() -> Vec<Self> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
@@ -106,6 +126,7 @@ impl Case {
             says: text.says,
             limits: text.limits.run_limits(),
             language: text.language,
+            sampled: text.sampled.map(|sampled| sampled.expect),
             name,
         }
     }

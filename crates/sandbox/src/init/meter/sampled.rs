@@ -12,6 +12,7 @@ use rustix::fs::{Dir, Mode, OFlags, openat};
 use rustix::io::{Errno, read};
 
 use super::Reading;
+use crate::ids::Ids;
 use crate::init::reap::Ended;
 use crate::init::tidy;
 use crate::wire::Caps;
@@ -99,9 +100,9 @@ impl Sampled {
 /// Limits of each process: the processes of its user, and, as a backstop where we look too late, the memory that it
 /// can write: twice the limit, so that what it then used tells that it was too much, and the stacks of its threads,
 /// which it maps but does not fill.
-pub(super) fn process_limits(caps: &Caps) -> Vec<(libc::__rlimit_resource_t, u64)> {
-    // The init may be the same user.
-    let processes = u64::from(caps.processes).saturating_add(1);
+pub(super) fn process_limits(caps: &Caps, ids: Ids) -> Vec<(libc::__rlimit_resource_t, u64)> {
+    // Where the init is the same user, it is one of them.
+    let processes = u64::from(caps.processes).saturating_add(u64::from(ids == Ids::One));
     let stacks = caps.stack_bytes.saturating_mul(processes);
     let data = caps.memory_bytes.saturating_mul(2).saturating_add(stacks);
     vec![(libc::RLIMIT_NPROC, processes), (libc::RLIMIT_DATA, data)]
