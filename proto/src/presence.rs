@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use gavel_domain::LanguageId;
-use gavel_domain::presence::{OfferedLanguage, Presence};
+use gavel_domain::presence::{OfferedLanguage, Peer, Presence};
 use prost::Message as _;
 
 use crate::{DecodeError, v1};
@@ -24,6 +24,8 @@ pub fn encode_presence(presence: &Presence) -> Bytes {
         slots: presence.slots,
         busy: presence.busy,
         languages: languages.collect(),
+        peers: presence.peers.iter().map(peer_to).collect(),
+        problems: presence.problems.clone(),
     }
     .encode_to_vec()
     .into()
@@ -52,5 +54,23 @@ pub fn decode_presence(payload: &[u8]) -> Result<Presence, DecodeError> {
         slots: wire.slots,
         busy: wire.busy,
         languages: languages.collect(),
+        peers: wire.peers.into_iter().map(peer_from).collect(),
+        problems: wire.problems,
     })
+}
+
+fn peer_to(peer: &Peer) -> v1::Peer {
+    v1::Peer {
+        name: peer.name.clone(),
+        problem: peer.problem.clone().unwrap_or_default(),
+        since_unix_ms: peer.since_ms.unwrap_or_default(),
+    }
+}
+
+fn peer_from(wire: v1::Peer) -> Peer {
+    Peer {
+        name: wire.name,
+        problem: Some(wire.problem).filter(|problem| !problem.is_empty()),
+        since_ms: Some(wire.since_unix_ms).filter(|&since| since > 0),
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use gavel_domain::event::{
     BundleKey, Dead, Expired, Judged, Queued, Ready, Rejudged, Reported, Running, Stage,
 };
-use gavel_domain::presence::{OfferedLanguage, Presence};
+use gavel_domain::presence::{OfferedLanguage, Peer, Presence};
 use gavel_domain::{
     Clock, Comparison, Ending, FirstFailure, Generation, Kind, LanguageId, Limits, OutputStream, Question,
     QuestionId, Status, Submission, SubmissionId, TestCase, TestReport, Usage, Verdict, Visibility,
@@ -212,7 +212,7 @@ fn presence() {
         version: "3.11.2".into(),
         engine: "sandbox".into(),
     };
-    let presence = Presence {
+    let mut presence = Presence {
         service: "judge".into(),
         instance: "j1".into(),
         version: "0.1.0".into(),
@@ -220,10 +220,22 @@ fn presence() {
         slots: 2,
         busy: 1,
         languages: vec![language],
+        peers: Vec::new(),
+        problems: Vec::new(),
     };
     let golden = "0a056a7564676512026a311a05302e312e302005280230013a1b08471206507974686f6e1a06332e31312e32220773616e64626f78";
     assert_eq!(hex(&encode_presence(&presence)), golden);
     assert_eq!(decode_presence(&unhex(golden)).unwrap(), presence);
+    let peer = |problem: Option<&str>, since_ms| Peer {
+        name: "Convex".into(),
+        problem: problem.map(str::to_owned),
+        since_ms,
+    };
+    presence.peers = vec![peer(None, None), peer(Some("away"), Some(7))];
+    presence.problems = vec!["no NATS".into()];
+    let later = "42080a06436f6e76657842100a06436f6e76657812046177617918074a076e6f204e415453";
+    assert_eq!(hex(&encode_presence(&presence)), format!("{golden}{later}"));
+    assert_eq!(decode_presence(&unhex(&format!("{golden}{later}"))).unwrap(), presence);
     assert_eq!(decode_presence(b"").err(), Some(DecodeError::Field("instance")));
 }
 

@@ -36,12 +36,17 @@ pub fn router<S: Clone + Send + Sync + 'static>(checks: Vec<Check>) -> Router<S>
         .with_state(Arc::<[Check]>::from(checks))
 }
 
-async fn ready(State(checks): State<Arc<[Check]>>) -> Response {
+/// Why the service is not ready, a sentence each.
+pub(crate) async fn problems(checks: &[Check]) -> Vec<String> {
     let answers = tokio::time::timeout(PATIENCE, join_all(checks.iter().map(|check| check()))).await;
-    let problems: Vec<String> = match answers {
+    match answers {
         Ok(answers) => answers.into_iter().filter_map(Result::err).collect(),
         Err(_) => vec!["no answer in time".to_owned()],
-    };
+    }
+}
+
+async fn ready(State(checks): State<Arc<[Check]>>) -> Response {
+    let problems = problems(&checks).await;
     if problems.is_empty() {
         return Json(json!({ "ok": true })).into_response();
     }

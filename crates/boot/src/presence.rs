@@ -4,26 +4,31 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use gavel_bus::{Bus, PRESENCE_EVERY};
-use gavel_domain::presence::{OfferedLanguage, Presence};
+use gavel_domain::presence::{OfferedLanguage, Peer, Presence};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::debug;
 
 use crate::ServiceConfig;
+use crate::health::{Check, problems};
 
-/// What a service offers.
+/// What a service says of itself.
 #[derive(Clone)]
 pub struct Offer {
     /// How many messages it takes at a time.
     pub slots: usize,
     /// The languages that it serves at this moment.
     pub languages: Arc<dyn Fn() -> Vec<OfferedLanguage> + Send + Sync>,
+    /// What it calls outside of the line, as it sees it at this moment.
+    pub peers: Arc<dyn Fn() -> Vec<Peer> + Send + Sync>,
+    /// What tells whether it is ready.
+    pub checks: Vec<Check>,
 }
 
 impl Offer {
-    /// So many messages at a time, and no languages.
+    /// So many messages at a time, and nothing else.
     #[must_use]
     pub fn of(slots: usize) -> Self {
-        Self { slots, languages: Arc::new(Vec::new) }
+        Self { slots, languages: Arc::new(Vec::new), peers: Arc::new(Vec::new), checks: Vec::new() }
     }
 }
 
@@ -58,6 +63,8 @@ impl Card {
                 slots: count(offer.slots),
                 busy: count(bus.in_hand()),
                 languages: (offer.languages)(),
+                peers: (offer.peers)(),
+                problems: problems(&offer.checks).await,
             };
             if let Err(error) = bus.announce(&presence).await {
                 debug!(%error, "cannot say that this service is there");

@@ -14,6 +14,7 @@ use crate::topology::Stream;
 
 mod census;
 mod life;
+mod present;
 mod queue;
 mod read;
 mod tap;
@@ -44,6 +45,9 @@ pub enum LookError {
     /// The server knows us, and does not let us.
     #[error("NATS does not let this user: {0}")]
     Denied(String),
+    /// There is no `JetStream` there.
+    #[error("JetStream is not enabled")]
+    NoJetStream,
     /// There is no such stream, so this is not the line's NATS, or the line was never up.
     #[error("the stream {0} is not there")]
     NoStream(&'static str),

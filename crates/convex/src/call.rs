@@ -82,7 +82,7 @@ const DENIED: &str = "denied";
 const PEER: &str = "convex";
 const METHOD: &str = "POST";
 /// All paths that are called.
-const PATHS: [&str; 6] = [
+pub const PATHS: [&str; 6] = [
     "/coding/testcases",
     "/coding/personalized-testcases",
     "/coding/submission-running",

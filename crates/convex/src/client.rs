@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
+use gavel_domain::presence::Peer;
 use gavel_domain::{Kind, RequestId, Secret, SubmissionId};
 use gavel_telemetry::trace::traceparent;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
@@ -12,6 +13,7 @@ use tracing::error;
 
 use crate::call::{CallError, measured, show_denials, word};
 use crate::in_flight::{InFlight, Slot};
+use crate::seen::Seen;
 use crate::sign::{InvalidSecret, Signer};
 
 /// How much of a refusal is kept.
@@ -57,6 +59,7 @@ pub struct Convex {
     in_flight: InFlight,
     authorization: Option<HeaderValue>,
     signer: Signer,
+    seen: Seen,
 }
 
 #[derive(Serialize)]
@@ -90,7 +93,13 @@ impl Convex {
         show_denials();
         let base = url.as_str().trim_end_matches('/').to_owned();
         let in_flight = config.in_flight.clone();
-        Ok(Self { http, base, in_flight, authorization, signer })
+        Ok(Self { http, base, in_flight, authorization, signer, seen: Seen::default() })
+    }
+
+    /// How Convex is, as the last calls saw it.
+    #[must_use]
+    pub fn seen(&self) -> Peer {
+        self.seen.peer()
     }
 
     /// A slot for a first try; it waits for its turn.
@@ -151,7 +160,9 @@ impl Convex {
         if let Some(timeout) = timeout {
             request = request.timeout(timeout);
         }
-        request.send().await.map_err(CallError::of)
+        let answered = request.send().await.map_err(CallError::of);
+        self.seen.note(path, &answered);
+        answered
     }
 }
 

@@ -6,11 +6,13 @@
 mod call;
 mod client;
 mod in_flight;
+mod probe;
 mod result;
+mod seen;
 mod sign;
 mod testcases;
 
-pub use call::CallError;
+pub use call::{CallError, PATHS};
 pub use client::{Convex, ConvexConfig, InvalidConfig};
 pub use in_flight::{InFlight, Slot};
 pub use result::result_body;

@@ -19,6 +19,21 @@ pub struct Presence {
     pub busy: u32,
     /// What a judge serves.
     pub languages: Vec<OfferedLanguage>,
+    /// What it calls outside of the line, as its own calls see it.
+    pub peers: Vec<Peer>,
+    /// Why it is not ready, a clause each; nothing where it is.
+    pub problems: Vec<String>,
+}
+
+/// Somebody outside of the line, as a service that calls them sees them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// What a person calls it, such as "Convex".
+    pub name: String,
+    /// What is wrong, in one clause; nothing where it works, as far as is known.
+    pub problem: Option<String>,
+    /// Since when that is so, in milliseconds since the Unix epoch; nothing where it was never called.
+    pub since_ms: Option<u64>,
 }
 
 /// A language that a judge serves.

@@ -1,7 +1,7 @@
 //! The circuit breaker: a Judge0 that is away, or that refuses us, is left alone, and everybody is told.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use gavel_domain::Backoff;
 use gavel_telemetry::table;
@@ -56,6 +56,8 @@ struct Count {
 #[derive(Debug)]
 pub struct Breaker {
     count: Mutex<Count>,
+    /// When it was last closed or opened.
+    since: Mutex<SystemTime>,
     state: watch::Sender<State>,
     works: watch::Sender<bool>,
     pause: Backoff,
@@ -65,13 +67,22 @@ impl Breaker {
     pub(crate) fn new(pause: Backoff) -> Self {
         let (state, works) = (watch::Sender::new(State::Closed), watch::Sender::new(true));
         State::Closed.show();
-        Self { count: Mutex::default(), state, works, pause }
+        let since = Mutex::new(SystemTime::now());
+        Self { count: Mutex::default(), since, state, works, pause }
     }
 
     /// Its state now.
     #[must_use]
     pub fn state(&self) -> State {
         self.state.borrow().clone()
+    }
+
+    /// Since when it is closed, or not, in milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn since_ms(&self) -> u64 {
+        let since = *self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Its state, as it changes.
@@ -114,6 +125,7 @@ impl Breaker {
         self.lock().failures = 0;
         State::Closed.show();
         if self.state.send_replace(State::Closed) != State::Closed {
+            self.turn();
             info!("Judge0 answers again");
         }
         self.works.send_replace(true);
@@ -160,7 +172,14 @@ impl Breaker {
         self.open(State::Denied(status));
     }
 
+    fn turn(&self) {
+        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = SystemTime::now();
+    }
+
     fn open(&self, state: State) {
+        if self.state() == State::Closed {
+            self.turn();
+        }
         self.works.send_replace(false);
         state.show();
         self.state.send_replace(state);

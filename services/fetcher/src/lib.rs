@@ -56,7 +56,8 @@ impl App {
             stop: lifecycle.stop.clone(),
             abort: lifecycle.abort.clone(),
         };
-        let fetcher = Fetcher::new(frame.bus.clone(), convex, &config);
+        let fetcher = Fetcher::new(frame.bus.clone(), convex.clone(), &config);
+        let peers = Arc::new(move || vec![convex.seen()]);
         let renewer = Box::pin(consume(
             frame.bus.clone(),
             Arc::new(Renewer(fetcher.clone())),
@@ -73,6 +74,7 @@ impl App {
             tokio::join!(fetcher, renewer);
         };
         let checks = vec![attachment, renewer_attachment, frame.permitted()];
-        frame.offering(Offer::of(config.slots)).run(health::router(checks), work).await
+        let offer = Offer { peers, checks: checks.clone(), ..Offer::of(config.slots) };
+        frame.offering(offer).run(health::router(checks), work).await
     }
 }

@@ -22,20 +22,24 @@ pub(crate) struct Link {
 #[derive(Debug)]
 pub(crate) struct Stop {
     pub(crate) code: u8,
+    /// What is wrong, in one plain sentence.
     pub(crate) sentence: String,
+    /// What may help.
+    pub(crate) remedy: Option<&'static str>,
 }
 
 impl Stop {
     pub(crate) fn new(code: u8, sentence: impl Into<String>) -> Self {
-        Self { code, sentence: sentence.into() }
+        Self { code, sentence: sentence.into(), remedy: None }
     }
 }
 
 impl Link {
-    /// Connects, under a name that the server's monitoring shows.
-    pub(crate) async fn connect(&self, command: &str) -> Result<Look, Stop> {
+    /// Connects, under a name that the server's monitoring shows, as one of the roles that
+    /// `deploy/nats/accounts.conf` gives people: `tap`, or `ops`, who may look back.
+    pub(crate) async fn connect(&self, command: &str, role: &str) -> Result<Look, Stop> {
         let mut env = Env::of_process();
-        let config = nats_of(self.nats.as_deref(), "tap", &mut env);
+        let config = nats_of(self.nats.as_deref(), role, &mut env);
         env.finish().map_err(|problems| Stop::new(gavel_boot::EXIT_CONFIG, problems.to_string()))?;
         Ok(Look::connect(&NatsConfig { name: format!("gavel-{command}"), ..config }).await?)
     }
@@ -43,33 +47,40 @@ impl Link {
 
 impl From<LookError> for Stop {
     fn from(error: LookError) -> Self {
-        let sentence = match &error {
-            LookError::Url(_) => "NATS_URL is not valid; it is like nats://HOST:4222".to_owned(),
+        let (sentence, remedy) = match &error {
+            LookError::Url(_) => ("NATS_URL is not valid".to_owned(), "it is like nats://HOST:4222"),
             LookError::Unreachable(_) | LookError::Silent => {
-                "NATS cannot be reached; is gavel up, and NATS_URL right?".to_owned()
+                ("NATS cannot be reached".to_owned(), "is gavel up, and NATS_URL right?")
             }
-            LookError::Credentials => {
-                "NATS refuses the credentials; NATS_URL must name a user that this server knows".to_owned()
-            }
-            LookError::Denied(said) => format!(
-                "NATS does not let this user do that ({said}); a live tap needs to subscribe to submission.>, \
-                 history, trace and status need $JS.API.DIRECT.GET.*, $JS.API.STREAM.INFO.* and \
-                 $JS.API.CONSUMER.INFO.*.* as well"
+            LookError::Credentials => (
+                "NATS refuses the credentials".to_owned(),
+                "NATS_NKEY, NATS_CREDS or NATS_USER must be of a user that this server knows",
             ),
-            LookError::NoStream(name) => format!(
-                "this NATS has no stream {name}: the line was never up on it, or NATS_URL is another server's"
+            LookError::Denied(said) => (
+                format!("NATS does not let this user do that ({said})"),
+                "NATS_NKEY=tap.nk does for a live tap; history, trace, status and doctor take ops.nk, \
+                 or a user with the rights that docs/operations.md lists",
             ),
-            LookError::NoConsumer(name) => {
-                format!("this NATS has no consumer {name}: start the services, they make it")
-            }
-            LookError::Odd(said) => format!("NATS answers {said}"),
+            LookError::NoJetStream => (
+                "this NATS has no JetStream".to_owned(),
+                "start nats-server with --jetstream, and enable it for the account",
+            ),
+            LookError::NoStream(name) => (
+                format!("this NATS has no stream {name}"),
+                "the line was never up on it, or NATS_URL is another server's",
+            ),
+            LookError::NoConsumer(name) => (
+                format!("this NATS has no consumer {name}"),
+                "start the services, or run gavel streams: they make it",
+            ),
+            LookError::Odd(said) => (format!("NATS answers {said}"), "see the log of nats-server"),
         };
         let code = match error {
             LookError::Url(_) => gavel_boot::EXIT_CONFIG,
             LookError::Credentials | LookError::Denied(_) => exit::DENIED,
             _ => exit::UNAVAILABLE,
         };
-        Self { code, sentence }
+        Self { code, sentence, remedy: Some(remedy) }
     }
 }
 
@@ -79,7 +90,8 @@ pub(crate) fn run(command: &str, work: impl Future<Output = Result<ExitCode, Sto
     match runtime.block_on(work) {
         Ok(code) => code,
         Err(stop) => {
-            eprintln!("gavel {command}: {}", crate::plain::harmless(&stop.sentence));
+            let remedy = stop.remedy.map_or_else(String::new, |remedy| format!("; {remedy}"));
+            eprintln!("gavel {command}: {}{remedy}", crate::plain::harmless(&stop.sentence));
             ExitCode::from(stop.code)
         }
     }

@@ -2,14 +2,17 @@
 
 mod dead;
 mod decode;
+mod doctor;
 mod event;
 mod exit;
 mod keys;
 mod link;
 mod operate;
+mod papers;
 mod plain;
 mod rejudge;
 mod span;
+mod status;
 mod streams;
 mod submit;
 mod tap;
@@ -18,7 +21,7 @@ mod up;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// Judges code submissions, on NATS `JetStream`.
 #[derive(Parser)]
@@ -39,6 +42,10 @@ enum Command {
     Decode(decode::Arguments),
     Streams(streams::Arguments),
     Keys(keys::Arguments),
+    Status(status::Arguments),
+    Doctor(doctor::Arguments),
+    Completions(papers::Completions),
+    Man(papers::Man),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +61,12 @@ fn main() -> ExitCode {
         Ok(Cli { command: Command::Decode(arguments) }) => decode::run(&arguments),
         Ok(Cli { command: Command::Streams(arguments) }) => streams::run(&arguments),
         Ok(Cli { command: Command::Keys(arguments) }) => keys::run(&arguments),
+        Ok(Cli { command: Command::Status(arguments) }) => status::run(&arguments),
+        Ok(Cli { command: Command::Doctor(arguments) }) => doctor::run(&arguments),
+        Ok(Cli { command: Command::Completions(arguments) }) => {
+            papers::completions(&arguments, Cli::command())
+        }
+        Ok(Cli { command: Command::Man(arguments) }) => papers::man(&arguments, Cli::command()),
         Err(message) => {
             // Help and version are no errors; a wrong use has one exit code in all our programs.
             let _ = message.print();

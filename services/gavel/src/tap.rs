@@ -99,12 +99,13 @@ async fn tap(arguments: &Arguments) -> Result<ExitCode, Stop> {
         }
         return Ok(ExitCode::from(screen.end()?));
     }
-    let look = arguments.link.connect("tap").await?;
     let begin = match arguments.since {
         Some(time) => Begin::Since(SystemTime::now() - time),
         None if arguments.all => Begin::All,
         None => Begin::Now,
     };
+    let role = if begin == Begin::Now { "tap" } else { "ops" };
+    let look = arguments.link.connect("tap", role).await?;
     let tap = look.tap(begin, !arguments.no_follow).await?;
     if begin == Begin::Now {
         eprintln!("gavel tap: listening");

@@ -44,7 +44,7 @@ async fn trace(arguments: &Arguments) -> Result<ExitCode, Stop> {
         return Err(wrong("give the whole id; gavel tap -o 'template={id}' shows it".to_owned()));
     }
     SubmissionId::new(id.as_str()).map_err(|error| wrong(format!("an id {error}")))?;
-    let look = arguments.link.connect("trace").await?;
+    let look = arguments.link.connect("trace", "ops").await?;
     let runs = runs(&look, id).await?;
     if runs.is_empty() {
         return Err(Stop::new(

@@ -142,6 +142,8 @@ mod tests {
             slots: 2,
             busy: 0,
             languages: languages.iter().map(offered).collect(),
+            peers: Vec::new(),
+            problems: Vec::new(),
         }
     }
 

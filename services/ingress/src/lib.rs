@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, post};
-use gavel_boot::{Frame, Lifecycle, health};
+use gavel_boot::{Frame, Lifecycle, Offer, health};
 use gavel_bus::topology::Stream;
 use gavel_telemetry::table;
 
@@ -58,6 +58,7 @@ impl App {
             let bus = bus.clone();
             async move { bus.check(Stream::Queued).await }
         });
+        let checks = vec![ready, frame.permitted()];
         let state = handler::State {
             bus: frame.bus.clone(),
             guard: Guard::new(&config),
@@ -70,7 +71,7 @@ impl App {
         let router = Router::new()
             .route("/v1/judge-question", post(handler::judge_question))
             .route("/v1/languages", get(languages::languages))
-            .merge(health::router(vec![ready, frame.permitted()]))
+            .merge(health::router(checks.clone()))
             .method_not_allowed_fallback(handler::method_not_allowed)
             .fallback(handler::not_found)
             .with_state(Arc::clone(&state));
@@ -81,6 +82,6 @@ impl App {
                 () = lifecycle.stop.cancelled() => {}
             }
         };
-        frame.run(router, Box::pin(work)).await
+        frame.offering(Offer { checks, ..Offer::of(0) }).run(router, Box::pin(work)).await
     }
 }

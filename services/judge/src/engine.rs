@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use gavel_boot::health::Check;
 use gavel_bus::Cause;
-use gavel_domain::presence::OfferedLanguage;
+use gavel_domain::presence::{OfferedLanguage, Peer};
 use gavel_domain::{Execution, LanguageId, Question};
 use tokio::sync::watch;
 
@@ -91,6 +91,11 @@ pub trait Engine: Send + Sync + 'static {
 
     /// The languages that it serves at this moment.
     fn languages(&self) -> Vec<OfferedLanguage> {
+        Vec::new()
+    }
+
+    /// What it calls outside of the line, as it sees it at this moment.
+    fn peers(&self) -> Vec<Peer> {
         Vec::new()
     }
 

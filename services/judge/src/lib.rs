@@ -59,8 +59,13 @@ impl<E: Engine> App<E> {
         let mut checks = vec![attachment, frame.permitted()];
         checks.extend(engine.checks());
         let engine = Arc::new(engine);
-        let languages = Arc::clone(&engine);
-        let offer = Offer { slots: config.slots, languages: Arc::new(move || languages.languages()) };
+        let (languages, peers) = (Arc::clone(&engine), Arc::clone(&engine));
+        let offer = Offer {
+            slots: config.slots,
+            languages: Arc::new(move || languages.languages()),
+            peers: Arc::new(move || peers.peers()),
+            checks: checks.clone(),
+        };
         let handler = Arc::new(Judge::new(frame.bus.clone(), engine, &config));
         let work = Box::pin(consume(frame.bus.clone(), handler, settings, attached));
         frame.offering(offer).run(health::router(checks), work).await

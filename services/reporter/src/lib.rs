@@ -55,7 +55,8 @@ impl App {
         let Self { frame, convex, config } = self;
         let ledger = Ledger::new(frame.bus.clone(), config.service.instance.clone());
         let running = RunningReporter::new(ledger.clone(), convex.clone(), &config);
-        let result = ResultReporter::new(ledger, convex, &config);
+        let result = ResultReporter::new(ledger, convex.clone(), &config);
+        let peers = Arc::new(move || vec![convex.seen()]);
         let settings = |durable, slots| ConsumeSettings {
             durable,
             slots,
@@ -81,6 +82,7 @@ impl App {
             tokio::join!(running, result);
         };
         let checks = vec![running_check, result_check, frame.permitted()];
-        frame.offering(Offer::of(config.slots)).run(health::router(checks), work).await
+        let offer = Offer { peers, checks: checks.clone(), ..Offer::of(config.slots) };
+        frame.offering(offer).run(health::router(checks), work).await
     }
 }

@@ -81,6 +81,10 @@ impl StageCount {
 pub struct Fault {
     /// The stream or consumer.
     pub name: &'static str,
+    /// Whether it is a stream.
+    pub is_stream: bool,
+    /// Whether it is not there at all.
+    pub is_missing: bool,
     /// What is wrong with it.
     pub what: String,
 }
@@ -157,15 +161,19 @@ impl Look {
     pub async fn faults(&self) -> Result<Vec<Fault>, LookError> {
         let settings = TopologySettings::default();
         let mut faults = Vec::new();
-        let mut note = |name, what: String| faults.push(Fault { name, what });
+        let mut note = |name, is_stream, what: Option<String>| {
+            let is_missing = what.is_none();
+            let what = what.unwrap_or_else(|| "is missing".to_owned());
+            faults.push(Fault { name, is_stream, is_missing, what });
+        };
         for stream in Stream::ALL {
             match self.stream(stream).await {
                 Ok((found, _)) => {
                     for what in stream_faults(&stream.config(&settings), &found.config) {
-                        note(stream.name(), what);
+                        note(stream.name(), true, Some(what));
                     }
                 }
-                Err(LookError::NoStream(name)) => note(name, "is missing".to_owned()),
+                Err(LookError::NoStream(name)) => note(name, true, None),
                 Err(error) => return Err(error),
             }
         }
@@ -173,12 +181,12 @@ impl Look {
             match self.consumer(durable).await {
                 Ok(found) => {
                     for what in consumer_faults(&durable.config(&settings), &found.config) {
-                        note(durable.name(), what);
+                        note(durable.name(), false, Some(what));
                     }
                 }
                 // Said already.
                 Err(LookError::NoStream(_)) => {}
-                Err(LookError::NoConsumer(name)) => note(name, "is missing".to_owned()),
+                Err(LookError::NoConsumer(name)) => note(name, false, None),
                 Err(error) => return Err(error),
             }
         }
@@ -209,13 +217,16 @@ impl Look {
         let answer = match self.client.request(full.clone(), bytes::Bytes::new()).await {
             Ok(answer) => answer,
             Err(error) if error.kind() == async_nats::RequestErrorKind::NoResponders => {
-                return Err(LookError::Odd("that JetStream is not enabled".to_owned()));
+                return Err(LookError::NoJetStream);
             }
             Err(_) => return Err(self.unanswered(&full)),
         };
         match serde_json::from_slice(&answer.payload) {
             Ok(Response::Ok(value)) => Ok(value),
             Ok(Response::Err { error }) => Err(match (error.error_code(), durable) {
+                (ErrorCode::JETSTREAM_NOT_ENABLED | ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT, _) => {
+                    LookError::NoJetStream
+                }
                 (ErrorCode::STREAM_NOT_FOUND, _) => LookError::NoStream(stream.name()),
                 (ErrorCode::CONSUMER_NOT_FOUND, Some(durable)) => LookError::NoConsumer(durable.name()),
                 _ => LookError::Odd(error.to_string()),

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use gavel_boot::health::{Check, check};
 use gavel_bus::Cause;
 use gavel_domain::LanguageId;
-use gavel_domain::presence::OfferedLanguage;
+use gavel_domain::presence::{OfferedLanguage, Peer};
 use gavel_judge0::{Fault, InvalidConfig, Judge0, Pace, State};
 use tokio::sync::watch;
 
@@ -55,6 +55,11 @@ impl Engine for Judge0Engine {
             OfferedLanguage { id, name, version: String::new(), engine }
         };
         self.judge0.languages().into_iter().map(offered).collect()
+    }
+
+    fn peers(&self) -> Vec<Peer> {
+        let (state, since_ms) = (self.judge0.breaker().state(), self.judge0.breaker().since_ms());
+        vec![Peer { name: "Judge0".to_owned(), problem: state.problem(), since_ms: Some(since_ms) }]
     }
 
     fn gate(&self) -> Option<watch::Receiver<bool>> {

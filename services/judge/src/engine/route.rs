@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use gavel_boot::health::Check;
 use gavel_domain::LanguageId;
-use gavel_domain::presence::OfferedLanguage;
+use gavel_domain::presence::{OfferedLanguage, Peer};
 use gavel_telemetry::table;
 use tokio::sync::watch;
 use tracing::info;
@@ -204,6 +204,10 @@ impl Engine for Engines {
 
     fn checks(&self) -> Vec<Check> {
         self.judge0.iter().flat_map(Engine::checks).collect()
+    }
+
+    fn peers(&self) -> Vec<Peer> {
+        self.judge0.iter().flat_map(Engine::peers).collect()
     }
 
     /// What each engine serves of that which comes to it.

@@ -1,0 +1,126 @@
+//! `gavel doctor`: whether a set-up can work, from end to end, and how to mend what cannot.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+
+mod convex;
+mod ingress;
+mod judge;
+mod nats;
+
+use crate::exit;
+use crate::link::{self, Link, Stop};
+use crate::plain::{self, harmless};
+
+/// Checks a set-up from end to end, and says of each finding how to mend it. No check has an effect: nothing is
+/// submitted, called back, made or acknowledged.
+///
+/// Exit codes: 0 all is well, 1 something is to be mended, 64 wrong use.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    link: Link,
+    /// The ingress.
+    #[arg(long, env = "INGRESS_URL", default_value = "http://127.0.0.1:4001")]
+    ingress: String,
+    /// A key of the ingress.
+    #[arg(long, env = "INGRESS_KEY", hide_env_values = true)]
+    key: Option<String>,
+    /// Convex; not checked where it is not named.
+    #[arg(long, env = "CONVEX_SITE_URL")]
+    convex: Option<String>,
+    /// Leave out this machine: it is none that judges.
+    #[arg(long)]
+    no_judge: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// One thing that was looked at.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Finding {
+    name: String,
+    state: State,
+    found: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remedy: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum State {
+    Good,
+    /// It works, and is not as it should be.
+    Warning,
+    Bad,
+    /// It is not there, and need not be.
+    Spare,
+    /// It was not looked at.
+    Skipped,
+}
+
+impl Finding {
+    fn good(name: &str, found: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), state: State::Good, found: found.into(), remedy: None }
+    }
+
+    fn is_good(&self) -> bool {
+        self.state == State::Good
+    }
+
+    fn skipped(name: &str, found: &str) -> Self {
+        Self { state: State::Skipped, ..Self::good(name, found) }
+    }
+
+    fn bad(name: &str, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { state: State::Bad, remedy: Some(remedy.into()), ..Self::good(name, found) }
+    }
+
+    fn warning(name: &str, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { state: State::Warning, ..Self::bad(name, found, remedy) }
+    }
+}
+
+/// Checks.
+pub(crate) fn run(arguments: &Arguments) -> ExitCode {
+    link::run("doctor", doctor(arguments))
+}
+
+async fn doctor(arguments: &Arguments) -> Result<ExitCode, Stop> {
+    let mut findings = nats::check(&arguments.link).await;
+    findings.extend(ingress::check(&arguments.ingress, arguments.key.as_deref()).await);
+    findings.extend(convex::check(arguments.convex.as_deref()).await);
+    if arguments.no_judge {
+        findings.push(Finding::skipped("this machine as a judge", "--no-judge leaves it out"));
+    } else {
+        findings.extend(judge::check().await);
+    }
+    let is_well = !findings.iter().any(|finding| finding.state == State::Bad);
+    if arguments.json {
+        println!("{}", plain::json(&serde_json::json!({ "ok": is_well, "findings": findings })));
+    } else {
+        for finding in &findings {
+            print!("{}", draw(finding, crate::tap::colours()));
+        }
+    }
+    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::from(exit::FAILED) })
+}
+
+fn draw(finding: &Finding, colours: bool) -> String {
+    let (word, colour) = match finding.state {
+        State::Good => ("good", 32),
+        State::Warning => ("warning", 33),
+        State::Bad => ("bad", 31),
+        State::Spare => ("spare", 2),
+        State::Skipped => ("skipped", 2),
+    };
+    let word = format!("{word:<8}");
+    let word = if colours { format!("\x1b[{colour}m{word}\x1b[0m") } else { word };
+    let remedy = finding.remedy.as_deref().map(|remedy| format!("         → {}\n", harmless(remedy)));
+    let (name, found) = (harmless(&finding.name), harmless(&finding.found));
+    format!("{word} {name}: {found}\n{}", remedy.unwrap_or_default())
+}

@@ -1,0 +1,149 @@
+//! NATS, the streams on it, and who is there.
+
+use std::time::Duration;
+
+use gavel_bus::look::{Fault, Look, LookError};
+use gavel_bus::topology::Stream;
+use gavel_domain::presence::Presence;
+
+use super::Finding;
+use crate::link::{Link, Stop};
+use crate::status::SERVICES;
+
+/// The oldest server that the topology works on.
+const OLDEST: (u32, u32) = (2, 12);
+/// Every instance says that it is there within this time.
+const LISTEN: Duration = Duration::from_millis(2_500);
+/// From this on, clocks matter to the order of callbacks (ADR 2).
+const SKEW_MS: i64 = 1_000;
+
+pub(super) async fn check(link: &Link) -> Vec<Finding> {
+    let look = match link.connect("doctor", "ops").await {
+        Ok(look) => look,
+        Err(stop) => return vec![stopped("NATS", stop)],
+    };
+    let mut findings = vec![Finding::good("NATS", "it answers"), version(&look)];
+    match look.faults().await {
+        Err(error @ LookError::NoJetStream) => findings.push(denied("JetStream", error)),
+        Err(error) => findings.push(denied("streams and consumers", error)),
+        Ok(faults) => {
+            findings.push(Finding::good("JetStream", "it is enabled"));
+            findings.extend(topology(&look, faults).await);
+        }
+    }
+    findings.extend(present(&look).await);
+    findings
+}
+
+async fn topology(look: &Look, faults: Vec<Fault>) -> Vec<Finding> {
+    if faults.is_empty() {
+        let fits = Finding::good("streams and consumers", "all are there and as they should be");
+        return vec![fits, permission(look).await, clock(look).await];
+    }
+    let finding = |fault: Fault| {
+        let name = format!("{} {}", if fault.is_stream { "stream" } else { "consumer" }, fault.name);
+        let remedy = if fault.is_missing {
+            "start a service whose user may make streams and consumers, or run gavel streams: both make what is missing"
+        } else {
+            "Gavel leaves what exists as it is: change it with the nats command, or let the line run empty, \
+             delete it, and let a service make it anew"
+        };
+        Finding::bad(&name, fault.what, remedy)
+    };
+    faults.into_iter().map(finding).collect()
+}
+
+fn version(look: &Look) -> Finding {
+    let text = look.server_version();
+    let mut numbers = text.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if version >= OLDEST {
+        return Finding::good("version of NATS", text);
+    }
+    Finding::bad("version of NATS", text, format!("run nats-server {}.{} or newer", OLDEST.0, OLDEST.1))
+}
+
+async fn permission(look: &Look) -> Finding {
+    match look.first(Stream::Queued, "submission.>", 1).await {
+        Ok(_) => Finding::good("permission to read history", "this user has it"),
+        Err(error) => denied("permission to read history", error),
+    }
+}
+
+async fn clock(look: &Look) -> Finding {
+    match look.census().await {
+        Err(error) => denied("clock", error),
+        Ok(census) if census.skew_ms.abs() > SKEW_MS => Finding::bad(
+            "clock",
+            format!("that of NATS and ours differ by {} ms", census.skew_ms),
+            "have both keep time by NTP: callbacks are ordered by clocks that agree within a second",
+        ),
+        Ok(census) => Finding::good(
+            "clock",
+            format!("that of NATS and ours differ by at most {} ms", census.skew_ms.abs()),
+        ),
+    }
+}
+
+/// Each kind of service must be there, ready, and all of one version.
+async fn present(look: &Look) -> Vec<Finding> {
+    let present = match look.present(LISTEN).await {
+        Ok(present) => present.into_iter().map(|(presence, _)| presence).collect::<Vec<_>>(),
+        Err(error) => return vec![denied("services", error)],
+    };
+    let mut findings = Vec::new();
+    for service in SERVICES {
+        let names: Vec<_> = present.iter().filter(|each| each.service == service).collect();
+        findings.push(match names.as_slice() {
+            [] => Finding::bad(
+                service,
+                "none is heard",
+                format!("start gavel-{service} (or gavel up) with this NATS_URL; its log says what it lacks"),
+            ),
+            names => Finding::good(service, format!("{} there", names.len())),
+        });
+    }
+    for each in &present {
+        findings.extend(each.problems.iter().map(|problem| {
+            let remedy = "its log has more; /readyz says the same";
+            Finding::bad(&format!("{} is ready", each.instance), problem.as_str(), remedy)
+        }));
+        findings.extend(each.peers.iter().filter_map(|peer| {
+            let name = format!("{} as {} sees it", peer.name, each.instance);
+            let remedy =
+                format!("see whether {} is up and what that instance is configured with is right", peer.name);
+            Some(Finding::bad(&name, peer.problem.as_deref()?, remedy))
+        }));
+    }
+    let judges: Vec<_> = present.iter().filter(|each| each.service == "judge").collect();
+    if !judges.is_empty() && judges.iter().all(|judge| judge.languages.is_empty()) {
+        findings.push(Finding::bad(
+            "languages",
+            "no judge serves any",
+            "install toolchains on the judges (scripts/languages), or let ENGINE be judge0",
+        ));
+    }
+    findings.extend(versions(&present));
+    findings
+}
+
+fn versions(present: &[Presence]) -> Option<Finding> {
+    let mut versions: Vec<_> = present.iter().map(|each| each.version.as_str()).collect();
+    versions.sort_unstable();
+    versions.dedup();
+    (versions.len() > 1).then(|| {
+        Finding::warning(
+            "versions",
+            format!("services of {} run side by side", versions.join(", ")),
+            "bring all to one version once a rollout is over",
+        )
+    })
+}
+
+fn denied(name: &str, error: LookError) -> Finding {
+    stopped(name, Stop::from(error))
+}
+
+fn stopped(name: &str, stop: Stop) -> Finding {
+    Finding::bad(name, stop.sentence, stop.remedy.unwrap_or("set what it names"))
+}

@@ -1,0 +1,99 @@
+//! The status as tables.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::SERVICES;
+use super::count::{PeerStatus, Status};
+use crate::plain::harmless;
+use crate::span;
+
+/// From this part on a stream is nearly full, in percent.
+const NEARLY_FULL: u64 = 80;
+
+pub(super) fn draw(status: &Status, colours: bool) -> String {
+    let mut text = String::new();
+    let mut line = |words: String| writeln!(text, "{}", words.trim_end()).expect("a String takes everything");
+    let alarm = |words: &str| {
+        if colours { format!("\x1b[31m{words}\x1b[0m") } else { words.to_owned() }
+    };
+    line("stage             waiting  in hand  redelivered   oldest   a second  slots".to_owned());
+    for stage in &status.stages {
+        let oldest = stage.oldest_ms.map_or_else(|| "-".to_owned(), show);
+        let slots = format!("{}/{} busy", stage.busy, stage.slots);
+        let slots = if stage.slots == 0 && stage.waiting > 0 { alarm(&slots) } else { slots };
+        line(format!(
+            "{:<16} {:>8} {:>8} {:>12} {oldest:>8} {:>10.1}  {slots}",
+            stage.stage, stage.waiting, stage.in_hand, stage.redelivered, stage.per_second
+        ));
+    }
+    line(String::new());
+    line("stream            messages        MiB   full".to_owned());
+    for stream in &status.streams {
+        let percent = stream.max_bytes.map(|max| stream.bytes.saturating_mul(100) / max.max(1));
+        let full = percent.map_or_else(|| "-".to_owned(), |percent| format!("{percent}%"));
+        let full = if percent >= Some(NEARLY_FULL) { alarm(&full) } else { full };
+        let (whole, tenth) = (stream.bytes >> 20, ((stream.bytes & 0xf_ffff) * 10) >> 20);
+        line(format!("{:<16} {:>9} {:>8}.{tenth}   {full:>4}", stream.stream, stream.messages, whole));
+    }
+    line(String::new());
+    line("instance                              service   version       up  busy/slots".to_owned());
+    for instance in &status.instances {
+        let engines = match instance.languages {
+            0 => String::new(),
+            count => format!("  {count} languages by {}", harmless(&instance.engines.join(", "))),
+        };
+        line(format!(
+            "{:<37} {:<9} {:<9} {:>6}  {}/{}{engines}",
+            harmless(&instance.name),
+            harmless(&instance.service),
+            harmless(&instance.version),
+            show(instance.up_ms),
+            instance.busy,
+            instance.slots
+        ));
+    }
+    for instance in &status.instances {
+        for problem in &instance.problems {
+            line(alarm(&format!("{} is not ready: {}", harmless(&instance.name), harmless(problem))));
+        }
+    }
+    for service in SERVICES {
+        if !status.instances.iter().any(|instance| instance.service == service) {
+            line(alarm(&format!("no {service} is there")));
+        }
+    }
+    if !status.peers.is_empty() {
+        line(String::new());
+        line("outside   seen by                               is".to_owned());
+    }
+    for peer in &status.peers {
+        let is = state(peer);
+        let is = if peer.problem.is_some() { alarm(&is) } else { is };
+        line(format!("{:<9} {:<37} {is}", harmless(&peer.name), harmless(&peer.seen_by)));
+    }
+    line(String::new());
+    match status.dead.iter().map(|deaths| deaths.count).sum::<u64>() {
+        0 => line("no dead letters in the last 24 hours".to_owned()),
+        count => line(format!("{count} dead letters in the last 24 hours; gavel dead list shows them")),
+    }
+    for deaths in &status.dead {
+        line(format!("{:>7}  at the {:<9} {}", deaths.count, harmless(&deaths.stage), deaths.cause));
+    }
+    if status.clock_skew_ms.abs() > 1_000 {
+        line(alarm(&format!("the clock of NATS and ours differ by {} ms", status.clock_skew_ms)));
+    }
+    text
+}
+
+fn state(peer: &PeerStatus) -> String {
+    match (&peer.problem, peer.for_ms) {
+        (None, None) => "not called yet".to_owned(),
+        (None, Some(ms)) => format!("well, for {}", show(ms)),
+        (Some(problem), ms) => format!("{}, for {}", harmless(problem), show(ms.unwrap_or_default())),
+    }
+}
+
+fn show(ms: u64) -> String {
+    span::show(Duration::from_millis(ms))
+}
