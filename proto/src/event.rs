@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use gavel_domain::event::{
-    BundleKey, Dead, Expired, Judged, Queued, Ready, Rejudged, Reported, Running, Stage,
+    BundleKey, Dead, Expired, Judged, Queued, Ready, Rejudged, Reported, Running, Stage, Taken, Told, Try,
 };
 use prost::Message as _;
 
@@ -117,6 +117,8 @@ impl WireEvent for Judged {
             verdict: Some(verdict_to(&self.verdict)),
             duration_ms: self.duration_ms,
             instance: self.instance.clone(),
+            ready_at_unix_ms: self.taken.map_or(0, |taken| taken.ready_at_ms),
+            attempts: self.taken.map_or(0, |taken| taken.attempts),
         }
         .encode_to_vec()
         .into()
@@ -129,6 +131,8 @@ impl WireEvent for Judged {
             verdict: verdict_from(wire.verdict.ok_or(DecodeError::Field("verdict"))?)?,
             duration_ms: wire.duration_ms,
             instance: wire.instance,
+            taken: (wire.attempts > 0)
+                .then_some(Taken { ready_at_ms: wire.ready_at_unix_ms, attempts: wire.attempts }),
         })
     }
 }
@@ -147,6 +151,7 @@ impl WireEvent for Reported {
             status: status_to(self.status).into(),
             attempts: self.attempts,
             instance: self.instance.clone(),
+            tries: self.tries.iter().map(try_to).collect(),
         }
         .encode_to_vec()
         .into()
@@ -159,6 +164,7 @@ impl WireEvent for Reported {
             submission: submission_from(wire.submission)?,
             attempts: wire.attempts,
             instance: wire.instance,
+            tries: wire.tries.into_iter().filter_map(try_from).collect(),
         })
     }
 }
@@ -246,6 +252,36 @@ fn ready_from(wire: v1::Ready) -> Result<Ready, DecodeError> {
         source: wire.source_code,
         bundle: BundleKey { day: key.day, digest: bytes_to_hex(&key.sha256) },
         renewals: wire.renewals,
+    })
+}
+
+fn try_to(made: &Try) -> v1::Try {
+    let of = match made.of {
+        Told::Running => v1::Told::Running,
+        Told::Result => v1::Told::Result,
+    };
+    v1::Try {
+        of: of.into(),
+        at_unix_ms: made.at_ms,
+        took_ms: made.took_ms,
+        status: made.status.unwrap_or_default().into(),
+        problem: made.problem.clone().unwrap_or_default(),
+    }
+}
+
+/// Nothing for a call of which a later version knows: it is told for people alone.
+fn try_from(wire: v1::Try) -> Option<Try> {
+    let of = match wire.of() {
+        v1::Told::Running => Told::Running,
+        v1::Told::Result => Told::Result,
+        v1::Told::Unspecified => return None,
+    };
+    Some(Try {
+        of,
+        at_ms: wire.at_unix_ms,
+        took_ms: wire.took_ms,
+        status: u16::try_from(wire.status).ok().filter(|&status| status > 0),
+        problem: Some(wire.problem).filter(|problem| !problem.is_empty()),
     })
 }
 

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use gavel_domain::event::{
-    BundleKey, Dead, Expired, Judged, Queued, Ready, Rejudged, Reported, Running, Stage,
+    BundleKey, Dead, Expired, Judged, Queued, Ready, Rejudged, Reported, Running, Stage, Taken, Told, Try,
 };
 use gavel_domain::presence::{OfferedLanguage, Peer, Presence};
 use gavel_domain::{
@@ -117,7 +117,7 @@ fn judged_with_everything() {
     };
     let instance = "judge-1".to_owned();
     pin(
-        &Judged { submission: submission(), verdict, duration_ms: 812, instance },
+        &Judged { submission: submission(), verdict, duration_ms: 812, instance, taken: None },
         "0a160a046b3937611203713577184720022880d095ffbc31127d080210001807221412001a02c3a92a0c57726f6e6720616e737765722a01653201633a0b080020dc0b28d00f3080203a0b100b20dc0b28d00f3080203a0b180120dc0b28d00f3080203a0b180220dc0b28d00f3080203a0b180320dc0b28d00f3080203a0b180420dc0b28d00f3080203a0b180520dc0b28d00f30802018ac0622076a756467652d31",
     );
 }
@@ -127,7 +127,7 @@ fn judged_with_nothing_known() {
     let verdict = Verdict::error("no such question");
     let instance = "fetcher-1".to_owned();
     pin(
-        &Judged { submission: submission(), verdict, duration_ms: 0, instance },
+        &Judged { submission: submission(), verdict, duration_ms: 0, instance, taken: None },
         "0a160a046b3937611203713577184720022880d095ffbc31121508032a114e6f2073756368207175657374696f6e2e2209666574636865722d31",
     );
 }
@@ -137,7 +137,7 @@ fn judged_by_a_toolchain_that_is_named() {
     let verdict = Verdict { toolchain: Some("C 12".into()), ..Verdict::error("no") };
     let instance = "judge-1".to_owned();
     pin(
-        &Judged { submission: submission(), verdict, duration_ms: 0, instance },
+        &Judged { submission: submission(), verdict, duration_ms: 0, instance, taken: None },
         "0a160a046b3937611203713577184720022880d095ffbc31120d08032a034e6f2e42044320313222076a756467652d31",
     );
 }
@@ -145,8 +145,24 @@ fn judged_by_a_toolchain_that_is_named() {
 #[test]
 fn reported() {
     let instance = "reporter-1".to_owned();
-    let event = Reported { submission: submission(), status: Status::Passed, attempts: 2, instance };
-    pin(&event, "0a160a046b3937611203713577184720022880d095ffbc3110011802220a7265706f727465722d31");
+    let (submission, tries) = (submission(), Vec::new());
+    let mut event = Reported { submission, status: Status::Passed, attempts: 2, instance, tries };
+    let golden = "0a160a046b3937611203713577184720022880d095ffbc3110011802220a7265706f727465722d31";
+    pin(&event, golden);
+    let made = Try { of: Told::Running, at_ms: 5, took_ms: 1, status: Some(200), problem: None };
+    let unanswered = Try { of: Told::Result, status: None, problem: Some("away".into()), ..made.clone() };
+    event.tries = vec![made, unanswered];
+    pin(&event, &format!("{golden}2a0908011005180120c8012a0c0802100518012a0461776179"));
+}
+
+#[test]
+fn judged_by_a_judge_that_says_how_it_came_to_it() {
+    let taken = Some(Taken { ready_at_ms: 7, attempts: 2 });
+    let (verdict, instance) = (Verdict::error("no"), "judge-1".to_owned());
+    pin(
+        &Judged { submission: submission(), verdict, duration_ms: 0, instance, taken },
+        "0a160a046b3937611203713577184720022880d095ffbc31120708032a034e6f2e22076a756467652d3128073002",
+    );
 }
 
 #[test]

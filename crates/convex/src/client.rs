@@ -112,7 +112,7 @@ impl Convex {
         self.in_flight.again().await
     }
 
-    /// Tells Convex that a submission is running. The call is over on our side after `timeout`; `callback` is its
+    /// Tells Convex that a submission is running, and returns the status of its answer. The call is over on our side after `timeout`; `callback` is its
     /// id, the same for each try.
     ///
     /// # Errors
@@ -125,7 +125,7 @@ impl Convex {
         callback: &str,
         request_id: Option<&RequestId>,
         timeout: Duration,
-    ) -> Result<(), CallError> {
+    ) -> Result<u16, CallError> {
         let path = match kind {
             Kind::Standard => "/coding/submission-running",
             Kind::Personalized => "/coding/personalized-submission-running",
@@ -180,10 +180,10 @@ pub(crate) fn to_json(body: &impl Serialize) -> Vec<u8> {
 
 /// An answer that carries nothing but its status. A page is not one, whatever its status: Convex sends none, but
 /// a proxy or a sign-in in between does.
-pub(crate) async fn expect_success(response: Response) -> Result<(), CallError> {
+pub(crate) async fn expect_success(response: Response) -> Result<u16, CallError> {
     if response.status().is_success() {
-        let is_page = is_page(&response);
-        return if is_page { Err(CallError::Page { status: response.status().as_u16() }) } else { Ok(()) };
+        let status = response.status().as_u16();
+        return if is_page(&response) { Err(CallError::Page { status }) } else { Ok(status) };
     }
     let mut refusal = refusal(&response);
     if let CallError::Status { body, .. } = &mut refusal {

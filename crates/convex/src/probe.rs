@@ -18,8 +18,8 @@ impl Convex {
                 Err(CallError::Status { status: 400, .. }) => {}
                 Err(error) => wrong.push((path, error)),
                 // Whatever takes a call that says nothing is not the app.
-                Ok(()) => {
-                    wrong.push((path, CallError::Status { status: 200, retry_after: None, body: None }));
+                Ok(status) => {
+                    wrong.push((path, CallError::Status { status, retry_after: None, body: None }));
                 }
             }
         }

@@ -74,7 +74,7 @@ pub fn result_body(judged: &Judged) -> Vec<u8> {
 }
 
 impl Convex {
-    /// Tells Convex the verdict; `callback` is the call's id, the same for each try.
+    /// Tells Convex the verdict, and returns the status of its answer; `callback` is the call's id, the same for each try.
     ///
     /// # Errors
     /// [`CallError`].
@@ -84,7 +84,7 @@ impl Convex {
         judged: &Judged,
         callback: &str,
         request_id: Option<&RequestId>,
-    ) -> Result<(), CallError> {
+    ) -> Result<u16, CallError> {
         let path = match judged.submission.kind {
             Kind::Standard => "/coding/submission-result",
             Kind::Personalized => "/coding/personalized-submission-result",
@@ -110,7 +110,7 @@ mod tests {
             accepted_at_ms: 0,
             generation: Generation::FIRST,
         };
-        Judged { submission, verdict, duration_ms: 812, instance: "judge".into() }
+        Judged { submission, verdict, duration_ms: 812, instance: "judge".into(), taken: None }
     }
 
     #[test]

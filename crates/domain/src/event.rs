@@ -63,6 +63,17 @@ pub struct Judged {
     pub duration_ms: u64,
     /// The instance that made the verdict.
     pub instance: String,
+    /// How it came to a judge; nothing where none was needed.
+    pub taken: Option<Taken>,
+}
+
+/// How a submission came to the judge that made its verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// When its test cases were there, in milliseconds since the Unix epoch by the server's clock.
+    pub ready_at_ms: u64,
+    /// How many times it was delivered to a judge, this time included.
+    pub attempts: u64,
 }
 
 impl Judged {
@@ -73,7 +84,7 @@ impl Judged {
         let now_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
         // Two machines' clocks may differ by more than the work took.
         let duration_ms = now_ms.saturating_sub(submission.accepted_at_ms);
-        Self { submission, verdict, duration_ms, instance: instance.to_owned() }
+        Self { submission, verdict, duration_ms, instance: instance.to_owned(), taken: None }
     }
 }
 
@@ -88,6 +99,32 @@ pub struct Reported {
     pub attempts: u64,
     /// The instance that reported it.
     pub instance: String,
+    /// The last calls that this instance has made for it, in their order.
+    pub tries: Vec<Try>,
+}
+
+/// A call to Convex, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Try {
+    /// What was told.
+    pub of: Told,
+    /// When it was made, in milliseconds since the Unix epoch by the caller's clock.
+    pub at_ms: u64,
+    /// How long it took.
+    pub took_ms: u64,
+    /// The HTTP status, where Convex has answered.
+    pub status: Option<u16>,
+    /// What was wrong, where it has not.
+    pub problem: Option<String>,
+}
+
+/// What Convex is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// That a judge has begun.
+    Running,
+    /// The verdict.
+    Result,
 }
 
 /// A new generation of a submission has been allotted; the event of `from` that it begins with follows.

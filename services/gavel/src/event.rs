@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use crate::plain::harmless;
+
 mod read;
 mod words;
 
@@ -42,6 +44,9 @@ pub(crate) struct Event {
     /// From acceptance to the verdict.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) duration_ms: Option<u64>,
+    /// When it was ready for a judge, as the verdict tells: the ready event itself is gone by then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ready_at: Option<Moment>,
     /// What compiled and ran it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) toolchain: Option<String>,
@@ -78,6 +83,9 @@ pub(crate) struct Event {
     pub(crate) output: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) tests: Vec<Test>,
+    /// The last calls to Convex that the instance has made for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) calls: Vec<Call>,
     /// How the payload begins, in hexadecimal, where it cannot be decoded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) head: Option<String>,
@@ -93,6 +101,31 @@ pub(crate) struct Test {
     pub(crate) cpu_us: u64,
     pub(crate) wall_us: u64,
     pub(crate) memory_bytes: u64,
+}
+
+/// A call to Convex.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Call {
+    /// What was told: `running` or `result`.
+    pub(crate) of: String,
+    pub(crate) at: Moment,
+    pub(crate) took_ms: u64,
+    /// HTTP; nothing where there was no answer of Convex's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) problem: Option<String>,
+}
+
+impl Call {
+    /// What came of it: `503`, or what was wrong.
+    pub(crate) fn answer(&self) -> String {
+        match (self.status, &self.problem) {
+            (Some(status), _) => status.to_string(),
+            (None, problem) => harmless(problem.as_deref().unwrap_or("no answer")),
+        }
+    }
 }
 
 /// The word of an event that cannot be decoded.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use gavel_bus::{BundleError, Bundles, Bus, Cause, Delivery, Failure, Handler, Outgoing};
-use gavel_domain::event::{BundleKey, Expired, Judged, Ready, Running, Stage};
+use gavel_domain::event::{BundleKey, Expired, Judged, Ready, Running, Stage, Taken};
 use gavel_domain::text::normalize_newlines;
 use gavel_domain::{Backoff, Question, Scorer, Verdict};
 use gavel_telemetry::table;
@@ -102,8 +102,9 @@ impl<E: Engine> Judge<E> {
         !self.counts_deliveries(&delivery.event) && delivery.age() > self.give_up_after
     }
 
-    fn judged(&self, ready: &Ready, verdict: Verdict) -> Outgoing {
-        let judged = Judged::new(ready.submission.clone(), verdict, SystemTime::now(), &self.instance);
+    fn judged(&self, ready: &Ready, taken: Option<Taken>, verdict: Verdict) -> Outgoing {
+        let submission = ready.submission.clone();
+        let judged = Judged { taken, ..Judged::new(submission, verdict, SystemTime::now(), &self.instance) };
         info!(
             submission_id = %judged.submission.id,
             status = judged.verdict.status.as_str(),
@@ -115,6 +116,11 @@ impl<E: Engine> Judge<E> {
         );
         Outgoing::from(&judged)
     }
+}
+
+fn taken(delivery: &Delivery<Ready>) -> Taken {
+    let ready_at = delivery.stored_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Taken { ready_at_ms: u64::try_from(ready_at.as_millis()).unwrap_or(u64::MAX), attempts: delivery.attempt }
 }
 
 impl<E: Engine> Handler for Judge<E> {
@@ -145,7 +151,7 @@ impl<E: Engine> Handler for Judge<E> {
             Err(error) => Err(Undone::of(Cause::from(&*error))),
         };
         match tried {
-            Ok(verdict) => Ok(vec![self.judged(ready, verdict)]),
+            Ok(verdict) => Ok(vec![self.judged(ready, Some(taken(delivery)), verdict)]),
             Err(undone) if self.is_too_old(delivery) => Err(Failure::Reject(undone.cause)),
             Err(Undone { after, cause }) => {
                 let after = after.unwrap_or_else(|| BACKOFF.delay(delivery.attempt, rand::random()));
@@ -163,6 +169,6 @@ impl<E: Engine> Handler for Judge<E> {
     }
 
     fn give_up(&self, event: &Ready, cause: &Cause) -> Vec<Outgoing> {
-        vec![self.judged(event, Verdict::error(cause.as_str()))]
+        vec![self.judged(event, None, Verdict::error(cause.as_str()))]
     }
 }

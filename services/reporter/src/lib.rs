@@ -8,6 +8,7 @@ mod config;
 mod policy;
 mod result;
 mod running;
+mod tries;
 mod window;
 
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use gavel_convex::Convex;
 pub use config::Config;
 use result::ResultReporter;
 use running::RunningReporter;
+use tries::Tries;
 
 /// The service, bound to its port.
 pub struct App {
@@ -54,8 +56,9 @@ impl App {
     pub async fn run(self, lifecycle: Lifecycle) -> anyhow::Result<()> {
         let Self { frame, convex, config } = self;
         let ledger = Ledger::new(frame.bus.clone(), config.service.instance.clone());
-        let running = RunningReporter::new(ledger.clone(), convex.clone(), &config);
-        let result = ResultReporter::new(ledger, convex.clone(), &config);
+        let tries = Tries::new();
+        let running = RunningReporter::new(ledger.clone(), convex.clone(), tries.clone(), &config);
+        let result = ResultReporter::new(ledger, convex.clone(), tries, &config);
         let peers = Arc::new(move || vec![convex.seen()]);
         let settings = |durable, slots| ConsumeSettings {
             durable,

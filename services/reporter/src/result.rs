@@ -4,11 +4,12 @@ use std::time::{Duration, SystemTime};
 
 use gavel_bus::{Cause, Delivery, Failure, Handler, Ledger, LedgerError, Outgoing, RunningFate};
 use gavel_convex::{Convex, Slot};
-use gavel_domain::event::{Judged, Reported, Stage};
+use gavel_domain::event::{Judged, Reported, Stage, Told};
 use gavel_telemetry::table;
 use tracing::info;
 
 use crate::policy::MissingPaths;
+use crate::tries::Tries;
 use crate::window::MARGIN;
 use crate::{Config, callback, policy};
 
@@ -24,6 +25,7 @@ const NEW: Duration = Duration::from_secs(20);
 pub(crate) struct ResultReporter {
     ledger: Ledger,
     convex: Convex,
+    tries: Tries,
     running_window: Duration,
     linger: Duration,
     give_up_after: Duration,
@@ -32,10 +34,11 @@ pub(crate) struct ResultReporter {
 }
 
 impl ResultReporter {
-    pub(crate) fn new(ledger: Ledger, convex: Convex, config: &Config) -> Self {
+    pub(crate) fn new(ledger: Ledger, convex: Convex, tries: Tries, config: &Config) -> Self {
         Self {
             ledger,
             convex,
+            tries,
             running_window: config.running_timeout + MARGIN,
             linger: config.running_linger,
             give_up_after: config.give_up_after,
@@ -114,7 +117,8 @@ impl Handler for ResultReporter {
             self.slot(delivery).await.ok_or_else(|| Failure::Later(policy::pause(delivery.attempt)))?;
         let is_last_word = open_until.is_some_and(|until| until <= SystemTime::now());
         let callback = if is_last_word { callback::last_word(&key) } else { callback::result(&key) };
-        let called = self.convex.result(&slot, judged, &callback, delivery.trace.request_id.as_ref()).await;
+        let call = self.convex.result(&slot, judged, &callback, delivery.trace.request_id.as_ref());
+        let called = self.tries.make(&key, Told::Result, call).await;
         drop(slot);
         let missing = self.missing.look(judged.submission.kind, called.as_ref().err());
         called.map_err(|error| {
@@ -134,6 +138,7 @@ impl Handler for ResultReporter {
             status,
             attempts: delivery.attempt,
             instance: self.instance.clone(),
+            tries: self.tries.take(&key),
         })])
     }
 

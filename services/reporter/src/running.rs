@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use gavel_bus::{Cause, Delivery, Failure, Handler, Ledger, LedgerError, Outgoing, RunningClaim};
 use gavel_convex::{CallError, Convex, Slot};
-use gavel_domain::event::{Running, Stage};
+use gavel_domain::event::{Running, Stage, Told};
 use gavel_domain::{Backoff, Key};
 use tracing::{info, warn};
 
 use crate::policy::{self, is_passing};
+use crate::tries::Tries;
 use crate::window::Window;
 use crate::{Config, callback};
 
@@ -17,6 +18,7 @@ const BACKOFF: Backoff = Backoff { base: Duration::from_millis(200), cap: Durati
 pub(crate) struct RunningReporter {
     ledger: Ledger,
     convex: Convex,
+    tries: Tries,
     timeout: Duration,
     linger: Duration,
     give_up_after: Duration,
@@ -34,10 +36,11 @@ enum End {
 }
 
 impl RunningReporter {
-    pub(crate) fn new(ledger: Ledger, convex: Convex, config: &Config) -> Self {
+    pub(crate) fn new(ledger: Ledger, convex: Convex, tries: Tries, config: &Config) -> Self {
         Self {
             ledger,
             convex,
+            tries,
             timeout: config.running_timeout,
             linger: config.running_linger,
             give_up_after: config.give_up_after,
@@ -54,7 +57,8 @@ impl RunningReporter {
             let Some(left) = window.left() else { break };
             let request_id = delivery.trace.request_id.as_ref();
             let (id, kind) = (&submission.id, submission.kind);
-            let called = self.convex.running(&slot, id, kind, &callback, request_id, left).await;
+            let call = self.convex.running(&slot, id, kind, &callback, request_id, left);
+            let called = self.tries.make(&submission.key(), Told::Running, call).await;
             let Err(error) = called else {
                 info!(submission_id = %submission.id, "running reported");
                 return End::Over;
@@ -134,7 +138,8 @@ impl RunningReporter {
         let callback = callback::last_word(&judged.submission.key());
         let slot = self.convex.slot().await;
         let called = self.convex.result(&slot, &judged, &callback, delivery.trace.request_id.as_ref()).await;
-        called.map_err(|error| policy::after(error, attempt, age, Duration::ZERO, self.give_up_after))
+        called.map_err(|error| policy::after(error, attempt, age, Duration::ZERO, self.give_up_after))?;
+        Ok(())
     }
 }
 

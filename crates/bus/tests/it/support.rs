@@ -143,7 +143,7 @@ pub(crate) fn running(text: &str) -> Running {
 
 pub(crate) fn judged(text: &str) -> Judged {
     let verdict = Verdict::error("for the test");
-    Judged { submission: submission(text), verdict, duration_ms: 1, instance: "test".to_owned() }
+    Judged { submission: submission(text), verdict, duration_ms: 1, instance: "test".to_owned(), taken: None }
 }
 
 /// An event in the hand of a [`Script`].

@@ -27,6 +27,7 @@ async fn every_event_is_seen_in_order() {
         status: Status::Error,
         attempts: 1,
         instance: "test".to_owned(),
+        tries: Vec::new(),
     };
     let dead = Dead {
         key: "a".to_owned(),

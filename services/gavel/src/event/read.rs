@@ -1,14 +1,15 @@
 //! From a message to an [`Event`]. There is no message that it fails on: what cannot be decoded is shown so.
 
 use std::fmt::Write as _;
+use std::time::{Duration, SystemTime};
 
 use gavel_bus::look::Message;
-use gavel_domain::event::{Dead, Expired, Judged, Queued, Ready, Rejudged, Reported, Running};
+use gavel_domain::event::{Dead, Expired, Judged, Queued, Ready, Rejudged, Reported, Running, Told, Try};
 use gavel_domain::{Clock, Ending, Key, OutputStream, Submission, Verdict};
 use gavel_proto::{DecodeError, WireEvent};
 use sha2::{Digest as _, Sha256};
 
-use super::{Event, Moment, Test, UNDECODABLE};
+use super::{Call, Event, Moment, Test, UNDECODABLE};
 
 /// How much of a payload that cannot be decoded is shown, in bytes.
 const HEAD: usize = 24;
@@ -75,16 +76,19 @@ impl Reading {
                 event.instance = Some(instance);
             }
             Judged::NAME => {
-                let Judged { submission, verdict, duration_ms, instance } = Judged::decode(payload)?;
+                let Judged { submission, verdict, duration_ms, instance, taken } = Judged::decode(payload)?;
                 of(event, &submission);
                 self.verdict(event, verdict);
                 (event.duration_ms, event.instance) = (Some(duration_ms), Some(instance));
+                event.ready_at = taken.map(|taken| moment(taken.ready_at_ms));
+                event.attempts = taken.map(|taken| taken.attempts);
             }
             Reported::NAME => {
-                let Reported { submission, status, attempts, instance } = Reported::decode(payload)?;
+                let Reported { submission, status, attempts, instance, tries } = Reported::decode(payload)?;
                 of(event, &submission);
                 event.status = Some(status.as_str().to_owned());
                 (event.attempts, event.instance) = (Some(attempts), Some(instance));
+                event.calls = tries.into_iter().map(call).collect();
             }
             Dead::NAME => {
                 let dead = Dead::decode(payload)?;
@@ -131,6 +135,20 @@ impl Reading {
             })
             .collect();
     }
+}
+
+fn call(made: Try) -> Call {
+    let of = match made.of {
+        Told::Running => "running",
+        Told::Result => "result",
+    };
+    let Try { at_ms, took_ms, status, problem, .. } = made;
+    Call { of: of.to_owned(), at: moment(at_ms), took_ms, status, problem }
+}
+
+/// The first moment for a time that no clock has.
+fn moment(ms: u64) -> Moment {
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(ms)).map(Moment).unwrap_or_default()
 }
 
 /// The word, the id and the generation of `submission.<word>.<key>`.

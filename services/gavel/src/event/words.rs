@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Event, UNDECODABLE};
+use super::{Call, Event, UNDECODABLE};
 use crate::plain::{harmless, headline};
 use crate::span;
 
@@ -51,6 +51,12 @@ impl Event {
         }
         if let Some(attempts) = self.attempts.filter(|&attempts| attempts > 1) {
             words.push(format!("after {attempts} deliveries"));
+        }
+        // The calls of one kind that did not go at once; those that did need no word.
+        let of_result: Vec<_> =
+            self.calls.iter().filter(|call| call.of == "result").map(Call::answer).collect();
+        if of_result.len() > 1 {
+            words.push(format!("Convex answered {}", of_result.join(", ")));
         }
         if let Some(times) = self.times {
             words.push(format!("(seen {times} times)"));

@@ -15,36 +15,31 @@ pub(super) fn draw(run: &Run, colours: bool) -> String {
     let mut line = |words: String| writeln!(text, "{}", words.trim_end()).expect("a String takes everything");
     line(head(run));
     line(String::new());
-    let mut spans = run.spans.iter();
-    for event in &run.events {
-        let span = match event.stage.as_str() {
-            "dead" | "expired" | "reported" | "rejudged" | crate::event::UNDECODABLE => None,
-            _ => spans.next(),
-        };
+    for mark in run.marks() {
+        let span = run.spans.iter().find(|span| span.after == mark.stage);
         let (bar, words) = match span {
             Some(span) => (bar(span, run.total_ms, colours), format!("{:>7} {}", show(span.ms), span.what)),
             None => (" ".repeat(usize::try_from(WIDTH).unwrap_or(0) + 2), String::new()),
         };
-        line(format!("{} {:<9} {bar} {words}", event.time.clock(), event.stage));
-        let says = event.says();
+        line(format!("{} {:<9} {bar} {words}", mark.at.clock(), mark.stage));
+        let says = mark.event.map(Event::says).unwrap_or_default();
         if !says.is_empty() {
             line(format!("             {says}"));
         }
     }
+    if !run.callbacks.is_empty() {
+        line(String::new());
+        line("call       after     took  answer".to_owned());
+    }
     for callback in &run.callbacks {
-        let at = |ms: Option<u64>, word: &str| {
-            ms.map_or_else(String::new, |ms| format!(", {word} after {}", show(ms)))
-        };
-        let attempts = callback.attempts.map_or_else(String::new, |count| match count {
-            1 => ", at the first delivery".to_owned(),
-            count => format!(", at delivery {count}"),
-        });
+        let time = |ms: Option<u64>| ms.map_or_else(|| "-".to_owned(), show);
         line(format!(
-            "callback     {:<9} by {}{}{}{attempts}",
+            "{:<8} {:>7} {:>8}  {} to {}",
             callback.call,
+            time(callback.begun_ms),
+            time(callback.took_ms),
+            callback.answer,
             harmless(&callback.instance),
-            at(callback.begun_ms, "begun"),
-            at(callback.ended_ms, "over"),
         ));
     }
     if let Some(judged) = run.event("judged").filter(|judged| !judged.tests.is_empty()) {

@@ -6,7 +6,7 @@ use gavel_bus::look::Life;
 use serde::Serialize;
 
 use super::wait::Wait;
-use crate::event::{Event, Moment, Reading};
+use crate::event::{Call, Event, Moment, Reading};
 
 /// A run, as `--json` has it.
 #[derive(Serialize)]
@@ -43,16 +43,31 @@ pub(super) struct Span {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Callback {
-    pub(super) call: &'static str,
+    /// What was told: `running` or `result`.
+    pub(super) call: String,
+    /// By whom.
     pub(super) instance: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) begun_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) ended_ms: Option<u64>,
-    /// How many times the event behind it was delivered.
+    pub(super) took_ms: Option<u64>,
+    /// The HTTP status, where it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) attempts: Option<u64>,
+    pub(super) status: Option<u16>,
+    /// What came of it, in words.
+    pub(super) answer: String,
 }
+
+/// A moment of a run.
+pub(super) struct Mark<'a> {
+    pub(super) stage: &'a str,
+    pub(super) at: Moment,
+    /// Nothing where another event tells of it.
+    pub(super) event: Option<&'a Event>,
+}
+
+/// What can be there before a submission is ready.
+const BEFORE_READY: [&str; 2] = ["rejudged", "queued"];
 
 impl Run {
     pub(super) fn of(life: &Life, now: SystemTime) -> Self {
@@ -102,23 +117,36 @@ impl Run {
         self.events.first().map_or(0, |first| ms(at.since(first.time)))
     }
 
+    /// The moments that the waterfall is made of: the events, and, from what the verdict tells, when it was ready.
+    pub(super) fn marks(&self) -> Vec<Mark<'_>> {
+        let events = self.events.iter();
+        let mut marks: Vec<Mark<'_>> =
+            events.map(|event| Mark { stage: &event.stage, at: event.time, event: Some(event) }).collect();
+        if self.event("ready").is_none()
+            && let Some(at) = self.event("judged").and_then(|judged| judged.ready_at)
+        {
+            let place = marks.iter().position(|mark| !BEFORE_READY.contains(&mark.stage));
+            marks.insert(place.unwrap_or(marks.len()), Mark { stage: "ready", at, event: None });
+        }
+        marks
+    }
+
     fn spans(&self, end: Moment) -> Vec<Span> {
-        const STAGES: [&str; 5] = ["queued", "ready", "running", "judged", "reported"];
-        let stages: Vec<&Event> = STAGES.iter().filter_map(|stage| self.event(stage)).collect();
+        const STAGES: [&str; 4] = ["queued", "ready", "running", "judged"];
+        let marks = self.marks();
+        // Where one is there twice, the first one counts.
+        let first = |stage: &str| marks.iter().find(|mark| mark.stage == stage);
+        let mut stages: Vec<_> = STAGES.into_iter().filter_map(first).collect();
+        stages.extend(first("reported"));
         let mut spans = Vec::new();
-        for (n, event) in stages.iter().enumerate() {
+        for (n, mark) in stages.iter().enumerate().filter(|(_, mark)| mark.stage != "reported") {
             let next = stages.get(n + 1);
-            if event.stage == "reported" {
-                break;
-            }
-            let until = next.map_or(end, |next| next.time);
-            let what = self.between(&event.stage, next.map(|next| next.stage.as_str()));
             spans.push(Span {
-                after: event.stage.clone(),
-                is_work: event.stage == "running",
-                from_ms: self.offset(event.time),
-                ms: ms(until.since(event.time)),
-                what,
+                after: mark.stage.to_owned(),
+                is_work: mark.stage == "running",
+                from_ms: self.offset(mark.at),
+                ms: ms(next.map_or(end, |next| next.at).since(mark.at)),
+                what: self.between(mark.stage, next.map(|next| next.stage)),
             });
         }
         spans
@@ -144,40 +172,49 @@ impl Run {
         let all = begun.map_or(Duration::ZERO, |begun| judged.time.since(begun.time));
         let wall = Duration::from_micros(tests.iter().map(|test| test.wall_us).sum());
         let count = tests.len();
+        let again = judged.attempts.filter(|&attempts| attempts > 1);
+        let again = again
+            .map_or_else(String::new, |count| format!("; by delivery {count}, those before came to nothing"));
         // With tests side by side, as on Judge0, they can take longer than the whole.
         match (count, all.checked_sub(wall)) {
-            (0, _) => "working, no test was run".to_owned(),
+            (0, _) => format!("working, no test was run{again}"),
             (_, Some(rest)) => format!(
-                "working: {} in {count} tests, {} compiling and the rest",
+                "working: {} in {count} tests, {} compiling and the rest{again}",
                 crate::span::show(wall),
                 crate::span::show(rest)
             ),
-            (_, None) => format!("working: {count} tests, {} in all, side by side", crate::span::show(wall)),
+            (_, None) => {
+                format!("working: {count} tests, {} in all, side by side{again}", crate::span::show(wall))
+            }
         }
     }
 
+    /// The calls that the report tells of; and, where it tells of none, what the claim on the first call does.
     fn callbacks(&self, life: &Life) -> Vec<Callback> {
-        let claim = life.claim.as_ref().map(|claim| Callback {
-            call: if claim.is_running { "running" } else { "result" },
-            instance: claim.instance.clone(),
-            begun_ms: Some(self.offset(Moment(claim.at))),
-            ended_ms: life.answered_at.filter(|_| claim.is_running).map(|at| self.offset(Moment(at))),
-            attempts: None,
-        });
-        let result = self.event("reported").map(|reported| Callback {
-            call: "result",
-            instance: reported.instance.clone().unwrap_or_default(),
-            begun_ms: None,
-            ended_ms: Some(self.offset(reported.time)),
-            attempts: reported.attempts,
-        });
-        match (claim, result) {
-            // One call, of which the claim tells the beginning and the report the end.
-            (Some(claim), Some(result)) if claim.call == "result" => {
-                vec![Callback { begun_ms: claim.begun_ms, ..result }]
+        let reported = self.event("reported");
+        let told = reported.map_or(&[][..], |reported| &reported.calls);
+        let of_report = |call: &Call| Callback {
+            call: call.of.clone(),
+            instance: reported.and_then(|reported| reported.instance.clone()).unwrap_or_default(),
+            begun_ms: Some(self.offset(call.at)),
+            took_ms: Some(call.took_ms),
+            status: call.status,
+            answer: call.answer(),
+        };
+        let claim = life.claim.as_ref().map(|claim| {
+            let begun = Moment(claim.at);
+            let ended = life.answered_at.filter(|_| claim.is_running).map(Moment);
+            Callback {
+                call: if claim.is_running { "running" } else { "result" }.to_owned(),
+                instance: claim.instance.clone(),
+                begun_ms: Some(self.offset(begun)),
+                took_ms: ended.map(|ended| ms(ended.since(begun))),
+                status: None,
+                answer: if ended.is_some() { "over" } else { "its end is not known" }.to_owned(),
             }
-            (claim, result) => claim.into_iter().chain(result).collect(),
-        }
+        });
+        let claim = claim.filter(|claim| told.iter().all(|call| call.of != claim.call));
+        claim.into_iter().chain(told.iter().map(of_report)).collect()
     }
 }
 

@@ -13,6 +13,9 @@ use crate::span;
 /// Over what time verdicts are counted, to tell how long a queue takes.
 const COUNTED: Duration = Duration::from_mins(1);
 
+/// Every instance says how it is within this time.
+const LISTEN: Duration = Duration::from_millis(2_100);
+
 /// What it waits for.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -69,7 +72,7 @@ pub(super) async fn wait(look: &Look, run: &Run) -> Result<Option<Wait>, Stop> {
                 stage.in_hand
             )
         }
-        Place::InHand => in_hand(run, durable, &span::show(age)),
+        Place::InHand => in_hand(run, durable, &span::show(age)) + &outside(look, worker(durable)).await?,
     };
     Ok(Some(Wait { stage: worker(durable), ahead, about_ms: about.map(super::run::ms), sentence }))
 }
@@ -79,6 +82,15 @@ async fn about(look: &Look, ahead: u64) -> Result<Option<Duration>, Stop> {
     let pace = look.verdicts_a_second(COUNTED).await?;
     let seconds = f64::from(u32::try_from(ahead + 1).unwrap_or(u32::MAX)) / pace;
     Ok(Duration::try_from_secs_f64(seconds).ok())
+}
+
+/// What is wrong with Convex or Judge0, as those say who do this work and call them.
+async fn outside(look: &Look, service: &str) -> Result<String, Stop> {
+    let present = look.present(LISTEN).await?;
+    let of_service = present.iter().filter(|(presence, _)| presence.service == service);
+    let mut seen = of_service.flat_map(|(presence, _)| &presence.peers);
+    let problem = seen.find_map(|peer| peer.problem.as_deref());
+    Ok(problem.map_or_else(String::new, |problem| format!("; it says: {problem}")))
 }
 
 fn in_hand(run: &Run, durable: Durable, age: &str) -> String {

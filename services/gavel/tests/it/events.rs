@@ -104,9 +104,21 @@ pub(crate) fn judged(id: &str, status: Status) -> Judged {
         first_failure: (status == Status::Failed).then_some(failure),
         ..Verdict::error("something broke")
     };
-    Judged { submission: submission(id), verdict, duration_ms: 812, instance: "judge-a".to_owned() }
+    Judged {
+        submission: submission(id),
+        verdict,
+        duration_ms: 812,
+        instance: "judge-a".to_owned(),
+        taken: None,
+    }
 }
 
 pub(crate) fn reported(id: &str, status: Status) -> Reported {
-    Reported { submission: submission(id), status, attempts: 1, instance: "reporter-a".to_owned() }
+    Reported {
+        submission: submission(id),
+        status,
+        attempts: 1,
+        instance: "reporter-a".to_owned(),
+        tries: Vec::new(),
+    }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::events::{Rig, exit_code, gavel, lines, queued, ready};
 use crate::line::{Line, PATIENCE};
 
-async fn status(url: &str) -> Value {
+pub(crate) async fn status(url: &str) -> Value {
     let process = gavel(url, &["status", "--json"]);
     assert_eq!(exit_code(&process).await, Some(0), "{:?}", process.log());
     process.log().iter().find_map(gavel_testkit::LogLine::json).unwrap()

@@ -1,10 +1,11 @@
 //! `gavel trace`: what it finds out about submissions that ended, and about those that hang.
 
 use gavel_domain::Status;
-use gavel_standin::{Endpoint, Kind, Question};
+use gavel_standin::{Endpoint, Fault, Kind, Matcher, Question};
+use gavel_testkit::wait_until;
 use serde_json::Value;
 
-use crate::events::{Rig, exit_code, gavel, queued, ready, running};
+use crate::events::{Rig, exit_code, gavel, lines, queued, ready, running};
 use crate::line::{Line, PATIENCE};
 
 async fn trace(url: &str, id: &str) -> Value {
@@ -25,7 +26,7 @@ async fn a_life_is_told_with_its_tests_and_callbacks() {
     line.result("a").await;
     let url = line.nats.url();
     let mut told = Value::Null;
-    gavel_testkit::wait_until("the report", PATIENCE, async || {
+    wait_until("the report", PATIENCE, async || {
         told = trace(&url, "a").await["runs"][0].take();
         told["waitsFor"].is_null()
     })
@@ -34,20 +35,66 @@ async fn a_life_is_told_with_its_tests_and_callbacks() {
     let stages: Vec<_> =
         told["events"].as_array().unwrap().iter().map(|event| event["stage"].as_str().unwrap()).collect();
     assert_eq!(stages, ["queued", "running", "judged", "reported"]);
+    let after: Vec<_> =
+        told["spans"].as_array().unwrap().iter().map(|span| span["after"].as_str().unwrap()).collect();
+    assert_eq!(after, ["queued", "ready", "running", "judged"]);
     let spans = told["spans"].as_array().unwrap();
     let work: Vec<_> = spans.iter().map(|span| span["isWork"].as_bool().unwrap()).collect();
-    assert_eq!(work, [false, true, false]);
+    assert_eq!(work, [false, false, true, false]);
     let tests = told["events"][2]["tests"].as_array().unwrap();
     assert_eq!(tests.len(), 2);
     assert!(
         tests.iter().all(|test| test["cpuUs"].as_u64() > Some(0) && test["memoryBytes"].as_u64() > Some(0))
     );
     let callbacks = told["callbacks"].as_array().unwrap();
-    assert!(callbacks.iter().any(|call| call["call"] == "result" && call["attempts"] == 1), "{callbacks:?}");
+    let calls: Vec<_> =
+        callbacks.iter().map(|call| (call["call"].as_str(), call["status"].as_u64())).collect();
+    assert_eq!(calls, [(Some("running"), Some(200)), (Some("result"), Some(200))]);
     let drawn = gavel(&url, &["trace", "a"]);
     assert_eq!(exit_code(&drawn).await, Some(0));
     let text = drawn.log().into_iter().map(|line| line.text + "\n").collect::<String>();
     for part in ["submission a, question q, Python, standard", "█", "░", "exit 0", "It has ended"] {
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_call_is_told_with_its_answer() {
+    let question = Question::build(Kind::Standard, "q").public("7", "7").done();
+    let line = Line::start(vec![question]).await;
+    let url = line.nats.url();
+    let refused = line.convex.fault(Matcher::of(Endpoint::RESULT), Fault::status(503));
+    line.submit("a", "q", 71, "print(input())").await;
+    // While it is refused, those who call Convex say so.
+    let mut counted = Value::Null;
+    wait_until("what the reporter sees", PATIENCE, async || {
+        counted = crate::status::status(&url).await;
+        counted["peers"].as_array().unwrap().iter().any(|peer| peer["problem"] == "Convex answers 503")
+    })
+    .await
+    .unwrap_or_else(|_| panic!("{counted}"));
+    let said = sentence(&url, "a").await;
+    assert!(said.ends_with("; it says: Convex answers 503"), "{said}");
+    line.convex.lift(refused);
+    line.result("a").await;
+    let mut told = Value::Null;
+    wait_until("the report", PATIENCE, async || {
+        told = trace(&url, "a").await["runs"][0].take();
+        told["waitsFor"].is_null()
+    })
+    .await
+    .unwrap();
+    let calls = told["callbacks"].as_array().unwrap();
+    let of_result = calls.iter().filter(|call| call["call"] == "result");
+    let statuses: Vec<_> = of_result.map(|call| call["status"].as_u64().unwrap()).collect();
+    let (last, before) = statuses.split_last().unwrap();
+    assert!(*last == 200 && before.len() >= 3 && before.iter().all(|&status| status == 503), "{calls:?}");
+    let begun: Vec<_> = calls.iter().map(|call| call["begunMs"].as_u64().unwrap()).collect();
+    assert!(begun.is_sorted() && calls.iter().all(|call| call["tookMs"].is_u64()), "{calls:?}");
+    let drawn = gavel(&url, &["trace", "a"]);
+    assert_eq!(exit_code(&drawn).await, Some(0));
+    let text = lines(&drawn).join("\n");
+    for part in ["waiting, for a judge", "503 to reporter-", "503, 200 by reporter-"] {
         assert!(text.contains(part), "{text}");
     }
 }

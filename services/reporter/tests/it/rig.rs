@@ -81,7 +81,7 @@ impl Rig {
     /// Publishes the verdict as a judge does.
     pub(crate) async fn judge(&self, submission: &Submission, verdict: Verdict) {
         let (submission, instance) = (submission.clone(), "judge".to_owned());
-        let event = Judged { submission, verdict, duration_ms: 812, instance };
+        let event = Judged { submission, verdict, duration_ms: 812, instance, taken: None };
         let trace = trace_of(&event.submission);
         let stored = self.bus.publish(&Outgoing::from(&event), &trace, PATIENCE).await;
         assert_eq!(stored.unwrap(), Stored::New);

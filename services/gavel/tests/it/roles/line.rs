@@ -73,6 +73,27 @@ async fn the_whole_line_runs_with_least_privilege() {
         .unwrap();
     assert_eq!(watching.wait_exit(PATIENCE).await.unwrap().code(), Some(0));
 
+    // Somebody who looks into it, with the key for that.
+    let look = async |arguments: &[&str]| {
+        let process = Process::builder(env!("CARGO_BIN_EXE_gavel"))
+            .args(arguments)
+            .env("INGRESS_URL", line.url.replace("/v1/judge-question", ""))
+            .envs(variables("ops"))
+            .start()
+            .unwrap();
+        (process.wait_exit(PATIENCE).await.unwrap().code(), process.log())
+    };
+    let looks: [&[&str]; 4] = [
+        &["trace", "right"],
+        &["status"],
+        &["tap", "--all", "--no-follow"],
+        &["doctor", "--no-judge", "--json"],
+    ];
+    for arguments in looks {
+        let (code, said) = look(arguments).await;
+        assert_eq!(code, Some(0), "{arguments:?}: {said:?}");
+    }
+
     for process in [&line.ingress, &line.fetcher, &line.judge, &line.reporter, &watching] {
         let refused: Vec<LogLine> = process
             .log()
