@@ -1,6 +1,7 @@
 //! The languages that this machine can be asked for: what each needs, and which of Judge0's ids it serves.
 
 pub(crate) mod judge0;
+mod label;
 mod table;
 mod version;
 
@@ -10,6 +11,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::limits::RunLimits;
 
+pub use label::label;
 pub use table::{Languages, TableError};
 pub use version::{VersionRule, VersionRuleError};
 pub(crate) use version::{is_older, number_in};

@@ -37,7 +37,9 @@ mod workspace;
 pub use config::{InitProgram, MAX_SLOTS, NoSuchTier, SandboxConfig, TierChoice};
 pub use error::{Fault, SlotError, StartError};
 pub use ids::Ids;
-pub use language::{Languages, ServedLanguage, TableError, UnservedLanguage, VersionRule, VersionRuleError};
+pub use language::{
+    Languages, ServedLanguage, TableError, UnservedLanguage, VersionRule, VersionRuleError, label,
+};
 pub use limits::RunLimits;
 pub use probe::{Finding, probe};
 pub use program::{Compilation, Program};

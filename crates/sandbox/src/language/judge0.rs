@@ -13,6 +13,11 @@ static NAMES: LazyLock<BTreeMap<u32, String>> = LazyLock::new(|| {
     names.into_iter().filter_map(|(id, name)| Some((id.parse().ok()?, name))).collect()
 });
 
+/// What Judge0 calls it: "C (GCC 9.2.0)".
+pub(super) fn name(id: LanguageId) -> Option<&'static str> {
+    NAMES.get(&id.0).map(String::as_str)
+}
+
 /// The language of an id, for a person: "Swift (83)", or "language 4711".
 pub(crate) fn named(id: LanguageId) -> String {
     match NAMES.get(&id.0) {

@@ -71,30 +71,6 @@ impl Event {
 impl Event {
     /// What people call a language, by its Judge0 id.
     pub(crate) fn language_name(id: u32) -> String {
-        let name = match id {
-            46 => "Bash",
-            48..=50 | 75 => "C",
-            51 => "C#",
-            52..=54 | 76 => "C++",
-            60 => "Go",
-            61 => "Haskell",
-            62 => "Java",
-            63 => "JavaScript",
-            64 => "Lua",
-            67 => "Pascal",
-            68 => "PHP",
-            70 => "Python2",
-            71 => "Python",
-            72 => "Ruby",
-            73 => "Rust",
-            74 => "TypeScript",
-            78 => "Kotlin",
-            81 => "Scala",
-            82 => "SQL",
-            83 => "Swift",
-            85 => "Perl",
-            other => return format!("#{other}"),
-        };
-        name.to_owned()
+        gavel_sandbox::label(gavel_domain::LanguageId(id)).unwrap_or_else(|| format!("#{id}"))
     }
 }
