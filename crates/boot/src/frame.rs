@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::health::{Check, check};
-use crate::metrics::{Metrics, UPKEEP_EVERY};
+use crate::metrics::{self, Metrics, UPKEEP_EVERY};
 use crate::presence::{Card, Offer};
 use crate::{ServiceConfig, http, observe};
 
@@ -37,6 +37,8 @@ impl Frame {
     /// # Errors
     /// Where the port is taken, or the NATS URL or credentials can never work.
     pub async fn open(config: &ServiceConfig) -> anyhow::Result<Self> {
+        // Before the first figure is told.
+        metrics::record();
         let listen = config.http.listen;
         let listener =
             TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;

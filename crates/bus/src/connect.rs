@@ -9,6 +9,8 @@ use async_nats::connection::State;
 use async_nats::jetstream::{self, context::ContextBuilder};
 use async_nats::{Client, ConnectOptions, Event, RequestError, RequestErrorKind, ServerAddr};
 use bytes::Bytes;
+use gavel_telemetry::series::Histogram;
+use gavel_telemetry::table;
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
@@ -89,6 +91,7 @@ pub struct Bus {
     pub(crate) settings: TopologySettings,
     /// Whose figures these are.
     pub(crate) service: &'static str,
+    pub(crate) publish_times: Histogram,
     pub(crate) pace: Pace,
     /// Counts the messages in hand.
     pub(crate) in_hand: Arc<AtomicUsize>,
@@ -130,7 +133,8 @@ impl Bus {
         let context = ContextBuilder::new().timeout(ANSWER_WAIT).build(client.clone());
         let service = gavel_telemetry::service_of(&config.name);
         let (pace, in_hand, only_finds) = (Pace::default(), Arc::default(), config.only_finds);
-        Ok(Self { client, context, epoch, settings, service, pace, in_hand, only_finds, refusals })
+        let publish_times = table::PUBLISH_SECONDS.of([service]);
+        Ok(Self { client, context, epoch, settings, service, publish_times, pace, in_hand, only_finds, refusals })
     }
 
     /// Whether the connection is up at this moment.

@@ -76,7 +76,7 @@ pub async fn consume<H: Handler>(bus: Bus, handler: Arc<H>, settings: ConsumeSet
                 attached.send_replace(true);
                 meter.attached(true);
                 let (puller, ended) =
-                    serve(&bus, &handler, &settings, &mut gate, meter, puller, &mut workers).await;
+                    serve(&bus, &handler, &settings, &mut gate, &meter, puller, &mut workers).await;
                 if !matches!(ended, Ended::Closed) {
                     attached.send_replace(false);
                     meter.attached(false);
@@ -145,7 +145,7 @@ async fn serve<H: Handler>(
     handler: &Arc<H>,
     settings: &ConsumeSettings,
     gate: &mut Gate,
-    meter: Meter,
+    meter: &Arc<Meter>,
     mut puller: Puller,
     workers: &mut JoinSet<()>,
 ) -> (Puller, Ended) {
@@ -180,14 +180,14 @@ fn job<H: Handler>(
     bus: &Bus,
     handler: &Arc<H>,
     settings: &ConsumeSettings,
-    meter: Meter,
+    meter: &Arc<Meter>,
     ack_wait: Duration,
     message: Message,
 ) -> work::Job<H> {
     work::Job {
         bus: bus.clone(),
         handler: Arc::clone(handler),
-        meter,
+        meter: Arc::clone(meter),
         message,
         max_deliveries: settings.max_deliveries,
         // Three chances to be heard before the server gives the message to another.

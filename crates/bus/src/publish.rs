@@ -68,7 +68,7 @@ impl Bus {
         }
         .instrument(trace::publishing(&outgoing.subject))
         .await;
-        table::PUBLISH_SECONDS.note([self.service], began.elapsed());
+        self.publish_times.record(began.elapsed());
         table::PUBLISHED.add([self.service, outgoing.schema, result(&published)]);
         if let (Ok(Stored::New), Some([language, status])) = (&published, outgoing.verdict) {
             table::VERDICTS.add([self.service, language, status]);

@@ -13,6 +13,11 @@ pub mod table;
 pub mod trace;
 
 pub use call::{Call, OK, call};
+/// One series of a metric: cheap to use, dearer to get.
+pub mod series {
+    pub use metrics::{Counter, Gauge, Histogram};
+}
+
 pub use meter::{Counter, Gauge, Histogram, Kind, Row, SERVICE};
 
 /// The services, as the label `service` names them.

@@ -74,7 +74,8 @@ impl<const N: usize> Counter<N> {
         self.of(values).increment(0);
     }
 
-    fn of(&self, values: [impl Into<SharedString>; N]) -> metrics::Counter {
+    /// One of its series, for whoever counts often.
+    pub fn of(&self, values: [impl Into<SharedString>; N]) -> metrics::Counter {
         let key = self.0.key(values);
         with_recorder(|recorder| recorder.register_counter(&key, &METADATA))
     }
@@ -95,7 +96,8 @@ impl<const N: usize> Gauge<N> {
         self.of(values).increment(change);
     }
 
-    fn of(&self, values: [impl Into<SharedString>; N]) -> metrics::Gauge {
+    /// One of its series, for whoever sets it often.
+    pub fn of(&self, values: [impl Into<SharedString>; N]) -> metrics::Gauge {
         let key = self.0.key(values);
         with_recorder(|recorder| recorder.register_gauge(&key, &METADATA))
     }
@@ -116,7 +118,8 @@ impl<const N: usize> Histogram<N> {
         drop(self.of(values));
     }
 
-    fn of(&self, values: [impl Into<SharedString>; N]) -> metrics::Histogram {
+    /// One of its series, for whoever takes note often.
+    pub fn of(&self, values: [impl Into<SharedString>; N]) -> metrics::Histogram {
         let key = self.0.key(values);
         with_recorder(|recorder| recorder.register_histogram(&key, &METADATA))
     }

@@ -21,6 +21,10 @@ pub fn switch_on() {
     ON.store(true, Ordering::Relaxed);
 }
 
+fn is_on() -> bool {
+    ON.load(Ordering::Relaxed)
+}
+
 /// A request that is served; it goes on with the caller's trace.
 #[must_use]
 pub fn serving(method: &str, route: &str, traceparent: Option<&str>) -> Span {
@@ -59,11 +63,17 @@ pub fn processing(subject: &str, consumer: &str, traceparent: Option<&str>) -> S
 
 /// Takes note of how often the event of the current span was delivered.
 pub fn attempt(attempt: u64) {
+    if !is_on() {
+        return;
+    }
     Span::current().record("gavel.attempt", attempt);
 }
 
 /// Takes note of how the delivery of the current span ended.
 pub fn outcome(word: &str, is_error: bool) {
+    if !is_on() {
+        return;
+    }
     let span = Span::current();
     span.record("gavel.outcome", word);
     if is_error {
@@ -106,7 +116,7 @@ pub fn step(name: &'static str) -> Span {
 /// The current span's context as `traceparent` has it (W3C Trace Context §3.2); nothing outside of a trace.
 #[must_use]
 pub fn traceparent() -> Option<String> {
-    if !ON.load(Ordering::Relaxed) {
+    if !is_on() {
         return None;
     }
     let context = Span::current().context();

@@ -1,19 +1,25 @@
 //! What a consumer loop tells of itself, in figures and spans.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use gavel_telemetry::series::{Counter, Gauge, Histogram};
 use gavel_telemetry::{table, trace};
 use tracing::Span;
 
 /// The figures of one consumer loop.
-#[derive(Clone, Copy)]
 pub(super) struct Meter {
-    service: &'static str,
     consumer: &'static str,
+    attached: Gauge,
+    slots_in_use: Gauge,
+    waiting: Histogram,
+    handling: Histogram,
+    redeliveries: Counter,
+    handled: [Counter; Outcome::ALL.len()],
 }
 
 /// A slot that is taken for as long as this lives.
-pub(super) struct Slot(Meter);
+pub(super) struct Slot(Gauge);
 
 /// How a delivery ended. Only `Done` and `Dead` are the event's end.
 #[derive(Clone, Copy)]
@@ -46,62 +52,60 @@ impl Outcome {
 
 impl Meter {
     /// Shows all of them from now on.
-    pub(super) fn start(service: &'static str, consumer: &'static str, slots: usize) -> Self {
-        let meter = Self { service, consumer };
-        table::SLOTS.set(meter.labels(), f64::from(u32::try_from(slots).unwrap_or(u32::MAX)));
-        table::SLOTS_IN_USE.add(meter.labels(), 0.0);
-        table::WAITING.show(meter.labels());
-        table::HANDLING.show(meter.labels());
-        table::REDELIVERIES.show(meter.labels());
-        for outcome in Outcome::ALL {
-            table::HANDLED.show([service, consumer, outcome.as_str()]);
-        }
+    pub(super) fn start(service: &'static str, consumer: &'static str, slots: usize) -> Arc<Self> {
+        let labels = [service, consumer];
+        table::SLOTS.set(labels, f64::from(u32::try_from(slots).unwrap_or(u32::MAX)));
+        let meter = Self {
+            consumer,
+            attached: table::ATTACHED.of(labels),
+            slots_in_use: table::SLOTS_IN_USE.of(labels),
+            waiting: table::WAITING.of(labels),
+            handling: table::HANDLING.of(labels),
+            redeliveries: table::REDELIVERIES.of(labels),
+            handled: Outcome::ALL.map(|outcome| table::HANDLED.of([service, consumer, outcome.as_str()])),
+        };
         meter.attached(false);
-        meter
+        Arc::new(meter)
     }
 
-    pub(super) fn attached(self, attached: bool) {
-        table::ATTACHED.set(self.labels(), f64::from(u8::from(attached)));
+    pub(super) fn attached(&self, attached: bool) {
+        self.attached.set(f64::from(u8::from(attached)));
     }
 
     /// Takes a slot.
-    pub(super) fn slot(self) -> Slot {
-        table::SLOTS_IN_USE.add(self.labels(), 1.0);
-        Slot(self)
+    pub(super) fn slot(&self) -> Slot {
+        self.slots_in_use.increment(1.0);
+        Slot(self.slots_in_use.clone())
     }
 
     /// Takes note of a delivery. Later ones have waited for what was decided before, not for a free slot.
-    pub(super) fn delivered(self, attempt: u64, waited: Duration) {
+    pub(super) fn delivered(&self, attempt: u64, waited: Duration) {
         trace::attempt(attempt);
         if attempt > 1 {
-            table::REDELIVERIES.add(self.labels());
+            self.redeliveries.increment(1);
         } else {
-            table::WAITING.note(self.labels(), waited);
+            self.waiting.record(waited);
         }
     }
 
     /// The span of a delivery.
-    pub(super) fn processing(self, subject: &str, traceparent: Option<&str>) -> Span {
+    pub(super) fn processing(&self, subject: &str, traceparent: Option<&str>) -> Span {
         trace::processing(subject, self.consumer, traceparent)
     }
 
     /// Takes note of a delivery's end.
-    pub(super) fn ended(self, outcome: Outcome) {
+    pub(super) fn ended(&self, outcome: Outcome) {
         trace::outcome(outcome.as_str(), !matches!(outcome, Outcome::Done | Outcome::Later));
-        table::HANDLED.add([self.service, self.consumer, outcome.as_str()]);
+        self.handled[outcome as usize].increment(1);
     }
 
-    pub(super) fn took(self, time: Duration) {
-        table::HANDLING.note(self.labels(), time);
-    }
-
-    fn labels(self) -> [&'static str; 2] {
-        [self.service, self.consumer]
+    pub(super) fn took(&self, time: Duration) {
+        self.handling.record(time);
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        table::SLOTS_IN_USE.add(self.0.labels(), -1.0);
+        self.0.decrement(1.0);
     }
 }

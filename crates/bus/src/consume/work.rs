@@ -35,7 +35,7 @@ const REST: Duration = Duration::from_secs(5);
 pub(super) struct Job<H> {
     pub(super) bus: Bus,
     pub(super) handler: Arc<H>,
-    pub(super) meter: Meter,
+    pub(super) meter: Arc<Meter>,
     pub(super) message: Message,
     pub(super) max_deliveries: Option<u64>,
     pub(super) progress_every: Duration,
@@ -66,7 +66,7 @@ impl Drop for InHand<'_> {
 
 pub(super) async fn work<H: Handler>(job: Job<H>) {
     let _in_hand = InHand::new(&job.bus.in_hand);
-    let (meter, _slot, began) = (job.meter, job.meter.slot(), Instant::now());
+    let (meter, _slot, began) = (Arc::clone(&job.meter), job.meter.slot(), Instant::now());
     let trace = Trace::from_headers(job.message.headers.as_ref());
     let span = info_span!(
         "event",
