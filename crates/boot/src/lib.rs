@@ -6,6 +6,7 @@
 pub mod env;
 pub mod health;
 pub mod lifecycle;
+mod lines;
 pub mod nats;
 pub mod service;
 pub mod telemetry;

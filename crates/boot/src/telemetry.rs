@@ -12,6 +12,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry};
 
+use crate::lines::Lines;
 use crate::otlp::{self, Traces};
 use crate::{Env, metrics};
 
@@ -74,10 +75,13 @@ impl TelemetryConfig {
 
 /// What is let through. The NATS client repeats each event that the bus logs already, so it is asked for
 /// warnings only, unless the level says otherwise; and never for the addresses that it tries, which it writes
-/// with their passwords. The spans of traces are not for logs.
+/// with their passwords, nor for what it reads and writes, sources and hidden tests among it. The spans of traces are
+/// not for logs.
 fn filter(level: &str) -> Result<EnvFilter, ParseError> {
     let traces = trace::TARGET;
-    EnvFilter::try_new(format!("async_nats=warn,{level},async_nats::connector=info,{traces}=off"))
+    EnvFilter::try_new(format!(
+        "async_nats=warn,{level},async_nats::connector=info,async_nats::connection=info,{traces}=off"
+    ))
 }
 
 /// Starts logging, counting and, where a collector is configured, tracing, under the program's name. What is returned
@@ -99,12 +103,10 @@ pub fn init(
         LogFormat::Human => true,
         LogFormat::Json => false,
     };
-    let layer = tracing_subscriber::fmt::layer().with_writer(stderr);
-    let logs = if human {
-        layer.with_ansi(stderr().is_terminal()).boxed()
-    } else {
-        layer.json().flatten_event(true).boxed()
-    };
+    let has_colours = human && stderr().is_terminal();
+    let layer = tracing_subscriber::fmt::layer().with_writer(move || Lines::new(stderr(), has_colours));
+    let logs =
+        if human { layer.with_ansi(has_colours).boxed() } else { layer.json().flatten_event(true).boxed() };
     match &traces {
         None => drop(tracing_subscriber::registry().with(logs).with(filter).try_init()),
         Some(traces) => {

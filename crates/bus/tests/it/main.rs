@@ -8,6 +8,7 @@ mod ending;
 mod failing;
 mod gate;
 mod ledger;
+mod login;
 mod outage;
 mod publish;
 mod support;

@@ -52,9 +52,13 @@ impl Line {
         let (ingress, fetcher) = (start("ingress"), start("fetcher"));
         let (judge, reporter) = (start("judge"), start("reporter"));
         let line =
-            ingress.wait_log("its address", PATIENCE, |line| line.contains("\"listening\"")).await.unwrap();
-        let address = line.field("/address").unwrap();
-        let url = format!("http://{}/v1/judge-question", address.as_str().unwrap());
+            ingress.wait_log("its address", PATIENCE, |line| line.contains("listening")).await.unwrap();
+        // As JSON or as people read it.
+        let address = line.field("/address").map_or_else(
+            || line.text.split("address=").nth(1).unwrap().trim().to_owned(),
+            |address| address.as_str().unwrap().to_owned(),
+        );
+        let url = format!("http://{address}/v1/judge-question");
         let line =
             Self { nats, convex, ingress, fetcher, judge, reporter, url, http: reqwest::Client::new() };
         line.until_ready().await;

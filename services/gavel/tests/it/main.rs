@@ -20,6 +20,7 @@ mod rejudge;
 mod repeat;
 mod roles;
 mod status;
+mod secrets;
 mod submit;
 mod tap;
 mod trace;
