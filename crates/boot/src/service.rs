@@ -81,15 +81,29 @@ pub fn topology(env: &mut Env) -> TopologySettings {
     }
 }
 
+/// Reads how long a call may take.
+pub fn request_timeout(env: &mut Env) -> Duration {
+    env.millis(
+        "REQUEST_TIMEOUT_MS",
+        Duration::from_secs(15),
+        "how long a call to Convex, or to Judge0, may take",
+    )
+}
+
+/// Reads how late Convex may apply what had no answer.
+pub fn running_linger(env: &mut Env) -> Duration {
+    env.millis(
+        "RUNNING_LINGER_MS",
+        Duration::from_secs(30),
+        "how late Convex may apply a running callback that had no answer; the result is repeated after it",
+    )
+}
+
 /// Reads where Convex is, for the services that call it.
 pub fn convex(env: &mut Env) -> ConvexConfig {
     let config = ConvexConfig {
         site_url: env.required("CONVEX_SITE_URL", "where Convex is, such as https://NAME.convex.site"),
-        timeout: env.millis(
-            "REQUEST_TIMEOUT_MS",
-            Duration::from_secs(15),
-            "how long a call to Convex, or to Judge0, may take",
-        ),
+        timeout: request_timeout(env),
         in_flight: InFlight::new(env.number(
             "CONVEX_MAX_IN_FLIGHT",
             8,

@@ -34,6 +34,19 @@ pub enum BeginError {
         /// How far it is.
         state: &'static str,
     },
+    /// What was tried more than once may have had a call without an answer, which Convex may still apply: after the
+    /// result of a newer generation it would have the last word.
+    #[error(
+        "generation {generation} was told to Convex in several tries, one of which may still take effect; try again in \
+         {} s",
+        left.as_secs() + 1
+    )]
+    NotSettled {
+        /// The present one.
+        generation: Generation,
+        /// How long it may still do so.
+        left: Duration,
+    },
     /// A retry was cut off before its first event.
     #[error(
         "generation {0} was begun by a retry of a dead letter and cut off; run `gavel dead retry` again first"
@@ -90,6 +103,7 @@ pub struct Begun {
 pub struct Generations {
     bus: Bus,
     by: String,
+    settles_after: Duration,
 }
 
 /// What a new generation begins with, as an earlier one had it.
@@ -134,10 +148,11 @@ impl First {
 }
 
 impl Generations {
-    /// `by` is written into the records.
+    /// `by` is written into the records; by `settles_after` a call that had no answer has taken effect at Convex or never
+    /// will.
     #[must_use]
-    pub fn new(bus: Bus, by: String) -> Self {
-        Self { bus, by }
+    pub fn new(bus: Bus, by: String, settles_after: Duration) -> Self {
+        Self { bus, by, settles_after }
     }
 
     /// Has a submission judged again, from its test cases on. With `dry` nothing is written.
@@ -290,15 +305,18 @@ impl Generations {
 
     /// A generation is over once its verdict was told or given up, or what leads to one cannot be read.
     async fn expect_end(&self, key: &Key) -> Result<(), BeginError> {
-        if self.is_there(Stream::Result, Reported::NAME, key).await? {
-            return Ok(());
+        let reported = topology::subject(Reported::NAME, key);
+        if let Some(message) = self.last_on(Stream::Result, &reported).await? {
+            let attempts = Reported::decode(&message.payload)?.attempts;
+            return self.expect_settled(key, attempts, message.time.into());
         }
         let letters = self.bus.letters_of(&key.id).await?;
         let died_at = |event: &str, letter: &Letter| {
             letter.key().as_ref() == Some(key) && letter.event() == Some(event)
         };
-        if letters.iter().any(|letter| died_at(Judged::NAME, letter)) {
-            return Ok(());
+        if let Some(letter) = letters.iter().find(|letter| died_at(Judged::NAME, letter)) {
+            let attempts = letter.dead.as_ref().map_or(1, |dead| dead.attempts);
+            return self.expect_settled(key, attempts, letter.died_at);
         }
         if self.is_there(Stream::Result, Judged::NAME, key).await? {
             let state = "its verdict is still to be told to Convex";
@@ -315,6 +333,17 @@ impl Generations {
             return Ok(());
         }
         Err(BeginError::NotOver { generation: key.generation, state: "it has no verdict yet" })
+    }
+
+    /// The one call of a single delivery had an answer, or there would be no end. Of several, the last had.
+    fn expect_settled(&self, key: &Key, attempts: u64, ended_at: SystemTime) -> Result<(), BeginError> {
+        let settles_at = ended_at + self.settles_after;
+        match settles_at.duration_since(SystemTime::now()) {
+            Ok(left) if attempts > 1 && !left.is_zero() => {
+                Err(BeginError::NotSettled { generation: key.generation, left })
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn is_there(&self, stream: Stream, event: &str, key: &Key) -> Result<bool, ReadError> {

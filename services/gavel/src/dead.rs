@@ -87,13 +87,14 @@ impl From<StageArgument> for Stage {
 
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let json = arguments.json;
-    operate::run("dead", &arguments.reach, async |bus| match &arguments.action {
+    operate::run("dead", &arguments.reach, async |bus, settles_after| match &arguments.action {
         Action::List { stage, since } => list(&bus, stage.map(Stage::from), *since, json).await,
         Action::Show { id, show_source } => show::show(&bus, id, *show_source, json).await,
         Action::Retry { ids, stage, since } => {
             let stage = stage.map(Stage::from);
             let ids = if ids.is_empty() { selected(&bus, stage, *since).await? } else { ids.clone() };
-            retry(&bus, &ids, stage, json).await
+            let generations = Generations::new(bus.clone(), who(), settles_after);
+            retry(&bus, &generations, &ids, stage, json).await
         }
         Action::Drop { ids } => drop_all(&bus, ids, json).await,
     })
@@ -133,8 +134,13 @@ async fn selected(
     Ok(ids)
 }
 
-async fn retry(bus: &Bus, ids: &[SubmissionId], stage: Option<Stage>, json: bool) -> anyhow::Result<End> {
-    let generations = Generations::new(bus.clone(), who());
+async fn retry(
+    bus: &Bus,
+    generations: &Generations,
+    ids: &[SubmissionId],
+    stage: Option<Stage>,
+    json: bool,
+) -> anyhow::Result<End> {
     let mut end = End::Done;
     for id in ids {
         let letters = bus.letters_of(id).await?;

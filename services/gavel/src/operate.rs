@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use gavel_boot::env::ConfigError;
-use gavel_boot::{EXIT_CONFIG, Env, nats};
+use gavel_boot::{EXIT_CONFIG, Env, nats, service};
 use gavel_bus::topology::TopologySettings;
 use gavel_bus::{BeginError, Begun, Bus, Cause, NatsConfig};
 use gavel_domain::SubmissionId;
@@ -40,11 +40,13 @@ pub(crate) fn nats_of(url: Option<&str>, role: &str, env: &mut Env) -> NatsConfi
 }
 
 impl Reach {
-    fn config(&self, command: &str) -> Result<NatsConfig, ConfigError> {
+    fn config(&self, command: &str) -> Result<(NatsConfig, Duration), ConfigError> {
         let mut env = Env::of_process();
         let config = nats_of(self.nats.as_deref(), "ops", &mut env);
+        // As the reporters have them: they say how late Convex may apply what was given up.
+        let settles_after = service::request_timeout(&mut env) + service::running_linger(&mut env);
         env.finish()?;
-        Ok(NatsConfig { name: format!("gavel-{command}"), ..config })
+        Ok((NatsConfig { name: format!("gavel-{command}"), ..config }, settles_after))
     }
 }
 
@@ -64,13 +66,14 @@ pub(crate) enum End {
     Refused,
 }
 
-/// Runs a command on a connection, and says what kept it from its end.
+/// Runs a command on a connection, and says what kept it from its end. It is told by when a call that had no answer has
+/// taken effect at Convex or never will.
 pub(crate) fn run(
     command: &'static str,
     reach: &Reach,
-    work: impl AsyncFnOnce(Bus) -> anyhow::Result<End>,
+    work: impl AsyncFnOnce(Bus, Duration) -> anyhow::Result<End>,
 ) -> ExitCode {
-    let config = match reach.config(command) {
+    let (config, settles_after) = match reach.config(command) {
         Ok(config) => config,
         Err(problems) => {
             eprintln!("gavel {command}: the configuration has problems:\n{problems}");
@@ -78,7 +81,7 @@ pub(crate) fn run(
         }
     };
     let runtime = tokio::runtime::Runtime::new().expect("the machine has threads and descriptors");
-    match runtime.block_on(async { work(connect(&config).await?).await }) {
+    match runtime.block_on(async { work(connect(&config).await?, settles_after).await }) {
         Ok(End::Done) => ExitCode::SUCCESS,
         Ok(End::Refused) => ExitCode::from(EXIT_REFUSED),
         Err(failure) => {

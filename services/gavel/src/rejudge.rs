@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use gavel_bus::{Bus, Generations};
@@ -11,8 +12,9 @@ use crate::operate::{self, End, Reach, Since, say_begun, who};
 
 /// Has submissions judged again, with their test cases fetched anew.
 ///
-/// Each must be over: told to Convex, or a dead letter. The history reaches 72 hours back. A run that was cut off
-/// is completed by the same command.
+/// Each must be over: told to Convex, or a dead letter; and what took several tries, for as long as one without an
+/// answer may still take effect: `REQUEST_TIMEOUT_MS` and `RUNNING_LINGER_MS`, as the reporters have them. The history
+/// reaches 72 hours back. A run that was cut off is completed by the same command.
 ///
 /// Exit codes: 0 all begun, 1 some refused, 64 wrong use, 69 NATS cannot be reached.
 #[derive(Args)]
@@ -48,15 +50,17 @@ fn question_id(text: &str) -> Result<QuestionId, String> {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
-    operate::run("rejudge", &arguments.reach, async |bus| rejudge(arguments, bus).await)
+    operate::run("rejudge", &arguments.reach, async |bus, settles_after| {
+        rejudge(arguments, bus, settles_after).await
+    })
 }
 
-async fn rejudge(arguments: &Arguments, bus: Bus) -> anyhow::Result<End> {
+async fn rejudge(arguments: &Arguments, bus: Bus, settles_after: Duration) -> anyhow::Result<End> {
     let ids = match (&arguments.question, arguments.since) {
         (Some(question), Some(since)) => of_question(&bus, question, since).await?,
         _ => arguments.ids.clone(),
     };
-    let generations = Generations::new(bus, who());
+    let generations = Generations::new(bus, who(), settles_after);
     let mut end = End::Done;
     for id in ids {
         let begun = generations.rejudge(&id, &arguments.reason, arguments.dry_run).await;

@@ -34,11 +34,7 @@ impl Config {
                 Duration::from_secs(5),
                 "how long the running callback may take, all tries together; a result waits for no longer",
             ),
-            running_linger: env.millis(
-                "RUNNING_LINGER_MS",
-                Duration::from_secs(30),
-                "how late Convex may apply a running callback that had no answer; the result is repeated after it",
-            ),
+            running_linger: gavel_boot::service::running_linger(env),
             // The history forgets a verdict after 72 hours, tried or not.
             give_up_after: Duration::from_secs(env.number(
                 "REPORT_GIVE_UP_AFTER_S",

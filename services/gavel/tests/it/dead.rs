@@ -34,6 +34,9 @@ pub(crate) async fn gavel(line: &Line, arguments: &[&str]) -> Ended {
     let process = Process::builder(env!("CARGO_BIN_EXE_gavel"))
         .args(arguments)
         .env("NATS_URL", line.nats.url())
+        // Convex holds no call here; what does says so itself.
+        .env("REQUEST_TIMEOUT_MS", "1")
+        .env("RUNNING_LINGER_MS", "1")
         .start()
         .unwrap();
     let code = process.wait_exit(PATIENCE).await.unwrap().code().unwrap();

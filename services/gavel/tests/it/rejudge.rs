@@ -7,7 +7,8 @@ use gavel_bus::topology::TopologySettings;
 use gavel_bus::{Bus, NatsConfig, Outgoing, Stored, Trace};
 use gavel_domain::event::{Queued, Rejudged, Stage};
 use gavel_proto::WireEvent as _;
-use gavel_standin::{Endpoint, Kind, Question, Status};
+use gavel_standin::{Endpoint, Kind, Matcher, Question, Status};
+use gavel_testkit::Process;
 use serde_json::json;
 
 use crate::dead::gavel;
@@ -101,4 +102,32 @@ async fn one_that_was_cut_off_is_completed_by_the_same_command() {
     assert_eq!((resumed.code, resumed.json()), (0, vec![expected]));
     wait_reported(&line, "a.2").await;
     assert_eq!(line.convex.submission("a").unwrap().result_calls, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_took_several_tries_waits_until_none_can_take_effect_any_more() {
+    // The first result call is held up: its reporter gives it up, and tells the same once more.
+    let line = Line::start_with(vec![question("8")], &[("REQUEST_TIMEOUT_MS", "500")]).await;
+    let hold = line.convex.hold_before(Matcher::of(Endpoint::RESULT).first(1));
+    line.submit("a", "q", 71, ECHO).await;
+    wait_reported(&line, "a").await;
+    line.convex.put_question(question("7"));
+    let rejudge = Process::builder(env!("CARGO_BIN_EXE_gavel")).args(["rejudge", "a", "--json"]);
+    let rejudge = rejudge.env("NATS_URL", line.nats.url()).start().unwrap();
+    assert_eq!(rejudge.wait_exit(PATIENCE).await.unwrap().code(), Some(1));
+    let refused = rejudge.log()[0].json().unwrap();
+    let reason = refused["reason"].as_str().unwrap();
+    assert!(reason.starts_with("generation 1 was told to Convex in several tries"), "{reason}");
+
+    // It takes effect late, and no result of a newer generation is there that it could undo.
+    hold.release();
+    let has_effect = async || {
+        let calls = line.convex.calls_of("a");
+        calls.iter().filter(|call| call.endpoint == Endpoint::RESULT && call.applied_at().is_some()).count()
+            == 2
+    };
+    gavel_testkit::wait_until("the late one", PATIENCE, has_effect).await.unwrap();
+    assert_eq!(gavel(&line, &["rejudge", "a"]).await.code, 0);
+    wait_reported(&line, "a.2").await;
+    assert_eq!(line.convex.submission("a").unwrap().status, Status::Passed);
 }
