@@ -134,7 +134,18 @@ impl Bus {
         let service = gavel_telemetry::service_of(&config.name);
         let (pace, in_hand, only_finds) = (Pace::default(), Arc::default(), config.only_finds);
         let publish_times = table::PUBLISH_SECONDS.of([service]);
-        Ok(Self { client, context, epoch, settings, service, publish_times, pace, in_hand, only_finds, refusals })
+        Ok(Self {
+            client,
+            context,
+            epoch,
+            settings,
+            service,
+            publish_times,
+            pace,
+            in_hand,
+            only_finds,
+            refusals,
+        })
     }
 
     /// Whether the connection is up at this moment.
