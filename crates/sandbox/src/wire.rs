@@ -150,7 +150,7 @@ pub(crate) enum StoppedBy {
     Nothing,
     CpuLimit,
     WallLimit,
-    /// Sampling found too much memory in use. Where the kernel counts, the kernel kills.
+    /// Too much memory was in use, found by sampling, or the kernel has ended a process for it.
     MemoryLimit,
     /// [`ToInit::Stop`].
     Judge,

@@ -74,7 +74,7 @@ impl Meter {
     /// The longest that a run may go on unwatched.
     pub(super) fn longest_step(&self) -> Duration {
         match self {
-            Self::Counted(_) => Duration::MAX,
+            Self::Counted(_) => counted::STEP,
             Self::Sampled(_) => sampled::STEP,
         }
     }
@@ -82,8 +82,7 @@ impl Meter {
     /// Looks at a run that is under way: its CPU time in nanoseconds, and whether it must end for its memory.
     pub(super) fn look(&mut self, ended: &Ended) -> Result<(u64, bool), Errno> {
         match self {
-            // The kernel ends what wants too much.
-            Self::Counted(counted) => Ok((counted.cpu_ns()?, false)),
+            Self::Counted(counted) => counted.look(),
             Self::Sampled(sampled) => sampled.look(ended),
         }
     }

@@ -165,6 +165,17 @@ async fn a_memory_kill_of_a_child_is_a_memory_limit_whatever_the_parent_makes_of
 }
 
 #[tokio::test]
+async fn nobody_waits_in_vain_for_a_child_that_was_killed_for_its_memory() {
+    let mut bench = Bench::open().await;
+    let source = "#include <unistd.h>\n#include <stdlib.h>\n#include <string.h>\nint main(){\
+                  if(!fork())for(;;){char*p=malloc(1<<20);memset(p,1,1<<20);}for(;;)pause();}";
+    let patient = RunLimits { wall_time: Duration::from_mins(1), ..limits() };
+    let run = bench.run(C, source, &patient).await;
+    assert_eq!(run.ending, Ending::MemoryLimit);
+    assert!(run.usage.wall_time < Duration::from_secs(30), "{:?}", run.usage);
+}
+
+#[tokio::test]
 async fn a_limit_too_small_to_start_is_a_memory_limit() {
     let mut bench = Bench::open().await;
     let large = "char a[1<<30];int main(){for(long i=0;i<sizeof a;i+=4096)a[i]=1;return a[12345];}";

@@ -1,6 +1,7 @@
 //! The slot's cgroup files, read and written by descriptor: the init has no path to them.
 
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use rustix::io::{Errno, pread, pwrite};
 
@@ -13,6 +14,8 @@ const LEAST_BYTES: u64 = 4 << 20;
 const BATCH_BYTES: u64 = 256 << 10;
 /// What the init may need to clear up after a run that used all its memory, in bytes.
 const CLEARING_BYTES: u64 = 64 << 20;
+/// The time between two looks: the kernel ends one process for want of memory, and others may wait for it in vain.
+pub(super) const STEP: Duration = Duration::from_millis(250);
 
 /// The descriptors, and what the slot itself uses.
 pub(in crate::init) struct Counted {
@@ -108,8 +111,14 @@ impl Counted {
         Ok(())
     }
 
+    /// Looks at a run that is under way: its CPU time in nanoseconds, and whether the kernel has ended some of it for
+    /// want of memory.
+    pub(super) fn look(&self) -> Result<(u64, bool), Errno> {
+        Ok((self.cpu_ns()?, self.has_killed()?))
+    }
+
     /// CPU time of the slot since the start, in nanoseconds.
-    pub(super) fn cpu_ns(&self) -> Result<u64, Errno> {
+    fn cpu_ns(&self) -> Result<u64, Errno> {
         Ok(self.total_cpu_ns()?.saturating_sub(self.start.cpu_ns))
     }
 
@@ -121,7 +130,7 @@ impl Counted {
         let memory_bytes = peak.saturating_sub(self.start.memory_bytes).max(BATCH_BYTES);
         // A limit too small to be set as it is.
         let passed = self.wanted_bytes < LEAST_BYTES && memory_bytes > self.wanted_bytes;
-        let out_of_memory = passed || self.kills()? > self.start.kills;
+        let out_of_memory = passed || self.has_killed()?;
         Ok(Reading { cpu_ns: self.cpu_ns()?, memory_bytes, out_of_memory })
     }
 
@@ -130,6 +139,10 @@ impl Counted {
             CgroupVersion::V1 => self.number(MeterFile::CpuUsage),
             CgroupVersion::V2 => Ok(self.field(MeterFile::CpuUsage, "usage_usec")?.saturating_mul(1000)),
         }
+    }
+
+    fn has_killed(&self) -> Result<bool, Errno> {
+        Ok(self.kills()? > self.start.kills)
     }
 
     fn kills(&self) -> Result<u64, Errno> {
