@@ -72,7 +72,9 @@ pub struct Usage {
 pub struct Execution {
     /// How it ended.
     pub ending: Ending,
-    /// What it wrote to standard output, at most as many bytes as the limit. Any bytes, not only UTF-8.
+    /// So many bytes of what it was expected to write came first; they are kept as this number, not in `stdout`.
+    pub as_expected: usize,
+    /// What else it wrote to standard output, at most as many bytes as the limit. Any bytes, not only UTF-8.
     pub stdout: Vec<u8>,
     /// What it wrote to standard error, at most as many bytes as the limit. Any bytes, not only UTF-8.
     pub stderr: Vec<u8>,

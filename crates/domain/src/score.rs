@@ -1,5 +1,6 @@
 //! From executions to a verdict: the table of contract §2, "What the result must say".
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use crate::text::cap;
@@ -68,7 +69,7 @@ impl<'a> Scorer<'a> {
         let stderr = || Some(cap(&execution.stderr, self.max_field_bytes)).filter(|t| !t.trim().is_empty());
         let (error_message, stderr) = match execution.ending {
             Ending::Exited { code: 0 } => {
-                if self.question.comparison.accepts(&execution.stdout, &test.expected_stdout) {
+                if self.accepts(test, execution) {
                     return None;
                 }
                 ("Wrong answer".to_owned(), None)
@@ -90,11 +91,19 @@ impl<'a> Scorer<'a> {
         let first_failure = Some(FirstFailure {
             index,
             stdin: shown(&test.stdin),
-            actual_output: Some(cap(&execution.stdout, self.max_field_bytes)),
+            actual_output: Some(cap(&written(test, execution), self.max_field_bytes)),
             expected_output: shown(&test.expected_stdout),
             error_message,
         });
         Some(Verdict { first_failure, stderr, ..self.verdict(Status::Failed, index) })
+    }
+
+    fn accepts(&self, test: &TestCase, execution: &Execution) -> bool {
+        let (rule, expected) = (self.question.comparison, test.expected_stdout.as_str());
+        // The usual right answer: at most a line's end more than what is expected, however long that is.
+        let only_more = execution.as_expected == expected.len()
+            && (execution.stdout.is_empty() || rule.trim_outputs && execution.stdout.trim_ascii().is_empty());
+        only_more || rule.accepts(&written(test, execution), expected)
     }
 
     fn verdict(&mut self, status: Status, passed: u32) -> Verdict {
@@ -112,6 +121,17 @@ impl<'a> Scorer<'a> {
 
     fn total(&self) -> u32 {
         u32::try_from(self.question.tests.len()).expect("fewer tests than u32::MAX")
+    }
+}
+
+/// All that a program wrote to standard output.
+fn written<'a>(test: &'a TestCase, execution: &'a Execution) -> Cow<'a, [u8]> {
+    let (head, rest) =
+        (&test.expected_stdout.as_bytes()[..execution.as_expected], execution.stdout.as_slice());
+    match (head, rest) {
+        ([], rest) => Cow::Borrowed(rest),
+        (head, []) => Cow::Borrowed(head),
+        (head, rest) => Cow::Owned([head, rest].concat()),
     }
 }
 
@@ -173,7 +193,8 @@ mod tests {
     }
 
     fn ended(ending: Ending, stdout: &str, stderr: &str) -> Execution {
-        Execution { ending, stdout: stdout.into(), stderr: stderr.into(), usage: Usage::default() }
+        let (stdout, stderr) = (stdout.into(), stderr.into());
+        Execution { ending, as_expected: 0, stdout, stderr, usage: Usage::default() }
     }
 
     const OK: Ending = Ending::Exited { code: 0 };
@@ -198,6 +219,27 @@ mod tests {
         );
         assert_eq!((verdict.first_failure, verdict.stderr, verdict.compile_output), (None, None, None));
         assert_eq!(verdict.tests.len(), 2);
+    }
+
+    #[test]
+    fn what_came_as_expected_counts_like_what_was_kept() {
+        let expected = "out0";
+        for written in
+            ["", "o", "out0", "out0\n", "out0 \t\u{c}\n\n", "out0x", "oux0", "out0\nmore", "out0\u{a0}"]
+        {
+            let same = written.bytes().zip(expected.bytes()).take_while(|(one, other)| one == other).count();
+            for (ending, trim_outputs) in [(OK, true), (OK, false), (Ending::Exited { code: 1 }, true)] {
+                let mut question = question(&[Visibility::Public]);
+                question.comparison.trim_outputs = trim_outputs;
+                let verdict = |as_expected: usize| {
+                    let kept = Execution { as_expected, ..ended(ending, &written[as_expected..], "") };
+                    Scorer::new(&question, 1000).next(&kept).break_value().unwrap()
+                };
+                for as_expected in 0..=same {
+                    assert_eq!(verdict(as_expected), verdict(0), "{written:?} {as_expected}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -58,7 +58,7 @@ fn ran(status: u64, report: Report, settings: &RunSettings) -> Finished {
         wall_time: report.wall_time.unwrap_or_default(),
         memory_bytes: report.memory_kb.unwrap_or_default().saturating_mul(1_024),
     };
-    Finished::Ran(Execution { ending, stdout: report.stdout, stderr, usage })
+    Finished::Ran(Execution { ending, as_expected: 0, stdout: report.stdout, stderr, usage })
 }
 
 /// How it ended, and what the program itself wrote to standard error.

@@ -17,9 +17,12 @@ const CHUNK_BYTES: usize = 64 * 1024;
 
 /// One stream of one run. The reading end stays open until the run is over, so that a program that writes too
 /// much is never ended by SIGPIPE from us.
-pub(crate) struct Capture {
+pub(crate) struct Capture<'a> {
     pipe: Pipe,
     limit: usize,
+    /// What is expected to come yet. What comes so is counted and not kept.
+    expected: &'a [u8],
+    as_expected: usize,
     bytes: Vec<u8>,
     open: bool,
     overflowed: bool,
@@ -34,16 +37,18 @@ enum Pipe {
 
 /// What was written to one stream.
 pub(crate) struct Captured {
-    /// At most the limit.
+    /// So many bytes of what was expected came first.
+    pub(crate) as_expected: usize,
+    /// What else came; with that at most the limit.
     pub(crate) bytes: Vec<u8>,
     /// Whether there was more.
     pub(crate) overflowed: bool,
 }
 
-impl Capture {
+impl<'a> Capture<'a> {
     /// A new pipe: the capture, and the end that the program writes to, which belongs to the program's user, so
     /// that `/dev/stdout` can be opened. Without a `uid` that is the judge's own.
-    pub(crate) fn new(limit: u64, uid: Option<u32>) -> io::Result<(Self, OwnedFd)> {
+    pub(crate) fn new(limit: u64, uid: Option<u32>, expected: &'a [u8]) -> io::Result<(Self, OwnedFd)> {
         let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
         rustix::io::ioctl_fionbio(&read, true)?;
         if let Some(uid) = uid {
@@ -51,7 +56,8 @@ impl Capture {
         }
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let pipe = Pipe::Unwatched(read);
-        Ok((Self { pipe, limit, bytes: Vec::new(), open: true, overflowed: false }, write))
+        let bytes = Vec::new();
+        Ok((Self { pipe, limit, expected, as_expected: 0, bytes, open: true, overflowed: false }, write))
     }
 
     /// From now on [`Self::fill`] wakes its caller.
@@ -102,12 +108,27 @@ impl Capture {
             self.measure();
         }
         self.bytes.shrink_to_fit();
-        Ok(Captured { bytes: self.bytes, overflowed: self.overflowed })
+        Ok(Captured { as_expected: self.as_expected, bytes: self.bytes, overflowed: self.overflowed })
     }
 
     fn measure(&mut self) {
-        if self.bytes.len() > self.limit {
-            self.bytes.truncate(self.limit);
+        // Each time all that is kept is new, for as long as anything is expected.
+        let common = if self.expected.starts_with(&self.bytes) {
+            self.bytes.len()
+        } else {
+            self.bytes.iter().zip(self.expected).take_while(|(one, other)| one == other).count()
+        };
+        if common > 0 {
+            let common = common.min(self.limit - self.as_expected);
+            self.as_expected += common;
+            self.expected = &self.expected[common..];
+            self.bytes.drain(..common);
+        }
+        if !self.bytes.is_empty() {
+            self.expected = &[];
+        }
+        if self.bytes.len() > self.limit - self.as_expected {
+            self.bytes.truncate(self.limit - self.as_expected);
             self.overflowed = true;
             self.open = false;
         }
@@ -125,9 +146,13 @@ mod tests {
     use std::io::Write;
 
     fn captured(written: &[u8], limit: u64) -> Captured {
+        captured_of(written, limit, b"")
+    }
+
+    fn captured_of(written: &[u8], limit: u64, expected: &[u8]) -> Captured {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let (capture, write) = Capture::new(limit, None).unwrap();
+            let (capture, write) = Capture::new(limit, None, expected).unwrap();
             let mut capture = capture.watch().unwrap();
             std::fs::File::from(write).write_all(written).unwrap();
             capture.fill().await.unwrap();
@@ -141,6 +166,37 @@ mod tests {
         assert_eq!((exact.bytes.as_slice(), exact.overflowed), (b"12345".as_slice(), false));
         let over = captured(b"123456", 5);
         assert_eq!((over.bytes.as_slice(), over.overflowed), (b"12345".as_slice(), true));
+    }
+
+    #[test]
+    fn what_comes_as_expected_is_counted_and_no_more_of_it_after_a_difference() {
+        let case = |written: &[u8], limit| {
+            let captured = captured_of(written, limit, b"123456");
+            (captured.as_expected, String::from_utf8(captured.bytes).unwrap(), captured.overflowed)
+        };
+        assert_eq!(case(b"123456", 9), (6, String::new(), false));
+        assert_eq!(case(b"123456\n", 9), (6, "\n".to_owned(), false));
+        assert_eq!(case(b"12x456", 9), (2, "x456".to_owned(), false));
+        assert_eq!(case(b"x23456", 9), (0, "x23456".to_owned(), false));
+        assert_eq!(case(b"12345678", 7), (6, "7".to_owned(), true));
+        assert_eq!(case(b"123456", 4), (4, String::new(), true));
+        assert_eq!(case(b"", 4), (0, String::new(), false));
+    }
+
+    #[test]
+    fn a_difference_ends_it_also_between_two_reads() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let captured = runtime.block_on(async {
+            let (capture, write) = Capture::new(100, None, b"123456").unwrap();
+            let (mut capture, mut write) = (capture.watch().unwrap(), std::fs::File::from(write));
+            for part in ["12", "x", "3456"] {
+                write.write_all(part.as_bytes()).unwrap();
+                capture.fill().await.unwrap();
+            }
+            drop(write);
+            capture.finish().unwrap()
+        });
+        assert_eq!((captured.as_expected, captured.bytes.as_slice()), (2, b"x3456".as_slice()));
     }
 
     #[test]

@@ -78,11 +78,11 @@ pub(crate) struct Finished {
 }
 
 /// The streams of a run that is to start.
-pub(crate) struct Streams {
+pub(crate) struct Streams<'a> {
     pub(crate) stdin: OwnedFd,
-    pub(crate) stdout: (Capture, OwnedFd),
+    pub(crate) stdout: (Capture<'a>, OwnedFd),
     /// Without an end to write to, standard error goes where standard output goes.
-    pub(crate) stderr: (Capture, Option<OwnedFd>),
+    pub(crate) stderr: (Capture<'a>, Option<OwnedFd>),
 }
 
 impl Slot {
@@ -106,7 +106,7 @@ impl Slot {
     pub(crate) async fn run(
         &self,
         order: Order,
-        streams: Streams,
+        streams: Streams<'_>,
         files: &[BorrowedFd<'_>],
     ) -> Result<Finished, Fault> {
         let Streams { stdin, stdout: (stdout, stdout_end), stderr: (stderr, stderr_end) } = streams;
@@ -133,7 +133,7 @@ impl Slot {
         let _ = self.channel.get_ref().send(&ToInit::Wipe, &[]);
     }
 
-    async fn capture(&self, mut stdout: Capture, mut stderr: Capture) -> Result<Finished, Fault> {
+    async fn capture(&self, mut stdout: Capture<'_>, mut stderr: Capture<'_>) -> Result<Finished, Fault> {
         let (report, file) = if let Ok(reported) = tokio::time::timeout(QUICK, self.report()).await {
             reported?
         } else {
@@ -148,8 +148,8 @@ impl Slot {
 
     async fn capture_until_report(
         &self,
-        stdout: &mut Capture,
-        stderr: &mut Capture,
+        stdout: &mut Capture<'_>,
+        stderr: &mut Capture<'_>,
     ) -> Result<(Report, Option<OwnedFd>), Fault> {
         let mut stopped = false;
         loop {

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::cache;
-use crate::capture::Capture;
+use crate::capture::{Capture, Captured};
 use crate::ending::{self, Evidence};
 use crate::error::Fault;
 use crate::language::Language;
@@ -54,6 +54,7 @@ struct Start<'a> {
     limits: &'a RunLimits,
     stdin: OwnedFd,
     contents: Vec<BorrowedFd<'a>>,
+    expected: &'a [u8],
     merged: bool,
 }
 
@@ -93,12 +94,13 @@ impl Workspace {
             collect: Some(Collect { name: entry.artefact.clone(), max_bytes: MAX_PROGRAM_BYTES }),
         };
         let contents = vec![source.as_fd()];
-        let start = Start { order, limits: &limits, stdin: no_input()?, contents, merged: true };
+        let start =
+            Start { order, limits: &limits, stdin: no_input()?, contents, expected: b"", merged: true };
         let finished = self.finish(start).await?;
         compiled(entry, &limits, finished)
     }
 
-    /// Runs the program on one input.
+    /// Runs the program on one input, with nothing expected of it.
     ///
     /// # Errors
     /// Faults of the engine only; whatever the program did is in the [`Execution`].
@@ -107,6 +109,21 @@ impl Workspace {
         program: &Program,
         stdin: Bytes,
         limits: &RunLimits,
+    ) -> Result<Execution, Fault> {
+        self.run_expecting(program, stdin, limits, b"").await
+    }
+
+    /// Runs the program on one input. For as long as it writes to standard output what is expected, that is not kept but
+    /// counted ([`Execution::as_expected`]): a right answer of any size takes no memory.
+    ///
+    /// # Errors
+    /// Faults of the engine only; whatever the program did is in the [`Execution`].
+    pub async fn run_expecting(
+        &mut self,
+        program: &Program,
+        stdin: Bytes,
+        limits: &RunLimits,
+        expected: &[u8],
     ) -> Result<Execution, Fault> {
         let language = program.language();
         let granted = language.granted(limits);
@@ -125,7 +142,7 @@ impl Workspace {
         };
         let contents = if known { Vec::new() } else { vec![program.file().as_fd()] };
         let stdin = input(&stdin)?;
-        let start = Start { order, limits: &granted, stdin, contents, merged: false };
+        let start = Start { order, limits: &granted, stdin, contents, expected, merged: false };
         let finished = self.finish(start).await?;
         let kept = self.seat.as_ref().is_some_and(|seat| seat.slot.is_some());
         self.loaded = kept.then(|| program.id());
@@ -139,7 +156,8 @@ impl Workspace {
         };
         let ending = ending::decide(&finished.report, &evidence);
         let usage = ending::usage(&finished.report);
-        Ok(Execution { ending, stdout: finished.stdout.bytes, stderr: finished.stderr.bytes, usage })
+        let Captured { as_expected, bytes: stdout, .. } = finished.stdout;
+        Ok(Execution { ending, as_expected, stdout, stderr: finished.stderr.bytes, usage })
     }
 
     /// Asks a language's toolchain for its version.
@@ -155,7 +173,14 @@ impl Workspace {
             caps: limits.caps(),
             collect: None,
         };
-        let start = Start { order, limits: &limits, stdin: no_input()?, contents: Vec::new(), merged: true };
+        let start = Start {
+            order,
+            limits: &limits,
+            stdin: no_input()?,
+            contents: Vec::new(),
+            expected: b"",
+            merged: true,
+        };
         let finished = match self.finish(start).await {
             Err(fault @ Fault::Launch { .. }) => return Ok(Toolchain::Broken(fault.to_string())),
             finished => finished?,
@@ -177,9 +202,10 @@ impl Workspace {
             Some(slot) => slot,
             None => Slot::build(&self.pool.factory, seat.index).await?,
         };
-        let capture = |limit, what| Capture::new(limit, slot.uid()).map_err(prepare(what));
-        let stdout = capture(start.limits.stdout_bytes, "stdout")?;
-        let (stderr, stderr_end) = capture(start.limits.stderr_bytes, "stderr")?;
+        let capture =
+            |limit, expected, what| Capture::new(limit, slot.uid(), expected).map_err(prepare(what));
+        let stdout = capture(start.limits.stdout_bytes, start.expected, "stdout")?;
+        let (stderr, stderr_end) = capture(start.limits.stderr_bytes, b"", "stderr")?;
         let stderr = (stderr, (!start.merged).then_some(stderr_end));
         let streams = Streams { stdin: start.stdin, stdout, stderr };
         let program = start.order.argv.first().cloned().unwrap_or_default();

@@ -36,7 +36,14 @@ impl Engine for Instantly {
         for test in &job.question.tests {
             let stdout = test.expected_stdout.clone().into_bytes();
             let ending = Ending::Exited { code: 0 };
-            if observer(Execution { ending, stdout, stderr: Vec::new(), usage: Usage::default() }).is_break()
+            if observer(Execution {
+                ending,
+                as_expected: 0,
+                stdout,
+                stderr: Vec::new(),
+                usage: Usage::default(),
+            })
+            .is_break()
             {
                 break;
             }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use gavel_domain::{Ending, OutputStream};
 use gavel_sandbox::RunLimits;
 
-use crate::support::{Bench, C, JAVASCRIPT, PYTHON, limits, printed};
+use crate::support::{Bench, C, JAVASCRIPT, MIB, PYTHON, limits, printed};
 
 const FLOOD: &str = "#include <unistd.h>\nchar b[65536];int main(){for(;;)write(FD,b,sizeof b);}";
 
@@ -105,4 +105,18 @@ async fn the_streams_can_be_opened_by_name() {
         assert_eq!(printed(&run).as_bytes(), input);
         assert_eq!(run.stderr, b"e");
     }
+}
+
+#[tokio::test]
+async fn a_right_answer_of_any_size_is_not_kept() {
+    let mut bench = Bench::open().await;
+    let source =
+        "#include <stdio.h>\nint main(){for(int i=0;i<1<<20;i++)puts(\"0123456789abcde\");puts(\"end\");}";
+    let program = bench.program(C, source).await;
+    let expected = "0123456789abcde\n".repeat(1 << 20);
+    let large = RunLimits { stdout_bytes: 64 * MIB, ..limits() };
+    let run =
+        bench.workspace.run_expecting(&program, Bytes::new(), &large, expected.as_bytes()).await.unwrap();
+    assert!(run.ending.is_success(), "{:?}", run.ending);
+    assert_eq!((run.as_expected, run.stdout.as_slice()), (expected.len(), &b"end\n"[..]));
 }

@@ -91,7 +91,8 @@ impl Engine for SandboxEngine {
         let run = async {
             for test in &job.question.tests {
                 let stdin = Bytes::from(normalize_newlines(&test.stdin));
-                let execution = workspace.run(&program, stdin, &self.limits(job.question, test)).await?;
+                let (limits, expected) = (self.limits(job.question, test), test.expected_stdout.as_bytes());
+                let execution = workspace.run_expecting(&program, stdin, &limits, expected).await?;
                 if observer(execution).is_break() {
                     break;
                 }

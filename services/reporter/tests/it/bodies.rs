@@ -35,7 +35,8 @@ fn question() -> Question {
 }
 
 fn execution(ending: Ending, stdout: &[u8], stderr: &[u8]) -> Execution {
-    Execution { ending, stdout: stdout.to_vec(), stderr: stderr.to_vec(), usage: Usage::default() }
+    let (stdout, stderr) = (stdout.to_vec(), stderr.to_vec());
+    Execution { ending, as_expected: 0, stdout, stderr, usage: Usage::default() }
 }
 
 /// The verdict where `before` tests passed and the next one went so.
