@@ -4,6 +4,7 @@
 //! that does not exist answers 404 (contract §2).
 
 use crate::call::{CallError, PATHS};
+use crate::callback_id;
 use crate::client::{Convex, expect_success};
 
 impl Convex {
@@ -14,7 +15,9 @@ impl Convex {
     pub async fn probe(&self) -> Result<Vec<(&'static str, CallError)>, CallError> {
         let mut wrong = Vec::new();
         for path in PATHS {
-            match expect_success(self.post(path, b"{}".to_vec(), "doctor", None, None).await?).await {
+            // A receiver that drops repeats must not take one of these for another.
+            let call = callback_id("doctor", &format!("{:032x}", rand::random::<u128>()));
+            match expect_success(self.post(path, b"{}".to_vec(), &call, None, None).await?).await {
                 Err(CallError::Status { status: 400, .. }) => {}
                 Err(error) => wrong.push((path, error)),
                 // Whatever takes a call that says nothing is not the app.

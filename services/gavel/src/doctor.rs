@@ -1,5 +1,6 @@
 //! `gavel doctor`: whether a set-up can work, from end to end, and how to mend what cannot.
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -13,6 +14,7 @@ mod nats;
 use crate::exit;
 use crate::link::{self, Link, Stop};
 use crate::plain::{self, harmless};
+use crate::screen;
 
 /// Checks a set-up from end to end, and says of each finding how to mend it. No check has an effect: nothing is
 /// submitted, called back, made or acknowledged.
@@ -103,24 +105,36 @@ async fn doctor(arguments: &Arguments) -> Result<ExitCode, Stop> {
     if arguments.json {
         println!("{}", plain::json(&serde_json::json!({ "ok": is_well, "findings": findings })));
     } else {
-        for finding in &findings {
-            print!("{}", draw(finding, crate::tap::colours()));
-        }
+        print!("{}", draw(&findings));
     }
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::from(exit::FAILED) })
 }
 
-fn draw(finding: &Finding, colours: bool) -> String {
-    let (word, colour) = match finding.state {
-        State::Good => ("good", 32),
-        State::Warning => ("warning", 33),
-        State::Bad => ("bad", 31),
-        State::Spare => ("spare", 2),
-        State::Skipped => ("skipped", 2),
+fn draw(findings: &[Finding]) -> String {
+    let (colours, columns) = (screen::colours(), screen::columns());
+    let mut text = String::new();
+    for finding in findings {
+        let (word, colour) = match finding.state {
+            State::Good => ("good", 32),
+            State::Warning => ("warning", 33),
+            State::Bad => ("bad", 31),
+            State::Spare => ("spare", 2),
+            State::Skipped => ("skipped", 2),
+        };
+        let word = format!("{word:<8}");
+        let word = if colours { format!("\x1b[{colour}m{word}\x1b[0m") } else { word };
+        let found = harmless(&format!("{}: {}", finding.name, finding.found));
+        writeln!(text, "{word} {}", screen::wrapped(&found, 9, columns)).expect("a String takes everything");
+        if let Some(remedy) = &finding.remedy {
+            let remedy = screen::wrapped(&harmless(remedy), 11, columns);
+            writeln!(text, "         → {remedy}").expect("a String takes everything");
+        }
+    }
+    let count = |state| findings.iter().filter(|finding| finding.state == state).count();
+    let words = match (count(State::Bad), count(State::Warning)) {
+        (0, 0) => "all is well".to_owned(),
+        (0, warnings) => format!("it works; {warnings} to look at"),
+        (bad, warnings) => format!("{bad} to mend, {warnings} to look at"),
     };
-    let word = format!("{word:<8}");
-    let word = if colours { format!("\x1b[{colour}m{word}\x1b[0m") } else { word };
-    let remedy = finding.remedy.as_deref().map(|remedy| format!("         → {}\n", harmless(remedy)));
-    let (name, found) = (harmless(&finding.name), harmless(&finding.found));
-    format!("{word} {name}: {found}\n{}", remedy.unwrap_or_default())
+    text + "\n" + &words + "\n"
 }

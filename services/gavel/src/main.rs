@@ -11,6 +11,7 @@ mod operate;
 mod papers;
 mod plain;
 mod rejudge;
+mod screen;
 mod span;
 mod status;
 mod streams;
@@ -25,7 +26,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// Judges code submissions, on NATS `JetStream`.
 #[derive(Parser)]
-#[command(name = "gavel", version, about)]
+#[command(name = "gavel", version)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

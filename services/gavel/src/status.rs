@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
 
 async fn status(arguments: &Arguments) -> Result<ExitCode, Stop> {
     let look: Look = arguments.link.connect("status", "ops").await?;
-    let colours = crate::tap::colours();
+    let colours = crate::screen::colours();
     loop {
         let status = Status::count(&look, LISTEN).await?;
         let text = if arguments.json { plain::json(&status) + "\n" } else { draw::draw(&status, colours) };

@@ -19,12 +19,12 @@ mod show;
 use filter::Filter;
 use memory::Memory;
 use record::{Line, Record};
-pub(crate) use show::colours;
 use show::{Format, Show};
 
 use crate::event::{Event, Reading};
 use crate::exit;
 use crate::link::{self, Link, Stop};
+use crate::screen::colours;
 use crate::span;
 
 /// Shows the events of submissions as they happen, one a line. It only listens: no worker is disturbed, and a

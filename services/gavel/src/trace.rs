@@ -15,6 +15,7 @@ mod wait;
 use crate::exit;
 use crate::link::{self, Link, Stop};
 use crate::plain;
+use crate::screen;
 use run::Run;
 
 /// Shows the life of one submission: where its time went, who worked on it, how each test went, and, where it has
@@ -56,7 +57,7 @@ async fn trace(arguments: &Arguments) -> Result<ExitCode, Stop> {
         println!("{}", plain::json(&json!({ "id": id, "runs": runs })));
     } else {
         for run in &runs {
-            print!("{}", draw::draw(run, crate::tap::colours()));
+            print!("{}", draw::draw(run, screen::colours(), screen::columns()));
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -37,20 +37,22 @@ pub(super) fn draw(status: &Status, colours: bool) -> String {
         line(format!("{:<16} {:>9} {:>8}.{tenth}   {full:>4}", stream.stream, stream.messages, whole));
     }
     line(String::new());
-    line("instance                              service   version       up  busy/slots".to_owned());
+    let names = status.instances.iter().map(|instance| harmless(&instance.name).chars().count());
+    let width = names.max().unwrap_or(0).max("instance".len());
+    line(format!("{:<width$}  service  version       up   heard  busy/slots  languages", "instance"));
     for instance in &status.instances {
         let engines = match instance.languages {
             0 => String::new(),
-            count => format!("  {count} languages by {}", harmless(&instance.engines.join(", "))),
+            count => format!("  {count} by {}", harmless(&instance.engines.join(", "))),
         };
         line(format!(
-            "{:<37} {:<9} {:<9} {:>6}  {}/{}{engines}",
+            "{:<width$}  {:<8} {:<9} {:>6} {:>7}  {:<10}{engines}",
             harmless(&instance.name),
             harmless(&instance.service),
             harmless(&instance.version),
             show(instance.up_ms),
-            instance.busy,
-            instance.slots
+            show(instance.heard_ms),
+            format!("{}/{}", instance.busy, instance.slots),
         ));
     }
     for instance in &status.instances {
@@ -65,12 +67,12 @@ pub(super) fn draw(status: &Status, colours: bool) -> String {
     }
     if !status.peers.is_empty() {
         line(String::new());
-        line("outside   seen by                               is".to_owned());
+        line(format!("outside   {:<width$}  state", "seen by"));
     }
     for peer in &status.peers {
         let is = state(peer);
         let is = if peer.problem.is_some() { alarm(&is) } else { is };
-        line(format!("{:<9} {:<37} {is}", harmless(&peer.name), harmless(&peer.seen_by)));
+        line(format!("{:<9} {:<width$}  {is}", harmless(&peer.name), harmless(&peer.seen_by)));
     }
     line(String::new());
     match status.dead.iter().map(|deaths| deaths.count).sum::<u64>() {

@@ -1,6 +1,6 @@
 //! How events are written: a coloured line, JSON, or a template's text.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::expression::{FIELDS, text};
 use crate::event::{Event, UNDECODABLE};
 use crate::plain;
+use crate::screen;
 use crate::span;
 
 /// What `-o` says.
@@ -67,13 +68,6 @@ pub(super) struct Show<W> {
     colours: bool,
 }
 
-/// Whether standard output is a terminal that is to have colours.
-pub(crate) fn colours() -> bool {
-    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    io::stdout().is_terminal() && !is_set("NO_COLOR") && !is_dumb
-}
-
 impl<W: Write> Show<W> {
     pub(super) fn new(out: W, format: Format, colours: bool) -> Self {
         Self { out, format, colours }
@@ -113,12 +107,15 @@ impl<W: Write> Show<W> {
         let id = format!("{:<12}", event.short_id());
         let language = event.language.map_or_else(String::new, Event::language_name);
         let time = event.time.clock();
+        // What it says stays in its column, where a terminal is narrow.
+        let indent = format!("{time} {gap:>8} {stage} {id} {language:<10} ").chars().count();
+        let columns = if self.colours { screen::columns() } else { None };
         let line = format!(
             "{} {gap:>8} {} {} {language:<10} {}",
             self.paint(DIM, &time),
             self.paint(stage_colour(event), &stage),
             self.paint(id_colour(&event.id), &id),
-            event.says(),
+            screen::wrapped(&event.says(), indent, columns),
         );
         writeln!(self.out, "{}", line.trim_end())?;
         for (name, value) in &event.headers {

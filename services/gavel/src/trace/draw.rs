@@ -6,25 +6,36 @@ use std::time::Duration;
 use super::run::{Run, Span};
 use crate::event::Event;
 use crate::plain::harmless;
+use crate::screen::wrapped;
 use crate::span;
 
+/// The bars' width, where there is room, and where there is not.
 const WIDTH: u64 = 40;
+const NARROW: u64 = 24;
+/// What a line with a wide bar and its words takes.
+const ROOM: usize = 132;
+/// What stands before a bar.
+const INDENT: usize = 13;
 
-pub(super) fn draw(run: &Run, colours: bool) -> String {
+pub(super) fn draw(run: &Run, colours: bool, columns: Option<usize>) -> String {
+    let is_narrow = columns.is_some_and(|columns| columns < ROOM);
+    let width = if is_narrow { NARROW } else { WIDTH };
     let mut text = String::new();
     let mut line = |words: String| writeln!(text, "{}", words.trim_end()).expect("a String takes everything");
-    line(head(run));
+    line(wrapped(&head(run), 2, columns));
     line(String::new());
     for mark in run.marks() {
         let span = run.spans.iter().find(|span| span.after == mark.stage);
-        let (bar, words) = match span {
-            Some(span) => (bar(span, run.total_ms, colours), format!("{:>7} {}", show(span.ms), span.what)),
-            None => (" ".repeat(usize::try_from(WIDTH).unwrap_or(0) + 2), String::new()),
+        let (bar, time, what) = match span {
+            Some(span) => (bar(span, run.total_ms, width, colours), show(span.ms), span.what.as_str()),
+            None => (String::new(), String::new(), ""),
         };
-        line(format!("{} {:<9} {bar} {words}", mark.at.clock(), mark.stage));
-        let says = mark.event.map(Event::says).unwrap_or_default();
-        if !says.is_empty() {
-            line(format!("             {says}"));
+        let beside = if is_narrow { "" } else { what };
+        line(format!("{} {:<9} {bar} {time:>7} {beside}", mark.at.clock(), mark.stage));
+        let below = Some(what).filter(|what| is_narrow && !what.is_empty()).map(str::to_owned);
+        let says = mark.event.map(Event::says).filter(|says| !says.is_empty());
+        for words in below.into_iter().chain(says) {
+            line(format!("{:INDENT$}{}", "", wrapped(&words, INDENT, columns)));
         }
     }
     if !run.callbacks.is_empty() {
@@ -58,11 +69,12 @@ pub(super) fn draw(run: &Run, colours: bool) -> String {
         }
     }
     line(String::new());
-    line(match (&run.waits_for, run.is_over()) {
+    let end = match (&run.waits_for, run.is_over()) {
         (Some(wait), _) => format!("It waits: {}.", harmless(&wait.sentence)),
         (None, true) => format!("It has ended, {} after it was queued.", show(run.total_ms)),
         (None, false) => "It was taken up again in a later run.".to_owned(),
-    });
+    };
+    line(wrapped(&end, 2, columns));
     text
 }
 
@@ -82,16 +94,16 @@ fn head(run: &Run) -> String {
 }
 
 /// Where the span is in the whole. One that is too short to be seen is seen all the same.
-fn bar(span: &Span, total_ms: u64, colours: bool) -> String {
+fn bar(span: &Span, total_ms: u64, width: u64, colours: bool) -> String {
     let total = total_ms.max(1);
-    let place = |ms: u64| (ms.min(total) * WIDTH / total).min(WIDTH);
-    let from = place(span.from_ms).min(WIDTH - 1);
+    let place = |ms: u64| (ms.min(total) * width / total).min(width);
+    let from = place(span.from_ms).min(width - 1);
     let until = place(span.from_ms + span.ms).max(from + 1);
     let times = |sign: &str, count: u64| sign.repeat(usize::try_from(count).unwrap_or(0));
     let (sign, colour) = if span.is_work { ("█", 32) } else { ("░", 33) };
     let body = times(sign, until - from);
     let body = if colours { format!("\x1b[{colour}m{body}\x1b[0m") } else { body };
-    format!("|{}{body}{}|", times(" ", from), times(" ", WIDTH - until))
+    format!("|{}{body}{}|", times(" ", from), times(" ", width - until))
 }
 
 fn show(ms: u64) -> String {
@@ -107,10 +119,13 @@ mod tests {
         let span =
             |from_ms, ms| Span { after: String::new(), is_work: false, from_ms, ms, what: String::new() };
         for (from, ms, total) in [(0, 0, 0), (0, 10, 10), (999, 1, 1_000), (5_000, 9, 10), (3, 1, 1 << 40)] {
-            let bar = bar(&span(from, ms), total, false);
+            let bar = bar(&span(from, ms), total, WIDTH, false);
             assert_eq!(bar.chars().count(), 42, "{bar}");
             assert!(bar.contains('░'), "{bar}");
         }
-        assert_eq!(bar(&span(250, 500), 1_000, false), format!("|{:10}{}{:10}|", "", "░".repeat(20), ""));
+        assert_eq!(
+            bar(&span(250, 500), 1_000, WIDTH, false),
+            format!("|{:10}{}{:10}|", "", "░".repeat(20), "")
+        );
     }
 }

@@ -172,19 +172,20 @@ impl Run {
         let all = begun.map_or(Duration::ZERO, |begun| judged.time.since(begun.time));
         let wall = Duration::from_micros(tests.iter().map(|test| test.wall_us).sum());
         let count = tests.len();
+        let count = format!("{count} test{}", if count == 1 { "" } else { "s" });
         let again = judged.attempts.filter(|&attempts| attempts > 1);
         let again = again
             .map_or_else(String::new, |count| format!("; by delivery {count}, those before came to nothing"));
         // With tests side by side, as on Judge0, they can take longer than the whole.
-        match (count, all.checked_sub(wall)) {
+        match (tests.len(), all.checked_sub(wall)) {
             (0, _) => format!("working, no test was run{again}"),
             (_, Some(rest)) => format!(
-                "working: {} in {count} tests, {} compiling and the rest{again}",
+                "working: {} in {count}, {} compiling and the rest{again}",
                 crate::span::show(wall),
                 crate::span::show(rest)
             ),
             (_, None) => {
-                format!("working: {count} tests, {} in all, side by side{again}", crate::span::show(wall))
+                format!("working: {count}, {} in all, side by side{again}", crate::span::show(wall))
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use async_nats::jetstream::stream::Config;
 use gavel_standin::{Kind, Question, StandIn};
+use gavel_testkit::process::built_binary;
 use gavel_testkit::{NatsServer, Process, wait_until};
 use serde_json::Value;
 
@@ -84,6 +85,34 @@ async fn each_fault_is_found_with_its_remedy() {
         assert_eq!(state(&findings, name), "bad");
     }
     assert!(findings.iter().all(|found| found["state"] != "bad" || found["remedy"].is_string()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_services_say_of_themselves_and_of_others_is_found() {
+    let rig = Rig::start().await;
+    let url = rig.nats.url();
+    let judge = Process::builder(built_binary("gavel-judge").unwrap())
+        .envs([("NATS_URL", url.as_str()), ("PORT", "0"), ("INSTANCE", "judge-x")])
+        .envs([("ENGINE", "judge0"), ("JUDGE0_BASE_URL", "http://127.0.0.1:9")])
+        .start()
+        .unwrap();
+    let mut findings = Vec::new();
+    wait_until("the judge's word", PATIENCE, async || {
+        findings = doctor(&[("NATS_URL", &url)]).await.1;
+        findings.iter().any(|finding| finding["name"] == "Judge0 as judge-x sees it")
+    })
+    .await
+    .unwrap_or_else(|_| panic!("{findings:?} {:?}", judge.log()));
+    let names = ["Judge0 as judge-x sees it", "judge-x is ready"];
+    for finding in findings.iter().filter(|finding| names.iter().any(|name| finding["name"] == *name)) {
+        assert_eq!(finding["state"], "bad");
+        assert!(finding["found"].as_str().unwrap().starts_with("Judge0 is away"), "{finding}");
+    }
+    assert_eq!((state(&findings, "judge"), state(&findings, names[1])), ("good", "bad"));
+    let counted = crate::status::status(&url).await;
+    let peer = &counted["peers"][0];
+    assert_eq!((&peer["name"], &peer["seenBy"]), (&"Judge0".into(), &"judge-x".into()));
+    assert!(peer["problem"].is_string() && peer["forMs"].is_u64(), "{counted}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,10 +9,18 @@ use serde_json::Value;
 use crate::events::{Rig, exit_code, gavel, lines, queued, ready};
 use crate::line::{Line, PATIENCE};
 
+/// What it counts, once the whole line is there: services that start make one consumer after the other.
 pub(crate) async fn status(url: &str) -> Value {
-    let process = gavel(url, &["status", "--json"]);
-    assert_eq!(exit_code(&process).await, Some(0), "{:?}", process.log());
-    process.log().iter().find_map(gavel_testkit::LogLine::json).unwrap()
+    let mut said = Vec::new();
+    wait_until("a whole line", PATIENCE, async || {
+        let process = gavel(url, &["status", "--json"]);
+        let code = exit_code(&process).await;
+        said = process.log();
+        code == Some(0)
+    })
+    .await
+    .unwrap_or_else(|_| panic!("{said:?}"));
+    said.iter().find_map(gavel_testkit::LogLine::json).unwrap()
 }
 
 fn stage<'a>(status: &'a Value, name: &str) -> &'a Value {
