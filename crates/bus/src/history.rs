@@ -2,15 +2,13 @@
 
 use std::time::SystemTime;
 
-use async_nats::jetstream::message::StreamMessage;
-use async_nats::jetstream::stream::{
-    DirectGetError, DirectGetErrorKind, InfoError, LastRawMessageError, LastRawMessageErrorKind,
-};
+use async_nats::jetstream::stream::{DirectGetError, LastRawMessageError, LastRawMessageErrorKind};
 use gavel_domain::event::{Judged, Queued, Ready, Rejudged, Reported, Running};
 use gavel_domain::{Generation, Key, QuestionId, SubmissionId};
 use gavel_proto::{DecodeError, WireEvent};
 
 use crate::connect::Bus;
+use crate::look::{LookError, Reader};
 use crate::topology::{self, Stream};
 
 /// Why the history cannot be read.
@@ -19,9 +17,9 @@ pub enum ReadError {
     /// A message was not read.
     #[error("cannot read the history")]
     Message(#[source] DirectGetError),
-    /// The state of a stream was not read.
-    #[error("cannot read the state of a stream")]
-    Stream(#[source] InfoError),
+    /// The messages of a stream were not read.
+    #[error("cannot read the history")]
+    Stream(#[from] LookError),
     /// The newest generation was not read.
     #[error("cannot read which generation is the newest")]
     Newest(#[source] LastRawMessageError),
@@ -41,67 +39,8 @@ pub struct Moment {
     pub at: SystemTime,
 }
 
-/// The messages of a stream on a subject, which may have wildcards, in order.
-pub(crate) struct Scan {
-    bus: Bus,
-    stream: Stream,
-    subject: String,
-    next: u64,
-}
-
-impl Scan {
-    /// From this time on, or from the beginning.
-    pub(crate) async fn new(
-        bus: &Bus,
-        stream: Stream,
-        subject: String,
-        since: Option<SystemTime>,
-    ) -> Result<Self, ReadError> {
-        let mut scan = Self { bus: bus.clone(), stream, subject, next: 1 };
-        if let Some(since) = since {
-            scan.next = scan.first_since(since).await?;
-        }
-        Ok(scan)
-    }
-
-    pub(crate) async fn next(&mut self) -> Result<Option<StreamMessage>, ReadError> {
-        let message = self.at(self.subject.clone(), self.next).await?;
-        if let Some(message) = &message {
-            self.next = message.sequence + 1;
-        }
-        Ok(message)
-    }
-
-    /// The sequence of the first message of this time or later. The server has no such question without a
-    /// consumer; but times grow with sequences, so that halving finds it.
-    async fn first_since(&self, since: SystemTime) -> Result<u64, ReadError> {
-        let stream = self.bus.context.get_stream_no_info(self.stream.name()).await;
-        let info = stream.expect("our names are valid").get_info().await.map_err(ReadError::Stream)?;
-        let (mut low, mut high) = (info.state.first_sequence, info.state.last_sequence + 1);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match self.at(">".to_owned(), middle).await? {
-                Some(message) if SystemTime::from(message.time) < since => low = message.sequence + 1,
-                _ => high = middle,
-            }
-        }
-        Ok(low)
-    }
-
-    /// The first message on a subject from this sequence on.
-    async fn at(&self, subject: String, sequence: u64) -> Result<Option<StreamMessage>, ReadError> {
-        let stream = self.bus.context.get_stream_no_info(self.stream.name()).await;
-        let stream = stream.expect("our names are valid");
-        match stream.direct_get_next_for_subject(subject, Some(sequence)).await {
-            Ok(message) => Ok(Some(message)),
-            Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
-            Err(error) => Err(ReadError::Message(error)),
-        }
-    }
-}
-
 /// The submissions that were queued, each generation by itself, in order.
-pub struct Submitted(Scan);
+pub struct Submitted(Reader);
 
 impl Submitted {
     /// The next one that answers this question. What cannot be decoded answers none.
@@ -123,12 +62,9 @@ impl Submitted {
 
 impl Bus {
     /// What was queued since this time, as far as the history reaches.
-    ///
-    /// # Errors
-    /// [`ReadError`].
-    pub async fn submitted(&self, since: SystemTime) -> Result<Submitted, ReadError> {
-        let subject = topology::subject(Queued::NAME, ">");
-        Ok(Submitted(Scan::new(self, Stream::Queued, subject, Some(since)).await?))
+    #[must_use]
+    pub fn submitted(&self, since: SystemTime) -> Submitted {
+        Submitted(self.look().read(Stream::Queued, &topology::subject(Queued::NAME, ">"), Some(since)))
     }
 
     /// What has happened to a submission, oldest first, as far as the history reaches.

@@ -3,14 +3,14 @@
 use std::time::SystemTime;
 
 use async_nats::jetstream::ErrorCode;
-use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::{DeleteMessageError, DeleteMessageErrorKind};
 use gavel_domain::event::{Dead, Expired, Judged, Queued, Ready, Running};
 use gavel_domain::{Key, SubmissionId};
 use gavel_proto::WireEvent;
 
 use crate::connect::Bus;
-use crate::history::{ReadError, Scan};
+use crate::history::ReadError;
+use crate::look::{Message, Reader};
 use crate::outgoing::Trace;
 use crate::topology::{self, Stream};
 
@@ -48,12 +48,12 @@ pub enum Content {
 }
 
 impl Letter {
-    fn of(message: &StreamMessage) -> Self {
+    fn of(message: &Message) -> Self {
         Self {
-            sequence: message.sequence,
+            sequence: message.sequence.unwrap_or_default(),
             key: topology::event_and_key(&message.subject).map_or("", |(_, key)| key).to_owned(),
-            died_at: message.time.into(),
-            trace: Trace::from_headers(Some(&message.headers)),
+            died_at: message.at,
+            trace: Trace::of(|name| message.header(name)),
             dead: Dead::decode(&message.payload).ok(),
         }
     }
@@ -104,7 +104,7 @@ impl Letter {
 }
 
 /// Dead letters, oldest first.
-pub struct Letters(Scan);
+pub struct Letters(Reader);
 
 impl Letters {
     /// The next one.
@@ -118,12 +118,9 @@ impl Letters {
 
 impl Bus {
     /// All dead letters since this time, or all there are.
-    ///
-    /// # Errors
-    /// [`ReadError`].
-    pub async fn letters(&self, since: Option<SystemTime>) -> Result<Letters, ReadError> {
-        let subject = topology::subject(Dead::NAME, ">");
-        Ok(Letters(Scan::new(self, Stream::Dead, subject, since).await?))
+    #[must_use]
+    pub fn letters(&self, since: Option<SystemTime>) -> Letters {
+        Letters(self.look().read(Stream::Dead, &topology::subject(Dead::NAME, ">"), since))
     }
 
     /// The dead letters of all generations of a submission, oldest first.
@@ -133,9 +130,9 @@ impl Bus {
     pub async fn letters_of(&self, id: &SubmissionId) -> Result<Vec<Letter>, ReadError> {
         let mut letters = Vec::new();
         for key in [id.to_string(), format!("{id}.*")] {
-            let subject = topology::subject(Dead::NAME, key);
-            let mut scan = Letters(Scan::new(self, Stream::Dead, subject, None).await?);
-            while let Some(letter) = scan.next().await? {
+            let mut of_key =
+                Letters(self.look().read(Stream::Dead, &topology::subject(Dead::NAME, key), None));
+            while let Some(letter) = of_key.next().await? {
                 letters.push(letter);
             }
         }

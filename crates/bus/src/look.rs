@@ -9,7 +9,7 @@ use async_nats::{Client, ConnectErrorKind, Event, HeaderMap, ServerError};
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use crate::connect::{ANSWER_WAIT, NatsConfig, servers};
+use crate::connect::{ANSWER_WAIT, Bus, NatsConfig, servers};
 use crate::topology::Stream;
 
 mod census;
@@ -74,6 +74,15 @@ pub struct Message {
     pub sequence: Option<u64>,
 }
 
+impl Message {
+    /// The value of a header.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(each, _)| each.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
 /// What has become of the connection.
 #[derive(Clone, Debug, Default)]
 struct Line {
@@ -94,6 +103,13 @@ struct Line {
 pub struct Look {
     client: Client,
     line: watch::Receiver<Line>,
+}
+
+impl Bus {
+    /// Looks through this connection; what the server refuses is then known to the bus alone.
+    pub(crate) fn look(&self) -> Look {
+        Look { client: self.client.clone(), line: watch::channel(Line::default()).1 }
+    }
 }
 
 impl Look {

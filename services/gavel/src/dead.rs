@@ -11,7 +11,8 @@ use gavel_domain::SubmissionId;
 use gavel_domain::event::Stage;
 use serde_json::json;
 
-use crate::operate::{self, End, Reach, Since, say, say_begun, who};
+use crate::link::Link;
+use crate::operate::{self, End, Since, say, say_begun, who};
 use crate::rejudge::submission_id;
 
 /// Looks at what could not be processed, sends it again, or drops it.
@@ -25,7 +26,7 @@ pub(crate) struct Arguments {
     #[arg(long, global = true)]
     json: bool,
     #[command(flatten)]
-    reach: Reach,
+    link: Link,
 }
 
 #[derive(Subcommand)]
@@ -87,7 +88,7 @@ impl From<StageArgument> for Stage {
 
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let json = arguments.json;
-    operate::run("dead", &arguments.reach, async |bus, settles_after| match &arguments.action {
+    operate::run("dead", &arguments.link, async |bus, settles_after| match &arguments.action {
         Action::List { stage, since } => list(&bus, stage.map(Stage::from), *since, json).await,
         Action::Show { id, show_source } => show::show(&bus, id, *show_source, json).await,
         Action::Retry { ids, stage, since } => {
@@ -106,7 +107,7 @@ fn is_of(letter: &Letter, stage: Option<Stage>) -> bool {
 }
 
 async fn list(bus: &Bus, stage: Option<Stage>, since: Option<Since>, json: bool) -> anyhow::Result<End> {
-    let mut letters = bus.letters(since.map(|since| since.0)).await?;
+    let mut letters = bus.letters(since.map(|since| since.0));
     while let Some(letter) = letters.next().await? {
         if is_of(&letter, stage) {
             say(&if json { show::summary(&letter).to_string() } else { show::line(&letter) });
@@ -122,7 +123,7 @@ async fn selected(
     since: Option<Since>,
 ) -> anyhow::Result<Vec<SubmissionId>> {
     let (mut ids, mut known) = (Vec::new(), HashSet::new());
-    let mut letters = bus.letters(since.map(|since| since.0)).await?;
+    let mut letters = bus.letters(since.map(|since| since.0));
     while let Some(letter) = letters.next().await? {
         if is_of(&letter, stage)
             && let Some(key) = letter.key()

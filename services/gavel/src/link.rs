@@ -1,20 +1,19 @@
-//! The connection of the commands that look at the line, and what each of its failures means to a person.
+//! The way to NATS of the commands, and what each failure of those that look at the line means to a person.
 
 use std::process::ExitCode;
 
 use clap::Args;
-use gavel_boot::Env;
+use gavel_boot::{Env, nats};
 use gavel_bus::NatsConfig;
 use gavel_bus::look::{Look, LookError};
 
 use crate::exit;
-use crate::operate::nats_of;
 
-/// Where NATS is; the same for every command that looks.
+/// Where NATS is. What is secret comes by the environment, where no list of processes shows it.
 #[derive(Args, Clone)]
 pub(crate) struct Link {
     /// The NATS servers, instead of `NATS_URL`; how to log in to them is by the variables of the services.
-    #[arg(long)]
+    #[arg(long, global = true)]
     nats: Option<String>,
 }
 
@@ -35,13 +34,21 @@ impl Stop {
 }
 
 impl Link {
-    /// Connects, under a name that the server's monitoring shows, as one of the roles that
-    /// `deploy/nats/accounts.conf` gives people: `tap`, or `ops`, who may look back.
+    /// Where NATS is, and who we are to it: one of the roles that `deploy/nats/accounts.conf` gives people, which are
+    /// `tap`, and `ops`, who may look back and change things. The name is what the server's monitoring shows.
+    pub(crate) fn read(&self, env: &mut Env, command: &str, role: &str) -> NatsConfig {
+        if let Some(url) = &self.nats {
+            env.set("NATS_URL", url);
+        }
+        NatsConfig { name: format!("gavel-{command}"), ..nats::read(env, role) }
+    }
+
+    /// Connects, to look.
     pub(crate) async fn connect(&self, command: &str, role: &str) -> Result<Look, Stop> {
         let mut env = Env::of_process();
-        let config = nats_of(self.nats.as_deref(), role, &mut env);
+        let config = self.read(&mut env, command, role);
         env.finish().map_err(|problems| Stop::new(gavel_boot::EXIT_CONFIG, problems.to_string()))?;
-        Ok(Look::connect(&NatsConfig { name: format!("gavel-{command}"), ..config }).await?)
+        Ok(Look::connect(&config).await?)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the commands for operators share: the way to NATS, exit codes, times, and words that are safe to print.
+//! What the commands for operators share: their run on a connection, times, and what they say.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -6,49 +6,18 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
-use clap::Args;
-use gavel_boot::env::ConfigError;
-use gavel_boot::{EXIT_CONFIG, Env, nats, service};
+use gavel_boot::{EXIT_CONFIG, Env, service};
 use gavel_bus::topology::TopologySettings;
 use gavel_bus::{BeginError, Begun, Bus, Cause, NatsConfig};
 use gavel_domain::SubmissionId;
 use serde_json::json;
 
-/// Some of what was asked for was refused, or is not there; the rest is done.
-const EXIT_REFUSED: u8 = 1;
-/// NATS cannot be reached or does not answer.
-const EXIT_UNAVAILABLE: u8 = 69;
+use crate::exit;
+use crate::link::Link;
+use crate::plain::harmless;
 
 /// Longer than a connection takes, shorter than a person waits.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
-
-/// Where the line is.
-#[derive(Args)]
-pub(crate) struct Reach {
-    /// The NATS servers, instead of `NATS_URL`; how to log in to them is by the variables of the services.
-    #[arg(long, global = true)]
-    nats: Option<String>,
-}
-
-/// Reads where NATS is, and who we are to it. What is secret comes by the environment, where no list of processes
-/// shows it.
-pub(crate) fn nats_of(url: Option<&str>, role: &str, env: &mut Env) -> NatsConfig {
-    if let Some(url) = url {
-        env.set("NATS_URL", url);
-    }
-    nats::read(env, role)
-}
-
-impl Reach {
-    fn config(&self, command: &str) -> Result<(NatsConfig, Duration), ConfigError> {
-        let mut env = Env::of_process();
-        let config = nats_of(self.nats.as_deref(), "ops", &mut env);
-        // As the reporters have them: they say how late Convex may apply what was given up.
-        let settles_after = service::request_timeout(&mut env) + service::running_linger(&mut env);
-        env.finish()?;
-        Ok((NatsConfig { name: format!("gavel-{command}"), ..config }, settles_after))
-    }
-}
 
 async fn connect(config: &NatsConfig) -> anyhow::Result<Bus> {
     let bus = Bus::connect(config, TopologySettings::default()).await?;
@@ -70,23 +39,24 @@ pub(crate) enum End {
 /// taken effect at Convex or never will.
 pub(crate) fn run(
     command: &'static str,
-    reach: &Reach,
+    link: &Link,
     work: impl AsyncFnOnce(Bus, Duration) -> anyhow::Result<End>,
 ) -> ExitCode {
-    let (config, settles_after) = match reach.config(command) {
-        Ok(config) => config,
-        Err(problems) => {
-            eprintln!("gavel {command}: the configuration has problems:\n{problems}");
-            return ExitCode::from(EXIT_CONFIG);
-        }
-    };
+    let mut env = Env::of_process();
+    let config = link.read(&mut env, command, "ops");
+    // As the reporters have them: they say how late Convex may apply what was given up.
+    let settles_after = service::request_timeout(&mut env) + service::running_linger(&mut env);
+    if let Err(problems) = env.finish() {
+        eprintln!("gavel {command}: the configuration has problems:\n{problems}");
+        return ExitCode::from(EXIT_CONFIG);
+    }
     let runtime = tokio::runtime::Runtime::new().expect("the machine has threads and descriptors");
     match runtime.block_on(async { work(connect(&config).await?, settles_after).await }) {
         Ok(End::Done) => ExitCode::SUCCESS,
-        Ok(End::Refused) => ExitCode::from(EXIT_REFUSED),
+        Ok(End::Refused) => ExitCode::from(exit::FAILED),
         Err(failure) => {
             eprintln!("gavel {command}: {failure:#}");
-            ExitCode::from(EXIT_UNAVAILABLE)
+            ExitCode::from(exit::UNAVAILABLE)
         }
     }
 }
@@ -121,12 +91,7 @@ pub(crate) fn time(at: SystemTime) -> String {
 pub(crate) fn who() -> String {
     let user = std::env::var("USER").unwrap_or_else(|_| "somebody".to_owned());
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    plain(&format!("{user}@{}", host.trim()))
-}
-
-/// Somebody else's words, without what could steer the terminal.
-pub(crate) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    harmless(&format!("{user}@{}", host.trim()))
 }
 
 /// Prints a line. Whoever reads us may have gone away; the exit code still tells.

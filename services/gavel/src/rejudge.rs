@@ -8,7 +8,8 @@ use clap::Args;
 use gavel_bus::{Bus, Generations};
 use gavel_domain::{QuestionId, SubmissionId};
 
-use crate::operate::{self, End, Reach, Since, say_begun, who};
+use crate::link::Link;
+use crate::operate::{self, End, Since, say_begun, who};
 
 /// Has submissions judged again, with their test cases fetched anew.
 ///
@@ -38,7 +39,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    reach: Reach,
+    link: Link,
 }
 
 pub(crate) fn submission_id(text: &str) -> Result<SubmissionId, String> {
@@ -50,7 +51,7 @@ fn question_id(text: &str) -> Result<QuestionId, String> {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
-    operate::run("rejudge", &arguments.reach, async |bus, settles_after| {
+    operate::run("rejudge", &arguments.link, async |bus, settles_after| {
         rejudge(arguments, bus, settles_after).await
     })
 }
@@ -72,7 +73,7 @@ async fn rejudge(arguments: &Arguments, bus: Bus, settles_after: Duration) -> an
 /// Known before the first is rejudged, which queues it once more.
 async fn of_question(bus: &Bus, question: &QuestionId, since: Since) -> anyhow::Result<Vec<SubmissionId>> {
     let (mut ids, mut known) = (Vec::new(), HashSet::new());
-    let mut submitted = bus.submitted(since.0).await?;
+    let mut submitted = bus.submitted(since.0);
     while let Some(id) = submitted.next(question).await? {
         if known.insert(id.clone()) {
             ids.push(id);

@@ -9,6 +9,8 @@ use gavel_boot::{EXIT_CONFIG, Env, nats, service};
 use gavel_bus::topology::{Durable, Stream, TopologySettings};
 use gavel_bus::{Bus, NatsConfig};
 
+use crate::exit;
+
 /// Makes the streams and consumers that are missing, and leaves those that exist as they are.
 ///
 /// For a NATS on which services may not make them (`NATS_MAKE_STREAMS=false`): run it as the user who may, before the
@@ -20,8 +22,6 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 30)]
     timeout: u64,
 }
-
-const EXIT_UNAVAILABLE: u8 = 69;
 
 /// Makes them.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         }
         Err(failure) => {
             eprintln!("gavel streams: {failure:#}");
-            ExitCode::from(EXIT_UNAVAILABLE)
+            ExitCode::from(exit::UNAVAILABLE)
         }
     }
 }

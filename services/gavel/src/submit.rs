@@ -14,7 +14,8 @@ use gavel_bus::{Bus, NatsConfig, Seen};
 use gavel_domain::{Secret, Status, SubmissionId};
 use serde_json::{Value, json};
 
-use crate::operate::nats_of;
+use crate::exit;
+use crate::link::Link;
 use show::Show;
 
 /// Submits a program and follows it to its end. The key of an ingress that asks for one is `INGRESS_KEY` in the
@@ -47,9 +48,8 @@ pub(crate) struct Arguments {
     /// The ingress.
     #[arg(long, env = "INGRESS_URL", default_value = "http://127.0.0.1:4001")]
     ingress: String,
-    /// The NATS servers; how to log in to them is by the variables of the services, such as `NATS_NKEY`.
-    #[arg(long)]
-    nats: Option<String>,
+    #[command(flatten)]
+    link: Link,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -60,8 +60,6 @@ enum KindArgument {
 
 /// How often the line that tells the time is drawn anew.
 const TICK: Duration = Duration::from_millis(100);
-const EXIT_TIMEOUT: u8 = 3;
-const EXIT_UNAVAILABLE: u8 = 69;
 
 /// What is secret, and so comes by the environment.
 struct Access {
@@ -72,7 +70,7 @@ struct Access {
 impl Access {
     fn read(arguments: &Arguments) -> anyhow::Result<Self> {
         let mut env = Env::of_process();
-        let nats = nats_of(arguments.nats.as_deref(), "tap", &mut env);
+        let nats = arguments.link.read(&mut env, "submit", "tap");
         let key = env.secret("INGRESS_KEY", "a key of the ingress");
         env.finish()?;
         Ok(Self { nats, key })
@@ -92,15 +90,15 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("the machine has threads and descriptors");
     match runtime.block_on(follow(arguments, &access, &id, &body)) {
         Ok(Some(Status::Passed)) => ExitCode::SUCCESS,
-        Ok(Some(Status::Failed)) => ExitCode::from(1),
-        Ok(Some(Status::Error)) => ExitCode::from(2),
+        Ok(Some(Status::Failed)) => ExitCode::from(exit::FAILED),
+        Ok(Some(Status::Error)) => ExitCode::from(exit::ERROR),
         Ok(None) => {
             eprintln!("gavel submit: {id} has not ended within {} s", arguments.timeout);
-            ExitCode::from(EXIT_TIMEOUT)
+            ExitCode::from(exit::TIMEOUT)
         }
         Err(failure) => {
             eprintln!("gavel submit: {failure:#}");
-            ExitCode::from(EXIT_UNAVAILABLE)
+            ExitCode::from(exit::UNAVAILABLE)
         }
     }
 }

@@ -11,15 +11,16 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::absent;
-use crate::operate::{End, plain, say, time};
+use crate::operate::{End, say, time};
+use crate::plain::harmless;
 
 /// One line of the list.
 pub(super) fn line(letter: &Letter) -> String {
     let died = time(letter.died_at);
-    let key = plain(&letter.key);
+    let key = harmless(&letter.key);
     let Some(dead) = &letter.dead else { return format!("{died}  {key}  not a dead letter of ours") };
     let times = if dead.attempts == 1 { "once" } else { &format!("{} times", dead.attempts) };
-    format!("{died}  {key}  {}, delivered {times}: {}", dead.stage.as_str(), plain(&dead.cause))
+    format!("{died}  {key}  {}, delivered {times}: {}", dead.stage.as_str(), harmless(&dead.cause))
 }
 
 /// A letter without what its message holds.
@@ -159,6 +160,6 @@ fn text(object: &Value) -> String {
 
 /// A value as it reads; a program keeps its lines.
 fn words(value: &Value) -> String {
-    let Some(text) = value.as_str() else { return plain(&value.to_string()) };
-    text.lines().map(plain).collect::<Vec<_>>().join("\n    ")
+    let Some(text) = value.as_str() else { return harmless(&value.to_string()) };
+    text.lines().map(harmless).collect::<Vec<_>>().join("\n    ")
 }

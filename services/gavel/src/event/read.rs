@@ -27,17 +27,13 @@ impl Reading {
     /// The event of a message.
     pub(crate) fn read(self, message: &Message) -> Event {
         let (word, id, generation) = address(&message.subject);
-        let header = |name: &str| {
-            let found = message.headers.iter().find(|(each, _)| each.eq_ignore_ascii_case(name));
-            found.map(|(_, value)| value.clone())
-        };
         let mut event = Event {
             time: Moment(message.at),
             stage: word.to_owned(),
             id: id.to_owned(),
             generation,
             subject: message.subject.clone(),
-            request_id: header("Gavel-Request-Id"),
+            request_id: message.header("Gavel-Request-Id").map(str::to_owned),
             bytes: message.payload.len(),
             headers: if self.headers { message.headers.clone() } else { Vec::new() },
             ..Event::default()
