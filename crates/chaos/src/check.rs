@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use gavel_bus::topology::{Durable, Stream};
 use gavel_domain::event::Dead;
 use gavel_proto::{WireEvent as _, decode_claim};
-use gavel_standin::{Backwards, Late};
+use gavel_standin::{Purpose, Status};
 use gavel_testkit::wait_until;
 
 use crate::programs::PROGRAMS;
 use crate::service::wall;
+use crate::told::{self, Told};
 use crate::world::World;
 
 /// Longer than the longest backoff of a callback, which is five minutes.
@@ -69,32 +70,40 @@ async fn stuck(world: &World) -> Result<u64> {
     Ok(stuck.max(world.stream_info(Stream::Ready).await?.state.messages))
 }
 
-/// Counts what the last line tells, and notes each thing that is wrong.
-pub(crate) async fn tally(world: &World, accepted: &BTreeMap<String, usize>) -> Result<Tally> {
+/// Counts what the last line tells, and notes each thing that is wrong. `begun` is what the commands said they had begun.
+pub(crate) async fn tally(
+    world: &World,
+    accepted: &BTreeMap<String, usize>,
+    begun: &BTreeMap<String, u64>,
+) -> Result<Tally> {
     let mut tally = Tally { accepted: accepted.len(), ..Tally::default() };
+    let all = told(world);
+    let mut generations = 0;
     for (id, program) in accepted {
-        let state = world.convex.submission(id);
-        let status = state.as_ref().map(|state| state.status);
-        if status.is_some_and(gavel_standin::Status::is_final) {
-            tally.last += 1;
-        } else {
-            tally.lost += 1;
-            world.journal.wrong(format_args!("{id} ({}) is {state:?} at Convex", PROGRAMS[*program].name));
+        let (newest, program) = (newest(world, id).await?, &PROGRAMS[*program]);
+        generations += newest - 1;
+        let shown = world.convex.submission(id).map(|state| state.status);
+        let mut found = told::findings(all.get(id).map_or(&[], Vec::as_slice), newest, program, shown);
+        if let Some(begun) = begun.get(id).filter(|begun| **begun > newest) {
+            found.lost.push(format!("generation {begun} was begun, and there are {newest}"));
         }
-        if status == Some(gavel_standin::Status::Running) {
-            tally.backwards += 1;
+        if program.is_corrected() && shown != Some(Status::Passed) {
+            found.conflicting.push("it was judged again after the correction, and has not passed".to_owned());
         }
-        let results = world.convex.distinct_results(id);
-        let fault = results.iter().find_map(|result| PROGRAMS[*program].fault_of(result));
-        if results.len() > 1 || fault.is_some() {
-            tally.conflicting += 1;
-            let fault = fault.unwrap_or_default();
-            world.journal.wrong(format_args!("{id} was told {} results: {fault}", results.len()));
+        tally.last += usize::from(shown.is_some_and(Status::is_final));
+        tally.lost += usize::from(!found.lost.is_empty());
+        tally.conflicting += usize::from(!found.conflicting.is_empty());
+        tally.backwards += usize::from(shown == Some(Status::Running));
+        for wrong in found.lost.iter().chain(&found.conflicting) {
+            world.journal.wrong(format_args!("{id} ({}): {wrong}", program.name));
         }
     }
-    for late in world.convex.running_after_result() {
-        tally.backwards += usize::from(is_backwards(world, &late).await?);
+    for (id, told) in &all {
+        for (running, result) in told::backwards(told) {
+            tally.backwards += usize::from(is_backwards(world, id, running, result).await?);
+        }
     }
+    world.journal.say(format_args!("{generations} generations after the first ones"));
     tally.stuck = stuck(world).await?;
     if tally.stuck > 0 {
         for durable in Durable::ALL {
@@ -106,20 +115,39 @@ pub(crate) async fn tally(world: &World, accepted: &BTreeMap<String, usize>) -> 
     Ok(tally)
 }
 
-/// Whether a `running` after a result is a fault of ours. It is not where Convex held it up, having had it in time;
-/// nor where the reporter that made it was frozen between its claim and the call, which cannot be seen from inside
-/// (ADR 0002, "What remains"). Convex ends on the result all the same, which is counted apart.
-async fn is_backwards(world: &World, late: &Backwards) -> Result<bool> {
-    if late.late == Late::Applied {
-        return Ok(false);
+/// What Convex was told of each submission.
+fn told(world: &World) -> BTreeMap<String, Vec<Told>> {
+    let (mut all, calls) = (BTreeMap::<String, Vec<Told>>::new(), world.convex.calls());
+    if calls.len() as u64 != world.convex.call_count(None) {
+        world.journal.wrong("not all calls were recorded");
     }
-    let id = &late.submission_id;
-    let received =
-        world.convex.calls_of(id).iter().find(|call| call.number == late.call).map(|call| call.received_at);
-    let received = received.map_or_else(SystemTime::now, wall);
-    let claim = world.last_on(Stream::Result, &format!("callback.claimed.{id}")).await?;
+    for call in calls.iter().filter(|call| call.endpoint.purpose != Purpose::TestCases) {
+        match (&call.id, Told::of(call)) {
+            (Some(id), Some(told)) => all.entry(id.clone()).or_default().push(told),
+            _ => world.journal.wrong(format_args!("call {} is not signed, or is about nothing", call.number)),
+        }
+    }
+    all
+}
+
+/// The newest generation that was allotted.
+async fn newest(world: &World, id: &str) -> Result<u64> {
+    let record = world.last_on(Stream::Result, &format!("submission.rejudged.{id}.*")).await?;
+    let Some(record) = record else { return Ok(1) };
+    let generation = record.subject.rsplit('.').next().unwrap_or_default();
+    generation.parse().with_context(|| format!("{} is of no generation", record.subject))
+}
+
+/// Whether a `running` that was received after a result is a fault of ours. It is not where the reporter that made it was
+/// frozen between its claim and the call, which cannot be seen from inside (ADR 0002, "What remains"). Convex ends on
+/// the result all the same, which is counted apart.
+async fn is_backwards(world: &World, id: &str, running: &Told, result: &Told) -> Result<bool> {
+    let generation = running.generation;
+    let key = if generation == 1 { id.to_owned() } else { format!("{id}.{generation}") };
+    let received = wall(running.received);
+    let claim = world.last_on(Stream::Result, &format!("callback.claimed.{key}")).await?;
     let Some(claim) = claim else {
-        world.journal.wrong(format_args!("{id}: running was called after the result without a claim"));
+        world.journal.wrong(format_args!("{key}: running was called after the result without a claim"));
         return Ok(true);
     };
     let holder = decode_claim(&claim.payload)?.instance;
@@ -127,14 +155,15 @@ async fn is_backwards(world: &World, late: &Backwards) -> Result<bool> {
     let claimed: SystemTime = claim.time.into();
     if service.is_some_and(|service| service.was_frozen_between(claimed, received)) {
         world.journal.say(format_args!(
-            "{id}: running came after the result from {holder}, which was frozen in between"
+            "{key}: running came after the result from {holder}, which was frozen in between"
         ));
         return Ok(false);
     }
     let after = received.duration_since(claimed).unwrap_or_default();
+    let late_by = running.received.duration_since(result.received);
     world.journal.wrong(format_args!(
-        "{id}: {holder} called running {after:?} after its claim and {:?} before the end, after a result",
-        late.by
+        "{key}: {holder} called running {after:?} after its claim, and {late_by:?} after a result of generation {}: call {}",
+        result.generation, running.number
     ));
     Ok(true)
 }

@@ -33,11 +33,12 @@ fn calls(world: &World) -> Vec<String> {
     let lines = calls.iter().map(|call| {
         let at = wall(call.received_at).duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         format!(
-            "{:.3} {} {} {} applied={:?} answer={:?}",
+            "{:.3} {} {} {} {} applied={:?} answer={:?}",
             at.as_secs_f64(),
             call.number,
             call.endpoint,
             call.id.as_deref().unwrap_or("-"),
+            call.header("webhook-id").unwrap_or("-"),
             call.applied_at().map(|applied| applied.duration_since(call.received_at)),
             call.answer().map(|answer| (answer.status, answer.reason.as_deref().unwrap_or_default())),
         )

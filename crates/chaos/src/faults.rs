@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::garbage::Garbage;
 use crate::plan::{Fault, Plan, Planned, Target, Trouble};
+use crate::programs;
 use crate::world::World;
 
 /// How long a server that was harmed may take to answer again.
@@ -52,10 +53,21 @@ async fn run(world: &World, planned: &Planned, garbage: &Garbage) -> Result<()> 
             convex(world, trouble, lasts).await;
             Ok(())
         }
+        Fault::Correct(expected) => {
+            correct(world, expected);
+            Ok(())
+        }
         Fault::Garbage(seed) => {
             garbage.throw(world, *seed).await;
             Ok(())
         }
+    }
+}
+
+/// Has the question that is corrected expect this.
+pub(crate) fn correct(world: &World, expected: &str) {
+    for question in programs::corrected(expected) {
+        world.convex.put_question(question);
     }
 }
 

@@ -11,9 +11,12 @@ mod faults;
 mod garbage;
 mod journal;
 mod load;
+mod operator;
 pub mod plan;
+mod poison;
 pub mod programs;
 mod service;
+mod told;
 mod usage;
 mod world;
 
@@ -28,6 +31,7 @@ pub use check::Tally;
 use garbage::Garbage;
 use journal::Journal;
 use load::Accepted;
+use operator::Operator;
 use plan::{Asked, Plan};
 use world::World;
 
@@ -82,9 +86,10 @@ pub async fn run(
 }
 
 async fn run_in(world: &World, plan: &Plan) -> Result<Tally> {
-    let (accepted, garbage) = (Accepted::default(), Garbage::default());
+    let (accepted, garbage, operator) = (Accepted::default(), Garbage::default(), Operator::default());
     let warm_up = plan::warm_up();
-    load::send(world, &warm_up, Instant::now(), &accepted).await;
+    let refusals = load::refuse(world, &plan.submissions);
+    load::send(world, &warm_up, Instant::now(), &refusals, &accepted, &operator).await;
     let ids: Vec<String> = warm_up.into_iter().map(|submission| submission.id).collect();
     world.convex.wait_all_final(&ids, WARM_UP).await.context("with nothing wrong")?;
     let before = usage::all(world);
@@ -93,7 +98,7 @@ async fn run_in(world: &World, plan: &Plan) -> Result<Tally> {
     tokio::select! {
         _ = async {
             tokio::join!(
-                load::send(world, &plan.submissions, began, &accepted),
+                load::send(world, &plan.submissions, began, &refusals, &accepted, &operator),
                 faults::inject(world, plan, began, &garbage),
             )
         } => {}
@@ -106,7 +111,9 @@ async fn run_in(world: &World, plan: &Plan) -> Result<Tally> {
     world.wait_ready().await?;
     let accepted = accepted.all();
     check::wait_quiet(world, &accepted).await;
-    let tally = check::tally(world, &accepted).await?;
+    correct_at_last(world, &operator).await?;
+    check::wait_quiet(world, &accepted).await;
+    let tally = check::tally(world, &accepted, &operator.begun()).await?;
     check::dead_letters(world, &garbage.subjects()).await?;
     usage::check(world, &before).await;
     world.services.iter().for_each(service::Service::check_alive);
@@ -114,6 +121,12 @@ async fn run_in(world: &World, plan: &Plan) -> Result<Tally> {
         world.journal.wrong(format_args!("Convex was called at {path}"));
     }
     Ok(tally)
+}
+
+/// The question is right from now on, and all of its submissions are judged again.
+async fn correct_at_last(world: &World, operator: &Operator) -> Result<()> {
+    faults::correct(world, programs::CORRECTIONS[0]);
+    operator.rejudge_corrected(world).await
 }
 
 async fn pulse(world: &World, accepted: &Accepted) {

@@ -1,13 +1,17 @@
-//! Submissions, as the Convex action sends them, and again.
+//! Submissions, as the Convex action sends them, and again; and what else becomes of some of them.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use anyhow::Result;
+use gavel_standin::{Endpoint, Fault, FaultId, Kind, Matcher, Purpose};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::plan::Submission;
+use crate::operator::Operator;
+use crate::plan::{Fate, Submission};
+use crate::poison;
 use crate::programs::PROGRAMS;
 use crate::world::World;
 
@@ -15,6 +19,9 @@ use crate::world::World;
 const TRIES: usize = 30;
 /// Between two of those.
 const PAUSE: Duration = Duration::from_millis(400);
+
+/// What Convex refuses for long, by submission.
+pub(crate) type Refusals = BTreeMap<String, FaultId>;
 
 /// What was taken, and what the ingress answered.
 #[derive(Debug, Default)]
@@ -51,7 +58,14 @@ impl Accepted {
 }
 
 /// Sends all submissions in their time, and what the plan sends again.
-pub(crate) async fn send(world: &World, submissions: &[Submission], began: Instant, accepted: &Accepted) {
+pub(crate) async fn send(
+    world: &World,
+    submissions: &[Submission],
+    began: Instant,
+    refusals: &Refusals,
+    accepted: &Accepted,
+    operator: &Operator,
+) {
     let each = submissions.iter().map(|submission| async move {
         tokio::time::sleep_until(began + submission.at).await;
         let mut is_taken = false;
@@ -71,9 +85,50 @@ pub(crate) async fn send(world: &World, submissions: &[Submission], began: Insta
             tokio::time::sleep_until(taken + *after).await;
             post(world, submission, accepted).await;
         });
-        futures::future::join_all(repeats).await;
+        let fate = async {
+            if let Err(error) = meet_fate(world, submission, refusals, operator).await {
+                world.journal.wrong(format_args!("{}, {:?}: {error:#}", submission.id, submission.fate));
+            }
+        };
+        tokio::join!(futures::future::join_all(repeats), fate);
     });
     futures::future::join_all(each).await;
+}
+
+/// Has Convex refuse the results of those whose fate that is, before any other trouble: the first rule counts.
+pub(crate) fn refuse(world: &World, submissions: &[Submission]) -> Refusals {
+    let refusals = submissions.iter().filter_map(|submission| {
+        let Fate::Refused { status, .. } = submission.fate else { return None };
+        let kind = if submission.is_personalized { Kind::Personalized } else { Kind::Standard };
+        let results = Matcher::of(Endpoint { purpose: Purpose::Result, kind }).id(&submission.id);
+        Some((submission.id.clone(), world.convex.fault(results, Fault::status(status))))
+    });
+    refusals.collect()
+}
+
+async fn meet_fate(
+    world: &World,
+    submission: &Submission,
+    refusals: &Refusals,
+    operator: &Operator,
+) -> Result<()> {
+    match &submission.fate {
+        Fate::Plain => Ok(()),
+        Fate::Rejudged(again) => operator.rejudge(world, submission, again).await,
+        Fate::Poison => poison::kill_until_dead(world, &submission.id, operator).await,
+        Fate::Refused { status, lasts, cut_off } => {
+            let makes_a_letter = *status != 500;
+            if makes_a_letter {
+                operator.wait_letter(world, &submission.id).await?;
+            } else {
+                tokio::time::sleep(*lasts).await;
+            }
+            if let Some(refusal) = refusals.get(&submission.id) {
+                world.convex.lift(*refusal);
+            }
+            if makes_a_letter { operator.retry(world, &submission.id, *cut_off).await } else { Ok(()) }
+        }
+    }
 }
 
 /// Whether it was answered 202, in the words of the contract.

@@ -2,6 +2,7 @@
 //!
 //! How the processes interleave is the machine's; the plan is the same for the same seed, always.
 
+mod fate;
 mod timeline;
 
 use std::fmt;
@@ -11,6 +12,8 @@ use gavel_bus::topology::Stream;
 use gavel_standin::{Fault as ConvexFault, Purpose};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
+
+pub use fate::{Again, Fate};
 
 use crate::programs::{self, PROGRAMS};
 
@@ -49,6 +52,8 @@ pub struct Submission {
     pub is_personalized: bool,
     /// How long after its 202 it is sent again, each time.
     pub repeats: Vec<Duration>,
+    /// What else is done to it.
+    pub fate: Fate,
 }
 
 /// A fault to come.
@@ -81,6 +86,8 @@ pub enum Fault {
     Convex(Trouble),
     /// Malformed messages appear on the subjects; the number seeds them.
     Garbage(u64),
+    /// The author of a question changes what it expects: what a program must print.
+    Correct(&'static str),
 }
 
 impl Fault {
@@ -93,7 +100,7 @@ impl Fault {
             | Self::Freeze(target)
             | Self::Cut(target)
             | Self::Silence(target) => Some(*target),
-            Self::Fill(_) | Self::Convex(_) | Self::Garbage(_) => None,
+            Self::Fill(_) | Self::Convex(_) | Self::Garbage(_) | Self::Correct(_) => None,
         }
     }
 }
@@ -184,6 +191,7 @@ impl fmt::Display for Planned {
                 write!(f, "Convex, {purpose:?}: {how:?} for {:.0} % during {ms} ms", chance * 100.0)
             }
             Fault::Garbage(_) => f.write_str("malformed messages"),
+            Fault::Correct(expected) => write!(f, "a question expects {expected:?} from now on"),
         }
     }
 }
@@ -193,7 +201,8 @@ impl Plan {
     #[must_use]
     pub fn of(asked: &Asked) -> Self {
         let mut random = SmallRng::seed_from_u64(asked.seed);
-        let submissions = submissions(asked, &mut random);
+        let mut submissions = submissions(asked, &mut random);
+        fate::give(asked, &mut submissions, &mut random);
         Self { submissions, faults: timeline::faults(asked, &mut random) }
     }
 }
@@ -213,20 +222,23 @@ fn submissions(asked: &Asked, random: &mut SmallRng) -> Vec<Submission> {
                 program: programs::pick(random.random_range(0..programs::total_weight())),
                 is_personalized: random.random_bool(0.2),
                 repeats: (0..repeats).map(|_| Duration::from_millis(random.random_range(0..4_000))).collect(),
+                fate: Fate::Plain,
             }
         })
         .collect()
 }
 
-/// One submission of each program, which come before anything goes wrong.
+/// One submission of each program, which come before anything goes wrong; but no poison, which takes long.
 #[must_use]
 pub fn warm_up() -> Vec<Submission> {
-    let each = (0..PROGRAMS.len()).map(|program| Submission {
+    let harmless = (0..PROGRAMS.len()).filter(|program| *program != programs::POISON);
+    let each = harmless.map(|program| Submission {
         id: format!("w{program}"),
         at: Duration::ZERO,
         program,
         is_personalized: false,
         repeats: Vec::new(),
+        fate: Fate::Plain,
     });
     each.collect()
 }

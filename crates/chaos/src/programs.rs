@@ -32,10 +32,24 @@ enum Verdict {
     Endless,
     CompileError,
     NoQuestion,
+    /// What it must print is changed meanwhile.
+    Corrected,
+    Poison,
 }
 
+/// The question whose author changes what it expects …
+pub(crate) const CORRECTED: &str = "corrected";
+/// … to one of these: what its program prints, and something else.
+pub(crate) const CORRECTIONS: [&str; 2] = ["1\n", "2\n"];
+/// The place of the program whose judges are killed.
+pub(crate) const POISON: usize = 8;
+/// How its process is called once it runs.
+pub(crate) const POISON_NAME: &str = "poison";
+/// After how many deliveries it is given up. Nothing else is delivered so often, however much goes wrong.
+pub(crate) const MAX_DELIVERIES: u64 = 10;
+
 /// All of them.
-pub const PROGRAMS: [Program; 7] = [
+pub const PROGRAMS: [Program; 9] = [
     Program {
         name: "right, in Python",
         weight: 40,
@@ -92,6 +106,24 @@ pub const PROGRAMS: [Program; 7] = [
         source: "print(3)",
         verdict: Verdict::NoQuestion,
     },
+    Program {
+        name: "of a question that is corrected",
+        weight: 8,
+        language: PYTHON,
+        question: CORRECTED,
+        source: "print(1)",
+        verdict: Verdict::Corrected,
+    },
+    Program {
+        name: "a poison",
+        weight: 0,
+        language: C,
+        question: "once",
+        // Long enough to be found at work, whatever else is being done to its judge.
+        source: "#include <stdio.h>\n#include <string.h>\n#include <unistd.h>\n\
+                 int main(int n,char**v){strcpy(v[0],\"poison\");sleep(12);puts(\"1\");}",
+        verdict: Verdict::Poison,
+    },
 ];
 
 /// The sum of all weights.
@@ -119,13 +151,20 @@ pub fn questions() -> Vec<Question> {
         question.public("1 2\n", "3\n").hidden("20 22\n", "42\n").public("5 5\n", "10\n").done()
     };
     let quick = |kind| Question::build(kind, "quick").time_limit_seconds(0.2).public("", "").done();
-    both(sum).into_iter().chain(both(quick)).collect()
+    let once = |kind| Question::build(kind, "once").time_limit_seconds(20.0).public("", "1\n").done();
+    [both(sum), both(quick), both(once), corrected(CORRECTIONS[1])].concat()
+}
+
+/// The question that is corrected, as it expects this.
+pub(crate) fn corrected(expected: &str) -> [Question; 2] {
+    [Kind::Standard, Kind::Personalized]
+        .map(|kind| Question::build(kind, CORRECTED).time_limit_seconds(20.0).public("", expected).done())
 }
 
 impl Program {
-    /// What is wrong with a result that Convex was told, if anything.
+    /// What is wrong with the result of a generation that Convex was told, if anything.
     #[must_use]
-    pub fn fault_of(&self, result: &Value) -> Option<String> {
+    pub fn fault_of(&self, result: &Value, generation: u64) -> Option<String> {
         let mut result = result.clone();
         let fields = result.as_object_mut()?;
         fields.remove("submissionId");
@@ -133,19 +172,32 @@ impl Program {
         // The compiler's words are its own.
         let words = matches!(self.verdict, Verdict::CompileError).then(|| fields.remove("compileOutput"));
         let said = words.flatten().unwrap_or_default();
-        let expected = self.expected(&said);
-        let is_right = result == expected && has_duration;
-        (!is_right).then(|| format!("{} got {result}, not {expected}", self.name))
+        let mut expected = self.expected(&said, generation);
+        if generation > 1 {
+            for expected in &mut expected {
+                clear_what_was_told_before(expected, said.is_null());
+            }
+        }
+        let is_right = expected.contains(&result) && has_duration;
+        (!is_right).then(|| format!("{} got {result}, not {}", self.name, Value::Array(expected)))
     }
 
-    fn expected(&self, said: &Value) -> Value {
+    /// What the result is once the question is corrected for the last time.
+    #[must_use]
+    pub fn is_corrected(&self) -> bool {
+        matches!(self.verdict, Verdict::Corrected)
+    }
+
+    /// What it may come to.
+    fn expected(&self, said: &Value, generation: u64) -> Vec<Value> {
         let failed = |at: u32, total: u32, failure: Value| {
             json!({
                 "status": "failed", "passedCount": at, "totalCount": total, "firstFailureIndex": at,
                 "firstFailure": failure,
             })
         };
-        match self.verdict {
+        let once = json!({ "status": "passed", "passedCount": 1, "totalCount": 1 });
+        let expected = match self.verdict {
             Verdict::Passed => json!({ "status": "passed", "passedCount": 3, "totalCount": 3 }),
             Verdict::WrongAtHidden => {
                 failed(1, 3, json!({ "actualOutput": "3\n", "errorMessage": "Wrong answer" }))
@@ -166,7 +218,29 @@ impl Program {
             }
             Verdict::CompileError => failed(0, 3, json!({ "errorMessage": said })),
             Verdict::NoQuestion => json!({ "status": "error", "stderr": "The question was not found." }),
-        }
+            Verdict::Corrected => {
+                let failure = json!({
+                    "stdin": "", "actualOutput": "1\n", "expectedOutput": CORRECTIONS[1],
+                    "errorMessage": "Wrong answer",
+                });
+                return vec![once, failed(0, 1, failure)];
+            }
+            Verdict::Poison if generation == 1 => {
+                json!({ "status": "error", "stderr": format!("Delivered {MAX_DELIVERIES} times without an end.") })
+            }
+            Verdict::Poison => once,
+        };
+        vec![expected]
+    }
+}
+
+/// Convex keeps what a result leaves out, so a later generation empties it.
+fn clear_what_was_told_before(expected: &mut Value, says_nothing_of_compiling: bool) {
+    let Some(fields) = expected.as_object_mut() else { return };
+    fields.entry("firstFailure").or_insert_with(|| json!({}));
+    fields.entry("stderr").or_insert_with(|| json!(""));
+    if says_nothing_of_compiling {
+        fields.entry("compileOutput").or_insert_with(|| json!(""));
     }
 }
 
@@ -179,15 +253,41 @@ mod tests {
         let right = json!({
             "submissionId": "s1", "status": "passed", "passedCount": 3, "totalCount": 3, "durationMs": 12,
         });
-        assert_eq!(PROGRAMS[0].fault_of(&right), None);
-        assert!(PROGRAMS[2].fault_of(&right).is_some());
+        assert_eq!(PROGRAMS[0].fault_of(&right, 1), None);
+        assert!(PROGRAMS[2].fault_of(&right, 1).is_some());
         for (field, value) in
             [("status", json!("error")), ("passedCount", json!(2)), ("durationMs", json!(null))]
         {
             let mut wrong = right.clone();
             wrong[field] = value;
-            assert!(PROGRAMS[0].fault_of(&wrong).is_some(), "{field}");
+            assert!(PROGRAMS[0].fault_of(&wrong, 1).is_some(), "{field}");
         }
+    }
+
+    #[test]
+    fn a_later_generation_must_clear_what_was_told_before() {
+        let first = json!({
+            "submissionId": "s1", "status": "passed", "passedCount": 3, "totalCount": 3, "durationMs": 12,
+        });
+        assert!(PROGRAMS[0].fault_of(&first, 2).is_some());
+        let mut second = first.clone();
+        for (field, value) in
+            [("firstFailure", json!({})), ("stderr", json!("")), ("compileOutput", json!(""))]
+        {
+            second[field] = value;
+        }
+        assert_eq!(PROGRAMS[0].fault_of(&second, 2), None);
+        assert!(PROGRAMS[0].fault_of(&second, 1).is_some(), "the first one has nothing to clear");
+    }
+
+    #[test]
+    fn a_poison_ends_in_an_error_and_passes_where_judges_live() {
+        let given_up = json!({
+            "submissionId": "s1", "status": "error", "stderr": "Delivered 10 times without an end.", "durationMs": 1,
+        });
+        let poison = &PROGRAMS[POISON];
+        assert_eq!(poison.fault_of(&given_up, 1), None);
+        assert!(poison.fault_of(&given_up, 2).is_some());
     }
 
     #[test]

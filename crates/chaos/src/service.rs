@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::journal::Journal;
 use crate::plan::{Role, Target};
+use crate::programs;
 
 /// Longer than a start or an end takes on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -17,7 +18,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Times short enough for a run, long enough for a loaded machine: a call of running is alive for 2 s and a margin of
 /// 1 s, and Convex may apply it 6 s later. The plan freezes no reporter, and delays no call, for longer than that
 /// together, unless it means to.
-const SETTINGS: [(&str, &str); 8] = [
+const SETTINGS: [(&str, &str); 9] = [
     ("PORT", "0"),
     ("LOG_FORMAT", "json"),
     ("ACK_WAIT_MS", "2000"),
@@ -26,6 +27,8 @@ const SETTINGS: [(&str, &str); 8] = [
     ("RUNNING_TIMEOUT_MS", "2000"),
     ("RUNNING_LINGER_MS", "6000"),
     ("JUDGE_SLOTS", "1"),
+    // Signed calls bear an id that says which generation they are of.
+    ("CONVEX_SIGNING_SECRETS", "whsec_bm90IGEgc2VjcmV0LCBidXQgbG9uZyBlbm91Z2g="),
 ];
 
 /// A service.
@@ -60,8 +63,7 @@ impl Service {
             .env("NATS_REPLICAS", servers.len().to_string())
             .env("CONVEX_SITE_URL", convex)
             .env("INSTANCE", target.to_string())
-            // The bound is for programs that take the judge down. Here it is we who do.
-            .env("JUDGE_MAX_DELIVERIES", "1000")
+            .env("JUDGE_MAX_DELIVERIES", programs::MAX_DELIVERIES.to_string())
             .start()?;
         let address = watch::Sender::new(String::new());
         let (frozen, journal) = (Mutex::default(), journal.clone());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use async_nats::jetstream::{self, consumer, stream};
 use gavel_bus::topology::{Durable, Stream};
-use gavel_standin::StandIn;
+use gavel_standin::{Limits, StandIn};
 use gavel_testkit::{NatsServer, wait_until};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -28,6 +28,8 @@ pub(crate) struct World {
     pub(crate) convex: StandIn,
     pub(crate) jetstream: jetstream::Context,
     pub(crate) servers: Vec<NatsServer>,
+    /// The servers' own addresses, where nothing is cut.
+    pub(crate) urls: String,
     pub(crate) http: reqwest::Client,
     pub(crate) journal: Journal,
     turns: BTreeMap<Target, Mutex<()>>,
@@ -43,8 +45,11 @@ impl World {
         };
         let convex = StandIn::start_local(programs::questions()).await?;
         convex.seed(asked.seed);
-        let addresses: Result<Vec<async_nats::ServerAddr>, _> =
-            servers.iter().map(|server| server.url().parse()).collect();
+        // Each call is part of the proof.
+        convex.set_limits(Limits { calls: usize::MAX, call_bytes: 2 << 30, ..Limits::default() });
+        let urls: Vec<String> = servers.iter().map(NatsServer::url).collect();
+        let addresses: Result<Vec<async_nats::ServerAddr>, _> = urls.iter().map(|url| url.parse()).collect();
+        let urls = urls.join(",");
         let client = async_nats::ConnectOptions::new()
             .name("chaos")
             .ping_interval(Duration::from_secs(2))
@@ -58,7 +63,8 @@ impl World {
         }
         let turns = Target::all(asked.cluster).into_iter().map(|target| (target, Mutex::default())).collect();
         let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
-        let world = Self { services, convex, jetstream, servers, http, journal: journal.clone(), turns };
+        let world =
+            Self { services, convex, jetstream, servers, urls, http, journal: journal.clone(), turns };
         world.wait_ready().await?;
         Ok(world)
     }

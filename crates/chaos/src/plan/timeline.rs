@@ -8,6 +8,8 @@ use gavel_standin::{Fault as ConvexFault, Purpose};
 use rand::RngExt as _;
 use rand::rngs::SmallRng;
 
+use crate::programs;
+
 use super::{Asked, Fault, Planned, Role, Target, Trouble};
 
 /// Between the end of a fault and the next one on the same process, so that it is hit at work, too.
@@ -62,7 +64,11 @@ impl Timeline<'_> {
             46..54 => self.on_process(at, 0..1, Fault::Cut, |target| target.role != Role::Nats),
             54..64 => self.on_process(at, 300..7_000, Fault::Silence, |target| target.role != Role::Nats),
             64..72 => self.fill(at),
-            72..92 => self.convex(at),
+            72..91 => self.convex(at),
+            91..94 => {
+                let expected = programs::CORRECTIONS[self.random.random_range(0..2)];
+                Some(Planned { at, lasts: Duration::ZERO, fault: Fault::Correct(expected) })
+            }
             _ => {
                 let fault = Fault::Garbage(self.random.random());
                 Some(Planned { at, lasts: Duration::ZERO, fault })
