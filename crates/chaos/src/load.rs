@@ -95,13 +95,19 @@ pub(crate) async fn send(
     futures::future::join_all(each).await;
 }
 
-/// Has Convex refuse the results of those whose fate that is, before any other trouble: the first rule counts.
+/// Has Convex refuse, or apply late, the results of those whose fate that is, before any other trouble: the first rule counts.
 pub(crate) fn refuse(world: &World, submissions: &[Submission]) -> Refusals {
     let refusals = submissions.iter().filter_map(|submission| {
-        let Fate::Refused { status, .. } = submission.fate else { return None };
         let kind = if submission.is_personalized { Kind::Personalized } else { Kind::Standard };
         let results = Matcher::of(Endpoint { purpose: Purpose::Result, kind }).id(&submission.id);
-        Some((submission.id.clone(), world.convex.fault(results, Fault::status(status))))
+        let rule = match submission.fate {
+            Fate::Refused { status, .. } => world.convex.fault(results, Fault::status(status)),
+            Fate::Rejudged { late: Some(late), .. } => {
+                world.convex.fault(results.first(1), Fault::ApplyLate(late))
+            }
+            _ => return None,
+        };
+        Some((submission.id.clone(), rule))
     });
     refusals.collect()
 }
@@ -114,7 +120,7 @@ async fn meet_fate(
 ) -> Result<()> {
     match &submission.fate {
         Fate::Plain => Ok(()),
-        Fate::Rejudged(again) => operator.rejudge(world, submission, again).await,
+        Fate::Rejudged { again, .. } => operator.rejudge(world, submission, again).await,
         Fate::Poison => poison::kill_until_dead(world, &submission.id, operator).await,
         Fate::Refused { status, lasts, cut_off } => {
             let makes_a_letter = *status != 500;

@@ -22,8 +22,9 @@ const COMMAND: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_secs(2);
 /// How long a submission may take until it can be judged again, or has a dead letter: as long as Convex may take to be told.
 const PATIENCE: Duration = Duration::from_mins(7);
-/// A call that had no answer has taken effect after this time: longer than a reporter is frozen, or a call held up.
-const SETTLES: [(&str, &str); 2] = [("REQUEST_TIMEOUT_MS", "3000"), ("RUNNING_LINGER_MS", "10000")];
+/// A call that had no answer has taken effect after this time: longer than a reporter is frozen and a result is held up,
+/// together.
+const SETTLES: [(&str, &str); 2] = [("REQUEST_TIMEOUT_MS", "3000"), ("RUNNING_LINGER_MS", "16000")];
 /// The exit codes of the commands, see their help.
 const REFUSED: i32 = 1;
 const UNAVAILABLE: i32 = 69;
@@ -186,4 +187,16 @@ async fn has_letter(world: &World, id: &str) -> Result<bool> {
     };
     gavel_testkit::wait_until("an answer about dead letters", PATIENCE, answered).await?;
     Ok(letter.flatten().is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::timeline::{LATE_RESULT_MS, OVERSLEEP_MS};
+
+    #[test]
+    fn nothing_takes_effect_after_the_next_generation_may_begin() {
+        let settled: u64 = SETTLES.iter().map(|(_, ms)| ms.parse::<u64>().unwrap()).sum();
+        assert!(settled > LATE_RESULT_MS + OVERSLEEP_MS.end, "{settled}");
+    }
 }

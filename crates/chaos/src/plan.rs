@@ -3,7 +3,7 @@
 //! How the processes interleave is the machine's; the plan is the same for the same seed, always.
 
 mod fate;
-mod timeline;
+pub(crate) mod timeline;
 
 use std::fmt;
 use std::time::Duration;

@@ -7,6 +7,7 @@ use rand::RngExt as _;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom as _;
 
+use super::timeline::LATE_RESULT_MS;
 use super::{Asked, Submission};
 use crate::programs;
 
@@ -18,6 +19,8 @@ const REFUSED_OF: usize = 100;
 const REFUSALS: [u16; 5] = [500, 422, 401, 403, 400];
 /// The longest time that 500 is answered: the pauses between tries grow with it, and a run waits for the last one.
 const MAX_REFUSED: Duration = Duration::from_secs(20);
+/// How late the first result of some is applied: after a reporter's `REQUEST_TIMEOUT_MS`.
+const LATE_MS: std::ops::Range<u64> = 3_500..LATE_RESULT_MS;
 /// A run that is shorter has no time for a poison, which takes a judge's restart and `ACK_WAIT_MS` a delivery. A longer one
 /// has one: with two of them, whoever kills the judges of the one would meet the retry of the other.
 const ROOM_FOR_POISON: Duration = Duration::from_secs(30);
@@ -29,7 +32,12 @@ pub enum Fate {
     #[default]
     Plain,
     /// It is judged again, one time after the other.
-    Rejudged(Vec<Again>),
+    Rejudged {
+        /// Each time.
+        again: Vec<Again>,
+        /// How late Convex applies the first call of its result, if it does. The reporter has given it up by then.
+        late: Option<Duration>,
+    },
     /// Convex answers each of its results with this status, for as long as it says or until that has made a dead
     /// letter, which is then retried.
     Refused {
@@ -87,7 +95,9 @@ fn rejudged(random: &mut SmallRng) -> Fate {
         after: Duration::from_millis(random.random_range(0..6_000)),
         cut_off: cut_off(random),
     };
-    Fate::Rejudged((0..random.random_range(1..=2)).map(|_| again(random)).collect())
+    let again = (0..random.random_range(1..=2)).map(|_| again(random)).collect();
+    let late = random.random_bool(0.4).then(|| Duration::from_millis(random.random_range(LATE_MS)));
+    Fate::Rejudged { again, late }
 }
 
 /// A command takes some tens of milliseconds on a slow machine.
@@ -115,7 +125,8 @@ mod tests {
         for status in REFUSALS {
             assert_eq!(refusals(&long, status), 12, "{status}");
         }
-        let again = |fates: &[Fate]| fates.iter().filter(|fate| matches!(fate, Fate::Rejudged(_))).count();
+        let again =
+            |fates: &[Fate]| fates.iter().filter(|fate| matches!(fate, Fate::Rejudged { .. })).count();
         let poisons = |fates: &[Fate]| fates.iter().filter(|fate| **fate == Fate::Poison).count();
         assert_eq!((again(&long), poisons(&long)), (96, 1));
         let short = fates(Duration::from_secs(10), 40);

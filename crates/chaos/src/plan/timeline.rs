@@ -23,6 +23,8 @@ pub(crate) const OVERSLEEP_MS: std::ops::Range<u64> = 10_000..12_000;
 const AMENDS: Duration = Duration::from_secs(40);
 /// The time that a run must have left for that.
 const ROOM_TO_OVERSLEEP: Duration = Duration::from_secs(20);
+/// The longest time after which Convex applies a result, whoever has given it up.
+pub(crate) const LATE_RESULT_MS: u64 = 6_000;
 
 /// What is planned so far.
 struct Timeline<'a> {
@@ -115,7 +117,7 @@ impl Timeline<'_> {
     fn convex(&mut self, at: Duration) -> Option<Planned> {
         let purposes = [Purpose::TestCases, Purpose::Running, Purpose::Result, Purpose::Result];
         let purpose = purposes[self.random.random_range(0..purposes.len())];
-        let how = self.trouble();
+        let how = self.trouble(purpose);
         let chance = [0.3, 0.6, 1.0][self.random.random_range(0..3)];
         let lasts = Duration::from_millis(self.random.random_range(500..3_500));
         if self.convex_free_from.get(&purpose).is_some_and(|free| at < *free) {
@@ -125,11 +127,12 @@ impl Timeline<'_> {
         Some(Planned { at, lasts, fault: Fault::Convex(Trouble { purpose, how, chance }) })
     }
 
-    /// Longer than the callers wait, and shorter; but nothing is applied later than the linger allows for, see
-    /// [`crate::world`].
-    fn trouble(&mut self) -> ConvexFault {
+    /// Longer than the callers wait, and shorter; but no running is applied later than the linger allows for, see
+    /// [`crate::service`], and no result later than [`crate::operator`] waits before the next generation.
+    fn trouble(&mut self, purpose: Purpose) -> ConvexFault {
+        let late = if purpose == Purpose::Result { 100..LATE_RESULT_MS } else { 100..2_500 };
         let mut ms = |range| Duration::from_millis(self.random.random_range(range));
-        let times = (ms(100..5_000), ms(100..2_500), ms(100..4_000));
+        let times = (ms(100..5_000), ms(late), ms(100..4_000));
         match self.random.random_range(0..10) {
             0 | 1 => ConvexFault::status(503),
             2 => ConvexFault::status(500),
