@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gavel_bus::look::{Look, Place};
+use gavel_bus::look::{Look, LookError, Place};
 use gavel_bus::topology::Durable;
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ use crate::span;
 /// Over what time verdicts are counted, to tell how long a queue takes.
 const COUNTED: Duration = Duration::from_mins(1);
 
-/// Every instance says how it is within this time.
+/// Every instance says how it is within this time; and what waits for less than that does not hang.
 const LISTEN: Duration = Duration::from_millis(2_100);
 
 /// What it waits for.
@@ -51,6 +51,7 @@ pub(super) async fn wait(look: &Look, run: &Run) -> Result<Option<Wait>, Stop> {
     let since = run.event(begun).map(|event| event.time);
     let age = since.map_or(Duration::ZERO, |time| time.0.elapsed().unwrap_or_default());
     let place = run.sequence(begun).map_or(Place::InHand, |sequence| stage.place(sequence));
+    let heard = heard(look, worker(durable), age).await?;
     let (ahead, about) = match place {
         Place::Ahead(ahead) if durable == Durable::Judge => (Some(ahead), about(look, ahead).await?),
         Place::Ahead(ahead) => (Some(ahead), None),
@@ -58,22 +59,28 @@ pub(super) async fn wait(look: &Look, run: &Run) -> Result<Option<Wait>, Stop> {
     };
     let sentence = match place {
         Place::Ahead(ahead) => {
+            let slots = heard.as_ref().map_or(0, |heard| heard.slots);
             let speed = match (about, stage.asked) {
                 (Some(about), _) => format!("at the pace of the last minute about {}", span::show(about)),
+                (None, 0) if stage.in_hand == 0 && slots > 0 => "and nobody takes any".to_owned(),
                 (None, 0) if stage.in_hand == 0 => {
                     format!("and nobody takes any: is a {} up?", worker(durable))
                 }
                 (None, _) => "no pace can be told yet".to_owned(),
             };
+            let slots = if slots == 0 { String::new() } else { format!("{slots} slots, ") };
             format!(
-                "in the {} queue for {}, {ahead} ahead, {} in hand, {speed}",
+                "in the {} queue for {}, {ahead} ahead, {} in hand, {slots}{speed}",
                 worker(durable),
                 span::show(age),
                 stage.in_hand
             )
         }
-        Place::InHand => in_hand(run, durable, &span::show(age)) + &outside(look, worker(durable)).await?,
+        Place::InHand => in_hand(run, durable, &span::show(age)),
     };
+    let problem = heard.and_then(|heard| heard.problem);
+    let problem = problem.map(|problem| format!("; the {} says: {problem}", worker(durable)));
+    let sentence = sentence + &problem.unwrap_or_default();
     Ok(Some(Wait { stage: worker(durable), ahead, about_ms: about.map(super::run::ms), sentence }))
 }
 
@@ -84,13 +91,27 @@ async fn about(look: &Look, ahead: u64) -> Result<Option<Duration>, Stop> {
     Ok(Duration::try_from_secs_f64(seconds).ok())
 }
 
-/// What is wrong with Convex or Judge0, as those say who do this work and call them.
-async fn outside(look: &Look, service: &str) -> Result<String, Stop> {
-    let present = look.present(LISTEN).await?;
-    let of_service = present.iter().filter(|(presence, _)| presence.service == service);
-    let mut seen = of_service.flat_map(|(presence, _)| &presence.peers);
-    let problem = seen.find_map(|peer| peer.problem.as_deref());
-    Ok(problem.map_or_else(String::new, |problem| format!("; it says: {problem}")))
+/// What those say of themselves who do this work.
+struct Heard {
+    slots: u32,
+    /// What is wrong with Convex or Judge0, as they see it.
+    problem: Option<String>,
+}
+
+/// Listens to them; not where nothing hangs yet, and not where this user may not.
+async fn heard(look: &Look, service: &str, age: Duration) -> Result<Option<Heard>, Stop> {
+    if age < LISTEN {
+        return Ok(None);
+    }
+    let present = match look.present(LISTEN).await {
+        Err(LookError::Denied(_)) => return Ok(None),
+        present => present?,
+    };
+    let theirs = || present.iter().map(|(presence, _)| presence).filter(|each| each.service == service);
+    Ok(Some(Heard {
+        slots: theirs().map(|each| each.slots).sum(),
+        problem: theirs().flat_map(|each| &each.peers).find_map(|peer| peer.problem.clone()),
+    }))
 }
 
 fn in_hand(run: &Run, durable: Durable, age: &str) -> String {

@@ -1,6 +1,9 @@
 //! `gavel trace`: what it finds out about submissions that ended, and about those that hang.
 
+use std::time::Duration;
+
 use gavel_domain::Status;
+use gavel_domain::presence::{Peer, Presence};
 use gavel_standin::{Endpoint, Fault, Kind, Matcher, Question};
 use gavel_testkit::wait_until;
 use serde_json::Value;
@@ -74,7 +77,7 @@ async fn each_call_is_told_with_its_answer() {
     .await
     .unwrap_or_else(|_| panic!("{counted}"));
     let said = sentence(&url, "a").await;
-    assert!(said.ends_with("; it says: Convex answers 503"), "{said}");
+    assert!(said.ends_with("; the reporter says: Convex answers 503"), "{said}");
     line.convex.lift(refused);
     line.result("a").await;
     let mut told = Value::Null;
@@ -138,6 +141,44 @@ async fn a_place_in_a_queue_is_counted() {
     rig.publish(&running("a")).await;
     let told = trace(&url, "c").await["runs"][0]["waitsFor"].take();
     assert!(told["aboutMs"].as_u64() > Some(60_000), "three at one a minute: {told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn judges_that_cannot_work_say_why() {
+    let rig = Rig::start().await;
+    let url = rig.nats.url();
+    // A judge that takes nothing, as it says of itself again and again.
+    let away =
+        Peer { name: "Judge0".to_owned(), problem: Some("Judge0 is away".to_owned()), since_ms: Some(1) };
+    let presence = Presence {
+        service: "judge".to_owned(),
+        instance: "judge-x".to_owned(),
+        version: "1".to_owned(),
+        started_at_ms: 1,
+        slots: 3,
+        busy: 0,
+        languages: Vec::new(),
+        peers: vec![away],
+        problems: Vec::new(),
+    };
+    let bus = rig.bus.clone();
+    let judge = tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(Duration::from_millis(200));
+        loop {
+            ticks.tick().await;
+            bus.announce(&presence).await.unwrap();
+        }
+    });
+    rig.publish(&queued("a")).await;
+    rig.publish(&ready("a")).await;
+    let mut said = String::new();
+    wait_until("the judge's word", PATIENCE, async || {
+        said = sentence(&url, "a").await;
+        said.ends_with("0 ahead, 0 in hand, 3 slots, and nobody takes any; the judge says: Judge0 is away")
+    })
+    .await
+    .unwrap_or_else(|_| panic!("{said}"));
+    judge.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]
