@@ -85,16 +85,44 @@ impl Look {
         Ok(Life { generation, events, claim, answered_at: answered.map(|message| message.at) })
     }
 
-    /// How many verdicts a second there were in this time.
+    /// How many verdicts a second there were in this time: since the first of them, where there were more, so that a
+    /// line that has just begun, or begun again, is not taken for a slow one.
     ///
     /// # Errors
     /// [`LookError`].
     pub async fn verdicts_a_second(&self, time: Duration) -> Result<f64, LookError> {
         let mut verdicts = self.read(Stream::Result, "submission.judged.>", Some(SystemTime::now() - time));
-        let mut count = 0_u32;
-        while (count as usize) < MOST_COUNTED && verdicts.next().await?.is_some() {
+        let (mut count, mut first) = (0_u32, None);
+        while (count as usize) < MOST_COUNTED
+            && let Some(verdict) = verdicts.next().await?
+        {
             count += 1;
+            first.get_or_insert(verdict.at);
         }
-        Ok(f64::from(count) / time.as_secs_f64())
+        let since_first = first.and_then(|first| first.elapsed().ok()).unwrap_or_default();
+        Ok(pace(count, since_first, time))
+    }
+}
+
+/// So many in a second, where the first of them was so long ago and all were within this time.
+fn pace(count: u32, since_first: Duration, time: Duration) -> f64 {
+    match count {
+        0 | 1 => f64::from(count) / time.as_secs_f64(),
+        // The first one began the time that is measured.
+        _ => f64::from(count - 1) / since_first.max(Duration::from_millis(1)).as_secs_f64(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pace_is_that_since_the_first_verdict() {
+        let seconds = Duration::from_secs;
+        let paces = [(0, 0), (1, 1), (4, 6), (61, 60)]
+            .map(|(count, since_first)| pace(count, seconds(since_first), seconds(60)));
+        assert_eq!(paces.map(|pace| format!("{:.0}", pace * 60.0)), ["0", "1", "30", "60"]);
+        assert!(pace(2, Duration::ZERO, seconds(60)).is_finite());
     }
 }
