@@ -50,7 +50,8 @@ fuzz_target!(|input: Input<'_>| {
         Some(ending) => {
             let usage = Usage { cpu_time: Duration::ZERO, wall_time: Duration::ZERO, memory_bytes: 1 };
             let expected = question.tests[0].expected_stdout.bytes();
-            let as_expected = input.stdout.iter().zip(expected).take_while(|(one, other)| **one == *other).count();
+            let as_expected =
+                input.stdout.iter().zip(expected).take_while(|(one, other)| **one == *other).count();
             let (stdout, stderr) = (input.stdout[as_expected..].to_vec(), input.stderr.to_vec());
             let mut scorer = scorer;
             match scorer.next(&Execution { ending, as_expected, stdout, stderr, usage }) {
