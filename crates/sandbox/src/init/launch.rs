@@ -33,8 +33,9 @@ pub(super) struct Launch<'a> {
 pub(super) fn start(stack: &mut ChildStack, launch: &Launch<'_>) -> io::Result<libc::pid_t> {
     let argv = pointers(launch.argv);
     let env = pointers(launch.env);
-    // Whole seconds of one process: only a backstop behind the init's own clock.
-    let cpu_seconds = launch.caps.cpu_ns.div_ceil(1_000_000_000).saturating_add(2);
+    // Whole seconds of one process: only a backstop behind the init's own clocks, which name the limit. The kernel holds
+    // it against time counted in ticks, which may run ahead of the time used where ticks are late.
+    let cpu_seconds = launch.caps.cpu_ns.max(launch.caps.wall_ns).div_ceil(1_000_000_000).saturating_add(2);
     let own = [
         (libc::RLIMIT_CPU, cpu_seconds, cpu_seconds.saturating_add(1)),
         (libc::RLIMIT_FSIZE, launch.caps.file_bytes, launch.caps.file_bytes),
