@@ -14,9 +14,9 @@ use gavel_sandbox::{Compilation, Program, RunLimits, Sandbox, SandboxConfig};
 const P0: &str = "int main(){return 0;}";
 const CPP: &str =
     "#include <iostream>\nint main(){long a, b; if(std::cin >> a >> b) std::cout << a + b << std::endl;}";
-/// About 50 ms of work, and 8 MiB.
-const WORK: &str = "#include <stdlib.h>\nint main(){unsigned *a = malloc(8 << 20), x = 1; \
-    for (int i = 0; i < 30000000; i++) { x = x * 1664525u + 1013904223u; a[x >> 11] += x; } return a[5] == 1;}";
+/// About 50 ms of work that leaves the caches alone, and 8 MiB.
+const WORK: &str = "#include <stdlib.h>\n#include <string.h>\nint main(){char *a = malloc(8 << 20); memset(a, 1, 8 << 20); \
+    unsigned x = 1; for (int i = 0; i < 40000000; i++) x = x * 1664525u + 1013904223u; return a[x >> 9] == 2;}";
 /// Tests of a submission.
 const TESTS: usize = 50;
 const BUBBLEWRAP: &str = "/usr/bin/bwrap";
