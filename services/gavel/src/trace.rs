@@ -44,7 +44,7 @@ async fn trace(arguments: &Arguments) -> Result<ExitCode, Stop> {
     if id.contains('…') {
         return Err(wrong("give the whole id; gavel tap -o 'template={id}' shows it".to_owned()));
     }
-    SubmissionId::new(id.as_str()).map_err(|error| wrong(format!("an id {error}")))?;
+    let id = &SubmissionId::new(id.as_str()).map_err(|error| wrong(format!("an id {error}")))?;
     let look = arguments.link.connect("trace", "ops").await?;
     let runs = runs(&look, id).await?;
     if runs.is_empty() {
@@ -54,7 +54,7 @@ async fn trace(arguments: &Arguments) -> Result<ExitCode, Stop> {
         ));
     }
     if arguments.json {
-        println!("{}", plain::json(&json!({ "id": id, "runs": runs })));
+        println!("{}", plain::json(&json!({ "id": id.as_str(), "runs": runs })));
     } else {
         for run in &runs {
             print!("{}", draw::draw(run, screen::colours(), screen::columns()));
@@ -63,7 +63,7 @@ async fn trace(arguments: &Arguments) -> Result<ExitCode, Stop> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn runs(look: &Look, id: &str) -> Result<Vec<Run>, Stop> {
+async fn runs(look: &Look, id: &SubmissionId) -> Result<Vec<Run>, Stop> {
     let now = SystemTime::now();
     let mut runs: Vec<Run> = look.lives(id).await?.iter().map(|life| Run::of(life, now)).collect();
     // Only the last one can still wait for anything.

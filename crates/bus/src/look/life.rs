@@ -2,10 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
-use gavel_proto::{Call, decode_claim};
+use gavel_domain::event::{Dead, Expired, Judged, Queued, Ready, Rejudged, Reported, Running};
+use gavel_domain::{Generation, Key, SubmissionId};
+use gavel_proto::{Call, WireEvent as _, decode_claim};
 
 use super::{Look, LookError, Message};
-use crate::topology::Stream;
+use crate::topology::{self, Stream};
 
 /// The dead letters of one submission that are read.
 const MOST_LETTERS: usize = 50;
@@ -15,8 +17,8 @@ const MOST_COUNTED: usize = 5_000;
 /// What is stored of one run of a submission.
 #[derive(Clone, Debug)]
 pub struct Life {
-    /// Which run, from 1.
-    pub generation: u32,
+    /// Which run.
+    pub generation: Generation,
     /// Its events, in the order in which they were stored.
     pub events: Vec<Message>,
     /// Who has won the first call to Convex.
@@ -41,33 +43,32 @@ impl Look {
     ///
     /// # Errors
     /// [`LookError`].
-    pub async fn lives(&self, id: &str) -> Result<Vec<Life>, LookError> {
-        let mut lives = Vec::new();
+    pub async fn lives(&self, id: &SubmissionId) -> Result<Vec<Life>, LookError> {
+        let (mut lives, mut generation) = (Vec::new(), Generation::FIRST);
         loop {
-            let generation = u32::try_from(lives.len()).unwrap_or(u32::MAX).saturating_add(1);
-            let life = self.life(id, generation).await?;
+            let life = self.life(Key { id: id.clone(), generation }).await?;
             if life.events.is_empty() {
                 return Ok(lives);
             }
             lives.push(life);
+            generation = generation.next();
         }
     }
 
-    async fn life(&self, id: &str, generation: u32) -> Result<Life, LookError> {
-        let key = if generation == 1 { id.to_owned() } else { format!("{id}.{generation}") };
+    async fn life(&self, key: Key) -> Result<Life, LookError> {
         let mut events = Vec::new();
         for (stream, word) in [
-            (Stream::Result, "rejudged"),
-            (Stream::Queued, "queued"),
-            (Stream::Ready, "ready"),
-            (Stream::Ready, "expired"),
-            (Stream::Result, "running"),
-            (Stream::Result, "judged"),
-            (Stream::Result, "reported"),
+            (Stream::Result, Rejudged::NAME),
+            (Stream::Queued, Queued::NAME),
+            (Stream::Ready, Ready::NAME),
+            (Stream::Ready, Expired::NAME),
+            (Stream::Result, Running::NAME),
+            (Stream::Result, Judged::NAME),
+            (Stream::Result, Reported::NAME),
         ] {
-            events.extend(self.first(stream, &format!("submission.{word}.{key}"), 1).await?);
+            events.extend(self.first(stream, &topology::subject(word, &key), 1).await?);
         }
-        let mut letters = self.read(Stream::Dead, &format!("submission.dead.{key}"), None);
+        let mut letters = self.read(Stream::Dead, &topology::subject(Dead::NAME, &key), None);
         while let Some(letter) = letters.next().await? {
             events.push(letter);
             if events.len() > MOST_LETTERS {
@@ -75,14 +76,19 @@ impl Look {
             }
         }
         events.sort_by_key(|message| message.at);
-        let claimed = self.first(Stream::Result, &format!("callback.claimed.{key}"), 1).await?;
+        let claimed = self.first(Stream::Result, &topology::claimed(&key), 1).await?;
         let claim = claimed.and_then(|message| {
             let claimed = decode_claim(&message.payload).ok()?;
             let is_running = matches!(claimed.call, Call::Running { .. });
             Some(Claim { at: message.at, instance: claimed.instance, is_running })
         });
-        let answered = self.first(Stream::Result, &format!("callback.answered.{key}"), 1).await?;
-        Ok(Life { generation, events, claim, answered_at: answered.map(|message| message.at) })
+        let answered = self.first(Stream::Result, &topology::answered(&key), 1).await?;
+        Ok(Life {
+            generation: key.generation,
+            events,
+            claim,
+            answered_at: answered.map(|message| message.at),
+        })
     }
 
     /// How many verdicts a second there were in this time: since the first of them, where there were more, so that a

@@ -80,7 +80,7 @@ impl Run {
         }
         let sequences = life.events.iter().map(|message| message.sequence).collect();
         let mut run = Self {
-            generation: life.generation,
+            generation: life.generation.number(),
             total_ms: 0,
             spans: Vec::new(),
             callbacks: Vec::new(),

@@ -21,6 +21,16 @@ async fn sentence(url: &str, id: &str) -> String {
     trace(url, id).await["runs"][0]["waitsFor"]["sentence"].as_str().unwrap_or_default().to_owned()
 }
 
+/// What is drawn of submission `a` has all these parts.
+async fn expect_drawn(url: &str, parts: &[&str]) {
+    let drawn = gavel(url, &["trace", "a"]);
+    assert_eq!(exit_code(&drawn).await, Some(0));
+    let text = lines(&drawn).join("\n");
+    for part in parts {
+        assert!(text.contains(part), "{text}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_life_is_told_with_its_tests_and_callbacks() {
     let question = Question::build(Kind::Standard, "q").public("7", "7").hidden("8", "8").done();
@@ -53,12 +63,8 @@ async fn a_life_is_told_with_its_tests_and_callbacks() {
     let calls: Vec<_> =
         callbacks.iter().map(|call| (call["call"].as_str(), call["status"].as_u64())).collect();
     assert_eq!(calls, [(Some("running"), Some(200)), (Some("result"), Some(200))]);
-    let drawn = gavel(&url, &["trace", "a"]);
-    assert_eq!(exit_code(&drawn).await, Some(0));
-    let text = drawn.log().into_iter().map(|line| line.text + "\n").collect::<String>();
-    for part in ["submission a, question q, Python, standard", "█", "░", "exit 0", "It has ended"] {
-        assert!(text.contains(part), "{text}");
-    }
+    expect_drawn(&url, &["submission a, question q, Python, standard", "█", "░", "exit 0", "It has ended"])
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,12 +100,7 @@ async fn each_call_is_told_with_its_answer() {
     assert!(*last == 200 && before.len() >= 3 && before.iter().all(|&status| status == 503), "{calls:?}");
     let begun: Vec<_> = calls.iter().map(|call| call["begunMs"].as_u64().unwrap()).collect();
     assert!(begun.is_sorted() && calls.iter().all(|call| call["tookMs"].is_u64()), "{calls:?}");
-    let drawn = gavel(&url, &["trace", "a"]);
-    assert_eq!(exit_code(&drawn).await, Some(0));
-    let text = lines(&drawn).join("\n");
-    for part in ["waiting, for a judge", "503 to reporter-", "503, 200 by reporter-"] {
-        assert!(text.contains(part), "{text}");
-    }
+    expect_drawn(&url, &["waiting, for a judge", "503 to reporter-", "503, 200 by reporter-"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
