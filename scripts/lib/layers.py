@@ -1,7 +1,7 @@
 """The order of the crates: who may depend on whom, and what each violation's mending is.
 
 domain ← proto ← bus ← boot ← services; domain ← convex ← boot; domain ← {sandbox, judge0} ← services. telemetry, the
-words for figures, is below all that have some. Services meet only in services/gavel, which runs them together. testkit is
+words for figures, is below all that have some. Services meet only in crates/cli, which runs them together. testkit is
 for tests, and chaos breaks the line from outside; neither ships. Only the bus names async-nats.
 """
 
@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Optional
 
 SERVICES = {"gavel-ingress", "gavel-fetcher", "gavel-judge", "gavel-reporter"}
-COMMAND_LINE = "gavel"
+COMMAND_LINE = "gavel-cli"
 LIBRARIES = {"gavel-domain", "gavel-proto", "gavel-bus", "gavel-convex", "gavel-sandbox", "gavel-judge0", "gavel-telemetry",
-             "gavel-boot"}
-FOR_TESTS = {"gavel-testkit", "gavel-standin"}
+             "gavel-runtime"}
+FOR_TESTS = {"gavel-testkit", "gavel-mock-convex"}
 
 # What the code that ships (normal and build dependencies) of each crate may use of this workspace.
 ALLOWED: dict[str, set[str]] = {
@@ -27,13 +27,13 @@ ALLOWED: dict[str, set[str]] = {
     "gavel-sandbox": {"gavel-domain"},
     "gavel-judge0": {"gavel-domain", "gavel-telemetry"},
     # What every service starts with: its connection to NATS and its client for Convex among it.
-    "gavel-boot": {"gavel-domain", "gavel-bus", "gavel-convex", "gavel-telemetry"},
-    "gavel-standin": {"gavel-domain"},
-    "gavel-testkit": LIBRARIES | {"gavel-standin"},
+    "gavel-runtime": {"gavel-domain", "gavel-bus", "gavel-convex", "gavel-telemetry"},
+    "gavel-mock-convex": {"gavel-domain"},
+    "gavel-testkit": LIBRARIES | {"gavel-mock-convex"},
     # It starts the services as programs, and looks at the server behind their backs.
     "gavel-chaos": {"gavel-domain", "gavel-proto", "gavel-bus"} | FOR_TESTS,
     **{service: LIBRARIES for service in SERVICES},
-    COMMAND_LINE: LIBRARIES | SERVICES | {"gavel-standin"},
+    COMMAND_LINE: LIBRARIES | SERVICES | {"gavel-mock-convex"},
 }
 
 # What would bring I/O, a clock or a runtime into the pure crate.
@@ -90,7 +90,7 @@ def against_nats(name: str, tests_only: bool) -> Optional[str]:
 def against_in_tests(name: str, target: str) -> Optional[str]:
     """Tests may use any library, but no service except from the command line."""
     if target in SERVICES | {COMMAND_LINE} and name != COMMAND_LINE:
-        return "a test that needs another service belongs in services/gavel/tests, where services meet"
+        return "a test that needs another service belongs in crates/cli/tests, where services meet"
     return None
 
 
@@ -98,10 +98,10 @@ def mending(name: str, target: str) -> str:
     """How to mend a dependency of shipped code that is against the order."""
     if target == "gavel-testkit":
         return "the testkit is for tests only: make it a dev-dependency"
-    if target == "gavel-standin":
-        return "the stand-in ships only in services/gavel: make it a dev-dependency"
+    if target == "gavel-mock-convex":
+        return "the stand-in ships only in crates/cli: make it a dev-dependency"
     if target in SERVICES | {COMMAND_LINE}:
-        return "services meet only in services/gavel: move what is shared into a crate below, or send an event"
+        return "services meet only in crates/cli: move what is shared into a crate below, or send an event"
     if name in FOR_TESTS:
         return "the stand-in speaks only the wire contract: give it what it needs as a value"
     allowed = ", ".join(sorted(ALLOWED[name])) or "no crate of this workspace"

@@ -50,39 +50,39 @@ class Layers(unittest.TestCase):
 
     def test_the_allowed_direction(self) -> None:
         for user, to in [("gavel-proto", "gavel-domain"), ("gavel-bus", "gavel-proto"), ("gavel-judge", "gavel-bus"),
-                         ("gavel-judge", "gavel-sandbox"), ("gavel-fetcher", "gavel-convex"), ("gavel-ingress", "gavel-boot"),
-                         ("gavel", "gavel-judge"), ("gavel", "gavel-standin"), ("gavel-bus", "async-nats"),
+                         ("gavel-judge", "gavel-sandbox"), ("gavel-fetcher", "gavel-convex"), ("gavel-ingress", "gavel-runtime"),
+                         ("gavel-cli", "gavel-judge"), ("gavel-cli", "gavel-mock-convex"), ("gavel-bus", "async-nats"),
                          ("gavel-testkit", "async-nats"), ("gavel-chaos", "async-nats"),
                          ("gavel-chaos", "gavel-testkit"), ("gavel-domain", "thiserror")]:
             self.assert_fine(user, to, None)
 
     def test_what_tests_may_use(self) -> None:
-        for user, to in [("gavel-bus", "gavel-testkit"), ("gavel-reporter", "gavel-standin"), ("gavel-ingress", "async-nats"),
-                         ("gavel", "async-nats"), ("gavel-domain", "gavel-testkit")]:
+        for user, to in [("gavel-bus", "gavel-testkit"), ("gavel-reporter", "gavel-mock-convex"), ("gavel-ingress", "async-nats"),
+                         ("gavel-cli", "async-nats"), ("gavel-domain", "gavel-testkit")]:
             self.assert_fine(user, to, "dev")
 
     def test_upwards_is_refused(self) -> None:
         for user, to in [("gavel-domain", "gavel-proto"), ("gavel-proto", "gavel-bus"), ("gavel-convex", "gavel-bus"),
-                         ("gavel-sandbox", "gavel-boot"), ("gavel-judge0", "gavel-proto"), ("gavel-boot", "gavel-sandbox")]:
+                         ("gavel-sandbox", "gavel-runtime"), ("gavel-judge0", "gavel-proto"), ("gavel-runtime", "gavel-sandbox")]:
             self.assert_refused(user, to, None, "this points the wrong way")
         self.assert_refused("gavel-proto", "gavel-bus", "build", "this points the wrong way")
 
     def test_services_do_not_meet(self) -> None:
-        self.assert_refused("gavel-judge", "gavel-fetcher", None, "services meet only in services/gavel")
-        self.assert_refused("gavel-ingress", "gavel", None, "services meet only in services/gavel")
-        self.assert_refused("gavel-bus", "gavel-judge", None, "services meet only in services/gavel")
-        self.assert_refused("gavel-judge", "gavel-reporter", "dev", "belongs in services/gavel/tests")
+        self.assert_refused("gavel-judge", "gavel-fetcher", None, "services meet only in crates/cli")
+        self.assert_refused("gavel-ingress", "gavel-cli", None, "services meet only in crates/cli")
+        self.assert_refused("gavel-bus", "gavel-judge", None, "services meet only in crates/cli")
+        self.assert_refused("gavel-judge", "gavel-reporter", "dev", "belongs in crates/cli/tests")
 
     def test_for_tests_only(self) -> None:
         self.assert_refused("gavel-judge", "gavel-testkit", None, "make it a dev-dependency")
-        self.assert_refused("gavel", "gavel-testkit", None, "make it a dev-dependency")
-        self.assert_refused("gavel-fetcher", "gavel-standin", None, "make it a dev-dependency")
-        self.assert_refused("gavel-standin", "gavel-bus", None, "speaks only the wire contract")
+        self.assert_refused("gavel-cli", "gavel-testkit", None, "make it a dev-dependency")
+        self.assert_refused("gavel-fetcher", "gavel-mock-convex", None, "make it a dev-dependency")
+        self.assert_refused("gavel-mock-convex", "gavel-bus", None, "speaks only the wire contract")
 
     def test_only_the_bus_names_nats(self) -> None:
         self.assert_refused("gavel-judge", "async-nats", None, "dev-dependency if just tests")
-        self.assert_refused("gavel-boot", "async-nats", None, "only gavel-bus")
-        self.assert_refused("gavel-boot", "async-nats", "dev", "only gavel-bus")
+        self.assert_refused("gavel-runtime", "async-nats", None, "only gavel-bus")
+        self.assert_refused("gavel-runtime", "async-nats", "dev", "only gavel-bus")
 
     def test_the_domain_is_pure(self) -> None:
         self.assert_refused("gavel-domain", "tokio", None, "the domain is pure")
@@ -104,7 +104,7 @@ class Layers(unittest.TestCase):
 
     def test_lints_are_not_left_out(self) -> None:
         packages = self.metadata()
-        (self.folder / "gavel-boot" / "Cargo.toml").write_text('[package]\nname = "gavel-boot"\n', encoding="utf-8")
+        (self.folder / "gavel-runtime" / "Cargo.toml").write_text('[package]\nname = "gavel-runtime"\n', encoding="utf-8")
         found = layers.violations(packages)
         self.assertEqual(len(found), 1, found)
         self.assertIn("does not take the workspace's lints", found[0])

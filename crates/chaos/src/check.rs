@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, Result};
 use gavel_bus::topology::{Durable, Stream};
 use gavel_domain::event::Dead;
+use gavel_mock_convex::{Purpose, Status};
 use gavel_proto::{WireEvent as _, decode_claim};
-use gavel_standin::{Purpose, Status};
 use gavel_testkit::wait_until;
 
 use crate::programs::PROGRAMS;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use gavel_bus::topology::Stream;
-use gavel_standin::{Endpoint, Kind, Matcher};
+use gavel_mock_convex::{Endpoint, Kind, Matcher};
 use gavel_testkit::wait_until;
 use tokio::time::Instant;
 

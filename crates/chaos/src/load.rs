@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
-use gavel_standin::{Endpoint, Fault, FaultId, Kind, Matcher, Purpose};
+use gavel_mock_convex::{Endpoint, Fault, FaultId, Kind, Matcher, Purpose};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 

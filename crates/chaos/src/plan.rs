@@ -9,7 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 use gavel_bus::topology::Stream;
-use gavel_standin::{Fault as ConvexFault, Purpose};
+use gavel_mock_convex::{Fault as ConvexFault, Purpose};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 

@@ -1,7 +1,7 @@
 //! What is submitted, and the verdict that each must get: quick programs, whose verdicts a loaded machine cannot
 //! change.
 
-use gavel_standin::{Kind, Question};
+use gavel_mock_convex::{Kind, Question};
 use serde_json::{Value, json};
 
 const C: u32 = 50;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use gavel_standin::{Call, Purpose, Status};
+use gavel_mock_convex::{Call, Purpose, Status};
 use serde_json::Value;
 
 use crate::programs::Program;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use async_nats::jetstream::{self, consumer, stream};
 use gavel_bus::topology::{Durable, Stream};
-use gavel_standin::{Limits, StandIn};
+use gavel_mock_convex::{Limits, MockConvex};
 use gavel_testkit::{NatsServer, wait_until};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -25,7 +25,7 @@ const ANSWER_WAIT: Duration = Duration::from_secs(3);
 pub(crate) struct World {
     // Dropped before what they are connected to.
     pub(crate) services: Vec<Service>,
-    pub(crate) convex: StandIn,
+    pub(crate) convex: MockConvex,
     pub(crate) jetstream: jetstream::Context,
     pub(crate) servers: Vec<NatsServer>,
     /// The servers' own addresses, where nothing is cut.
@@ -43,7 +43,7 @@ impl World {
         } else {
             vec![NatsServer::builder().try_start().await?]
         };
-        let convex = StandIn::start_local(programs::questions()).await?;
+        let convex = MockConvex::start_local(programs::questions()).await?;
         convex.seed(asked.seed);
         // Each call is part of the proof.
         convex.set_limits(Limits { calls: usize::MAX, call_bytes: 2 << 30, ..Limits::default() });

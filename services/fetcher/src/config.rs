@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use gavel_boot::{Env, ServiceConfig};
 use gavel_convex::{ConvexConfig, FetchLimits};
+use gavel_runtime::{Env, ServiceConfig};
 
 /// The fetcher's configuration.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ impl Config {
     pub fn read(env: &mut Env) -> Self {
         Self {
             service: ServiceConfig::read(env, "fetcher", 4002),
-            convex: gavel_boot::service::convex(env),
+            convex: gavel_runtime::service::convex(env),
             limits: FetchLimits {
                 tests: env.number("MAX_TESTCASES", 50, 1, 10_000, "the most test cases a question may have"),
                 bytes: env.number(

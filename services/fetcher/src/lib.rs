@@ -7,10 +7,10 @@ mod single_flight;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use gavel_boot::{Frame, Lifecycle, Offer, health};
 use gavel_bus::topology::Durable;
 use gavel_bus::{ConsumeSettings, consume};
 use gavel_convex::Convex;
+use gavel_runtime::{Frame, Lifecycle, Offer, health};
 
 pub use config::Config;
 use handler::{Fetcher, Renewer};

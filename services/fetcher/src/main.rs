@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use gavel_fetcher::{App, Config};
 
 fn main() -> ExitCode {
-    gavel_boot::run(
+    gavel_runtime::run(
         "gavel-fetcher",
         "fetches the test cases of queued submissions from Convex",
         Config::read,

@@ -1,7 +1,7 @@
 //! What the ingress is configured with.
 
-use gavel_boot::env::Secret;
-use gavel_boot::{Env, ServiceConfig};
+use gavel_runtime::env::Secret;
+use gavel_runtime::{Env, ServiceConfig};
 
 /// The ingress's configuration.
 #[derive(Clone, Debug)]

@@ -16,8 +16,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, post};
-use gavel_boot::{Frame, Lifecycle, Offer, health};
 use gavel_bus::topology::Stream;
+use gavel_runtime::{Frame, Lifecycle, Offer, health};
 use gavel_telemetry::table;
 
 pub use config::Config;

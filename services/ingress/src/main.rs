@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use gavel_ingress::{App, Config};
 
 fn main() -> ExitCode {
-    gavel_boot::run(
+    gavel_runtime::run(
         "gavel-ingress",
         "takes submissions over HTTP and queues them",
         Config::read,

@@ -7,9 +7,9 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use gavel_boot::Env;
 use gavel_domain::{Comparison, LanguageId, Limits, Question, Scorer, Status, TestCase, Visibility};
 use gavel_judge::{Config, Engine, Job, Judge0Engine};
+use gavel_runtime::Env;
 use gavel_testkit::Judge0Double;
 use gavel_testkit::judge0::{Route, Settings};
 use serde_json::{Value, json};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use gavel_boot::{Env, ServiceConfig};
 use gavel_domain::text::MAX_FIELD_BYTES;
 use gavel_judge0::Judge0Config;
+use gavel_runtime::{Env, ServiceConfig};
 use gavel_sandbox::{Languages, TierChoice, VersionRule};
 
 use crate::engine::{EngineChoice, Routes};

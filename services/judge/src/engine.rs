@@ -4,10 +4,10 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use gavel_boot::health::Check;
 use gavel_bus::Cause;
 use gavel_domain::presence::{OfferedLanguage, Peer};
 use gavel_domain::{Execution, LanguageId, Question};
+use gavel_runtime::health::Check;
 use tokio::sync::watch;
 
 mod judge0;

@@ -7,9 +7,9 @@ mod handler;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use gavel_boot::{Frame, Lifecycle, Offer, health};
 use gavel_bus::topology::Durable;
 use gavel_bus::{ConsumeSettings, consume};
+use gavel_runtime::{Frame, Lifecycle, Offer, health};
 
 pub use config::Config;
 pub use engine::{

@@ -7,7 +7,7 @@ use gavel_judge::{App, Config, Engines};
 fn main() -> ExitCode {
     // First of all: the sandbox starts its own processes from this very program.
     gavel_sandbox::init::enter_if_asked();
-    gavel_boot::run(
+    gavel_runtime::run(
         "gavel-judge",
         "runs ready submissions against their test cases",
         Config::read,

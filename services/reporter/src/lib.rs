@@ -14,10 +14,10 @@ mod window;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use gavel_boot::{Frame, Lifecycle, Offer, health};
 use gavel_bus::topology::Durable;
 use gavel_bus::{ConsumeSettings, Ledger, consume};
 use gavel_convex::Convex;
+use gavel_runtime::{Frame, Lifecycle, Offer, health};
 
 pub use config::Config;
 use result::ResultReporter;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use gavel_reporter::{App, Config};
 
 fn main() -> ExitCode {
-    gavel_boot::run(
+    gavel_runtime::run(
         "gavel-reporter",
         "tells Convex what is running and what came of it",
         Config::read,

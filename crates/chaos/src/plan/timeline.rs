@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use gavel_bus::topology::Stream;
-use gavel_standin::{Fault as ConvexFault, Purpose};
+use gavel_mock_convex::{Fault as ConvexFault, Purpose};
 use rand::RngExt as _;
 use rand::rngs::SmallRng;
 

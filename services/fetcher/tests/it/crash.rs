@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use gavel_standin::Endpoint;
+use gavel_mock_convex::Endpoint;
 use gavel_testkit::LogLine;
 
 use crate::support::{Counts, PATIENCE, Rig, question};

@@ -1,6 +1,6 @@
 //! What cannot be judged ends in an error with its reason, at once: one call, no retry, no dead letter.
 
-use gavel_standin::{Endpoint, Fault, Kind, Matcher, Question};
+use gavel_mock_convex::{Endpoint, Fault, Kind, Matcher, Question};
 use serde_json::{Value, json};
 
 use crate::support::{Counts, Rig, question};

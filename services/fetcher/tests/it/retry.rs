@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use gavel_domain::Kind;
-use gavel_standin::{Endpoint, Fault, Matcher, StandIn};
+use gavel_mock_convex::{Endpoint, Fault, Matcher, MockConvex};
 use gavel_testkit::{LogLine, NatsServer};
 
 use crate::support::{Counts, Line, PATIENCE, Rig, binary, question, queued};
@@ -93,7 +93,7 @@ async fn a_convex_that_is_away_is_waited_for() {
     line.queue("s1", "q1").await;
     let retried = |line: &LogLine| line.contains("will be tried again") && line.contains("cannot be reached");
     fetcher.wait_log("a failure", PATIENCE, retried).await.unwrap();
-    let convex = StandIn::start(address, vec![question("q1")]).await.unwrap();
+    let convex = MockConvex::start(address, vec![question("q1")]).await.unwrap();
     line.ready("s1").await;
     assert!(convex.wrong_paths().is_empty(), "a slash at the end of the address is tolerated");
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
-use gavel_standin::{Endpoint, Matcher};
+use gavel_mock_convex::{Endpoint, Matcher};
 
 use crate::support::{Counts, PATIENCE, Rig, question};
 

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use gavel_standin::StandIn;
+use gavel_mock_convex::MockConvex;
 use gavel_testkit::{NatsServer, Process, process, wait_until};
 use serde_json::Value;
 
@@ -69,7 +69,7 @@ async fn a_port_that_is_taken_ends_it_with_a_sentence() {
 async fn readiness_follows_the_server() {
     let nats = NatsServer::start().await;
     nats.kill().await.unwrap();
-    let convex = StandIn::start_local(Vec::new()).await.unwrap();
+    let convex = MockConvex::start_local(Vec::new()).await.unwrap();
     let fetcher = binary(&nats.url(), &convex.url()).start().unwrap();
     let base = format!("http://{}", address(&fetcher).await);
     let get = async |path: &str| {
@@ -93,7 +93,7 @@ async fn readiness_follows_the_server() {
 
 #[tokio::test]
 async fn its_address_may_end_in_white_space_and_a_slash() {
-    let convex = StandIn::start_local(vec![crate::support::question("q1")]).await.unwrap();
+    let convex = MockConvex::start_local(vec![crate::support::question("q1")]).await.unwrap();
     let nats = NatsServer::start().await;
     let mut line = crate::support::Line::of(&nats, gavel_bus::topology::TopologySettings::default()).await;
     let fetcher = binary(&nats.url(), &format!(" {}// ", convex.url())).start().unwrap();

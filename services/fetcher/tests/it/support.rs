@@ -10,8 +10,8 @@ use gavel_bus::topology::{Durable, Stream, TopologySettings};
 use gavel_bus::{Bus, NatsConfig, Outgoing, Trace};
 use gavel_domain::event::{Dead, Judged, Queued, Ready};
 use gavel_domain::{Generation, Kind, LanguageId, QuestionId, RequestId, Status, Submission, SubmissionId};
+use gavel_mock_convex::{MockConvex, Question};
 use gavel_proto::WireEvent;
-use gavel_standin::{Question, StandIn};
 use gavel_testkit::{NatsServer, Process, process, wait_until};
 
 /// Long enough for a loaded machine; nothing waits for it unless it fails.
@@ -161,7 +161,7 @@ impl Line {
 /// A fetcher that is attached to its queue, with all that it needs. It ends first.
 pub(crate) struct Rig {
     pub(crate) fetcher: Process,
-    pub(crate) convex: StandIn,
+    pub(crate) convex: MockConvex,
     pub(crate) line: Line,
     pub(crate) nats: NatsServer,
 }
@@ -189,7 +189,7 @@ impl Rig {
         settings: &[(&str, &str)],
     ) -> Self {
         let line = Line::of(&nats, topology).await;
-        let convex = StandIn::start_local(questions).await.unwrap();
+        let convex = MockConvex::start_local(questions).await.unwrap();
         let fetcher = binary(&nats.url(), &convex.url()).envs(settings.iter().copied()).start().unwrap();
         Self { fetcher, convex, line, nats }
     }
@@ -202,5 +202,5 @@ impl Rig {
 
 /// A question with one public test.
 pub(crate) fn question(id: &str) -> Question {
-    Question::build(gavel_standin::Kind::Standard, id).public("1\n", "2\n").done()
+    Question::build(gavel_mock_convex::Kind::Standard, id).public("1\n", "2\n").done()
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use gavel_boot::Env;
-use gavel_boot::env::Secret;
 use gavel_judge0::{Client, Judge0Config};
+use gavel_runtime::Env;
+use gavel_runtime::env::Secret;
 
 /// Reads it. What can never work is a problem even where Judge0 is not used: it was set for something.
 pub(super) fn read(env: &mut Env) -> Judge0Config {

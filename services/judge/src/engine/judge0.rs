@@ -1,11 +1,11 @@
 //! Judge0 as an engine: the adapter between the judge's words and the client's.
 
 use async_trait::async_trait;
-use gavel_boot::health::{Check, check};
 use gavel_bus::Cause;
 use gavel_domain::LanguageId;
 use gavel_domain::presence::{OfferedLanguage, Peer};
 use gavel_judge0::{Fault, InvalidConfig, Judge0, Pace, State};
+use gavel_runtime::health::{Check, check};
 use tokio::sync::watch;
 
 use super::{Engine, EngineFault, EngineName, Job, Observer, Progress};

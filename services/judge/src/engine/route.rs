@@ -6,9 +6,9 @@ use std::str::FromStr;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
-use gavel_boot::health::Check;
 use gavel_domain::LanguageId;
 use gavel_domain::presence::{OfferedLanguage, Peer};
+use gavel_runtime::health::Check;
 use gavel_telemetry::table;
 use tokio::sync::watch;
 use tracing::info;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gavel_standin::{Endpoint, Late, Matcher};
+use gavel_mock_convex::{Endpoint, Late, Matcher};
 use gavel_testkit::Proxy;
 
 use crate::PATIENCE;
@@ -12,7 +12,7 @@ use crate::rig::{Rig, passed, submission, submissions};
 async fn killed_while_convex_works_on_running() {
     let rig = Rig::start(&[("RUNNING_TIMEOUT_MS", "500"), ("RUNNING_LINGER_MS", "4000")]).await;
     let submission = submission("s1");
-    let hold = rig.standin.hold_before(Endpoint::RUNNING);
+    let hold = rig.mock_convex.hold_before(Endpoint::RUNNING);
     assert!(rig.begin(&submission).await);
     hold.wait_arrived(1, PATIENCE).await.unwrap();
     rig.reporter(0).kill().await.unwrap();
@@ -30,7 +30,7 @@ async fn killed_while_convex_works_on_running() {
 async fn killed_between_running_and_its_record() {
     let rig = Rig::start(&[("RUNNING_TIMEOUT_MS", "500"), ("RUNNING_LINGER_MS", "500")]).await;
     let submission = submission("s1");
-    let hold = rig.standin.hold(Endpoint::RUNNING);
+    let hold = rig.mock_convex.hold(Endpoint::RUNNING);
     assert!(rig.begin(&submission).await);
     hold.wait_arrived(1, PATIENCE).await.unwrap();
     rig.reporter(0).kill().await.unwrap();
@@ -84,7 +84,7 @@ async fn killed_while_convex_works_on_the_result() {
     let rig = Rig::start(&[]).await;
     let (before, after) = (submission("before"), submission("after"));
     let first = |id: &str| Matcher::of(Endpoint::RESULT).id(id).first(1);
-    let holds = [rig.standin.hold_before(first("before")), rig.standin.hold(first("after"))];
+    let holds = [rig.mock_convex.hold_before(first("before")), rig.mock_convex.hold(first("after"))];
     for submission in [&before, &after] {
         assert!(rig.begin(submission).await);
         rig.wait_applied(submission.id.as_str(), Endpoint::RUNNING).await;
@@ -102,7 +102,7 @@ async fn killed_while_convex_works_on_the_result() {
     for submission in [&before, &after] {
         let calls = rig.wait_result_calls(submission.id.as_str(), 2).await;
         let done = |_: &_| calls.iter().all(|call| call.applied_at().is_some()).then_some(());
-        rig.standin.wait_for("both applied", PATIENCE, done).await.unwrap();
+        rig.mock_convex.wait_for("both applied", PATIENCE, done).await.unwrap();
         let state = rig.ends_right(submission).await;
         assert_eq!((state.running_calls, state.result_calls), (1, 2));
     }
@@ -133,7 +133,7 @@ async fn killed_again_and_again_under_load() {
 async fn told_to_end_it_finishes_what_is_in_hand() {
     let mut rig = Rig::start(&[]).await;
     let (running, result) = (submission("running"), submission("result"));
-    let hold = rig.standin.hold(Matcher::any());
+    let hold = rig.mock_convex.hold(Matcher::any());
     assert!(rig.begin(&running).await);
     rig.judge(&result, passed()).await;
     hold.wait_arrived(2, PATIENCE).await.unwrap();
@@ -148,7 +148,7 @@ async fn told_to_end_it_finishes_what_is_in_hand() {
     assert_eq!(ended.code(), Some(0));
     let state = rig.ends_right(&result).await;
     assert_eq!(state.result_calls, 1);
-    assert!(rig.standin.submission("later").is_none());
+    assert!(rig.mock_convex.submission("later").is_none());
     rig.add_reporter(&[]).await;
     rig.judge(&running, passed()).await;
     for submission in [&running, &later] {
@@ -162,7 +162,7 @@ async fn what_does_not_end_within_the_grace_is_handed_to_another() {
         [("SHUTDOWN_GRACE_MS", "200"), ("RUNNING_TIMEOUT_MS", "500"), ("RUNNING_LINGER_MS", "4000")];
     let mut rig = Rig::start(&settings).await;
     let (running, result) = (submission("running"), submission("result"));
-    let hold = rig.standin.hold_before(Matcher::any().first(2));
+    let hold = rig.mock_convex.hold_before(Matcher::any().first(2));
     assert!(rig.begin(&running).await);
     rig.judge(&result, passed()).await;
     hold.wait_arrived(2, PATIENCE).await.unwrap();

@@ -3,8 +3,8 @@
 use gavel_bus::topology;
 use gavel_domain::SubmissionId;
 use gavel_domain::event::Stage;
+use gavel_mock_convex::{Endpoint, Fault, Matcher};
 use gavel_proto::WireEvent as _;
-use gavel_standin::{Endpoint, Fault, Matcher};
 
 use crate::nats;
 use crate::rig::{Rig, dead_letter, passed, submission};
@@ -20,7 +20,7 @@ async fn a_refusal_that_stays_is_buried_at_once_with_its_words() {
         let submission = submission(&format!("s{code}"));
         let id = submission.id.as_str();
         let words = format!("{code} because \u{1b}[31mred\n{}", "long ".repeat(500));
-        rig.standin.fault(Matcher::of(Endpoint::RESULT).id(id), refusal(code, &words));
+        rig.mock_convex.fault(Matcher::of(Endpoint::RESULT).id(id), refusal(code, &words));
         let mut watch = rig.bus.watch(&submission.id).await.unwrap();
         rig.judge(&submission, passed()).await;
         let dead = dead_letter(&mut watch).await;
@@ -38,7 +38,7 @@ async fn a_refusal_that_stays_is_buried_at_once_with_its_words() {
         assert_eq!((event.submission, event.verdict), (submission.clone(), passed()));
     }
     rig.wait_idle().await;
-    assert_eq!(rig.standin.call_count(Endpoint::RESULT), 7, "no second try");
+    assert_eq!(rig.mock_convex.call_count(Endpoint::RESULT), 7, "no second try");
     assert_eq!(nats::count(&rig.nats, "submission.reported.*").await, 0);
 }
 
@@ -48,7 +48,7 @@ async fn a_wrong_path_and_a_fault_that_stays_are_tried_for_the_time_given() {
     let mut watches = Vec::new();
     for code in [404, 500, 503] {
         let submission = submission(&format!("s{code}"));
-        rig.standin.fault(Matcher::of(Endpoint::RESULT).id(submission.id.as_str()), Fault::status(code));
+        rig.mock_convex.fault(Matcher::of(Endpoint::RESULT).id(submission.id.as_str()), Fault::status(code));
         watches.push((code, rig.bus.watch(&submission.id).await.unwrap()));
         rig.judge(&submission, passed()).await;
     }
@@ -71,7 +71,7 @@ async fn nobody_there_is_tried_until_somebody_is() {
     rig.judge(&submission, passed()).await;
     let unreachable = |line: &gavel_testkit::LogLine| line.contains("Convex cannot be reached");
     rig.reporter(0).wait_log("the trouble", crate::PATIENCE, unreachable).await.unwrap();
-    rig.standin = gavel_standin::StandIn::start(port, Vec::new()).await.unwrap();
+    rig.mock_convex = gavel_mock_convex::MockConvex::start(port, Vec::new()).await.unwrap();
     rig.ends_right(&submission).await;
 }
 

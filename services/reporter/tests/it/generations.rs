@@ -3,7 +3,7 @@
 use gavel_bus::{Outgoing, Stored};
 use gavel_domain::event::{Rejudged, Stage};
 use gavel_domain::{FirstFailure, Generation, Status, Submission, Verdict};
-use gavel_standin::{Endpoint, Fault, Matcher};
+use gavel_mock_convex::{Endpoint, Fault, Matcher};
 use serde_json::json;
 
 use crate::rig::{Rig, dead_letter, passed, submission, trace_of};
@@ -38,19 +38,22 @@ async fn a_later_generation_is_told_and_leaves_nothing_of_the_earlier_result() {
     rig.wait_applied("s1", Endpoint::RUNNING).await;
     rig.judge(&first, failed()).await;
     rig.wait_reported(std::slice::from_ref(&first)).await;
-    assert_eq!(rig.standin.submission("s1").unwrap().fields["firstFailure"]["errorMessage"], "Runtime error");
+    assert_eq!(
+        rig.mock_convex.submission("s1").unwrap().fields["firstFailure"]["errorMessage"],
+        "Runtime error"
+    );
     let second = rejudge(&rig, &first).await;
     assert!(rig.begin(&second).await, "an earlier verdict does not stand in its way");
-    rig.standin
-        .wait_submission("s1", PATIENCE, |state| state.status == gavel_standin::Status::Running)
+    rig.mock_convex
+        .wait_submission("s1", PATIENCE, |state| state.status == gavel_mock_convex::Status::Running)
         .await
         .unwrap();
     rig.judge(&second, passed()).await;
     rig.wait_reported(std::slice::from_ref(&second)).await;
-    let state = rig.standin.submission("s1").unwrap();
+    let state = rig.mock_convex.submission("s1").unwrap();
     assert_eq!(
         (state.status, state.running_calls, state.result_calls),
-        (gavel_standin::Status::Passed, 2, 2)
+        (gavel_mock_convex::Status::Passed, 2, 2)
     );
     assert_eq!(state.fields["firstFailure"], json!({}));
     assert_eq!((&state.fields["stderr"], &state.fields["compileOutput"]), (&json!(""), &json!("")));
@@ -61,7 +64,7 @@ async fn a_late_message_of_an_earlier_generation_is_refused() {
     let rig = Rig::start(&[]).await;
     // Given up, so nothing but the newer generation keeps it from being told once it comes again.
     let first = submission("s1");
-    rig.standin.fault(Matcher::of(Endpoint::RESULT).first(1), Fault::status(422));
+    rig.mock_convex.fault(Matcher::of(Endpoint::RESULT).first(1), Fault::status(422));
     let mut watch = rig.bus.watch(&first.id).await.unwrap();
     rig.begin(&first).await;
     rig.judge(&first, failed()).await;
@@ -71,7 +74,7 @@ async fn a_late_message_of_an_earlier_generation_is_refused() {
     rig.judge(&second, passed()).await;
     rig.wait_reported(std::slice::from_ref(&second)).await;
     rig.wait_idle().await;
-    let before = rig.standin.call_count(None);
+    let before = rig.mock_convex.call_count(None);
     for durable in ["reporter-running", "reporter-judged"] {
         nats::forget(&rig.nats, durable).await;
     }
@@ -79,6 +82,6 @@ async fn a_late_message_of_an_earlier_generation_is_refused() {
     let line = rig.reporter(0).wait_log("the refusal", PATIENCE, refused).await.unwrap();
     assert_eq!(line.field("/generation"), Some(json!(Generation::FIRST.to_string())));
     rig.wait_idle().await;
-    assert_eq!(rig.standin.call_count(None), before);
+    assert_eq!(rig.mock_convex.call_count(None), before);
     assert_eq!(nats::count(&rig.nats, "submission.reported.s1").await, 0);
 }

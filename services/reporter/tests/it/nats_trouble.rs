@@ -1,6 +1,6 @@
 //! A NATS that is killed, or whose answers are lost, at each step of the protocol.
 
-use gavel_standin::Endpoint;
+use gavel_mock_convex::Endpoint;
 use gavel_testkit::{Proxy, wait_until};
 
 use crate::PATIENCE;
@@ -30,7 +30,7 @@ async fn the_server_dies_between_running_and_the_verdict() {
 async fn the_server_dies_while_convex_works_on_running() {
     let rig = Rig::start(&[]).await;
     let submission = submission("s1");
-    let hold = rig.standin.hold(Endpoint::RUNNING);
+    let hold = rig.mock_convex.hold(Endpoint::RUNNING);
     assert!(rig.begin(&submission).await);
     hold.wait_arrived(1, PATIENCE).await.unwrap();
     rig.nats.kill().await.unwrap();
@@ -49,7 +49,7 @@ async fn the_server_dies_while_convex_works_on_running() {
 async fn the_server_dies_while_convex_works_on_the_result() {
     let rig = Rig::start(&[]).await;
     let submission = submission("s1");
-    let hold = rig.standin.hold(Endpoint::RESULT);
+    let hold = rig.mock_convex.hold(Endpoint::RESULT);
     assert!(rig.begin(&submission).await);
     rig.wait_applied("s1", Endpoint::RUNNING).await;
     rig.judge(&submission, passed()).await;

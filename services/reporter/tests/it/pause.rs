@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gavel_standin::{Endpoint, Fault, Late, Matcher, Status};
+use gavel_mock_convex::{Endpoint, Fault, Late, Matcher, Status};
 use gavel_testkit::{LogLine, Proxy};
 
 use crate::PATIENCE;
@@ -16,7 +16,7 @@ async fn another_takes_over_from_one_that_sleeps_in_a_running_call() {
     let settings = [SHORT[0], ("RUNNING_LINGER_MS", "6000")];
     let mut rig = Rig::start(&settings).await;
     let submission = submission("s1");
-    let hold = rig.standin.hold_before(Endpoint::RUNNING);
+    let hold = rig.mock_convex.hold_before(Endpoint::RUNNING);
     assert!(rig.begin(&submission).await);
     hold.wait_arrived(1, PATIENCE).await.unwrap();
     rig.reporter(0).freeze().unwrap();
@@ -36,21 +36,21 @@ async fn another_takes_over_from_one_that_sleeps_in_a_running_call() {
 async fn one_that_overslept_its_running_call_makes_good_for_it() {
     let mut rig = Rig::start(&SHORT).await;
     let submission = submission("s1");
-    let hold = rig.standin.hold_before(Endpoint::RUNNING);
+    let hold = rig.mock_convex.hold_before(Endpoint::RUNNING);
     assert!(rig.begin(&submission).await);
     hold.wait_arrived(1, PATIENCE).await.unwrap();
     rig.reporter(0).freeze().unwrap();
     rig.add_reporter(&SHORT).await;
     rig.judge(&submission, passed()).await;
     rig.ends_right(&submission).await;
-    let told = rig.standin.submission("s1").unwrap().result_calls;
+    let told = rig.mock_convex.submission("s1").unwrap().result_calls;
     // Later than anybody waits for: this is what a process does that stops before its last write.
     hold.release();
-    let backwards = |state: &gavel_standin::SubmissionState| state.status == Status::Running;
-    rig.standin.wait_submission("s1", PATIENCE, backwards).await.unwrap();
-    rig.standin.fault(Matcher::of(Endpoint::RESULT).first(1), Fault::status(503));
+    let backwards = |state: &gavel_mock_convex::SubmissionState| state.status == Status::Running;
+    rig.mock_convex.wait_submission("s1", PATIENCE, backwards).await.unwrap();
+    rig.mock_convex.fault(Matcher::of(Endpoint::RESULT).first(1), Fault::status(503));
     rig.reporter(0).thaw().unwrap();
-    let state = rig.standin.wait_final("s1", PATIENCE).await.unwrap();
+    let state = rig.mock_convex.wait_final("s1", PATIENCE).await.unwrap();
     assert_eq!(state.result_calls, told + 2);
     rig.wait_idle().await;
     rig.ends_right(&submission).await;
@@ -103,7 +103,7 @@ async fn one_that_sleeps_in_a_result_call_does_no_harm() {
     let submission = submission("s1");
     assert!(rig.begin(&submission).await);
     rig.wait_applied("s1", Endpoint::RUNNING).await;
-    let hold = rig.standin.hold_before(Matcher::of(Endpoint::RESULT).first(1));
+    let hold = rig.mock_convex.hold_before(Matcher::of(Endpoint::RESULT).first(1));
     rig.judge(&submission, passed()).await;
     hold.wait_arrived(1, PATIENCE).await.unwrap();
     rig.reporter(0).freeze().unwrap();

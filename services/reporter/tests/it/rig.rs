@@ -8,7 +8,7 @@ use gavel_domain::event::{Dead, Judged, Running};
 use gavel_domain::{
     Generation, Key, Kind, LanguageId, QuestionId, RequestId, Status, Submission, SubmissionId, Verdict,
 };
-use gavel_standin::{Call, Endpoint, Late, StandIn, SubmissionState};
+use gavel_mock_convex::{Call, Endpoint, Late, MockConvex, SubmissionState};
 use gavel_testkit::{NatsServer, Process, wait_until};
 
 use crate::{PATIENCE, nats};
@@ -29,7 +29,7 @@ pub(crate) struct Rig {
     // Reporters first: they are ended before what they are connected to.
     reporters: Vec<Process>,
     pub(crate) bus: Bus,
-    pub(crate) standin: StandIn,
+    pub(crate) mock_convex: MockConvex,
     pub(crate) nats: NatsServer,
 }
 
@@ -37,13 +37,13 @@ impl Rig {
     /// Without a reporter; streams and consumers are there.
     pub(crate) async fn bare() -> Self {
         let nats = NatsServer::start().await;
-        let standin = StandIn::start_local(Vec::new()).await.unwrap();
+        let mock_convex = MockConvex::start_local(Vec::new()).await.unwrap();
         let config = NatsConfig { url: nats.url(), name: "the test".into(), ..NatsConfig::default() };
         let settings =
             TopologySettings { ack_wait: Duration::from_millis(1500), ..TopologySettings::default() };
         let bus = Bus::connect(&config, settings).await.unwrap();
         bus.ensure_topology().await;
-        Self { reporters: Vec::new(), bus, standin, nats }
+        Self { reporters: Vec::new(), bus, mock_convex, nats }
     }
 
     /// With one reporter.
@@ -58,7 +58,7 @@ impl Rig {
         let process = Process::builder(env!("CARGO_BIN_EXE_gavel-reporter"))
             .envs(SETTINGS)
             .env("NATS_URL", self.nats.url())
-            .env("CONVEX_SITE_URL", self.standin.url())
+            .env("CONVEX_SITE_URL", self.mock_convex.url())
             .env("INSTANCE", format!("reporter-{}", self.reporters.len()))
             .envs(settings.iter().copied());
         let process = process.start().unwrap();
@@ -102,7 +102,7 @@ impl Rig {
         for submission in submissions {
             let what = format!("the report of {}", submission.id);
             wait_until(&what, PATIENCE, async || reported(submission.key()).await).await.unwrap_or_else(
-                |error| panic!("{error}; it is {:?}", self.standin.submission(submission.id.as_str())),
+                |error| panic!("{error}; it is {:?}", self.mock_convex.submission(submission.id.as_str())),
             );
         }
     }
@@ -120,36 +120,41 @@ impl Rig {
     pub(crate) async fn ends_right(&self, submission: &Submission) -> SubmissionState {
         self.wait_reported(std::slice::from_ref(submission)).await;
         let id = submission.id.as_str();
-        let state = self.standin.submission(id).unwrap();
-        assert_eq!(state.status, gavel_standin::Status::Passed, "{id}: {:#?}", self.standin.calls_of(id));
-        assert_eq!(self.standin.distinct_results(id).len(), 1, "{id}");
-        assert_eq!(self.late(id, Late::Started), 0, "{id}: {:#?}", self.standin.calls_of(id));
+        let state = self.mock_convex.submission(id).unwrap();
+        assert_eq!(
+            state.status,
+            gavel_mock_convex::Status::Passed,
+            "{id}: {:#?}",
+            self.mock_convex.calls_of(id)
+        );
+        assert_eq!(self.mock_convex.distinct_results(id).len(), 1, "{id}");
+        assert_eq!(self.late(id, Late::Started), 0, "{id}: {:#?}", self.mock_convex.calls_of(id));
         state
     }
 
     /// How many calls of running came too late in this way.
     pub(crate) fn late(&self, id: &str, late: Late) -> usize {
-        let backwards = self.standin.running_after_result();
+        let backwards = self.mock_convex.running_after_result();
         backwards.iter().filter(|one| one.submission_id == id && one.late == late).count()
     }
 
     /// Waits until so many result calls of this submission have arrived.
     pub(crate) async fn wait_result_calls(&self, id: &str, count: usize) -> Vec<std::sync::Arc<Call>> {
-        let results = |standin: &StandIn| {
-            let calls = standin.calls_of(id).into_iter();
+        let results = |mock_convex: &MockConvex| {
+            let calls = mock_convex.calls_of(id).into_iter();
             let calls: Vec<_> = calls.filter(|call| call.endpoint == Endpoint::RESULT).collect();
             (calls.len() >= count).then_some(calls)
         };
-        self.standin.wait_for(&format!("result call {count} of {id}"), PATIENCE, results).await.unwrap()
+        self.mock_convex.wait_for(&format!("result call {count} of {id}"), PATIENCE, results).await.unwrap()
     }
 
     /// Waits until a call of this submission has been applied.
     pub(crate) async fn wait_applied(&self, id: &str, endpoint: Endpoint) {
-        let applied = |standin: &StandIn| {
-            let calls = standin.calls_of(id);
+        let applied = |mock_convex: &MockConvex| {
+            let calls = mock_convex.calls_of(id);
             calls.iter().any(|call| call.endpoint == endpoint && call.applied_at().is_some()).then_some(())
         };
-        self.standin.wait_for(&format!("{endpoint} of {id} applied"), PATIENCE, applied).await.unwrap();
+        self.mock_convex.wait_for(&format!("{endpoint} of {id} applied"), PATIENCE, applied).await.unwrap();
     }
 }
 

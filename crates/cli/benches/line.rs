@@ -1,0 +1,143 @@
+//! How fast submissions go through the whole line, with an engine that answers at once: from the request to the
+//! result at Convex's stand-in. Everything shares the machine's cores: the load, the four services, the stand-in
+//! and the server.
+
+#![expect(clippy::unwrap_used, reason = "a bench has nobody to tell but the terminal")]
+
+mod support;
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use gavel_domain::presence::OfferedLanguage;
+use gavel_domain::{Ending, Execution, Usage};
+use gavel_judge::{Engine, EngineFault, Job, Observer, Progress};
+use gavel_mock_convex::{Endpoint, Kind, Limits, MockConvex, Question};
+use gavel_runtime::Lifecycle;
+use gavel_testkit::NatsServer;
+use support::{Connection, Sample, bare_publishes, body, env, head, ingress, posts, show};
+use tokio::time::MissedTickBehavior;
+
+/// Submissions of the first part, as many at a time as the ingress takes.
+const FLOOD: usize = 20_000;
+/// Submissions a second of the second part: half of what the line is to carry.
+const PACE: u32 = 1_250;
+/// How long the second part takes.
+const PACED_SECONDS: u32 = 8;
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// An engine that writes what is expected, at once.
+struct Instantly;
+
+#[async_trait]
+impl Engine for Instantly {
+    async fn execute(&self, job: &Job<'_>, observer: &mut Observer<'_>) -> Result<Progress, EngineFault> {
+        for test in &job.question.tests {
+            let stdout = test.expected_stdout.clone().into_bytes();
+            let ending = Ending::Exited { code: 0 };
+            if observer(Execution {
+                ending,
+                as_expected: 0,
+                stdout,
+                stderr: Vec::new(),
+                usage: Usage::default(),
+            })
+            .is_break()
+            {
+                break;
+            }
+        }
+        Ok(Progress::Ran)
+    }
+
+    fn languages(&self) -> Vec<OfferedLanguage> {
+        Vec::new()
+    }
+}
+
+fn main() {
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let nats = NatsServer::start().await;
+        let question = Question::build(Kind::Standard, "q").public("1", "1").hidden("2", "2").done();
+        let convex = MockConvex::start_local(vec![question]).await.unwrap();
+        let lifecycle = Lifecycle::default();
+        let address = start(&nats, &convex, &lifecycle).await;
+
+        posts(address, "warm", 16, 500).await;
+        convex.wait_finals(500, PATIENCE).await.unwrap();
+        let bare = bare_publishes(&nats, 64, FLOOD).await;
+        let one = bare_publishes(&nats, 1, FLOOD / 10).await;
+        head("line", "bare publish");
+        convex.count_only();
+        let began = Instant::now();
+        let accepted = posts(address, "f", 64, FLOOD).await;
+        convex.wait_finals(500 + FLOOD as u64, PATIENCE).await.unwrap();
+        let through = Sample::new(vec![Duration::ZERO; FLOOD], began.elapsed());
+        show("line", "accepted_per_s", accepted.per_s, bare.per_s);
+        show("line", "per_s", through.per_s, bare.per_s);
+
+        convex.set_limits(Limits::default());
+        let paced = pace(address, &convex).await;
+        show("line", "paced_per_s", paced.per_s, f64::from(PACE));
+        show("line", "p50_ms", paced.ms(50), one.ms(50));
+        show("line", "p99_ms", paced.ms(99), one.ms(99));
+        assert!(convex.running_after_result().is_empty());
+        assert!(convex.contradicted().is_empty());
+        lifecycle.stop.cancel();
+    });
+}
+
+/// Starts the four services in this process, each talking only through NATS.
+async fn start(nats: &NatsServer, convex: &MockConvex, lifecycle: &Lifecycle) -> std::net::SocketAddr {
+    let address = ingress(nats, lifecycle).await;
+    let url = convex.url();
+    let with_convex = || env(nats, &[("CONVEX_SITE_URL", &url)]);
+    let fetcher = gavel_fetcher::App::new(gavel_fetcher::Config::read(&mut with_convex())).await.unwrap();
+    let mut slots = env(nats, &[("JUDGE_SLOTS", "16")]);
+    let judge = gavel_judge::App::new(gavel_judge::Config::read(&mut slots), Instantly).await.unwrap();
+    let reporter = gavel_reporter::App::new(gavel_reporter::Config::read(&mut with_convex())).await.unwrap();
+    tokio::spawn(fetcher.run(lifecycle.clone()));
+    tokio::spawn(judge.run(lifecycle.clone()));
+    tokio::spawn(reporter.run(lifecycle.clone()));
+    address
+}
+
+/// Submits at a steady pace, whatever the line does, and takes the time from each request to its result.
+async fn pace(address: std::net::SocketAddr, convex: &MockConvex) -> Sample {
+    const CONNECTIONS: u32 = 32;
+    let began = Instant::now();
+    let before = convex.finals();
+    let senders: Vec<_> = (0..CONNECTIONS)
+        .map(|lane| {
+            tokio::spawn(async move {
+                let mut connection = Connection::open(address).await;
+                // One after the other: lanes in step would send a burst and then nothing.
+                let start = tokio::time::Instant::now() + Duration::from_secs(1) * lane / PACE;
+                let mut ticks = tokio::time::interval_at(start, Duration::from_secs(1) * CONNECTIONS / PACE);
+                ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+                let mut sent = Vec::new();
+                for n in 0..PACE * PACED_SECONDS / CONNECTIONS {
+                    // The time that counts is when it was due: a slow line must not slow its own load.
+                    let due = ticks.tick().await.into_std();
+                    let n = (n * CONNECTIONS + lane) as usize;
+                    connection.post(&body("p", n)).await;
+                    sent.push((format!("p{n}"), due));
+                }
+                sent
+            })
+        })
+        .collect();
+    let mut sent = HashMap::new();
+    for sender in senders {
+        sent.extend(sender.await.unwrap());
+    }
+    convex.wait_finals(before + sent.len() as u64, PATIENCE).await.unwrap();
+    let took = began.elapsed();
+    let results = convex.calls().into_iter().filter(|call| call.endpoint == Endpoint::RESULT);
+    let times = results.filter_map(|call| {
+        let due = sent.get(call.id.as_ref()?.as_str())?;
+        Some(call.received_at.saturating_duration_since(*due))
+    });
+    Sample::new(times.collect(), took)
+}

@@ -1,0 +1,167 @@
+//! The environment of `gavel up`: that of the four services, and what it owns itself.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gavel_runtime::Env;
+use gavel_runtime::env::{ConfigError, Setting};
+use gavel_runtime::telemetry::TelemetryConfig;
+
+use super::nats::{NatsServerConfig, Sync};
+
+/// The configurations of the services.
+pub(crate) struct Services {
+    pub(crate) ingress: gavel_ingress::Config,
+    pub(crate) fetcher: gavel_fetcher::Config,
+    pub(crate) judge: gavel_judge::Config,
+    pub(crate) reporter: gavel_reporter::Config,
+}
+
+/// What `gavel up` was told.
+pub(crate) struct Settings {
+    services: Services,
+    nats: NatsServerConfig,
+    nats_url: Option<String>,
+    has_convex: bool,
+}
+
+/// The stand-in's and the services' ports follow the ingress's.
+const STANDIN_OFFSET: u16 = 4;
+
+impl Settings {
+    /// Reads the environment of this process.
+    pub(crate) fn of_process() -> Result<(TelemetryConfig, Self), ConfigError> {
+        let mut env = Env::of_process();
+        let telemetry = TelemetryConfig::read(&mut env);
+        let settings = Self::read(&mut env);
+        env.finish()?;
+        Ok((telemetry, settings))
+    }
+
+    fn read(env: &mut Env) -> Self {
+        let nats_url = env.optional("NATS_URL", "NATS servers; where not set, gavel up starts and owns one");
+        let convex =
+            env.optional("CONVEX_SITE_URL", "Convex; where not set, a stand-in with sample questions");
+        let nats = NatsServerConfig {
+            program: env.optional("NATS_SERVER", "the nats-server to start; by default from .tools or PATH"),
+            data_dir: PathBuf::from(env.get(
+                "DATA_DIR",
+                ".gavel".to_owned(),
+                "where the nats-server of gavel up keeps its files",
+            )),
+            port: env.get("NATS_PORT", 4222, "the port of the nats-server of gavel up"),
+            sync: env.get(
+                "NATS_SYNC_INTERVAL",
+                Sync::always(),
+                "always: a 202 survives a power cut; or a time such as 1s, which may be lost, for speed",
+            ),
+        };
+        let port: u16 =
+            env.number("PORT", 4001, 1, u16::MAX - STANDIN_OFFSET, "the ingress's port; others follow");
+        let mut problems = BTreeSet::new();
+        let mut service_env = |offset: u16| {
+            let mut service = env.afresh();
+            service.set("PORT", &(port + offset).to_string());
+            if convex.is_none() {
+                service.set("CONVEX_SITE_URL", "http://127.0.0.1");
+            }
+            service
+        };
+        let mut envs = [0, 1, 2, 3].map(&mut service_env);
+        let [ingress, fetcher, judge, reporter] = &mut envs;
+        let services = Services {
+            ingress: gavel_ingress::Config::read(ingress),
+            fetcher: gavel_fetcher::Config::read(fetcher),
+            judge: gavel_judge::Config::read(judge),
+            reporter: gavel_reporter::Config::read(reporter),
+        };
+        for service in envs {
+            problems.extend(service.problems().iter().cloned());
+        }
+        for problem in problems {
+            env.problem(problem);
+        }
+        Self { services, nats, nats_url, has_convex: convex.is_some() }
+    }
+
+    /// How long work in hand may take after a stop.
+    pub(crate) fn grace(&self) -> Duration {
+        self.services.ingress.service.grace
+    }
+
+    /// Where the stand-in listens, where there is to be one.
+    pub(crate) fn mock_convex_address(&self) -> Option<SocketAddr> {
+        let port = self.services.ingress.service.http.listen.port() + STANDIN_OFFSET;
+        (!self.has_convex).then(|| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port))
+    }
+
+    /// The nats-server to start, where there is to be one.
+    pub(crate) fn own_nats(&self) -> Option<&NatsServerConfig> {
+        self.nats_url.is_none().then_some(&self.nats)
+    }
+
+    /// The services' configurations, with what is owned in its place.
+    pub(crate) fn services(self, own_nats: Option<String>, mock_convex: Option<String>) -> Services {
+        let mut services = self.services;
+        // One process has one bound.
+        services.reporter.convex.in_flight = services.fetcher.convex.in_flight.clone();
+        if let Some(url) = own_nats {
+            let Services { ingress, fetcher, judge, reporter } = &mut services;
+            let all = [&mut ingress.service, &mut fetcher.service, &mut judge.service, &mut reporter.service];
+            for service in all {
+                // Our own server lets everybody in, and has nobody else to make its streams.
+                let nats = &mut service.nats;
+                (nats.url, nats.credentials, nats.only_finds) = (url.clone(), None, false);
+            }
+        }
+        if let Some(url) = mock_convex {
+            services.fetcher.convex.site_url.clone_from(&url);
+            services.reporter.convex.site_url = url;
+        }
+        services
+    }
+}
+
+/// All variables, their defaults and what they do, as `deploy/default.env` has them.
+pub(crate) fn describe() -> String {
+    let mut env = Env::default();
+    TelemetryConfig::read(&mut env);
+    Settings::read(&mut env);
+    let mut all: Vec<Setting> = env.settings().to_vec();
+    let mut services = [Env::default(), Env::default(), Env::default(), Env::default()];
+    let [ingress, fetcher, judge, reporter] = &mut services;
+    gavel_ingress::Config::read(ingress);
+    gavel_fetcher::Config::read(fetcher);
+    gavel_judge::Config::read(judge);
+    gavel_reporter::Config::read(reporter);
+    for setting in services.iter().flat_map(Env::settings) {
+        if !all.iter().any(|known| known.name == setting.name) {
+            all.push(setting.clone());
+        }
+    }
+    let lines = all.iter().map(|setting| {
+        // How many slots there are by default is the machine's business.
+        let default = if setting.name == "JUDGE_SLOTS" { "" } else { &setting.default };
+        format!("# {}\n#{}={default}\n", setting.help, setting.name)
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every variable with its default, and nothing else: the file is the documentation.
+    #[test]
+    fn default_env_is_what_the_code_says() {
+        let file = include_str!("../../../../deploy/default.env");
+        let (_, variables) = file.split_once("\n\n").unwrap();
+        assert_eq!(
+            variables,
+            describe(),
+            "write the output of `gavel up --settings` below the file's first paragraph"
+        );
+    }
+}

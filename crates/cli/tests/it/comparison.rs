@@ -1,0 +1,43 @@
+//! The question's three switches, each alone and together, through the whole line.
+
+use gavel_mock_convex::{Kind, Question};
+use serde_json::json;
+
+use crate::line::Line;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_switch_alone_and_all_together() {
+    // Differs from what is expected in trailing white space, in runs of spaces, and in case, in this order.
+    let programs =
+        [("trim", "Hi there \n\n"), ("spaces", "Hi \t there"), ("case", "hI THERE"), ("all", "hI  THERE \n")];
+    let switches = [
+        ("strict", [false, false, true]),
+        ("trim", [true, false, true]),
+        ("spaces", [false, true, true]),
+        ("case", [false, false, false]),
+        ("all", [true, true, false]),
+    ];
+    let questions = switches.map(|(id, [trim, spaces, sensitive])| {
+        let comparison = json!({
+            "trimOutputs": trim, "normalizeWhitespace": spaces, "caseSensitive": sensitive,
+        });
+        Question::build(Kind::Standard, id)
+            .field("outputComparison", comparison)
+            .public("", "Hi there")
+            .done()
+    });
+    let line = Line::start(questions.to_vec()).await;
+    for (question, _) in switches {
+        for (program, output) in programs {
+            let source = format!("import sys\nsys.stdout.write({output:?})");
+            line.submit(&format!("{question}-{program}"), question, 71, &source).await;
+        }
+    }
+    for (question, _) in switches {
+        for (program, _) in programs {
+            let id = format!("{question}-{program}");
+            let expected = if question == "all" || question == program { "passed" } else { "failed" };
+            assert_eq!(line.result(&id).await["status"], expected, "{id}");
+        }
+    }
+}

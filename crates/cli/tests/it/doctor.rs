@@ -1,0 +1,144 @@
+//! `gavel doctor`: what it finds in a line that is well, and in some that are not.
+
+use async_nats::jetstream::stream::Config;
+use gavel_mock_convex::{Kind, MockConvex, Question};
+use gavel_testkit::process::built_binary;
+use gavel_testkit::{NatsServer, Process, wait_until};
+use serde_json::Value;
+
+use crate::events::{Rig, exit_code};
+use crate::line::{Line, PATIENCE};
+
+/// What was found, and how it ended.
+async fn doctor(variables: &[(&str, &str)]) -> (Option<i32>, Vec<Value>) {
+    let process = Process::builder(env!("CARGO_BIN_EXE_gavel"))
+        .args(["doctor", "--no-judge", "--json"])
+        .envs(variables.iter().copied())
+        .start()
+        .unwrap();
+    let code = exit_code(&process).await;
+    let report = process.log().iter().find_map(gavel_testkit::LogLine::json);
+    let report = report.unwrap_or_else(|| panic!("{:?}", process.log()));
+    assert_eq!(report["ok"], code == Some(0));
+    (code, report["findings"].as_array().unwrap().clone())
+}
+
+fn state<'a>(findings: &'a [Value], name: &str) -> &'a str {
+    let found = findings.iter().find(|finding| finding["name"] == name);
+    found.unwrap_or_else(|| panic!("{name} is not among {findings:?}"))["state"].as_str().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_is_well_is_found_so_and_nothing_has_happened() {
+    let question = Question::build(Kind::Standard, "q").public("7", "7").done();
+    let line = Line::start_with(vec![question], &[("INGRESS_KEYS", "a-key-of-16-bytes")]).await;
+    let (nats, ingress) = (line.nats.url(), line.url.replace("/v1/judge-question", ""));
+    let convex = line.convex.url();
+    let variables = [("NATS_URL", nats.as_str()), ("INGRESS_URL", &ingress), ("CONVEX_SITE_URL", &convex)];
+    let with_key = |key| [&variables[..], &[("INGRESS_KEY", key)]].concat();
+    let mut findings = Vec::new();
+    wait_until("all four", PATIENCE, async || {
+        let (code, found) = doctor(&with_key("a-key-of-16-bytes")).await;
+        findings = found;
+        code == Some(0)
+    })
+    .await
+    .unwrap_or_else(|_| panic!("{findings:?}"));
+    let names =
+        ["NATS", "version of NATS", "streams and consumers", "clock", "judge", "Convex", "ingress keys"];
+    for name in names {
+        assert_eq!(state(&findings, name), "good", "{findings:?}");
+    }
+    let (code, findings) = doctor(&with_key("another-key-of-ours")).await;
+    assert_eq!((code, state(&findings, "ingress keys")), (Some(1), "bad"));
+    // This Convex takes whatever comes, so that a token for it is worth nothing.
+    let with_token = [&variables[..], &[("CONVEX_TOKEN", "a-token-of-16-bytes")]].concat();
+    let (code, findings) = doctor(&with_token).await;
+    assert_eq!((code, state(&findings, "Convex credentials")), (Some(0), "warning"), "{findings:?}");
+    let calls = line.convex.calls();
+    let had_none = calls.iter().all(|call| call.status() == Some(400) && call.applied_at().is_none());
+    assert!(!calls.is_empty() && had_none, "a probe had an effect: {calls:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_fault_is_found_with_its_remedy() {
+    let nothing = [("NATS_URL", "nats://127.0.0.1:9"), ("INGRESS_URL", "http://127.0.0.1:9")];
+    let (code, findings) = doctor(&nothing).await;
+    assert_eq!(code, Some(1));
+    assert_eq!((state(&findings, "NATS"), state(&findings, "ingress over HTTP")), ("bad", "bad"));
+    assert_eq!(state(&findings, "Convex"), "skipped");
+
+    let empty = NatsServer::start().await;
+    let (_, findings) = doctor(&[("NATS_URL", &empty.url()), nothing[1]]).await;
+    assert_eq!((state(&findings, "stream SUB_QUEUED"), state(&findings, "judge")), ("bad", "bad"));
+
+    let rig = Rig::start().await;
+    let context = async_nats::jetstream::new(async_nats::connect(rig.nats.url()).await.unwrap());
+    let mut stream = context.get_stream("SUB_DEAD").await.unwrap();
+    let config = stream.info().await.unwrap().config.clone();
+    let forgetful = async_nats::jetstream::stream::DiscardPolicy::Old;
+    context.update_stream(Config { discard: forgetful, ..config }).await.unwrap();
+    context.get_stream("SUB_READY").await.unwrap().delete_consumer("judge").await.unwrap();
+    // A Convex that has nothing on these paths.
+    let convex = MockConvex::start_local(Vec::new()).await.unwrap();
+    let elsewhere = format!("{}/elsewhere", convex.url());
+    let (code, findings) =
+        doctor(&[("NATS_URL", &rig.nats.url()), nothing[1], ("CONVEX_SITE_URL", &elsewhere)]).await;
+    assert_eq!(code, Some(1));
+    for name in ["stream SUB_DEAD", "consumer judge", "Convex /coding/submission-result"] {
+        assert_eq!(state(&findings, name), "bad");
+    }
+    assert!(findings.iter().all(|found| found["state"] != "bad" || found["remedy"].is_string()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_services_say_of_themselves_and_of_others_is_found() {
+    let rig = Rig::start().await;
+    let url = rig.nats.url();
+    let judge = Process::builder(built_binary("gavel-judge").unwrap())
+        .envs([("NATS_URL", url.as_str()), ("PORT", "0"), ("INSTANCE", "judge-x")])
+        .envs([("ENGINE", "judge0"), ("JUDGE0_BASE_URL", "http://127.0.0.1:9")])
+        .start()
+        .unwrap();
+    let mut findings = Vec::new();
+    wait_until("the judge's word", PATIENCE, async || {
+        findings = doctor(&[("NATS_URL", &url)]).await.1;
+        findings.iter().any(|finding| finding["name"] == "Judge0 as judge-x sees it")
+    })
+    .await
+    .unwrap_or_else(|_| panic!("{findings:?} {:?}", judge.log()));
+    for name in ["Judge0 as judge-x sees it", "judge-x is ready"] {
+        let is_it = |finding: &&Value| {
+            finding["name"] == name && finding["found"].as_str().unwrap().starts_with("Judge0 is away")
+        };
+        assert_eq!(findings.iter().find(is_it).unwrap()["state"], "bad", "{findings:?}");
+    }
+    assert_eq!(state(&findings, "judge"), "good");
+    let counted = crate::status::status(&url).await;
+    let peer = &counted["peers"][0];
+    assert_eq!((&peer["name"], &peer["seenBy"]), (&"Judge0".into(), &"judge-x".into()));
+    assert!(peer["problem"].is_string() && peer["forMs"].is_u64(), "{counted}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn this_machine_can_judge() {
+    let process = Process::builder(env!("CARGO_BIN_EXE_gavel"))
+        .args(["doctor", "--json"])
+        .env("NATS_URL", "nats://127.0.0.1:9")
+        .start()
+        .unwrap();
+    assert_eq!(exit_code(&process).await, Some(1));
+    let report = process.log().iter().find_map(gavel_testkit::LogLine::json).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    for name in ["kernel", "seccomp", "a slot", "language Python"] {
+        assert_eq!(state(findings, name), "good", "{findings:?}");
+    }
+    // Each means and each language is told, also what is missing and how to get it.
+    for name in ["user namespaces", "ids of their own for programs", "cgroup v1", "cgroup v2"] {
+        let found = findings.iter().find(|finding| finding["name"] == name).unwrap();
+        assert!(found["state"] == "good" || found["remedy"].as_str().unwrap().contains("without it is lost"));
+    }
+    let languages =
+        findings.iter().filter(|finding| finding["name"].as_str().unwrap().starts_with("language "));
+    assert!(languages.count() >= 22, "{findings:?}");
+}

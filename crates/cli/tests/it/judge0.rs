@@ -1,0 +1,200 @@
+//! The whole line with Judge0, a double of which stands in for it: the same verdicts as from the sandbox, and what
+//! becomes of submissions while it is away.
+
+use gavel_mock_convex::{Kind, Question};
+use gavel_testkit::judge0::{Mishap, Route, Settings, recording};
+use gavel_testkit::{Judge0Double, Process};
+use serde_json::{Value, json};
+
+use crate::line::{Line, PATIENCE};
+
+/// Recorded programs whose verdicts are to be the same to the letter.
+const SAME: [&str; 13] = [
+    "accepted_c",
+    "accepted_cpp",
+    "accepted_node",
+    "accepted_python",
+    "invalid_utf8_b64true",
+    "kill_self_python",
+    "mle_c_cgroup_touch",
+    "mle_c_small",
+    "mle_node_cgroup",
+    "mle_python_cgroup",
+    "sigabrt_c",
+    "sigfpe_c",
+    "sigsegv_c",
+];
+/// And those in which compilers, interpreters and shells have words of their own, or the time limit is met.
+const ALIKE: [&str; 5] =
+    ["compile_error_c", "exit_code_42_python", "nzec_python", "tle_cpu_c", "tle_wall_python"];
+
+fn text(encoded: &Value) -> String {
+    use base64::Engine as _;
+    let packed: String = encoded.as_str().unwrap_or_default().split_ascii_whitespace().collect();
+    String::from_utf8(base64::prelude::BASE64_STANDARD.decode(packed).unwrap()).unwrap()
+}
+
+/// A recorded program's question, with the limits of the recording; `hello` is expected of all.
+fn question(name: &str) -> Question {
+    let report = &recording(name)["response"]["body"];
+    let seconds = |field: &str| report[field].as_str().unwrap().parse::<f64>().unwrap();
+    let kb: f64 = report["memory_limit"].as_f64().unwrap();
+    Question::build(Kind::Standard, name.replace('_', "").as_str())
+        .time_limit_seconds(seconds("cpu_time_limit").min(seconds("wall_time_limit") / 2.0))
+        .memory_limit_mb(kb / 1024.0)
+        .public(&text(&report["stdin"]), "hello\n")
+        .done()
+}
+
+async fn submit(line: &Line, name: &str) {
+    let report = &recording(name)["response"]["body"];
+    let language = u32::try_from(report["language_id"].as_u64().unwrap()).unwrap();
+    let id = name.replace('_', "");
+    line.submit(&id, &id, language, &text(&report["source_code"])).await;
+}
+
+async fn with_judge0(
+    settings: Settings,
+    questions: Vec<Question>,
+    variables: &[(&str, &str)],
+) -> (Judge0Double, Line) {
+    let double = Judge0Double::start(settings).await;
+    let url = double.url();
+    let mut all = vec![("ENGINE", "judge0"), ("JUDGE0_BASE_URL", url.as_str())];
+    all.extend(variables);
+    let line = Line::start_with(questions, &all).await;
+    (double, line)
+}
+
+/// Whatever of the corpus Judge0 can express: what a real one answered, and the sandbox, side by side.
+#[tokio::test(flavor = "multi_thread")]
+async fn recorded_programs_get_the_same_verdicts_from_both_engines() {
+    let names: Vec<&str> = SAME.into_iter().chain(ALIKE).collect();
+    let questions = || names.iter().map(|name| question(name)).collect::<Vec<_>>();
+    let (_double, judge0) = with_judge0(Settings::default(), questions(), &[]).await;
+    let sandbox = Line::start(questions()).await;
+    for name in &names {
+        submit(&judge0, name).await;
+        submit(&sandbox, name).await;
+    }
+    for name in names {
+        let id = name.replace('_', "");
+        let (ours, theirs) = (sandbox.result(&id).await, judge0.result(&id).await);
+        if SAME.contains(&name) {
+            assert_eq!(theirs, ours, "{name}");
+        }
+        for field in ["status", "passedCount", "totalCount", "firstFailureIndex"] {
+            assert_eq!(theirs[field], ours[field], "{name}: {field} of {theirs} and {ours}");
+        }
+        for field in ["stderr", "compileOutput"] {
+            assert_eq!(theirs[field].is_null(), ours[field].is_null(), "{name}: {theirs} and {ours}");
+        }
+    }
+    assert!(judge0.convex.running_after_result().is_empty());
+}
+
+fn echo(tests: usize) -> Question {
+    let numbers: Vec<String> = (0..tests).map(|n| n.to_string()).collect();
+    numbers.iter().fold(Question::build(Kind::Standard, "echo"), |q, n| q.hidden(n, n)).done()
+}
+
+async fn passes(line: &Line, id: &str, tests: usize) {
+    let passed = json!({ "status": "passed", "passedCount": tests, "totalCount": tests });
+    assert_eq!(line.result(id).await, passed, "{id}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_tests_pass_and_nothing_is_asked_of_the_machine() {
+    let (double, line) = with_judge0(Settings::default(), vec![echo(20)], &[]).await;
+    for id in ["a", "b", "c"] {
+        line.submit(id, "echo", 83, "echo").await;
+    }
+    for id in ["a", "b", "c"] {
+        passes(&line, id, 20).await;
+    }
+    assert_eq!(double.programs().len(), 60);
+    assert!(!line.judge.log().iter().any(|entry| entry.contains("sandbox")), "it is not even started");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_judge0_cannot_do_is_an_error_with_both_figures() {
+    let much = Question::build(Kind::Standard, "much")
+        .time_limit_seconds(16.0)
+        .hidden("secretin", "secretout")
+        .done();
+    let (double, line) = with_judge0(Settings::default(), vec![echo(1), much], &[]).await;
+    line.submit("much", "much", 71, "echo").await;
+    let reason = "The question asks for 16 s of CPU time and Judge0 allows at most 15 s.";
+    assert_eq!(line.result("much").await["stderr"], reason);
+    double.mishap(None, Mishap::Internal);
+    line.submit("broken", "echo", 71, "echo").await;
+    let result = line.result("broken").await;
+    assert_eq!(result["status"], "error", "{result}");
+    assert!(result["stderr"].as_str().unwrap().contains("internal error"), "{result}");
+    assert!(!line.judge.log().iter().any(|entry| entry.contains("secretin") || entry.contains("secretout")));
+}
+
+async fn readiness(judge: &Process) -> (u16, String) {
+    let line = judge.wait_log("its address", PATIENCE, |line| line.contains("\"listening\"")).await.unwrap();
+    let url = format!("http://{}/readyz", line.field("/address").unwrap().as_str().unwrap());
+    let answer = reqwest::get(url).await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+/// A dead Judge0, however often a submission was handed back: nothing is lost, and nothing burnt.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_judge0_is_waited_for_and_shows_on_readyz() {
+    let (double, line) =
+        with_judge0(Settings::default(), vec![echo(3)], &[("JUDGE_MAX_DELIVERIES", "1")]).await;
+    line.submit("before", "echo", 71, "echo").await;
+    passes(&line, "before", 3).await;
+    let address = double.address();
+    double.stop().await;
+    for id in ["a", "b", "c", "d"] {
+        line.submit(id, "echo", 71, "echo").await;
+    }
+    let said = |line: &gavel_testkit::LogLine| line.contains("Judge0 is away");
+    line.judge.wait_log("the breaker", PATIENCE, said).await.unwrap();
+    let (status, problem) = readiness(&line.judge).await;
+    assert!(status == 503 && problem.contains("Judge0 is away: Judge0 cannot be reached"), "{problem}");
+    assert_eq!(line.convex.finals(), 1);
+    let double = Judge0Double::start_at(address, Settings::default()).await;
+    for id in ["a", "b", "c", "d"] {
+        passes(&line, id, 3).await;
+    }
+    assert_eq!(readiness(&line.judge).await.0, 200);
+    assert!(double.call_count(Route::PostBatch) >= 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_key_is_said_plainly_and_no_submission_is_burnt() {
+    let keys = vec!["right".to_owned()];
+    let variables = [("JUDGE0_API_KEY", "wrongkey"), ("JUDGE_MAX_DELIVERIES", "1")];
+    let (double, line) =
+        with_judge0(Settings { keys, ..Settings::default() }, vec![echo(3)], &variables).await;
+    line.submit("a", "echo", 71, "echo").await;
+    let said = |line: &gavel_testkit::LogLine| line.contains("Judge0 refuses us");
+    line.judge.wait_log("the refusal", PATIENCE, said).await.unwrap();
+    let (status, problem) = readiness(&line.judge).await;
+    assert!(status == 503 && problem.contains("JUDGE0_API_KEY"), "{problem}");
+    assert!(!line.judge.log().iter().any(|entry| entry.contains("wrongkey")));
+    double.set_keys(&["wrongkey"]);
+    passes(&line, "a", 3).await;
+}
+
+/// A team moves over one language at a time.
+#[tokio::test(flavor = "multi_thread")]
+async fn auto_takes_the_sandbox_where_it_can_and_rules_come_first() {
+    let double = Judge0Double::start(Settings::default()).await;
+    let url = double.url();
+    let variables = [("ENGINE", "auto"), ("JUDGE0_BASE_URL", url.as_str()), ("ENGINE_ROUTES", "50=judge0")];
+    let line = Line::start_with(vec![echo(2)], &variables).await;
+    line.submit("python", "echo", 71, "print(input())").await;
+    line.submit("assembly", "echo", 45, "echo 45").await;
+    line.submit("c", "echo", 50, "echo 50").await;
+    for id in ["python", "assembly", "c"] {
+        passes(&line, id, 2).await;
+    }
+    let sources: std::collections::BTreeSet<_> = double.programs().into_iter().map(|it| it.source).collect();
+    assert_eq!(sources.into_iter().collect::<Vec<_>>(), ["echo 45", "echo 50"]);
+}

@@ -1,0 +1,171 @@
+//! What the services tell of themselves, held against what happened.
+
+#![expect(clippy::float_cmp, reason = "counts")]
+
+use std::collections::BTreeSet;
+
+use gavel_mock_convex::{Endpoint, Fault, Kind, Question};
+use gavel_telemetry::{SERVICES, table};
+use gavel_testkit::Judge0Double;
+use gavel_testkit::judge0::Settings;
+
+use crate::figures::{Figures, address};
+use crate::line::{Line, PATIENCE, submission};
+
+/// The four services' figures, in the order of the line.
+async fn scrape(line: &Line) -> [Figures; 4] {
+    let mut all = Vec::new();
+    for process in [&line.ingress, &line.fetcher, &line.judge, &line.reporter] {
+        all.push(Figures::of(&address(process).await).await);
+    }
+    all.try_into().ok().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_figures_are_what_happened() {
+    let double = Judge0Double::start(Settings::default()).await;
+    let url = double.url();
+    let question =
+        Question::build(Kind::Standard, "echo").public("1", "1").hidden("secretin", "secretin").done();
+    let variables = [("ENGINE", "auto"), ("JUDGE0_BASE_URL", url.as_str())];
+    let line = Line::start_with(vec![question], &variables).await;
+    let ids = ["idpass1", "idpass2", "idfail", "idgone", "idother"];
+    line.submit(ids[0], "echo", 71, "print(input())").await;
+    line.submit(ids[1], "echo", 71, "print(input())").await;
+    line.submit(ids[2], "echo", 71, "print(1)").await;
+    line.submit(ids[3], "idmissing", 71, "print(1)").await;
+    line.submit(ids[4], "echo", 45, "echo").await;
+    line.submit(ids[0], "echo", 71, "print(input())").await;
+    assert_eq!(line.post(&serde_json::json!({ "questionId": 1 })).await, 400);
+    for id in ids {
+        line.result(id).await;
+    }
+    // What is counted after Convex has its result; nobody else tells of it.
+    gavel_testkit::wait_until("the last settlement", PATIENCE, async || {
+        let reporter = Figures::of(&address(&line.reporter).await).await;
+        let judged = [("consumer", "reporter-judged"), ("outcome", "done")];
+        let running = [("consumer", "reporter-running"), ("outcome", "done")];
+        reporter.sum("gavel_handled_total", &judged) == Some(5.0)
+            && reporter.sum("gavel_handled_total", &running) == Some(4.0)
+            && reporter.sum("gavel_queue_in_hand", &[]) == Some(0.0)
+    })
+    .await
+    .unwrap();
+    let all = scrape(&line).await;
+    let [ingress, fetcher, judge, reporter] = &all;
+
+    let posts = |status| [("route", "/v1/judge-question"), ("method", "POST"), ("status", status)];
+    assert_eq!(ingress.sum("gavel_http_requests_total", &posts("202")), Some(6.0));
+    assert_eq!(ingress.sum("gavel_http_requests_total", &posts("400")), Some(1.0));
+    let queued = |result| [("event", "gavel.v1.Queued"), ("result", result)];
+    assert_eq!(ingress.sum("gavel_published_total", &queued("stored")), Some(5.0));
+    assert_eq!(ingress.sum("gavel_published_total", &queued("already")), Some(1.0));
+
+    assert_eq!(fetcher.sum("gavel_handled_total", &[("outcome", "done")]), Some(5.0));
+    assert_eq!(fetcher.sum("gavel_waiting_seconds_count", &[]), Some(5.0));
+    let asked = |outcome| [("endpoint", "/coding/testcases"), ("outcome", outcome)];
+    assert_eq!(fetcher.sum("gavel_client_requests_total", &asked("not_found")), Some(1.0));
+    let flights =
+        |result| fetcher.sum("gavel_cache_lookups_total", &[("cache", "flight"), ("result", result)]);
+    assert_eq!(flights("hit").unwrap_or_default() + flights("miss").unwrap(), 5.0);
+    assert_eq!(flights("miss"), fetcher.sum("gavel_client_requests_total", &[("peer", "convex")]));
+    let error = [("language", "71 Python 3"), ("status", "error")];
+    assert_eq!(fetcher.sum("gavel_verdicts_total", &error), Some(1.0));
+
+    let verdicts =
+        |language, status| judge.sum("gavel_verdicts_total", &[("language", language), ("status", status)]);
+    assert_eq!(verdicts("71 Python 3", "passed"), Some(2.0));
+    assert_eq!(verdicts("71 Python 3", "failed"), Some(1.0));
+    assert_eq!(verdicts("other", "passed"), Some(1.0));
+    assert_eq!(judge.sum("gavel_handling_seconds_count", &[]), Some(4.0));
+    assert_eq!(judge.sum("gavel_slots", &[]), Some(2.0));
+    assert_eq!(judge.sum("gavel_slots_in_use", &[]), Some(0.0));
+    assert_eq!(judge.sum("gavel_engine_faults_total", &[]), Some(0.0));
+    assert_eq!(judge.sum("gavel_engine_breaker", &[("state", "closed")]), Some(1.0));
+    assert_eq!(judge.sum("gavel_engine_breaker", &[]), Some(1.0));
+    let bundles = judge.sum("gavel_cache_lookups_total", &[("cache", "bundle")]);
+    assert_eq!(bundles, Some(4.0));
+
+    let told = |endpoint| [("endpoint", endpoint), ("outcome", "ok")];
+    assert_eq!(reporter.sum("gavel_client_requests_total", &told("/coding/submission-result")), Some(5.0));
+    assert_eq!(reporter.sum("gavel_submission_seconds_count", &[]), Some(5.0));
+    assert_eq!(reporter.sum("gavel_submission_seconds_count", &[("status", "error")]), Some(1.0));
+    assert_eq!(reporter.sum("gavel_queue_pending", &[]), Some(0.0));
+    assert_eq!(reporter.sum("gavel_queue_oldest_seconds", &[]), Some(0.0));
+    for (figures, consumers) in [(fetcher, 2.0), (judge, 1.0), (reporter, 2.0)] {
+        assert_eq!(figures.sum("gavel_consumer_attached", &[]), Some(consumers));
+        assert_eq!(figures.sum("gavel_redeliveries_total", &[]), Some(0.0));
+        assert_eq!(figures.sum("gavel_handled_total", &[("outcome", "dead")]), Some(0.0));
+    }
+
+    for (figures, service) in all.iter().zip(SERVICES) {
+        assert_eq!(figures.sum("gavel_build_info", &[("service", service)]), Some(1.0));
+        for (label, value) in figures.values() {
+            assert!(label != "service" || value == service, "{service} shows figures of {value}");
+            assert!(!value.starts_with("id") && !value.contains("secret"), "{label}={value}");
+        }
+    }
+    let shown: BTreeSet<&str> = all.iter().flat_map(Figures::names).collect();
+    let promised: BTreeSet<&str> = table::ALL.iter().map(|row| row.name).collect();
+    assert_eq!(shown, promised, "each metric of the table is there, and no other");
+}
+
+/// Four services in one process: each port has its own figures, and nobody's twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_one_process_each_port_shows_its_own_figures() {
+    let data = tempfile::tempdir().unwrap();
+    let up = crate::up::Up::start(data.path()).await;
+    let url = format!("http://127.0.0.1:{}/v1/judge-question", up.port);
+    let body = submission("one", "sum", 71, "print(1)");
+    let answer = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
+    assert_eq!(answer.status(), 202);
+    for (port, service) in (up.port..).zip(SERVICES) {
+        let figures = Figures::of(&format!("127.0.0.1:{port}")).await;
+        assert!(figures.values().all(|(label, value)| label != "service" || value == service));
+        let accepted = figures.sum("gavel_http_requests_total", &[("route", "/v1/judge-question")]);
+        assert_eq!(accepted, (service == "ingress").then_some(1.0), "{service}");
+        assert_eq!(figures.sum("gavel_nats_connected", &[]), Some(1.0), "{service}");
+    }
+}
+
+/// When it matters most, those who work on a queue are not there to tell of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_judge_shows_while_there_is_none() {
+    let question = Question::build(Kind::Standard, "echo").public("1", "1").done();
+    let line = Line::start(vec![question]).await;
+    line.judge.kill().await.unwrap();
+    line.submit("a", "echo", 71, "print(input())").await;
+    line.submit("b", "echo", 71, "print(input())").await;
+    let judges = [("consumer", "judge")];
+    gavel_testkit::wait_until("two that wait", PATIENCE, async || {
+        let figures = Figures::of(&address(&line.reporter).await).await;
+        figures.sum("gavel_queue_pending", &judges) == Some(2.0)
+            && figures.sum("gavel_queue_oldest_seconds", &judges).unwrap() > 0.0
+    })
+    .await
+    .unwrap();
+    line.judge.restart().await.unwrap();
+    line.result("a").await;
+    line.result("b").await;
+}
+
+/// What somebody must mend has a word of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_convex_that_refuses_us_shows_and_so_does_the_dead_letter() {
+    let question = Question::build(Kind::Standard, "echo").public("1", "1").done();
+    let line = Line::start(vec![question]).await;
+    line.convex.fault(Endpoint::RESULT, Fault::status(401));
+    line.submit("a", "echo", 71, "print(input())").await;
+    gavel_testkit::wait_until("the dead letter", PATIENCE, async || {
+        let figures = Figures::of(&address(&line.reporter).await).await;
+        figures.sum("gavel_handled_total", &[("consumer", "reporter-judged"), ("outcome", "dead")])
+            == Some(1.0)
+    })
+    .await
+    .unwrap();
+    let figures = Figures::of(&address(&line.reporter).await).await;
+    let denied = [("endpoint", "/coding/submission-result"), ("outcome", "denied")];
+    assert_eq!(figures.sum("gavel_client_requests_total", &denied), Some(1.0));
+    let letters = [("event", "gavel.v1.Dead"), ("result", "stored")];
+    assert_eq!(figures.sum("gavel_published_total", &letters), Some(1.0));
+}

@@ -1,0 +1,202 @@
+//! What is secret shows nowhere, and what comes from outside is never more than a value in a log: a whole line with
+//! every secret set, fed with what is hostile.
+
+use gavel_mock_convex::{Endpoint, Fault, Kind, Matcher, Question};
+use gavel_testkit::process::built_binary;
+use gavel_testkit::{LogLine, NatsServer, Process};
+use serde_json::{Value, json};
+
+use crate::line::{Line, PATIENCE, submission};
+
+const KEY: &str = "secret-of-the-ingress";
+const OTHER_KEY: &str = "secret-of-another";
+const PASSWORD: &str = "secret-of-nats";
+const TOKEN: &str = "secret-of-convex";
+const SIGNING: &str = "whsec_c2VjcmV0LW9mLXNpZ25pbmctLS0tLS0t";
+const JUDGE0: &str = "secret-of-judge0";
+/// What a wrong caller sends.
+const WRONG: &str = "secret-that-is-wrong";
+/// Each by a word that is in no other text.
+const SECRETS: [&str; 7] = [KEY, OTHER_KEY, PASSWORD, TOKEN, SIGNING, JUDGE0, WRONG];
+/// What is in programs, in what they write, and in hidden tests.
+const TEXTS: [&str; 4] = ["text-of-source", "text-of-output", "text-of-compiler", "text-of-hidden"];
+
+fn variables(format: &str, level: &str) -> Vec<(String, String)> {
+    [
+        ("INGRESS_KEYS", format!("{KEY},{OTHER_KEY}")),
+        ("NATS_USER", "line".to_owned()),
+        ("NATS_PASSWORD", PASSWORD.to_owned()),
+        ("CONVEX_TOKEN", TOKEN.to_owned()),
+        ("CONVEX_SIGNING_SECRETS", SIGNING.to_owned()),
+        ("JUDGE0_API_KEY", JUDGE0.to_owned()),
+        ("JUDGE0_HEADERS", format!("X-Key={JUDGE0}")),
+        ("LOG_FORMAT", format.to_owned()),
+        ("LOG_LEVEL", level.to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+fn questions() -> Vec<Question> {
+    vec![
+        Question::build(Kind::Standard, "echo")
+            .public("", "x\n")
+            .hidden("text-of-hidden\n", "text-of-hidden\n")
+            .done(),
+    ]
+}
+
+/// Programs and ids that would like to be log lines.
+async fn feed(line: &Line) {
+    let python = "import sys\nfor out in (sys.stdout, sys.stderr):\n    \
+         out.write('text-of-output \\x1b[31m\\r\\n{\"level\":\"ERROR\",\"message\":\"forged\"}\\n2026-01-01T00:00:00Z ERROR forged\\n')\n\
+         # text-of-source";
+    let c = "#error text-of-compiler \u{1b}[2J {\"message\":\"forged\"}\nint main(void) { return 0; }";
+    let post = async |id: &str, language: u32, source: &str, key: &str| {
+        let request = line.http.post(&line.url).json(&submission(id, "echo", language, source));
+        let request = request.header("x-request-id", "r1\t{\"message\":\"forged\"}").bearer_auth(key);
+        request.header("traceparent", "00-\"forged\"").send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(post("writes", 71, python, KEY).await, 202);
+    assert_eq!(post("\"},\"message\":\"forged\",{\"", 50, c, OTHER_KEY).await, 202);
+    assert_eq!(post("forged\nid", 71, python, KEY).await, 400);
+    assert_eq!(post("forged\u{1b}[31m", 71, python, KEY).await, 400);
+    assert_eq!(post("forged\u{2028}id", 71, python, KEY).await, 400);
+    assert_eq!(post("wrong", 71, python, WRONG).await, 401);
+    let hidden =
+        "t = input() if False else open(0).read()\nprint(t or 'x', end='' if t else '\\n')\n# text-of-source";
+    assert_eq!(post("hidden", 71, hidden, KEY).await, 202);
+    for id in ["writes", "hidden"] {
+        line.convex.wait_final(id, PATIENCE).await.unwrap();
+    }
+    // Convex knows no such id; it was judged all the same.
+    let refused = |line: &LogLine| line.contains("will be tried again") && line.contains("forged");
+    line.reporter.wait_log("the refusal of an id", PATIENCE, refused).await.unwrap();
+}
+
+fn services(line: &Line) -> [&Process; 4] {
+    [&line.ingress, &line.fetcher, &line.judge, &line.reporter]
+}
+
+fn assert_clean(what: &str, text: &str) {
+    for word in SECRETS.iter().chain(&TEXTS) {
+        assert!(!text.contains(word), "{what} shows {word}: {text}");
+    }
+}
+
+async fn start(format: &str, level: &str) -> Line {
+    let config = format!("authorization {{ user: line, password: {PASSWORD} }}");
+    let nats = NatsServer::builder().config(&config).start().await;
+    Line::start_on(nats, questions(), |_| variables(format, level)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_secret_shows_and_nothing_forged_is_a_line_in_json() {
+    let line = start("json", "trace").await;
+    // Convex refuses, and repeats what it was sent.
+    let refusal =
+        Fault::Status { code: 401, retry_after: None, body: format!("{TOKEN} text-of-output\nforged") };
+    line.convex.fault(Matcher::of(Endpoint::RESULT).id("refused"), refusal);
+    feed(&line).await;
+    let body = submission("refused", "echo", 71, "print('x') # text-of-source");
+    assert_eq!(line.http.post(&line.url).json(&body).bearer_auth(KEY).send().await.unwrap().status(), 202);
+    let given_up = |line: &LogLine| line.contains("given up");
+    line.reporter.wait_log("the dead letter", PATIENCE, given_up).await.unwrap();
+
+    for process in services(&line) {
+        let arguments = std::fs::read(format!("/proc/{}/cmdline", process.pid())).unwrap();
+        assert_clean("the arguments", &String::from_utf8_lossy(&arguments));
+        let mut address = None;
+        for line in process.log() {
+            assert_clean("the log", &line.text);
+            let json = line.json().unwrap_or_else(|| panic!("not one JSON object a line: {}", line.text));
+            assert_ne!(json["message"], json!("forged"));
+            address = address.or_else(|| line.field("/address"));
+        }
+        let address = address.as_ref().and_then(Value::as_str).unwrap();
+        for path in ["/healthz", "/readyz", "/metrics"] {
+            let answer = line.http.get(format!("http://{address}{path}")).send().await.unwrap();
+            assert_clean(path, &answer.text().await.unwrap());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_secret_shows_and_nothing_forged_is_a_line_for_people() {
+    let line = start("human", "debug").await;
+    feed(&line).await;
+    for process in services(&line) {
+        for line in process.log() {
+            assert_clean("the log", &line.text);
+            assert!(!line.text.contains(char::is_control), "{:?}", line.text);
+            // A time, and not one that came from outside.
+            assert!(line.text.starts_with("20") && !line.text.starts_with("2026-01-01"), "{:?}", line.text);
+        }
+    }
+}
+
+/// Somebody who may publish on a subject can put into its name what no id of ours may hold.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subject_from_elsewhere_is_no_line_either() {
+    for format in ["json", "human"] {
+        let nats = NatsServer::start().await;
+        let line = Line::start_on(nats, questions(), |_| {
+            [("LOG_FORMAT", format), ("LOG_LEVEL", "debug")].map(|(a, b)| (a.to_owned(), b.to_owned())).into()
+        })
+        .await;
+        let raw = async_nats::connect(line.nats.url()).await.unwrap();
+        for name in ["\u{1b}[31mforged", "\u{9b}31mforged", "a\u{8}\u{7f}forged"] {
+            raw.publish(format!("submission.queued.{name}"), "not ours".into()).await.unwrap();
+        }
+        raw.flush().await.unwrap();
+        let mut seen = 0;
+        let third = |line: &LogLine| {
+            seen += usize::from(line.contains("given up"));
+            seen == 3
+        };
+        line.fetcher.wait_log("three dead letters", PATIENCE, third).await.unwrap();
+        for line in line.fetcher.log() {
+            assert!(!line.text.contains(char::is_control), "{format}: {:?}", line.text);
+            assert!(format == "human" || line.json().is_some(), "{}", line.text);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn help_and_complaints_about_the_configuration_hold_no_secret() {
+    let mut runs = Vec::new();
+    for name in ["gavel-ingress", "gavel-fetcher", "gavel-judge", "gavel-reporter"] {
+        let program = || Process::builder(built_binary(name).unwrap()).envs(variables("json", "info"));
+        runs.push(program().arg("--help"));
+        // All that can be wrong, at once.
+        let wrong = program()
+            .env("NATS_URL", format!("nats://line:{PASSWORD}@h:x"))
+            .env("NATS_USER", "")
+            .env("CONVEX_SITE_URL", format!("https://line:{TOKEN}@convex.site"))
+            .env("CONVEX_SIGNING_SECRETS", format!("whsec_{TOKEN}"))
+            .env("JUDGE0_HEADERS", JUDGE0)
+            .env("PORT", "many");
+        runs.push(wrong);
+    }
+    for arguments in [
+        &["up", "--settings"][..],
+        &["up", "--help"],
+        &["submit", "--help"],
+        &["dead", "--help"],
+        &["streams", "--help"],
+    ] {
+        let program = Process::builder(env!("CARGO_BIN_EXE_gavel")).envs(variables("json", "info"));
+        runs.push(
+            program.env("INGRESS_KEY", KEY).env("NATS_URL", format!("nats://u:{PASSWORD}@h")).args(arguments),
+        );
+    }
+    for run in runs {
+        let process = run.start().unwrap();
+        let status = process.wait_exit(PATIENCE).await.unwrap();
+        assert!(matches!(status.code(), Some(0 | 64)), "{status}");
+        assert!(!process.log().is_empty());
+        for line in process.log() {
+            assert_clean("it", &line.text);
+        }
+    }
+}

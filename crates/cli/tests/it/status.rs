@@ -1,0 +1,124 @@
+//! `gavel status`, and what is printed of the commands themselves.
+
+use gavel_domain::Status;
+use gavel_domain::event::{Dead, Stage};
+use gavel_mock_convex::{Kind, Question};
+use gavel_testkit::{NatsServer, wait_until};
+use serde_json::Value;
+
+use crate::events::{Rig, exit_code, gavel, lines, queued, ready};
+use crate::line::{Line, PATIENCE};
+
+/// What it counts, once the whole line is there: services that start make one consumer after the other.
+pub(crate) async fn status(url: &str) -> Value {
+    let mut said = Vec::new();
+    wait_until("a whole line", PATIENCE, async || {
+        let process = gavel(url, &["status", "--json"]);
+        let code = exit_code(&process).await;
+        said = process.log();
+        code == Some(0)
+    })
+    .await
+    .unwrap_or_else(|_| panic!("{said:?}"));
+    said.iter().find_map(gavel_testkit::LogLine::json).unwrap()
+}
+
+fn stage<'a>(status: &'a Value, name: &str) -> &'a Value {
+    status["stages"].as_array().unwrap().iter().find(|stage| stage["stage"] == name).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_and_what_died_is_counted() {
+    let rig = Rig::start().await;
+    for id in ["a", "b"] {
+        rig.publish(&queued(id)).await;
+        rig.publish(&ready(id)).await;
+    }
+    rig.whole("c", Status::Passed).await;
+    for (key, cause) in
+        [("d", "Convex answered 401"), ("e", "Convex answered 401"), ("f", "no \u{1b}[2Jidea")]
+    {
+        let dead = Dead {
+            key: key.to_owned(),
+            stage: Stage::Reporter,
+            cause: cause.to_owned(),
+            attempts: 3,
+            stored_at_ms: 1,
+            subject: format!("submission.judged.{key}"),
+            payload: Vec::new(),
+        };
+        rig.publish(&dead).await;
+    }
+    let url = rig.nats.url();
+    let counted = status(&url).await;
+    let judge = stage(&counted, "judge");
+    assert_eq!((&judge["waiting"], &judge["inHand"], &judge["slots"]), (&3.into(), &0.into(), &0.into()));
+    assert!(judge["oldestMs"].is_u64());
+    assert_eq!(stage(&counted, "reporter-judged")["waiting"], 1);
+    assert_eq!(stage(&counted, "fetcher-expired")["oldestMs"], Value::Null);
+    assert_eq!(
+        (&counted["dead"][0]["count"], &counted["dead"][0]["cause"]),
+        (&2.into(), &"Convex answered 401".into())
+    );
+    assert_eq!(counted["instances"], Value::Array(Vec::new()));
+    let drawn = rig.gavel(&["status"]);
+    assert_eq!(exit_code(&drawn).await, Some(0));
+    let text = lines(&drawn).join("\n");
+    for part in ["no judge is there", "3 dead letters in the last 24 hours", "no \\u{1b}[2Jidea", "SUB_READY"]
+    {
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_there_is_told_again_and_again() {
+    let question = Question::build(Kind::Standard, "q").public("7", "7").done();
+    let line = Line::start(vec![question]).await;
+    let url = line.nats.url();
+    let mut counted = Value::Null;
+    wait_until("all four", PATIENCE, async || {
+        counted = status(&url).await;
+        counted["instances"].as_array().unwrap().len() == 4
+    })
+    .await
+    .unwrap();
+    assert_eq!(stage(&counted, "judge")["slots"], 2);
+    let judge =
+        counted["instances"].as_array().unwrap().iter().find(|each| each["service"] == "judge").unwrap();
+    assert!(judge["languages"].as_u64() > Some(0) && judge["engines"][0] == "sandbox", "{judge}");
+    let watching = gavel(&url, &["status", "--watch"]);
+    wait_until("a second look", PATIENCE, async || {
+        lines(&watching).iter().filter(|line| line.starts_with("stage ")).count() >= 2
+    })
+    .await
+    .unwrap();
+    line.nats.kill().await.unwrap();
+    assert_eq!(exit_code(&watching).await, Some(69));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nats_without_a_line_is_said_plainly() {
+    let nats = NatsServer::start().await;
+    let process = gavel(&nats.url(), &["status"]);
+    assert_eq!(exit_code(&process).await, Some(69));
+    assert!(process.log().iter().any(|line| line.contains("no stream SUB_QUEUED")));
+    assert_eq!(exit_code(&gavel("nats://127.0.0.1:9", &["status"])).await, Some(69));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn completions_and_manual_pages_know_the_commands() {
+    let run = async |arguments: &[&str]| {
+        let process = gavel("nats://127.0.0.1:9", arguments);
+        let code = exit_code(&process).await;
+        (code, process.log().into_iter().map(|line| line.text + "\n").collect::<String>())
+    };
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, text) = run(&["completions", shell]).await;
+        assert!(code == Some(0) && text.contains("no-follow") && text.contains("doctor"), "{shell}");
+    }
+    let (code, text) = run(&["man"]).await;
+    assert!(code == Some(0) && text.contains("gavel\\-doctor"), "{text}");
+    let (code, text) = run(&["man", "tap"]).await;
+    assert!(code == Some(0) && text.contains("no\\-follow"), "{text}");
+    assert_eq!(run(&["man", "nothing"]).await.0, Some(64));
+}

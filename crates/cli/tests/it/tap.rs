@@ -1,0 +1,298 @@
+//! `gavel tap` and `gavel decode`, on a real server.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use futures::StreamExt as _;
+use gavel_domain::Status;
+use gavel_proto::WireEvent as _;
+use gavel_testkit::{NatsServer, Process, wait_until};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+use crate::events::{Rig, exit_code, gavel, judged, lines, queued, ready, reported, running};
+use crate::line::{Line, PATIENCE};
+
+async fn listening(tap: &Process) {
+    tap.wait_log("the tap", PATIENCE, |line| line.contains("listening")).await.unwrap();
+}
+
+async fn sees(tap: &Process, part: &str) {
+    tap.wait_log(part, PATIENCE, |line| line.contains(part)).await.unwrap();
+}
+
+/// Stage and id of each line of JSON.
+fn steps(tap: &Process) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let events = tap.log().iter().filter_map(gavel_testkit::LogLine::json).collect::<Vec<_>>();
+    events.iter().map(|event| (text(&event["stage"]), text(&event["id"]))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lines_own_events_are_seen_live_and_end_with_the_verdict() {
+    let questions = vec![
+        gavel_mock_convex::Question::build(gavel_mock_convex::Kind::Standard, "q").public("7", "7").done(),
+    ];
+    let line = Line::start(questions).await;
+    let url = line.nats.url();
+    let watching = gavel(&url, &["tap", "--headers"]);
+    let passing = gavel(&url, &["tap", "--id", "a", "--until", "verdict", "-o", "jsonl"]);
+    let failing = gavel(&url, &["tap", "--id", "b", "--until", "verdict"]);
+    let erring = gavel(&url, &["tap", "--id", "c", "--until", "verdict"]);
+    let waiting = gavel(&url, &["tap", "--id", "never", "--until", "verdict", "--timeout", "1s"]);
+    for tap in [&watching, &passing, &failing, &erring] {
+        listening(tap).await;
+    }
+    line.submit("a", "q", 71, "print(input())").await;
+    line.submit("b", "q", 71, "print('a secret idea')").await;
+    line.submit("c", "q", 4242, "x").await;
+    assert_eq!(exit_code(&passing).await, Some(0));
+    assert_eq!(exit_code(&failing).await, Some(1));
+    assert_eq!(exit_code(&erring).await, Some(2));
+    assert_eq!(exit_code(&waiting).await, Some(3));
+    let seen: Vec<_> = steps(&passing).into_iter().map(|(stage, _)| stage).collect();
+    assert_eq!(seen, ["queued", "ready", "running", "judged"]);
+    sees(&failing, "judged    b            Python     failed 0/1 \"Wrong answer\"").await;
+    sees(&watching, "    Gavel-Schema: gavel.v1.Judged").await;
+    assert!(!watching.log().iter().any(|line| line.contains("secret idea")), "a source is shown unasked");
+    assert!(!watching.log().iter().any(|line| line.contains("\x1b")), "colours without a terminal");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_is_shown_and_what_is_follows_without_gap_or_double() {
+    for begun in [0, 60, 150] {
+        let rig = Rig::start().await;
+        let client = async_nats::connect(rig.nats.url()).await.unwrap();
+        let mut reads = client.subscribe("$JS.API.DIRECT.GET.>").await.unwrap();
+        client.flush().await.unwrap();
+        let flood = async {
+            for n in 0..200 {
+                rig.publish(&queued(&format!("s{n}"))).await;
+                rig.publish(&running(&format!("s{n}"))).await;
+            }
+        };
+        // The tap begins in the midst of it.
+        let started = async {
+            if begun > 0 {
+                has(&rig, &format!("submission.queued.s{begun}")).await;
+            }
+            rig.gavel(&["tap", "--all", "-o", "jsonl"])
+        };
+        let ((), tap) = tokio::join!(flood, started);
+        // Each of four streams is read to its end, read on once it listens, and once more a little later.
+        for n in 0..12 {
+            let read = tokio::time::timeout(PATIENCE, reads.next()).await;
+            assert!(read.is_ok_and(|read| read.is_some()), "only {n} reads");
+        }
+        rig.publish(&queued("end")).await;
+        sees(&tap, "submission.queued.end").await;
+        let mut seen = steps(&tap);
+        assert_eq!(seen.len(), 401, "from {begun}");
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), 401, "something is shown twice");
+    }
+}
+
+/// Waits until this subject is stored. What looks here is no direct get, which the test counts.
+async fn has(rig: &Rig, subject: &str) {
+    let client = async_nats::connect(rig.nats.url()).await.unwrap();
+    let stream = async_nats::jetstream::new(client).get_stream_no_info("SUB_QUEUED").await.unwrap();
+    let found = async || stream.get_last_raw_message_by_subject(subject).await.is_ok();
+    wait_until("a part of the flood", PATIENCE, found).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_is_filtered_saved_and_loaded() {
+    let rig = Rig::start().await;
+    rig.whole("good", Status::Passed).await;
+    rig.whole("bad", Status::Failed).await;
+    rig.whole("broken", Status::Error).await;
+    // A repeat that the server does not store, and what nobody can decode, are not in the past.
+    let all = rig.gavel(&["tap", "--all", "--no-follow", "-o", "jsonl"]);
+    assert_eq!(exit_code(&all).await, Some(0));
+    assert_eq!(steps(&all).len(), 15);
+    let data = tempfile::tempdir().unwrap();
+    let file = data.path().join("session.jsonl");
+    let path = file.to_str().unwrap();
+    let wanted = ["--errors", "--where", "stage == judged and reason ~ BROKE"];
+    let found = rig.gavel(&[&["tap", "--since", "1h", "--no-follow", "--save", path][..], &wanted].concat());
+    assert_eq!(exit_code(&found).await, Some(0));
+    assert_eq!(lines(&found).len(), 1);
+    assert!(
+        lines(&found)[0].contains("judged    broken       Python     error 3/10 \"Something broke.\" 812ms")
+    );
+    let loaded = gavel("nats://127.0.0.1:9", &["tap", "--load", path]);
+    assert_eq!(exit_code(&loaded).await, Some(0));
+    assert_eq!(lines(&loaded), lines(&found));
+    let verdict = gavel("nats://127.0.0.1:9", &["tap", "--load", path, "--until", "verdict"]);
+    assert_eq!(exit_code(&verdict).await, Some(2));
+    let template =
+        rig.gavel(&["tap", "--all", "--no-follow", "--id", "bad", "-o", "template={shortId}:{stage}"]);
+    assert_eq!(exit_code(&template).await, Some(0));
+    assert_eq!(lines(&template), ["bad:queued", "bad:ready", "bad:running", "bad:judged", "bad:reported"]);
+    std::fs::write(&file, "{}\n").unwrap();
+    assert_eq!(exit_code(&gavel("nats://127.0.0.1:9", &["tap", "--load", path])).await, Some(65));
+    assert_eq!(exit_code(&gavel("nats://127.0.0.1:9", &["tap", "--load", "/no/such"])).await, Some(66));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_decoded_and_what_would_steer_a_terminal_is_shown_plainly() {
+    let rig = Rig::start().await;
+    let tap = rig.gavel(&["tap"]);
+    listening(&tap).await;
+    let client = async_nats::connect(rig.nats.url()).await.unwrap();
+    let hostile = "submission.judged.\u{1b}]0;owned\u{7}\u{9b}2J";
+    client.publish(hostile, b"\xff\x00\x1b[2J".to_vec().into()).await.unwrap();
+    client.publish("submission.other.a.2", "later".into()).await.unwrap();
+    client.flush().await.unwrap();
+    rig.publish(&judged("a", Status::Failed)).await;
+    sees(&tap, "failed 3/10").await;
+    let shown = lines(&tap);
+    assert!(
+        shown[0].contains("undecodable on submission.judged.\\u{1b}]0;owned\\u{7}\\u{9b}2J, 6 B: ff 00 1b")
+    );
+    assert!(shown[1].contains("a.2"));
+    assert!(!shown.concat().contains(|c: char| c.is_control()), "{shown:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_goes_and_comes_back_is_told_of() {
+    let rig = Rig::start().await;
+    let tap = rig.gavel(&["tap"]);
+    listening(&tap).await;
+    rig.nats.kill().await.unwrap();
+    sees(&tap, "NATS is gone").await;
+    rig.nats.restart().await.unwrap();
+    sees(&tap, "what happened meanwhile is not shown here").await;
+    wait_until("a publisher", PATIENCE, async || rig.bus.is_connected()).await.unwrap();
+    rig.publish(&queued("after")).await;
+    sees(&tap, "queued    after").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_may_publish_nothing_can_tap_but_not_look_back() {
+    let users = "authorization { users: [ { user: line, password: p }, \
+        { user: tap, password: p, permissions: { publish: { deny: \">\" }, \
+          subscribe: { allow: [\"submission.>\", \"_INBOX.>\"] } } }, \
+        { user: deaf, password: p, permissions: { subscribe: { deny: \"submission.>\" } } } ] }";
+    let nats = NatsServer::builder().config(users).start().await;
+    let url = |user: &str| nats.url().replace("nats://", &format!("nats://{user}:p@"));
+    let options = async_nats::ConnectOptions::with_user_and_password("line".to_owned(), "p".to_owned());
+    let client = options.connect(nats.url()).await.unwrap();
+    let tap = gavel(&url("tap"), &["tap"]);
+    listening(&tap).await;
+    client.publish("submission.queued.a", queued("a").encode()).await.unwrap();
+    sees(&tap, "queued    a").await;
+    let back = gavel(&url("tap"), &["tap", "--all"]);
+    assert_eq!(exit_code(&back).await, Some(77));
+    sees(&back, "$JS.API.DIRECT.GET").await;
+    assert_eq!(exit_code(&gavel(&url("deaf"), &["tap"])).await, Some(77));
+    let wrong = gavel(&url("nobody"), &["tap"]);
+    assert_eq!(exit_code(&wrong).await, Some(77));
+    sees(&wrong, "refuses the credentials").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_use_and_absent_servers_are_told_apart() {
+    let nats = NatsServer::start().await;
+    for (arguments, code, word) in [
+        (&["tap", "--all"][..], 69, "no stream SUB_QUEUED"),
+        (&["tap", "--no-follow"], 64, "--no-follow goes with"),
+        (&["tap", "--where", "statsu == x"], 64, "no field"),
+        (&["tap", "-o", "xml"], 64, "jsonl"),
+        (&["tap", "--since", "soon"], 64, "10m"),
+    ] {
+        let process = gavel(&nats.url(), arguments);
+        assert_eq!(exit_code(&process).await, Some(code), "{arguments:?}");
+        assert!(process.log().iter().any(|line| line.contains(word)), "{arguments:?}: {:?}", process.log());
+    }
+    assert_eq!(exit_code(&gavel("nats://127.0.0.1:9", &["tap"])).await, Some(69));
+    assert_eq!(exit_code(&gavel("nats://", &["tap"])).await, Some(64));
+}
+
+/// What one writes to a terminal that nobody reads must not stop the tap, and what is lost must be counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_terminal_is_told_what_it_has_missed() {
+    let nats = NatsServer::builder().config("http: \"127.0.0.1:-1\"").start().await;
+    let monitor = nats.process().log().into_iter().find_map(|line| {
+        Some(line.text.split_once("Starting http monitor on ")?.1.trim_matches(['"', '}', ' ']).to_owned())
+    });
+    let connections = format!("http://{}/connz", monitor.unwrap());
+    let mut tap = tokio::process::Command::new(env!("CARGO_BIN_EXE_gavel"))
+        .args(["tap", "-o", "jsonl"])
+        .env("NATS_URL", nats.url())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(tap.stderr.take().unwrap()).lines();
+    assert!(said.next_line().await.unwrap().unwrap().contains("listening"));
+    let client = async_nats::connect(nats.url()).await.unwrap();
+    let mut sent = 0;
+    let mut flood = async |payload: Vec<u8>, count: u64| {
+        for _ in 0..count {
+            client.publish("submission.queued.a", payload.clone().into()).await.unwrap();
+        }
+        client.flush().await.unwrap();
+        sent += count;
+        wait_until("the tap to take it all", PATIENCE, async || {
+            let answer: Value = reqwest::get(&connections).await.unwrap().json().await.unwrap();
+            let all = answer["connections"].as_array().unwrap();
+            let tap = all.iter().find(|each| each["name"] == "gavel-tap").unwrap();
+            tap["pending_bytes"] == 0 && tap["out_msgs"].as_u64().unwrap() >= sent
+        })
+        .await
+        .unwrap();
+    };
+    // Enough for the pipe, and then more than may wait.
+    flood(queued("a").encode().to_vec(), 2_000).await;
+    for _ in 0..12 {
+        flood(vec![0xff; 1 << 20], 10).await;
+    }
+    let mut written = BufReader::new(tap.stdout.take().unwrap()).lines();
+    let (mut shown, mut lost) = (0, 0);
+    while shown + lost < 2_120 {
+        let line = tokio::time::timeout(PATIENCE, written.next_line()).await;
+        let line = line.unwrap_or_else(|_| panic!("{shown} shown, {lost} lost, and nothing more"));
+        let line = line.unwrap().unwrap();
+        let value: Value = serde_json::from_str(&line).unwrap();
+        match value["notice"].as_str() {
+            Some(notice) => lost += notice.split(' ').next().unwrap().parse::<u64>().unwrap(),
+            None => shown += 1,
+        }
+    }
+    assert_eq!(shown + lost, 2_120);
+    assert!(lost > 20, "only {lost} were lost");
+}
+
+#[test]
+fn decode_reads_one_payload() {
+    let decode = |arguments: &[&str], payload: &[u8]| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_gavel"))
+            .arg("decode")
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(payload).unwrap();
+        let output = child.wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let payload = judged("a", Status::Failed).encode();
+    let wanted = "judged a Python failed 3/10 \"Wrong answer\" 812ms by judge-a\n";
+    assert_eq!(decode(&["--subject", "submission.judged.a"], &payload), (Some(0), wanted.to_owned()));
+    let (code, said) = decode(&["--schema", "gavel.v1.Judged", "--json"], &payload);
+    let json: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((code, &json["status"]), (Some(0), &"failed".into()));
+    for event in [ready("a").encode(), running("a").encode()] {
+        let (code, _) = decode(&["--subject", "submission.reported.a"], &event);
+        assert_eq!(code, Some(65));
+    }
+    let (code, said) = decode(&["--schema", "ready", "--show-source"], &ready("a").encode());
+    assert_eq!((code, said.contains("print('a secret idea')")), (Some(0), true));
+    assert_eq!(decode(&["--schema", "reported"], &reported("a", Status::Passed).encode()).0, Some(0));
+    assert_eq!(decode(&[], &payload).0, Some(64));
+}

@@ -1,0 +1,193 @@
+//! `gavel trace`: what it finds out about submissions that ended, and about those that hang.
+
+use std::time::Duration;
+
+use gavel_domain::Status;
+use gavel_domain::presence::{Peer, Presence};
+use gavel_mock_convex::{Endpoint, Fault, Kind, Matcher, Question};
+use gavel_testkit::wait_until;
+use serde_json::Value;
+
+use crate::events::{Rig, exit_code, gavel, lines, queued, ready, running};
+use crate::line::{Line, PATIENCE};
+
+async fn trace(url: &str, id: &str) -> Value {
+    let process = gavel(url, &["trace", id, "--json"]);
+    assert_eq!(exit_code(&process).await, Some(0), "{:?}", process.log());
+    process.log().iter().find_map(gavel_testkit::LogLine::json).unwrap()
+}
+
+async fn sentence(url: &str, id: &str) -> String {
+    trace(url, id).await["runs"][0]["waitsFor"]["sentence"].as_str().unwrap_or_default().to_owned()
+}
+
+/// What is drawn of submission `a` has all these parts.
+async fn expect_drawn(url: &str, parts: &[&str]) {
+    let drawn = gavel(url, &["trace", "a"]);
+    assert_eq!(exit_code(&drawn).await, Some(0));
+    let text = lines(&drawn).join("\n");
+    for part in parts {
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_life_is_told_with_its_tests_and_callbacks() {
+    let question = Question::build(Kind::Standard, "q").public("7", "7").hidden("8", "8").done();
+    let line = Line::start(vec![question]).await;
+    line.submit("a", "q", 71, "print(input())").await;
+    line.result("a").await;
+    let url = line.nats.url();
+    let mut told = Value::Null;
+    wait_until("the report", PATIENCE, async || {
+        told = trace(&url, "a").await["runs"][0].take();
+        told["waitsFor"].is_null()
+    })
+    .await
+    .unwrap();
+    let stages: Vec<_> =
+        told["events"].as_array().unwrap().iter().map(|event| event["stage"].as_str().unwrap()).collect();
+    assert_eq!(stages, ["queued", "running", "judged", "reported"]);
+    let after: Vec<_> =
+        told["spans"].as_array().unwrap().iter().map(|span| span["after"].as_str().unwrap()).collect();
+    assert_eq!(after, ["queued", "ready", "running", "judged"]);
+    let spans = told["spans"].as_array().unwrap();
+    let work: Vec<_> = spans.iter().map(|span| span["isWork"].as_bool().unwrap()).collect();
+    assert_eq!(work, [false, false, true, false]);
+    let tests = told["events"][2]["tests"].as_array().unwrap();
+    assert_eq!(tests.len(), 2);
+    assert!(
+        tests.iter().all(|test| test["cpuUs"].as_u64() > Some(0) && test["memoryBytes"].as_u64() > Some(0))
+    );
+    let callbacks = told["callbacks"].as_array().unwrap();
+    let calls: Vec<_> =
+        callbacks.iter().map(|call| (call["call"].as_str(), call["status"].as_u64())).collect();
+    assert_eq!(calls, [(Some("running"), Some(200)), (Some("result"), Some(200))]);
+    expect_drawn(&url, &["submission a, question q, Python, standard", "█", "░", "exit 0", "It has ended"])
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_call_is_told_with_its_answer() {
+    let question = Question::build(Kind::Standard, "q").public("7", "7").done();
+    let line = Line::start(vec![question]).await;
+    let url = line.nats.url();
+    let refused = line.convex.fault(Matcher::of(Endpoint::RESULT), Fault::status(503));
+    line.submit("a", "q", 71, "print(input())").await;
+    // While it is refused, those who call Convex say so.
+    let mut counted = Value::Null;
+    wait_until("what the reporter sees", PATIENCE, async || {
+        counted = crate::status::status(&url).await;
+        counted["peers"].as_array().unwrap().iter().any(|peer| peer["problem"] == "Convex answers 503")
+    })
+    .await
+    .unwrap_or_else(|_| panic!("{counted}"));
+    let said = sentence(&url, "a").await;
+    assert!(said.ends_with("; the reporter says: Convex answers 503"), "{said}");
+    line.convex.lift(refused);
+    line.result("a").await;
+    let mut told = Value::Null;
+    wait_until("the report", PATIENCE, async || {
+        told = trace(&url, "a").await["runs"][0].take();
+        told["waitsFor"].is_null()
+    })
+    .await
+    .unwrap();
+    let calls = told["callbacks"].as_array().unwrap();
+    let of_result = calls.iter().filter(|call| call["call"] == "result");
+    let statuses: Vec<_> = of_result.map(|call| call["status"].as_u64().unwrap()).collect();
+    let (last, before) = statuses.split_last().unwrap();
+    assert!(*last == 200 && before.len() >= 3 && before.iter().all(|&status| status == 503), "{calls:?}");
+    let begun: Vec<_> = calls.iter().map(|call| call["begunMs"].as_u64().unwrap()).collect();
+    assert!(begun.is_sorted() && calls.iter().all(|call| call["tookMs"].is_u64()), "{calls:?}");
+    expect_drawn(&url, &["waiting, for a judge", "503 to reporter-", "503, 200 by reporter-"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_hangs_says_what_it_waits_for() {
+    let question = Question::build(Kind::Standard, "q").public("7", "7").done();
+    let line = Line::start(vec![question]).await;
+    let url = line.nats.url();
+    let cases = line.convex.hold(Endpoint::TEST_CASES);
+    line.submit("a", "q", 71, "print(input())").await;
+    cases.wait_arrived(1, PATIENCE).await.unwrap();
+    let said = sentence(&url, "a").await;
+    assert!(said.starts_with("a fetcher has had it for"), "{said}");
+    let result = line.convex.hold_before(Endpoint::RESULT);
+    cases.release();
+    result.wait_arrived(1, PATIENCE).await.unwrap();
+    let said = sentence(&url, "a").await;
+    assert!(said.starts_with("a reporter has had the verdict for"), "{said}");
+    result.release();
+    line.convex.wait_final("a", PATIENCE).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_in_a_queue_is_counted() {
+    let rig = Rig::start().await;
+    for id in ["a", "b", "c"] {
+        rig.publish(&queued(id)).await;
+        rig.publish(&ready(id)).await;
+    }
+    rig.publish(&queued("d")).await;
+    let url = rig.nats.url();
+    assert!(sentence(&url, "d").await.contains("fetcher queue"));
+    let told = trace(&url, "c").await["runs"][0]["waitsFor"].take();
+    assert_eq!((&told["stage"], &told["ahead"]), (&"judge".into(), &2.into()));
+    assert!(
+        told["sentence"].as_str().unwrap().contains("2 ahead, 0 in hand, and nobody takes any"),
+        "{told}"
+    );
+    rig.whole("done", Status::Passed).await;
+    rig.publish(&running("a")).await;
+    let told = trace(&url, "c").await["runs"][0]["waitsFor"].take();
+    assert!(told["aboutMs"].as_u64() > Some(60_000), "three at one a minute: {told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn judges_that_cannot_work_say_why() {
+    let rig = Rig::start().await;
+    let url = rig.nats.url();
+    // A judge that takes nothing, as it says of itself again and again.
+    let away =
+        Peer { name: "Judge0".to_owned(), problem: Some("Judge0 is away".to_owned()), since_ms: Some(1) };
+    let presence = Presence {
+        service: "judge".to_owned(),
+        instance: "judge-x".to_owned(),
+        version: "1".to_owned(),
+        started_at_ms: 1,
+        slots: 3,
+        busy: 0,
+        languages: Vec::new(),
+        peers: vec![away],
+        problems: Vec::new(),
+    };
+    let bus = rig.bus.clone();
+    let judge = tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(Duration::from_millis(200));
+        loop {
+            ticks.tick().await;
+            bus.announce(&presence).await.unwrap();
+        }
+    });
+    rig.publish(&queued("a")).await;
+    rig.publish(&ready("a")).await;
+    let mut said = String::new();
+    wait_until("the judge's word", PATIENCE, async || {
+        said = sentence(&url, "a").await;
+        said.ends_with("0 ahead, 0 in hand, 3 slots, and nobody takes any; the judge says: Judge0 is away")
+    })
+    .await
+    .unwrap_or_else(|_| panic!("{said}"));
+    judge.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_id_and_a_wrong_one_are_told_apart() {
+    let rig = Rig::start().await;
+    let unknown = rig.gavel(&["trace", "nobody"]);
+    assert_eq!(exit_code(&unknown).await, Some(66));
+    assert!(unknown.log().iter().any(|line| line.contains("nothing is known of nobody")));
+    assert_eq!(exit_code(&rig.gavel(&["trace", "a.b"])).await, Some(64));
+    assert_eq!(exit_code(&gavel("nats://127.0.0.1:9", &["trace", "a"])).await, Some(69));
+}

@@ -1,0 +1,56 @@
+//! A stand-in with one question of each kind, and a client for it.
+
+use std::time::Duration;
+
+use gavel_mock_convex::{Endpoint, Kind, MockConvex, Question};
+use serde_json::{Value, json};
+
+/// Long enough for a loaded machine; nothing waits for it unless it fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) struct Rig {
+    pub(crate) mock_convex: MockConvex,
+    client: reqwest::Client,
+}
+
+impl Rig {
+    pub(crate) async fn start() -> Self {
+        let standard = Question::build(Kind::Standard, "sum").time_limit_seconds(0.5).public("1 2\n", "3\n");
+        let personal = Question::build(Kind::Personalized, "greet").hidden("a\n", "b\n");
+        let mock_convex = MockConvex::start_local(vec![standard.done(), personal.done()]).await.unwrap();
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        Self { mock_convex, client }
+    }
+
+    pub(crate) fn request(&self, path: &str) -> reqwest::RequestBuilder {
+        self.client.post(format!("{}{path}", self.mock_convex.url()))
+    }
+
+    pub(crate) async fn try_post(
+        &self,
+        endpoint: Endpoint,
+        body: &Value,
+    ) -> reqwest::Result<reqwest::Response> {
+        self.request(endpoint.path()).json(body).send().await
+    }
+
+    /// The status and the body, as JSON where it is that.
+    pub(crate) async fn post(&self, endpoint: Endpoint, body: &Value) -> (u16, Value) {
+        let response = self.try_post(endpoint, body).await.unwrap();
+        let status = response.status().as_u16();
+        let text = response.text().await.unwrap();
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> reqwest::Response {
+        self.client.get(format!("{}{path}", self.mock_convex.url())).send().await.unwrap()
+    }
+}
+
+pub(crate) fn running(id: &str) -> Value {
+    json!({ "submissionId": id })
+}
+
+pub(crate) fn passed(id: &str) -> Value {
+    json!({ "submissionId": id, "status": "passed", "passedCount": 1, "totalCount": 1, "durationMs": 12 })
+}
