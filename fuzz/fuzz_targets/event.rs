@@ -1,7 +1,7 @@
 //! Any bytes as an event: refused, or the same after being written and read once more.
 #![no_main]
 
-use gavel_domain::event::{Dead, Expired, Judged, Queued, Ready, Rejudged, Reported, Running};
+use gavel_domain::event::{DeadLetter, Expired, Judged, Queued, Ready, Rejudged, Reported, Running};
 use gavel_proto::WireEvent;
 use libfuzzer_sys::fuzz_target;
 
@@ -12,14 +12,14 @@ fuzz_target!(|payload: &[u8]| {
     steady::<Running>(payload);
     steady::<Judged>(payload);
     steady::<Reported>(payload);
-    steady::<Dead>(payload);
+    steady::<DeadLetter>(payload);
     steady::<Rejudged>(payload);
     if let Ok(question) = gavel_proto::decode_bundle(payload) {
         let same = gavel_proto::decode_bundle(&gavel_proto::encode_bundle(&question));
         assert!(same.is_ok_and(|same| same == question), "a bundle changes on its way");
     }
     let _ = gavel_proto::decode_claim(payload);
-    let _ = gavel_proto::decode_presence(payload);
+    let _ = gavel_proto::decode_heartbeat(payload);
 });
 
 fn steady<E: WireEvent + PartialEq>(payload: &[u8]) {

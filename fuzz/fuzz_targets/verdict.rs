@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use gavel_domain::event::Judged;
 use gavel_domain::{
-    Clock, Comparison, Ending, Execution, Generation, Kind, LanguageId, Limits, OutputStream, Question,
-    QuestionId, Scorer, Status, Submission, SubmissionId, TestCase, Usage, Visibility,
+    Clock, Comparison, Execution, Generation, LanguageId, Limits, Outcome, OutputStream, Question,
+    QuestionId, Scorer, Status, Submission, SubmissionId, SubmissionKind, TestCase, Usage, Visibility,
 };
 use gavel_proto::WireEvent;
 use libfuzzer_sys::{arbitrary, arbitrary::Arbitrary, fuzz_target};
@@ -45,16 +45,16 @@ fuzz_target!(|input: Input<'_>| {
     }
     let question = question(&input);
     let scorer = Scorer::new(&question, MAX_FIELD_BYTES);
-    let verdict = match ending(&input.end) {
+    let verdict = match outcome(&input.end) {
         None => scorer.compile_error(input.stdout),
-        Some(ending) => {
+        Some(outcome) => {
             let usage = Usage { cpu_time: Duration::ZERO, wall_time: Duration::ZERO, memory_bytes: 1 };
             let expected = question.tests[0].expected_stdout.bytes();
-            let as_expected =
+            let matched_bytes =
                 input.stdout.iter().zip(expected).take_while(|(one, other)| **one == *other).count();
-            let (stdout, stderr) = (input.stdout[as_expected..].to_vec(), input.stderr.to_vec());
+            let (stdout, stderr) = (input.stdout[matched_bytes..].to_vec(), input.stderr.to_vec());
             let mut scorer = scorer;
-            match scorer.next(&Execution { ending, as_expected, stdout, stderr, usage }) {
+            match scorer.next(&Execution { outcome, matched_bytes, stdout, stderr, usage }) {
                 ControlFlow::Break(verdict) => verdict,
                 ControlFlow::Continue(()) => panic!("the only test decides"),
             }
@@ -83,13 +83,13 @@ fn check(value: &Value) {
     }
 }
 
-fn ending(end: &End) -> Option<Ending> {
+fn outcome(end: &End) -> Option<Outcome> {
     Some(match end {
-        End::Exited(code) => Ending::Exited { code: i32::from(*code) },
-        End::Signaled(signal) => Ending::Signaled { signal: i32::from(*signal) },
-        End::Time => Ending::TimeLimit { clock: Clock::Wall },
-        End::Memory => Ending::MemoryLimit,
-        End::Output => Ending::OutputLimit { stream: OutputStream::Stderr },
+        End::Exited(code) => Outcome::Exited { code: i32::from(*code) },
+        End::Signaled(signal) => Outcome::Signaled { signal: i32::from(*signal) },
+        End::Time => Outcome::TimeLimit { clock: Clock::Wall },
+        End::Memory => Outcome::MemoryLimit,
+        End::Output => Outcome::OutputLimit { stream: OutputStream::Stderr },
         End::NotCompiled => return None,
     })
 }
@@ -114,7 +114,7 @@ fn submission(is_later: bool) -> Submission {
         id: SubmissionId::new("k97").expect("an id"),
         question_id: QuestionId::new("q1").expect("an id"),
         language: LanguageId(71),
-        kind: Kind::Standard,
+        kind: SubmissionKind::Standard,
         accepted_at_ms: 0,
         generation,
     }

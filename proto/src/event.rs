@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use gavel_domain::event::{
-    BundleKey, Dead, Expired, Judged, Queued, Ready, Rejudged, Reported, Running, Stage, Taken, Told, Try,
+    Assignment, BundleKey, CallbackAttempt, CallbackKind, DeadLetter, Expired, Judged, Queued, Ready,
+    Rejudged, Reported, Running, Stage,
 };
 use prost::Message as _;
 
@@ -117,8 +118,8 @@ impl WireEvent for Judged {
             verdict: Some(verdict_to(&self.verdict)),
             duration_ms: self.duration_ms,
             instance: self.instance.clone(),
-            ready_at_unix_ms: self.taken.map_or(0, |taken| taken.ready_at_ms),
-            attempts: self.taken.map_or(0, |taken| taken.attempts),
+            ready_at_unix_ms: self.assignment.map_or(0, |assignment| assignment.ready_at_ms),
+            attempts: self.assignment.map_or(0, |assignment| assignment.attempts),
         }
         .encode_to_vec()
         .into()
@@ -131,8 +132,8 @@ impl WireEvent for Judged {
             verdict: verdict_from(wire.verdict.ok_or(DecodeError::Field("verdict"))?)?,
             duration_ms: wire.duration_ms,
             instance: wire.instance,
-            taken: (wire.attempts > 0)
-                .then_some(Taken { ready_at_ms: wire.ready_at_unix_ms, attempts: wire.attempts }),
+            assignment: (wire.attempts > 0)
+                .then_some(Assignment { ready_at_ms: wire.ready_at_unix_ms, attempts: wire.attempts }),
         })
     }
 }
@@ -151,7 +152,7 @@ impl WireEvent for Reported {
             status: status_to(self.status).into(),
             attempts: self.attempts,
             instance: self.instance.clone(),
-            tries: self.tries.iter().map(try_to).collect(),
+            tries: self.callback_attempts.iter().map(try_to).collect(),
         }
         .encode_to_vec()
         .into()
@@ -164,7 +165,7 @@ impl WireEvent for Reported {
             submission: submission_from(wire.submission)?,
             attempts: wire.attempts,
             instance: wire.instance,
-            tries: wire.tries.into_iter().filter_map(try_from).collect(),
+            callback_attempts: wire.tries.into_iter().filter_map(try_from).collect(),
         })
     }
 }
@@ -199,9 +200,9 @@ impl WireEvent for Rejudged {
     }
 }
 
-impl WireEvent for Dead {
+impl WireEvent for DeadLetter {
     const NAME: &'static str = "dead";
-    const SCHEMA: &'static str = "gavel.v1.Dead";
+    const SCHEMA: &'static str = "gavel.v1.DeadLetter";
 
     fn key(&self) -> String {
         self.key.clone()
@@ -255,10 +256,10 @@ fn ready_from(wire: v1::Ready) -> Result<Ready, DecodeError> {
     })
 }
 
-fn try_to(made: &Try) -> v1::Try {
+fn try_to(made: &CallbackAttempt) -> v1::Try {
     let of = match made.of {
-        Told::Running => v1::Told::Running,
-        Told::Result => v1::Told::Result,
+        CallbackKind::Running => v1::Told::Running,
+        CallbackKind::Result => v1::Told::Result,
     };
     v1::Try {
         of: of.into(),
@@ -270,13 +271,13 @@ fn try_to(made: &Try) -> v1::Try {
 }
 
 /// Nothing for a call of which a later version knows: it is told for people alone.
-fn try_from(wire: v1::Try) -> Option<Try> {
+fn try_from(wire: v1::Try) -> Option<CallbackAttempt> {
     let of = match wire.of() {
-        v1::Told::Running => Told::Running,
-        v1::Told::Result => Told::Result,
+        v1::Told::Running => CallbackKind::Running,
+        v1::Told::Result => CallbackKind::Result,
         v1::Told::Unspecified => return None,
     };
-    Some(Try {
+    Some(CallbackAttempt {
         of,
         at_ms: wire.at_unix_ms,
         took_ms: wire.took_ms,

@@ -6,14 +6,14 @@
 mod bundle;
 mod callback;
 mod event;
-mod presence;
+mod heartbeat;
 mod submission;
 mod verdict;
 
 pub use bundle::{decode_bundle, encode_bundle};
 pub use callback::{Call, Claimed, decode_claim, encode_answered, encode_claim};
 pub use event::WireEvent;
-pub use presence::{decode_presence, encode_presence};
+pub use heartbeat::{decode_heartbeat, encode_heartbeat};
 
 /// Generated from `gavel/v1/*.proto`.
 #[expect(unreachable_pub, clippy::pedantic, reason = "generated; the .proto files document it")]

@@ -1,13 +1,13 @@
 //! A submission's own fields, which every event carries.
 
-use gavel_domain::{Generation, Kind, LanguageId, QuestionId, Submission, SubmissionId};
+use gavel_domain::{Generation, LanguageId, QuestionId, Submission, SubmissionId, SubmissionKind};
 
 use crate::{DecodeError, v1};
 
 pub(crate) fn submission_to(submission: &Submission) -> v1::Submission {
     let kind = match submission.kind {
-        Kind::Standard => v1::Kind::Standard,
-        Kind::Personalized => v1::Kind::Personalized,
+        SubmissionKind::Standard => v1::Kind::Standard,
+        SubmissionKind::Personalized => v1::Kind::Personalized,
     };
     v1::Submission {
         id: submission.id.to_string(),
@@ -26,8 +26,8 @@ pub(crate) fn submission_to(submission: &Submission) -> v1::Submission {
 pub(crate) fn submission_from(wire: Option<v1::Submission>) -> Result<Submission, DecodeError> {
     let wire = wire.ok_or(DecodeError::Field("submission"))?;
     let kind = match wire.kind() {
-        v1::Kind::Standard => Kind::Standard,
-        v1::Kind::Personalized => Kind::Personalized,
+        v1::Kind::Standard => SubmissionKind::Standard,
+        v1::Kind::Personalized => SubmissionKind::Personalized,
         v1::Kind::Unspecified => return Err(DecodeError::Field("submission.kind")),
     };
     Ok(Submission {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gavel_domain::{Clock, Ending, FirstFailure, OutputStream, Status, TestReport, Usage, Verdict};
+use gavel_domain::{Clock, FirstFailure, Outcome, OutputStream, Status, TestReport, Usage, Verdict};
 
 use crate::v1::test_report::Ending as WireEnding;
 use crate::{DecodeError, v1};
@@ -64,17 +64,17 @@ pub(crate) fn verdict_from(wire: v1::Verdict) -> Result<Verdict, DecodeError> {
 
 fn report_to(report: &TestReport) -> v1::TestReport {
     let limit = |limit: v1::Limit| WireEnding::Limit(limit.into());
-    let ending = match report.ending {
-        Ending::Exited { code } => WireEnding::ExitCode(code),
-        Ending::Signaled { signal } => WireEnding::Signal(signal),
-        Ending::TimeLimit { clock: Clock::Cpu } => limit(v1::Limit::CpuTime),
-        Ending::TimeLimit { clock: Clock::Wall } => limit(v1::Limit::WallTime),
-        Ending::MemoryLimit => limit(v1::Limit::Memory),
-        Ending::OutputLimit { stream: OutputStream::Stdout } => limit(v1::Limit::Stdout),
-        Ending::OutputLimit { stream: OutputStream::Stderr } => limit(v1::Limit::Stderr),
+    let outcome = match report.outcome {
+        Outcome::Exited { code } => WireEnding::ExitCode(code),
+        Outcome::Signaled { signal } => WireEnding::Signal(signal),
+        Outcome::TimeLimit { clock: Clock::Cpu } => limit(v1::Limit::CpuTime),
+        Outcome::TimeLimit { clock: Clock::Wall } => limit(v1::Limit::WallTime),
+        Outcome::MemoryLimit => limit(v1::Limit::Memory),
+        Outcome::OutputLimit { stream: OutputStream::Stdout } => limit(v1::Limit::Stdout),
+        Outcome::OutputLimit { stream: OutputStream::Stderr } => limit(v1::Limit::Stderr),
     };
     v1::TestReport {
-        ending: Some(ending),
+        ending: Some(outcome),
         cpu_time_us: micros(report.usage.cpu_time),
         wall_time_us: micros(report.usage.wall_time),
         memory_bytes: report.usage.memory_bytes,
@@ -82,15 +82,15 @@ fn report_to(report: &TestReport) -> v1::TestReport {
 }
 
 fn report_from(wire: &v1::TestReport) -> Result<TestReport, DecodeError> {
-    let ending = match wire.ending {
-        Some(WireEnding::ExitCode(code)) => Ending::Exited { code },
-        Some(WireEnding::Signal(signal)) => Ending::Signaled { signal },
+    let outcome = match wire.ending {
+        Some(WireEnding::ExitCode(code)) => Outcome::Exited { code },
+        Some(WireEnding::Signal(signal)) => Outcome::Signaled { signal },
         Some(WireEnding::Limit(limit)) => match v1::Limit::try_from(limit) {
-            Ok(v1::Limit::CpuTime) => Ending::TimeLimit { clock: Clock::Cpu },
-            Ok(v1::Limit::WallTime) => Ending::TimeLimit { clock: Clock::Wall },
-            Ok(v1::Limit::Memory) => Ending::MemoryLimit,
-            Ok(v1::Limit::Stdout) => Ending::OutputLimit { stream: OutputStream::Stdout },
-            Ok(v1::Limit::Stderr) => Ending::OutputLimit { stream: OutputStream::Stderr },
+            Ok(v1::Limit::CpuTime) => Outcome::TimeLimit { clock: Clock::Cpu },
+            Ok(v1::Limit::WallTime) => Outcome::TimeLimit { clock: Clock::Wall },
+            Ok(v1::Limit::Memory) => Outcome::MemoryLimit,
+            Ok(v1::Limit::Stdout) => Outcome::OutputLimit { stream: OutputStream::Stdout },
+            Ok(v1::Limit::Stderr) => Outcome::OutputLimit { stream: OutputStream::Stderr },
             Ok(v1::Limit::Unspecified) | Err(_) => return Err(DecodeError::Field("tests.limit")),
         },
         None => return Err(DecodeError::Field("tests.ending")),
@@ -100,7 +100,7 @@ fn report_from(wire: &v1::TestReport) -> Result<TestReport, DecodeError> {
         wall_time: Duration::from_micros(wire.wall_time_us),
         memory_bytes: wire.memory_bytes,
     };
-    Ok(TestReport { ending, usage })
+    Ok(TestReport { outcome, usage })
 }
 
 pub(crate) fn micros(time: Duration) -> u64 {

@@ -5,16 +5,18 @@
 use std::time::Duration;
 
 use gavel_domain::event::{
-    BundleKey, Dead, Expired, Judged, Queued, Ready, Rejudged, Reported, Running, Stage, Taken, Told, Try,
+    Assignment, BundleKey, CallbackAttempt, CallbackKind, DeadLetter, Expired, Judged, Queued, Ready,
+    Rejudged, Reported, Running, Stage,
 };
-use gavel_domain::presence::{OfferedLanguage, Peer, Presence};
+use gavel_domain::heartbeat::{DependencyStatus, Heartbeat, ServedLanguage};
 use gavel_domain::{
-    Clock, Comparison, Ending, FirstFailure, Generation, Kind, LanguageId, Limits, OutputStream, Question,
-    QuestionId, Status, Submission, SubmissionId, TestCase, TestReport, Usage, Verdict, Visibility,
+    Clock, Comparison, FirstFailure, Generation, LanguageId, Limits, Outcome, OutputStream, Question,
+    QuestionId, Status, Submission, SubmissionId, SubmissionKind, TestCase, TestReport, Usage, Verdict,
+    Visibility,
 };
 use gavel_proto::{
-    Call, Claimed, DecodeError, WireEvent, decode_bundle, decode_claim, decode_presence, encode_bundle,
-    encode_claim, encode_presence,
+    Call, Claimed, DecodeError, WireEvent, decode_bundle, decode_claim, decode_heartbeat, encode_bundle,
+    encode_claim, encode_heartbeat,
 };
 
 const SUBMISSION: &str = "0a160a046b3937611203713577184720022880d095ffbc31";
@@ -24,7 +26,7 @@ fn submission() -> Submission {
         id: SubmissionId::new("k97a").unwrap(),
         question_id: QuestionId::new("q5w").unwrap(),
         language: LanguageId(71),
-        kind: Kind::Personalized,
+        kind: SubmissionKind::Personalized,
         accepted_at_ms: 1_700_000_000_000,
         generation: Generation::FIRST,
     }
@@ -81,8 +83,8 @@ fn running() {
 
 #[test]
 fn judged_with_everything() {
-    let report = |ending| TestReport {
-        ending,
+    let report = |outcome| TestReport {
+        outcome,
         usage: Usage {
             cpu_time: Duration::from_micros(1500),
             wall_time: Duration::from_millis(2),
@@ -103,13 +105,13 @@ fn judged_with_everything() {
         stderr: Some("e".into()),
         compile_output: Some("c".into()),
         tests: [
-            Ending::Exited { code: 0 },
-            Ending::Signaled { signal: 11 },
-            Ending::TimeLimit { clock: Clock::Cpu },
-            Ending::TimeLimit { clock: Clock::Wall },
-            Ending::MemoryLimit,
-            Ending::OutputLimit { stream: OutputStream::Stdout },
-            Ending::OutputLimit { stream: OutputStream::Stderr },
+            Outcome::Exited { code: 0 },
+            Outcome::Signaled { signal: 11 },
+            Outcome::TimeLimit { clock: Clock::Cpu },
+            Outcome::TimeLimit { clock: Clock::Wall },
+            Outcome::MemoryLimit,
+            Outcome::OutputLimit { stream: OutputStream::Stdout },
+            Outcome::OutputLimit { stream: OutputStream::Stderr },
         ]
         .map(report)
         .to_vec(),
@@ -117,7 +119,7 @@ fn judged_with_everything() {
     };
     let instance = "judge-1".to_owned();
     pin(
-        &Judged { submission: submission(), verdict, duration_ms: 812, instance, taken: None },
+        &Judged { submission: submission(), verdict, duration_ms: 812, instance, assignment: None },
         "0a160a046b3937611203713577184720022880d095ffbc31127d080210001807221412001a02c3a92a0c57726f6e6720616e737765722a01653201633a0b080020dc0b28d00f3080203a0b100b20dc0b28d00f3080203a0b180120dc0b28d00f3080203a0b180220dc0b28d00f3080203a0b180320dc0b28d00f3080203a0b180420dc0b28d00f3080203a0b180520dc0b28d00f30802018ac0622076a756467652d31",
     );
 }
@@ -127,7 +129,7 @@ fn judged_with_nothing_known() {
     let verdict = Verdict::error("no such question");
     let instance = "fetcher-1".to_owned();
     pin(
-        &Judged { submission: submission(), verdict, duration_ms: 0, instance, taken: None },
+        &Judged { submission: submission(), verdict, duration_ms: 0, instance, assignment: None },
         "0a160a046b3937611203713577184720022880d095ffbc31121508032a114e6f2073756368207175657374696f6e2e2209666574636865722d31",
     );
 }
@@ -137,7 +139,7 @@ fn judged_by_a_toolchain_that_is_named() {
     let verdict = Verdict { toolchain: Some("C 12".into()), ..Verdict::error("no") };
     let instance = "judge-1".to_owned();
     pin(
-        &Judged { submission: submission(), verdict, duration_ms: 0, instance, taken: None },
+        &Judged { submission: submission(), verdict, duration_ms: 0, instance, assignment: None },
         "0a160a046b3937611203713577184720022880d095ffbc31120d08032a034e6f2e42044320313222076a756467652d31",
     );
 }
@@ -145,22 +147,28 @@ fn judged_by_a_toolchain_that_is_named() {
 #[test]
 fn reported() {
     let instance = "reporter-1".to_owned();
-    let (submission, tries) = (submission(), Vec::new());
-    let mut event = Reported { submission, status: Status::Passed, attempts: 2, instance, tries };
+    let (submission, callback_attempts) = (submission(), Vec::new());
+    let mut event = Reported { submission, status: Status::Passed, attempts: 2, instance, callback_attempts };
     let golden = "0a160a046b3937611203713577184720022880d095ffbc3110011802220a7265706f727465722d31";
     pin(&event, golden);
-    let made = Try { of: Told::Running, at_ms: 5, took_ms: 1, status: Some(200), problem: None };
-    let unanswered = Try { of: Told::Result, status: None, problem: Some("away".into()), ..made.clone() };
-    event.tries = vec![made, unanswered];
+    let made =
+        CallbackAttempt { of: CallbackKind::Running, at_ms: 5, took_ms: 1, status: Some(200), problem: None };
+    let unanswered = CallbackAttempt {
+        of: CallbackKind::Result,
+        status: None,
+        problem: Some("away".into()),
+        ..made.clone()
+    };
+    event.callback_attempts = vec![made, unanswered];
     pin(&event, &format!("{golden}2a0908011005180120c8012a0c0802100518012a0461776179"));
 }
 
 #[test]
 fn judged_by_a_judge_that_says_how_it_came_to_it() {
-    let taken = Some(Taken { ready_at_ms: 7, attempts: 2 });
+    let assignment = Some(Assignment { ready_at_ms: 7, attempts: 2 });
     let (verdict, instance) = (Verdict::error("no"), "judge-1".to_owned());
     pin(
-        &Judged { submission: submission(), verdict, duration_ms: 0, instance, taken },
+        &Judged { submission: submission(), verdict, duration_ms: 0, instance, assignment },
         "0a160a046b3937611203713577184720022880d095ffbc31120708032a034e6f2e22076a756467652d3128073002",
     );
 }
@@ -180,7 +188,7 @@ fn a_later_generation() {
 
 #[test]
 fn dead() {
-    let event = Dead {
+    let event = DeadLetter {
         key: "k97a".into(),
         stage: Stage::Reporter,
         cause: "refused".into(),
@@ -221,14 +229,14 @@ fn claims() {
 }
 
 #[test]
-fn presence() {
-    let language = OfferedLanguage {
+fn heartbeat() {
+    let language = ServedLanguage {
         id: LanguageId(71),
         name: "Python".into(),
         version: "3.11.2".into(),
         engine: "sandbox".into(),
     };
-    let mut presence = Presence {
+    let mut heartbeat = Heartbeat {
         service: "judge".into(),
         instance: "j1".into(),
         version: "0.1.0".into(),
@@ -236,23 +244,23 @@ fn presence() {
         slots: 2,
         busy: 1,
         languages: vec![language],
-        peers: Vec::new(),
+        dependencies: Vec::new(),
         problems: Vec::new(),
     };
     let golden = "0a056a7564676512026a311a05302e312e302005280230013a1b08471206507974686f6e1a06332e31312e32220773616e64626f78";
-    assert_eq!(hex(&encode_presence(&presence)), golden);
-    assert_eq!(decode_presence(&unhex(golden)).unwrap(), presence);
-    let peer = |problem: Option<&str>, since_ms| Peer {
+    assert_eq!(hex(&encode_heartbeat(&heartbeat)), golden);
+    assert_eq!(decode_heartbeat(&unhex(golden)).unwrap(), heartbeat);
+    let peer = |problem: Option<&str>, since_ms| DependencyStatus {
         name: "Convex".into(),
         problem: problem.map(str::to_owned),
         since_ms,
     };
-    presence.peers = vec![peer(None, None), peer(Some("away"), Some(7))];
-    presence.problems = vec!["no NATS".into()];
+    heartbeat.dependencies = vec![peer(None, None), peer(Some("away"), Some(7))];
+    heartbeat.problems = vec!["no NATS".into()];
     let later = "42080a06436f6e76657842100a06436f6e76657812046177617918074a076e6f204e415453";
-    assert_eq!(hex(&encode_presence(&presence)), format!("{golden}{later}"));
-    assert_eq!(decode_presence(&unhex(&format!("{golden}{later}"))).unwrap(), presence);
-    assert_eq!(decode_presence(b"").err(), Some(DecodeError::Field("instance")));
+    assert_eq!(hex(&encode_heartbeat(&heartbeat)), format!("{golden}{later}"));
+    assert_eq!(decode_heartbeat(&unhex(&format!("{golden}{later}"))).unwrap(), heartbeat);
+    assert_eq!(decode_heartbeat(b"").err(), Some(DecodeError::Field("instance")));
 }
 
 #[test]

@@ -8,12 +8,12 @@
 use std::time::{Duration, SystemTime};
 
 use gavel_domain::event::{Expired, Judged, Queued, Ready, Rejudged, Reported, Running, Stage};
-use gavel_domain::{Generation, Key, Submission, SubmissionId};
+use gavel_domain::{Generation, Submission, SubmissionId, SubmissionKey};
 use gavel_proto::{DecodeError, WireEvent};
 
 use crate::connect::Bus;
 use crate::history::ReadError;
-use crate::letters::{Content, Letter, RemoveError};
+use crate::letters::{Content, RemoveError, StoredDeadLetter};
 use crate::outgoing::{Outgoing, Trace};
 use crate::publish::{PublishError, Stored};
 use crate::topology::{self, Stream};
@@ -172,14 +172,14 @@ impl Generations {
                 Stage::Judge | Stage::Reporter => Err(BeginError::Unfinished(present)),
             };
         }
-        self.begin(Key { id: id.clone(), generation: present }, first, &trace, reason, dry).await
+        self.begin(SubmissionKey { id: id.clone(), generation: present }, first, &trace, reason, dry).await
     }
 
     /// Has a dead letter's submission go on from its stage, and removes the letter.
     ///
     /// # Errors
     /// [`BeginError`].
-    pub async fn retry(&self, letter: &Letter) -> Result<Begun, BeginError> {
+    pub async fn retry(&self, letter: &StoredDeadLetter) -> Result<Begun, BeginError> {
         let first = match letter.content() {
             Content::Queued(event) => First::Queued(event),
             Content::Ready(event) => First::Ready(event),
@@ -202,7 +202,7 @@ impl Generations {
 
     async fn begin(
         &self,
-        present: Key,
+        present: SubmissionKey,
         mut first: First,
         trace: &Trace,
         reason: &str,
@@ -274,7 +274,7 @@ impl Generations {
     ) -> Result<Option<(Queued, Trace)>, BeginError> {
         for number in (1..=newest.number()).rev() {
             let generation = Generation::new(number).expect("it is from 1 on");
-            let subject = topology::subject(Queued::NAME, Key { id: id.clone(), generation });
+            let subject = topology::subject(Queued::NAME, SubmissionKey { id: id.clone(), generation });
             if let Some(message) = self.last_on(Stream::Queued, &subject).await? {
                 let trace = Trace::from_headers(Some(&message.headers));
                 return Ok(Some((Queued::decode(&message.payload)?, trace)));
@@ -304,14 +304,14 @@ impl Generations {
     }
 
     /// A generation is over once its verdict was told or given up, or what leads to one cannot be read.
-    async fn expect_end(&self, key: &Key) -> Result<(), BeginError> {
+    async fn expect_end(&self, key: &SubmissionKey) -> Result<(), BeginError> {
         let reported = topology::subject(Reported::NAME, key);
         if let Some(message) = self.last_on(Stream::Result, &reported).await? {
             let attempts = Reported::decode(&message.payload)?.attempts;
             return self.expect_settled(key, attempts, message.time.into());
         }
         let letters = self.bus.letters_of(&key.id).await?;
-        let died_at = |event: &str, letter: &Letter| {
+        let died_at = |event: &str, letter: &StoredDeadLetter| {
             letter.key().as_ref() == Some(key) && letter.event() == Some(event)
         };
         if let Some(letter) = letters.iter().find(|letter| died_at(Judged::NAME, letter)) {
@@ -323,7 +323,7 @@ impl Generations {
             return Err(BeginError::NotOver { generation: key.generation, state });
         }
         // What could be read has an error for its verdict, which was told, or forgotten like all else of that time.
-        let is_past = |letter: &Letter| {
+        let is_past = |letter: &StoredDeadLetter| {
             let is_work =
                 [Queued::NAME, Ready::NAME, Expired::NAME].iter().any(|event| died_at(event, letter));
             let is_old = letter.died_at.elapsed().is_ok_and(|age| age > topology::HISTORY);
@@ -336,7 +336,12 @@ impl Generations {
     }
 
     /// The one call of a single delivery had an answer, or there would be no end. Of several, the last had.
-    fn expect_settled(&self, key: &Key, attempts: u64, ended_at: SystemTime) -> Result<(), BeginError> {
+    fn expect_settled(
+        &self,
+        key: &SubmissionKey,
+        attempts: u64,
+        ended_at: SystemTime,
+    ) -> Result<(), BeginError> {
         let settles_at = ended_at + self.settles_after;
         match settles_at.duration_since(SystemTime::now()) {
             Ok(left) if attempts > 1 && !left.is_zero() => {
@@ -346,7 +351,7 @@ impl Generations {
         }
     }
 
-    async fn is_there(&self, stream: Stream, event: &str, key: &Key) -> Result<bool, ReadError> {
+    async fn is_there(&self, stream: Stream, event: &str, key: &SubmissionKey) -> Result<bool, ReadError> {
         Ok(self.last_on(stream, &topology::subject(event, key)).await?.is_some())
     }
 

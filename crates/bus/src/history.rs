@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use async_nats::jetstream::stream::{DirectGetError, LastRawMessageError, LastRawMessageErrorKind};
 use gavel_domain::event::{Judged, Queued, Ready, Rejudged, Reported, Running};
-use gavel_domain::{Generation, Key, QuestionId, SubmissionId};
+use gavel_domain::{Generation, QuestionId, SubmissionId, SubmissionKey};
 use gavel_proto::{DecodeError, WireEvent};
 
 use crate::connect::Bus;
@@ -85,7 +85,7 @@ impl Bus {
         let mut generation = Generation::FIRST;
         while generation <= newest {
             for (stream, event) in EVENTS {
-                let subject = topology::subject(event, Key { id: id.clone(), generation });
+                let subject = topology::subject(event, SubmissionKey { id: id.clone(), generation });
                 // The first generation has no record of its own.
                 if Stream::of_subject(&subject).is_none() {
                     continue;

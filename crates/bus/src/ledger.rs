@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::DirectGetError;
-use gavel_domain::Key;
+use gavel_domain::SubmissionKey;
 use gavel_domain::event::{Judged, Rejudged, Reported};
 use gavel_proto::{Call, Claimed, DecodeError, WireEvent as _, decode_claim, encode_answered, encode_claim};
 
@@ -90,7 +90,7 @@ impl Ledger {
     /// [`LedgerError::Write`] where the server did not say who has won.
     pub async fn claim_running(
         &self,
-        key: &Key,
+        key: &SubmissionKey,
         expires_at: SystemTime,
     ) -> Result<RunningClaim, LedgerError> {
         let since_epoch = expires_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -113,7 +113,7 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError::Write`]; the result then waits until the claim expires.
-    pub async fn running_ended(&self, key: &Key) -> Result<(), LedgerError> {
+    pub async fn running_ended(&self, key: &SubmissionKey) -> Result<(), LedgerError> {
         let outgoing = Outgoing {
             subject: topology::answered(key),
             schema: "gavel.v1.Answered",
@@ -129,7 +129,11 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError`]; nothing is known then, and the result must wait.
-    pub async fn claim_result(&self, key: &Key, window: Duration) -> Result<ResultClaim, LedgerError> {
+    pub async fn claim_result(
+        &self,
+        key: &SubmissionKey,
+        window: Duration,
+    ) -> Result<ResultClaim, LedgerError> {
         if self.write(&self.claim_of(key, Call::Result, Condition::Once)).await? == Stored::New {
             return Ok(ResultClaim { is_first: true, running: RunningFate::Never });
         }
@@ -150,7 +154,7 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError::Read`].
-    pub async fn has_running_ended(&self, key: &Key) -> Result<bool, LedgerError> {
+    pub async fn has_running_ended(&self, key: &SubmissionKey) -> Result<bool, LedgerError> {
         Ok(self.read(&topology::answered(key)).await?.is_some())
     }
 
@@ -158,7 +162,7 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError::Read`].
-    pub async fn is_judged(&self, key: &Key) -> Result<bool, LedgerError> {
+    pub async fn is_judged(&self, key: &SubmissionKey) -> Result<bool, LedgerError> {
         Ok(self.read(&topology::subject(Judged::NAME, key)).await?.is_some())
     }
 
@@ -166,7 +170,7 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError`].
-    pub async fn newest_verdict(&self, key: &Key) -> Result<Option<Judged>, LedgerError> {
+    pub async fn newest_verdict(&self, key: &SubmissionKey) -> Result<Option<Judged>, LedgerError> {
         let mut newest = key.clone();
         while self.is_superseded(&newest).await? {
             newest.generation = newest.generation.next();
@@ -179,8 +183,8 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError::Read`].
-    pub async fn is_superseded(&self, key: &Key) -> Result<bool, LedgerError> {
-        let newer = Key { generation: key.generation.next(), ..key.clone() };
+    pub async fn is_superseded(&self, key: &SubmissionKey) -> Result<bool, LedgerError> {
+        let newer = SubmissionKey { generation: key.generation.next(), ..key.clone() };
         Ok(self.read(&topology::subject(Rejudged::NAME, newer)).await?.is_some())
     }
 
@@ -188,11 +192,11 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError::Read`].
-    pub async fn is_reported(&self, key: &Key) -> Result<bool, LedgerError> {
+    pub async fn is_reported(&self, key: &SubmissionKey) -> Result<bool, LedgerError> {
         Ok(self.read(&topology::subject(Reported::NAME, key)).await?.is_some())
     }
 
-    fn claim_of(&self, key: &Key, call: Call, condition: Condition) -> Outgoing {
+    fn claim_of(&self, key: &SubmissionKey, call: Call, condition: Condition) -> Outgoing {
         Outgoing {
             subject: topology::claimed(key),
             schema: "gavel.v1.Claimed",

@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::stream::{DeleteMessageError, DeleteMessageErrorKind};
-use gavel_domain::event::{Dead, Expired, Judged, Queued, Ready, Running};
-use gavel_domain::{Key, SubmissionId};
+use gavel_domain::event::{DeadLetter, Expired, Judged, Queued, Ready, Running};
+use gavel_domain::{SubmissionId, SubmissionKey};
 use gavel_proto::WireEvent;
 
 use crate::connect::Bus;
@@ -20,7 +20,7 @@ use crate::topology::{self, Stream};
 pub struct RemoveError(#[source] DeleteMessageError);
 
 /// A dead letter as it is kept.
-pub struct Letter {
+pub struct StoredDeadLetter {
     /// Its place in the stream.
     pub sequence: u64,
     /// What follows the event in its subject: mostly the key of a submission.
@@ -30,7 +30,7 @@ pub struct Letter {
     /// What follows the submission.
     pub trace: Trace,
     /// What it holds; nothing where it is not of our making.
-    pub dead: Option<Dead>,
+    pub dead: Option<DeadLetter>,
 }
 
 /// What a dead letter was about.
@@ -47,21 +47,21 @@ pub enum Content {
     Unreadable(String),
 }
 
-impl Letter {
+impl StoredDeadLetter {
     fn of(message: &Message) -> Self {
         Self {
             sequence: message.sequence.unwrap_or_default(),
             key: topology::event_and_key(&message.subject).map_or("", |(_, key)| key).to_owned(),
             died_at: message.at,
             trace: Trace::of(|name| message.header(name)),
-            dead: Dead::decode(&message.payload).ok(),
+            dead: DeadLetter::decode(&message.payload).ok(),
         }
     }
 
     /// The generation of a submission that it is about, where it is about one.
     #[must_use]
-    pub fn key(&self) -> Option<Key> {
-        Key::parse(&self.key)
+    pub fn key(&self) -> Option<SubmissionKey> {
+        SubmissionKey::parse(&self.key)
     }
 
     /// The word of the event that could not be processed.
@@ -92,7 +92,7 @@ impl Letter {
         }
     }
 
-    fn decoded<E: WireEvent>(&self, dead: &Dead, content: impl FnOnce(E) -> Content) -> Content {
+    fn decoded<E: WireEvent>(&self, dead: &DeadLetter, content: impl FnOnce(E) -> Content) -> Content {
         match E::decode(&dead.payload) {
             Ok(event) if event.key() == self.key => content(event),
             Ok(_) => {
@@ -104,34 +104,37 @@ impl Letter {
 }
 
 /// Dead letters, oldest first.
-pub struct Letters(Reader);
+pub struct DeadLetters(Reader);
 
-impl Letters {
+impl DeadLetters {
     /// The next one.
     ///
     /// # Errors
     /// [`ReadError`].
-    pub async fn next(&mut self) -> Result<Option<Letter>, ReadError> {
-        Ok(self.0.next().await?.as_ref().map(Letter::of))
+    pub async fn next(&mut self) -> Result<Option<StoredDeadLetter>, ReadError> {
+        Ok(self.0.next().await?.as_ref().map(StoredDeadLetter::of))
     }
 }
 
 impl Bus {
     /// All dead letters since this time, or all there are.
     #[must_use]
-    pub fn letters(&self, since: Option<SystemTime>) -> Letters {
-        Letters(self.look().read(Stream::Dead, &topology::subject(Dead::NAME, ">"), since))
+    pub fn letters(&self, since: Option<SystemTime>) -> DeadLetters {
+        DeadLetters(self.look().read(Stream::DeadLetter, &topology::subject(DeadLetter::NAME, ">"), since))
     }
 
     /// The dead letters of all generations of a submission, oldest first.
     ///
     /// # Errors
     /// [`ReadError`].
-    pub async fn letters_of(&self, id: &SubmissionId) -> Result<Vec<Letter>, ReadError> {
+    pub async fn letters_of(&self, id: &SubmissionId) -> Result<Vec<StoredDeadLetter>, ReadError> {
         let mut letters = Vec::new();
         for key in [id.to_string(), format!("{id}.*")] {
-            let mut of_key =
-                Letters(self.look().read(Stream::Dead, &topology::subject(Dead::NAME, key), None));
+            let mut of_key = DeadLetters(self.look().read(
+                Stream::DeadLetter,
+                &topology::subject(DeadLetter::NAME, key),
+                None,
+            ));
             while let Some(letter) = of_key.next().await? {
                 letters.push(letter);
             }
@@ -144,8 +147,9 @@ impl Bus {
     ///
     /// # Errors
     /// [`RemoveError`].
-    pub async fn remove_letter(&self, letter: &Letter) -> Result<bool, RemoveError> {
-        let stream = self.context.get_stream_no_info(Stream::Dead.name()).await.expect("our names are valid");
+    pub async fn remove_letter(&self, letter: &StoredDeadLetter) -> Result<bool, RemoveError> {
+        let stream =
+            self.context.get_stream_no_info(Stream::DeadLetter.name()).await.expect("our names are valid");
         match stream.delete_message(letter.sequence).await {
             Ok(removed) => Ok(removed),
             Err(error) => match error.kind() {

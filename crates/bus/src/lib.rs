@@ -6,9 +6,9 @@
 //! - [`Bus`] connects and publishes: each message has the [`Condition`] under which the server stores it.
 //! - [`consume`] is the one loop of all services; a [`Handler`] takes an event and returns what to publish.
 //! - [`Bundles`] keeps test cases, by content.
-//! - [`Bus::announce`] says that a service is there, and [`Presences`] who else is.
+//! - [`Bus::announce`] says that a service is there, and [`Heartbeats`] who else is.
 //! - [`Ledger`] keeps the order of the calls to Convex, across reporters.
-//! - [`Letter`]s and [`Moment`]s are for people to look at; [`Generations`] judges again, or goes on from a letter.
+//! - [`StoredDeadLetter`]s and [`Moment`]s are for people to look at; [`Generations`] judges again, or goes on from a letter.
 //! - [`look`] is for people: it reads what moves and what is stored, and changes nothing.
 
 mod bundles;
@@ -17,13 +17,13 @@ mod consume;
 mod depth;
 mod generations;
 mod handler;
+mod heartbeat;
 mod history;
 pub mod identity;
 mod ledger;
 mod letters;
 pub mod look;
 mod outgoing;
-mod presence;
 mod probe;
 mod publish;
 mod pull;
@@ -37,10 +37,10 @@ pub use connect::{Bus, ConnectError, NatsConfig};
 pub use consume::{Attachment, ConsumeSettings, consume};
 pub use generations::{BeginError, Begun, Generations};
 pub use handler::{Cause, Delivery, Failure, Handler};
+pub use heartbeat::{HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT, Heartbeats};
 pub use history::{Moment, ReadError, Submitted};
 pub use ledger::{Ledger, LedgerError, ResultClaim, RunningClaim, RunningFate};
-pub use letters::{Content, Letter, Letters, RemoveError};
+pub use letters::{Content, DeadLetters, RemoveError, StoredDeadLetter};
 pub use outgoing::{Condition, Outgoing, Trace};
-pub use presence::{PRESENCE_EVERY, PRESENCE_LOST_AFTER, Presences};
 pub use publish::{PublishError, Stored};
 pub use watch::{Seen, Watch, WatchError};

@@ -222,4 +222,4 @@ fn sent_headers(headers: Option<&HeaderMap>) -> Vec<(String, String)> {
 }
 
 /// The streams whose messages are a submission's life.
-const OF_SUBMISSIONS: [Stream; 4] = [Stream::Queued, Stream::Ready, Stream::Result, Stream::Dead];
+const OF_SUBMISSIONS: [Stream; 4] = [Stream::Queued, Stream::Ready, Stream::Result, Stream::DeadLetter];

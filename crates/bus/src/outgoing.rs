@@ -4,7 +4,7 @@ use async_nats::HeaderMap;
 use async_nats::header::{NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_MESSAGE_ID};
 use bytes::Bytes;
 use gavel_domain::RequestId;
-use gavel_domain::event::{Dead, Expired, Judged, Queued, Ready, Rejudged, Reported, Running};
+use gavel_domain::event::{DeadLetter, Expired, Judged, Queued, Ready, Rejudged, Reported, Running};
 use gavel_proto::WireEvent;
 use gavel_telemetry::trace::traceparent;
 
@@ -120,9 +120,9 @@ impl From<&Running> for Outgoing {
     }
 }
 
-impl From<&Dead> for Outgoing {
+impl From<&DeadLetter> for Outgoing {
     /// A submission can die at several stages; the id drops only the repeats of one death.
-    fn from(event: &Dead) -> Self {
+    fn from(event: &DeadLetter) -> Self {
         let id = format!("{}/{}/{}", event.stage.as_str(), event.subject, event.stored_at_ms);
         Self::event(event, Condition::UniqueId(id))
     }

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::stream::{Config as StreamConfig, DiscardPolicy, RetentionPolicy};
-use gavel_domain::Key;
+use gavel_domain::SubmissionKey;
 use gavel_domain::event::BundleKey;
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -53,14 +53,14 @@ pub enum Stream {
     /// Progress and verdicts, and the record of the calls to Convex.
     Result,
     /// What could not be processed.
-    Dead,
+    DeadLetter,
     /// Test cases.
     Bundles,
 }
 
 impl Stream {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Queued, Self::Ready, Self::Result, Self::Dead, Self::Bundles];
+    pub const ALL: [Self; 5] = [Self::Queued, Self::Ready, Self::Result, Self::DeadLetter, Self::Bundles];
 
     /// Its name on the server.
     #[must_use]
@@ -69,7 +69,7 @@ impl Stream {
             Self::Queued => "SUB_QUEUED",
             Self::Ready => "SUB_READY",
             Self::Result => "SUB_RESULT",
-            Self::Dead => "SUB_DEAD",
+            Self::DeadLetter => "SUB_DEAD",
             Self::Bundles => "BUNDLES",
         }
     }
@@ -96,7 +96,7 @@ impl Stream {
                 "callback.answered.*",
                 "callback.answered.*.*",
             ],
-            Self::Dead => &["submission.dead.*", "submission.dead.*.*"],
+            Self::DeadLetter => &["submission.dead.*", "submission.dead.*.*"],
             Self::Bundles => &["bundle.*.*.*"],
         }
     }
@@ -118,7 +118,7 @@ impl Stream {
             Self::Queued => 20,
             Self::Ready => 10,
             Self::Result => 40,
-            Self::Dead => 5,
+            Self::DeadLetter => 5,
             Self::Bundles => 25,
         }
     }
@@ -128,14 +128,14 @@ impl Stream {
             Self::Queued | Self::Result => HISTORY,
             // Nothing that waits for a judge is dropped by age, for nobody would tell Convex. Its size is the limit.
             Self::Ready => Duration::ZERO,
-            Self::Dead => HOUR * 24 * 30,
+            Self::DeadLetter => HOUR * 24 * 30,
             // A day for which a bundle is stored, the 72 hours that a submission may wait, and one to spare.
             Self::Bundles => HOUR * 24 * 5,
         }
     }
 
     pub(crate) fn config(self, settings: &TopologySettings) -> StreamConfig {
-        let write_once = self != Self::Dead;
+        let write_once = self != Self::DeadLetter;
         let bytes = settings.store_bytes / 100 * self.percent();
         StreamConfig {
             name: self.name().to_owned(),
@@ -247,12 +247,12 @@ pub(crate) fn event_and_key(subject: &str) -> Option<(&str, &str)> {
 }
 
 /// The subject of the claim to the first call of a submission's generation.
-pub(crate) fn claimed(key: &Key) -> String {
+pub(crate) fn claimed(key: &SubmissionKey) -> String {
     format!("callback.claimed.{key}")
 }
 
 /// The subject that says that the call of running of a submission's generation has ended.
-pub(crate) fn answered(key: &Key) -> String {
+pub(crate) fn answered(key: &SubmissionKey) -> String {
     format!("callback.answered.{key}")
 }
 
@@ -274,7 +274,7 @@ mod tests {
     fn each_subject_has_its_stream() {
         assert_eq!(Stream::of_subject("submission.queued.k97"), Some(Stream::Queued));
         for text in ["k97", "k97.2"] {
-            let key = Key::parse(text).unwrap();
+            let key = SubmissionKey::parse(text).unwrap();
             assert_eq!(Stream::of_subject(&subject("ready", &key)), Some(Stream::Ready));
             assert_eq!(Stream::of_subject(&claimed(&key)), Some(Stream::Result));
             assert_eq!(Stream::of_subject(&answered(&key)), Some(Stream::Result));

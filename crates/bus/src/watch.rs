@@ -3,7 +3,7 @@
 use async_nats::{RequestError, SubscribeError, Subscriber};
 use futures::StreamExt as _;
 use gavel_domain::SubmissionId;
-use gavel_domain::event::{Dead, Judged, Queued, Ready, Reported, Running};
+use gavel_domain::event::{DeadLetter, Judged, Queued, Ready, Reported, Running};
 use gavel_proto::{DecodeError, WireEvent};
 
 use crate::connect::Bus;
@@ -33,7 +33,7 @@ pub enum Seen {
     /// Convex has taken the verdict.
     Reported,
     /// A stage has given it up.
-    Dead(Dead),
+    DeadLetter(DeadLetter),
     /// Something that we cannot read, on this subject.
     Unreadable(String),
 }
@@ -68,7 +68,7 @@ impl Watch {
             Some(Judged::NAME) => {
                 Judged::decode(&message.payload).map(|judged| Seen::Judged(Box::new(judged)))
             }
-            Some(Dead::NAME) => Dead::decode(&message.payload).map(Seen::Dead),
+            Some(DeadLetter::NAME) => DeadLetter::decode(&message.payload).map(Seen::DeadLetter),
             _ => Err(DecodeError::Field("subject")),
         };
         Some(seen.unwrap_or_else(|_| Seen::Unreadable(message.subject.to_string())))

@@ -6,14 +6,14 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
 use gavel_bus::topology::{Durable, Stream};
-use gavel_domain::event::Dead;
+use gavel_domain::event::DeadLetter;
 use gavel_mock_convex::{Purpose, Status};
 use gavel_proto::{WireEvent as _, decode_claim};
 use gavel_testkit::wait_until;
 
 use crate::programs::PROGRAMS;
 use crate::service::wall;
-use crate::told::{self, Told};
+use crate::told::{self, CallbackKind};
 use crate::world::World;
 
 /// Longer than the longest backoff of a callback, which is five minutes.
@@ -116,13 +116,13 @@ pub(crate) async fn tally(
 }
 
 /// What Convex was told of each submission.
-fn told(world: &World) -> BTreeMap<String, Vec<Told>> {
-    let (mut all, calls) = (BTreeMap::<String, Vec<Told>>::new(), world.convex.calls());
+fn told(world: &World) -> BTreeMap<String, Vec<CallbackKind>> {
+    let (mut all, calls) = (BTreeMap::<String, Vec<CallbackKind>>::new(), world.convex.calls());
     if calls.len() as u64 != world.convex.call_count(None) {
         world.journal.wrong("not all calls were recorded");
     }
     for call in calls.iter().filter(|call| call.endpoint.purpose != Purpose::TestCases) {
-        match (&call.id, Told::of(call)) {
+        match (&call.id, CallbackKind::of(call)) {
             (Some(id), Some(told)) => all.entry(id.clone()).or_default().push(told),
             _ => world.journal.wrong(format_args!("call {} is not signed, or is about nothing", call.number)),
         }
@@ -141,7 +141,12 @@ async fn newest(world: &World, id: &str) -> Result<u64> {
 /// Whether a `running` that was received after a result is a fault of ours. It is not where the reporter that made it was
 /// frozen between its claim and the call, which cannot be seen from inside (ADR 0002, "What remains"). Convex ends on
 /// the result all the same, which is counted apart.
-async fn is_backwards(world: &World, id: &str, running: &Told, result: &Told) -> Result<bool> {
+async fn is_backwards(
+    world: &World,
+    id: &str,
+    running: &CallbackKind,
+    result: &CallbackKind,
+) -> Result<bool> {
     let generation = running.generation;
     let key = if generation == 1 { id.to_owned() } else { format!("{id}.{generation}") };
     let received = wall(running.received);
@@ -170,12 +175,12 @@ async fn is_backwards(world: &World, id: &str, running: &Told, result: &Told) ->
 
 /// Each dead letter has its malformed message, and each malformed message its dead letter.
 pub(crate) async fn dead_letters(world: &World, thrown: &BTreeSet<String>) -> Result<()> {
-    let info = world.stream_info(Stream::Dead).await?;
-    let stream = world.jetstream.get_stream(Stream::Dead.name()).await?;
+    let info = world.stream_info(Stream::DeadLetter).await?;
+    let stream = world.jetstream.get_stream(Stream::DeadLetter.name()).await?;
     let mut buried = BTreeSet::new();
     for sequence in info.state.first_sequence..=info.state.last_sequence {
         let Ok(message) = stream.get_raw_message(sequence).await else { continue };
-        let Ok(dead) = Dead::decode(&message.payload) else {
+        let Ok(dead) = DeadLetter::decode(&message.payload) else {
             world.journal.wrong(format_args!("{} cannot be decoded", message.subject));
             continue;
         };

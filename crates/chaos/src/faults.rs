@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use gavel_bus::topology::Stream;
-use gavel_mock_convex::{Endpoint, Kind, Matcher};
+use gavel_mock_convex::{Endpoint, Matcher, SubmissionKind};
 use gavel_testkit::wait_until;
 use tokio::time::Instant;
 
@@ -131,7 +131,7 @@ async fn fill(world: &World, stream: Stream, lasts: Duration) -> Result<()> {
 }
 
 async fn convex(world: &World, trouble: &Trouble, lasts: Duration) {
-    let rules = [Kind::Standard, Kind::Personalized].map(|kind| {
+    let rules = [SubmissionKind::Standard, SubmissionKind::Personalized].map(|kind| {
         let endpoint = Endpoint { purpose: trouble.purpose, kind };
         world.convex.fault(Matcher::of(endpoint).chance(trouble.chance), trouble.how.clone())
     });

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use gavel_domain::event::{Queued, Running};
-use gavel_domain::{Generation, Kind, LanguageId, QuestionId, Submission, SubmissionId};
+use gavel_domain::{Generation, LanguageId, QuestionId, Submission, SubmissionId, SubmissionKind};
 use gavel_proto::WireEvent as _;
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -99,7 +99,7 @@ fn stranger() -> Submission {
         id: SubmissionId::new("stranger").expect("letters make an id"),
         question_id: QuestionId::new("sum").expect("letters make an id"),
         language: LanguageId(71),
-        kind: Kind::Standard,
+        kind: SubmissionKind::Standard,
         accepted_at_ms: 1,
         generation: Generation::FIRST,
     }

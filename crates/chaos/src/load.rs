@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
-use gavel_mock_convex::{Endpoint, Fault, FaultId, Kind, Matcher, Purpose};
+use gavel_mock_convex::{Endpoint, Fault, FaultId, Matcher, Purpose, SubmissionKind};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -98,7 +98,8 @@ pub(crate) async fn send(
 /// Has Convex refuse, or apply late, the results of those whose fate that is, before any other trouble: the first rule counts.
 pub(crate) fn refuse(world: &World, submissions: &[Submission]) -> Refusals {
     let refusals = submissions.iter().filter_map(|submission| {
-        let kind = if submission.is_personalized { Kind::Personalized } else { Kind::Standard };
+        let kind =
+            if submission.is_personalized { SubmissionKind::Personalized } else { SubmissionKind::Standard };
         let results = Matcher::of(Endpoint { purpose: Purpose::Result, kind }).id(&submission.id);
         let rule = match submission.fate {
             Fate::Refused { status, .. } => world.convex.fault(results, Fault::status(status)),

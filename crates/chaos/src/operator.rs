@@ -182,7 +182,7 @@ impl Operator {
 async fn has_letter(world: &World, id: &str) -> Result<bool> {
     let (subject, mut letter) = (format!("submission.dead.{id}"), None);
     let answered = async || {
-        letter = world.last_on(Stream::Dead, &subject).await.ok();
+        letter = world.last_on(Stream::DeadLetter, &subject).await.ok();
         letter.is_some()
     };
     gavel_testkit::wait_until("an answer about dead letters", PATIENCE, answered).await?;

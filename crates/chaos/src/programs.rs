@@ -1,7 +1,7 @@
 //! What is submitted, and the verdict that each must get: quick programs, whose verdicts a loaded machine cannot
 //! change.
 
-use gavel_mock_convex::{Kind, Question};
+use gavel_mock_convex::{Question, SubmissionKind};
 use serde_json::{Value, json};
 
 const C: u32 = 50;
@@ -144,7 +144,9 @@ pub(crate) fn pick(mut place: u32) -> usize {
 /// The questions, of either kind.
 #[must_use]
 pub fn questions() -> Vec<Question> {
-    let both = |make: fn(Kind) -> Question| [make(Kind::Standard), make(Kind::Personalized)];
+    let both = |make: fn(SubmissionKind) -> Question| {
+        [make(SubmissionKind::Standard), make(SubmissionKind::Personalized)]
+    };
     let sum = |kind| {
         // Far more than a program needs here: what is to be met is never the wall clock of a loaded machine.
         let question = Question::build(kind, "sum").time_limit_seconds(20.0).memory_limit_mb(64.0);
@@ -157,7 +159,7 @@ pub fn questions() -> Vec<Question> {
 
 /// The question that is corrected, as it expects this.
 pub(crate) fn corrected(expected: &str) -> [Question; 2] {
-    [Kind::Standard, Kind::Personalized]
+    [SubmissionKind::Standard, SubmissionKind::Personalized]
         .map(|kind| Question::build(kind, CORRECTED).time_limit_seconds(20.0).public("", expected).done())
 }
 

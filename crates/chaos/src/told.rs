@@ -10,7 +10,7 @@ use crate::programs::Program;
 
 /// A call about a submission.
 #[derive(Clone, Debug)]
-pub(crate) struct Told {
+pub(crate) struct CallbackKind {
     pub(crate) number: u64,
     pub(crate) what: What,
     pub(crate) generation: u64,
@@ -32,7 +32,7 @@ pub(crate) struct Findings {
     pub(crate) conflicting: Vec<String>,
 }
 
-impl Told {
+impl CallbackKind {
     /// Nothing where it is no callback; the id of the call says which generation it is of.
     pub(crate) fn of(call: &Call) -> Option<Self> {
         let what = match call.endpoint.purpose {
@@ -58,7 +58,12 @@ fn generation(id: &str) -> Option<u64> {
 
 /// Each generation up to the newest was told, with one verdict, which is right; no earlier one was told after a later one,
 /// nor took effect after it; and the newest is what Convex shows.
-pub(crate) fn findings(told: &[Told], newest: u64, program: &Program, shown: Option<Status>) -> Findings {
+pub(crate) fn findings(
+    told: &[CallbackKind],
+    newest: u64,
+    program: &Program,
+    shown: Option<Status>,
+) -> Findings {
     let mut found = Findings::default();
     let results = || told.iter().filter_map(|call| Some((call, result(call)?)));
     for generation in 1..=newest {
@@ -102,7 +107,7 @@ pub(crate) fn findings(told: &[Told], newest: u64, program: &Program, shown: Opt
 }
 
 /// Calls of running that were received after a result of their own or a later generation, each with that result.
-pub(crate) fn backwards(told: &[Told]) -> Vec<(&Told, &Told)> {
+pub(crate) fn backwards(told: &[CallbackKind]) -> Vec<(&CallbackKind, &CallbackKind)> {
     let late = told.iter().filter(|call| call.what == What::Running).filter_map(|running| {
         let before = told
             .iter()
@@ -113,7 +118,7 @@ pub(crate) fn backwards(told: &[Told]) -> Vec<(&Told, &Told)> {
     late.collect()
 }
 
-fn result(call: &Told) -> Option<&Value> {
+fn result(call: &CallbackKind) -> Option<&Value> {
     match &call.what {
         What::Running => None,
         What::Result(body) => Some(body),
@@ -142,7 +147,7 @@ mod tests {
     }
 
     /// Calls, each at its time in seconds, with the time at which it took effect.
-    struct Calls(Instant, Vec<Told>);
+    struct Calls(Instant, Vec<CallbackKind>);
 
     impl Calls {
         fn new() -> Self {
@@ -156,7 +161,7 @@ mod tests {
         fn add(mut self, what: What, generation: u64, received: u64, applied: Option<u64>) -> Self {
             let (number, received) = (self.1.len() as u64, self.at(received));
             let applied = applied.map(|at| self.at(at));
-            self.1.push(Told { number, what, generation, received, applied });
+            self.1.push(CallbackKind { number, what, generation, received, applied });
             self
         }
 

@@ -10,10 +10,10 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use gavel_domain::presence::OfferedLanguage;
-use gavel_domain::{Ending, Execution, Usage};
+use gavel_domain::heartbeat::ServedLanguage;
+use gavel_domain::{Execution, Outcome, Usage};
 use gavel_judge::{Engine, EngineFault, Job, Observer, Progress};
-use gavel_mock_convex::{Endpoint, Kind, Limits, MockConvex, Question};
+use gavel_mock_convex::{Endpoint, Limits, MockConvex, Question, SubmissionKind};
 use gavel_runtime::Lifecycle;
 use gavel_testkit::NatsServer;
 use support::{Connection, Sample, bare_publishes, body, env, head, ingress, posts, show};
@@ -35,10 +35,10 @@ impl Engine for Instantly {
     async fn execute(&self, job: &Job<'_>, observer: &mut Observer<'_>) -> Result<Progress, EngineFault> {
         for test in &job.question.tests {
             let stdout = test.expected_stdout.clone().into_bytes();
-            let ending = Ending::Exited { code: 0 };
+            let outcome = Outcome::Exited { code: 0 };
             if observer(Execution {
-                ending,
-                as_expected: 0,
+                outcome,
+                matched_bytes: 0,
                 stdout,
                 stderr: Vec::new(),
                 usage: Usage::default(),
@@ -51,7 +51,7 @@ impl Engine for Instantly {
         Ok(Progress::Ran)
     }
 
-    fn languages(&self) -> Vec<OfferedLanguage> {
+    fn languages(&self) -> Vec<ServedLanguage> {
         Vec::new()
     }
 }
@@ -59,7 +59,8 @@ impl Engine for Instantly {
 fn main() {
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let nats = NatsServer::start().await;
-        let question = Question::build(Kind::Standard, "q").public("1", "1").hidden("2", "2").done();
+        let question =
+            Question::build(SubmissionKind::Standard, "q").public("1", "1").hidden("2", "2").done();
         let convex = MockConvex::start_local(vec![question]).await.unwrap();
         let lifecycle = Lifecycle::default();
         let address = start(&nats, &convex, &lifecycle).await;

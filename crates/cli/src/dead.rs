@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
-use gavel_bus::{Bus, Generations, Letter};
+use gavel_bus::{Bus, Generations, StoredDeadLetter};
 use gavel_domain::SubmissionId;
 use gavel_domain::event::Stage;
 use serde_json::json;
@@ -102,7 +102,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 /// Whether a letter is of this stage, where one is asked for.
-fn is_of(letter: &Letter, stage: Option<Stage>) -> bool {
+fn is_of(letter: &StoredDeadLetter, stage: Option<Stage>) -> bool {
     stage.is_none_or(|stage| letter.dead.as_ref().is_some_and(|dead| dead.stage == stage))
 }
 
@@ -146,7 +146,7 @@ async fn retry(
     for id in ids {
         let letters = bus.letters_of(id).await?;
         // What died early may have died once more with its error; the newest generation is what counts.
-        let place = |letter: &&Letter| {
+        let place = |letter: &&StoredDeadLetter| {
             let generation = letter.key().map(|key| std::cmp::Reverse(key.generation));
             (generation.is_none(), generation, letter.dead.as_ref().map(|dead| dead.stage))
         };

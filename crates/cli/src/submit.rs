@@ -179,7 +179,7 @@ async fn follow(
             Seen::Judged(judged) => verdict = Some(judged.verdict.status),
             Seen::Reported => return Ok(verdict),
             // A verdict may still follow, and be reported, unless reporting it is what died.
-            Seen::Dead(_) if verdict.is_some() => return Ok(Some(Status::Error)),
+            Seen::DeadLetter(_) if verdict.is_some() => return Ok(Some(Status::Error)),
             _ => {}
         }
     }

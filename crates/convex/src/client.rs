@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use gavel_domain::presence::Peer;
-use gavel_domain::{Kind, RequestId, Secret, SubmissionId};
+use gavel_domain::heartbeat::DependencyStatus;
+use gavel_domain::{RequestId, Secret, SubmissionId, SubmissionKind};
 use gavel_telemetry::trace::traceparent;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, Url, redirect};
@@ -98,7 +98,7 @@ impl Convex {
 
     /// How Convex is, as the last calls saw it.
     #[must_use]
-    pub fn seen(&self) -> Peer {
+    pub fn seen(&self) -> DependencyStatus {
         self.seen.peer()
     }
 
@@ -121,14 +121,14 @@ impl Convex {
         &self,
         _slot: &Slot,
         id: &SubmissionId,
-        kind: Kind,
+        kind: SubmissionKind,
         callback: &str,
         request_id: Option<&RequestId>,
         timeout: Duration,
     ) -> Result<u16, CallError> {
         let path = match kind {
-            Kind::Standard => "/coding/submission-running",
-            Kind::Personalized => "/coding/personalized-submission-running",
+            SubmissionKind::Standard => "/coding/submission-running",
+            SubmissionKind::Personalized => "/coding/personalized-submission-running",
         };
         let body = to_json(&Running { submission_id: id.as_str() });
         measured(path, word, async {

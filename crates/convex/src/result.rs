@@ -1,7 +1,7 @@
 //! The result callback. A field without a value is left out: Convex refuses `null`.
 
 use gavel_domain::event::Judged;
-use gavel_domain::{FirstFailure, Generation, Kind, RequestId};
+use gavel_domain::{FirstFailure, Generation, RequestId, SubmissionKind};
 use serde::Serialize;
 
 use crate::call::{CallError, measured, word};
@@ -86,8 +86,8 @@ impl Convex {
         request_id: Option<&RequestId>,
     ) -> Result<u16, CallError> {
         let path = match judged.submission.kind {
-            Kind::Standard => "/coding/submission-result",
-            Kind::Personalized => "/coding/personalized-submission-result",
+            SubmissionKind::Standard => "/coding/submission-result",
+            SubmissionKind::Personalized => "/coding/personalized-submission-result",
         };
         measured(path, word, async {
             expect_success(self.post(path, result_body(judged), callback, request_id, None).await?).await
@@ -106,11 +106,11 @@ mod tests {
             id: SubmissionId::new("k97").unwrap(),
             question_id: QuestionId::new("q1").unwrap(),
             language: LanguageId(71),
-            kind: Kind::Standard,
+            kind: SubmissionKind::Standard,
             accepted_at_ms: 0,
             generation: Generation::FIRST,
         };
-        Judged { submission, verdict, duration_ms: 812, instance: "judge".into(), taken: None }
+        Judged { submission, verdict, duration_ms: 812, instance: "judge".into(), assignment: None }
     }
 
     #[test]

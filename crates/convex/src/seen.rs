@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use gavel_domain::presence::Peer;
+use gavel_domain::heartbeat::DependencyStatus;
 use reqwest::Response;
 
 use crate::call::CallError;
@@ -51,10 +51,10 @@ impl Seen {
     }
 
     /// The same, to be told to others.
-    pub(crate) fn peer(&self) -> Peer {
+    pub(crate) fn peer(&self) -> DependencyStatus {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let since = state.since.map(|since| since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
-        Peer {
+        DependencyStatus {
             name: "Convex".to_owned(),
             problem: (state.failures >= THRESHOLD).then(|| state.problem.clone()),
             since_ms: since.map(|since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)),
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn it_is_unwell_after_three_failures_since_the_first_of_them() {
         let seen = Seen::default();
-        assert_eq!(seen.peer(), Peer { name: "Convex".into(), problem: None, since_ms: None });
+        assert_eq!(seen.peer(), DependencyStatus { name: "Convex".into(), problem: None, since_ms: None });
         let at = |ms| SystemTime::UNIX_EPOCH + Duration::from_millis(ms);
         seen.record(None, at(1));
         seen.record(None, at(2));
@@ -90,7 +90,7 @@ mod tests {
         }
         assert_eq!(seen.peer().since_ms, Some(3));
         seen.record(None, at(6));
-        assert_eq!(seen.peer(), Peer { name: "Convex".into(), problem: None, since_ms: Some(6) });
+        assert_eq!(seen.peer(), DependencyStatus { name: "Convex".into(), problem: None, since_ms: Some(6) });
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! A question's test cases, as Convex has them.
 
 use gavel_domain::question::InvalidLimits;
-use gavel_domain::{Comparison, Kind, Limits, Question, QuestionId, RequestId, TestCase, Visibility};
+use gavel_domain::{
+    Comparison, Limits, Question, QuestionId, RequestId, SubmissionKind, TestCase, Visibility,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::call::{CallError, measured, word};
@@ -132,13 +134,13 @@ impl Convex {
         &self,
         _slot: &Slot,
         id: &QuestionId,
-        kind: Kind,
+        kind: SubmissionKind,
         limits: FetchLimits,
         request_id: Option<&RequestId>,
     ) -> Result<Question, FetchError> {
         let path = match kind {
-            Kind::Standard => "/coding/testcases",
-            Kind::Personalized => "/coding/personalized-testcases",
+            SubmissionKind::Standard => "/coding/testcases",
+            SubmissionKind::Personalized => "/coding/personalized-testcases",
         };
         measured(path, FetchError::word, self.ask(path, id, limits, request_id)).await
     }

@@ -64,12 +64,12 @@ pub struct Judged {
     /// The instance that made the verdict.
     pub instance: String,
     /// How it came to a judge; nothing where none was needed.
-    pub taken: Option<Taken>,
+    pub assignment: Option<Assignment>,
 }
 
 /// How a submission came to the judge that made its verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Taken {
+pub struct Assignment {
     /// When its test cases were there, in milliseconds since the Unix epoch by the server's clock.
     pub ready_at_ms: u64,
     /// How many times it was delivered to a judge, this time included.
@@ -84,7 +84,7 @@ impl Judged {
         let now_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
         // Two machines' clocks may differ by more than the work took.
         let duration_ms = now_ms.saturating_sub(submission.accepted_at_ms);
-        Self { submission, verdict, duration_ms, instance: instance.to_owned(), taken: None }
+        Self { submission, verdict, duration_ms, instance: instance.to_owned(), assignment: None }
     }
 }
 
@@ -100,14 +100,14 @@ pub struct Reported {
     /// The instance that reported it.
     pub instance: String,
     /// The last calls that this instance has made for it, in their order.
-    pub tries: Vec<Try>,
+    pub callback_attempts: Vec<CallbackAttempt>,
 }
 
 /// A call to Convex, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Try {
+pub struct CallbackAttempt {
     /// What was told.
-    pub of: Told,
+    pub of: CallbackKind,
     /// When it was made, in milliseconds since the Unix epoch by the caller's clock.
     pub at_ms: u64,
     /// How long it took.
@@ -120,7 +120,7 @@ pub struct Try {
 
 /// What Convex is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum CallbackKind {
     /// That a judge has begun.
     Running,
     /// The verdict.
@@ -165,7 +165,7 @@ impl Stage {
 
 /// A message that could not be processed (invariant 6): all that is needed to look at it and to send it again.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Dead {
+pub struct DeadLetter {
     /// What follows the event in the original subject. Not necessarily the key of a submission: anybody may have
     /// sent the message.
     pub key: String,

@@ -107,14 +107,14 @@ impl fmt::Display for Generation {
 /// One run of a submission, as subjects name it: `<id>` for the first generation, `<id>.<generation>` for the
 /// others. An id has no '.', so the two forms cannot be taken for each other.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Key {
+pub struct SubmissionKey {
     /// The submission.
     pub id: SubmissionId,
     /// Which run of it.
     pub generation: Generation,
 }
 
-impl Key {
+impl SubmissionKey {
     /// The key that a subject's end names; nothing where no key is written so.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -127,7 +127,7 @@ impl Key {
     }
 }
 
-impl fmt::Display for Key {
+impl fmt::Display for SubmissionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { id, generation } = self;
         if *generation == Generation::FIRST { id.fmt(f) } else { write!(f, "{id}.{generation}") }
@@ -213,18 +213,18 @@ mod tests {
 
     #[test]
     fn a_key_is_written_in_one_way_only() {
-        let key = |id: &str, number| Key {
+        let key = |id: &str, number| SubmissionKey {
             id: SubmissionId::new(id).unwrap(),
             generation: Generation::new(number).unwrap(),
         };
         for (key, text) in [(key("k97", 1), "k97"), (key("k97", 2), "k97.2"), (key("7", 10), "7.10")] {
             assert_eq!(key.to_string(), text);
-            assert_eq!(Key::parse(text), Some(key));
+            assert_eq!(SubmissionKey::parse(text), Some(key));
         }
         for foreign in
             ["", "k97.", ".2", "k97.1", "k97.0", "k97.02", "k97.+2", "k97.x", "k97.2.3", "k97.5000000000"]
         {
-            assert_eq!(Key::parse(foreign), None, "{foreign}");
+            assert_eq!(SubmissionKey::parse(foreign), None, "{foreign}");
         }
     }
 

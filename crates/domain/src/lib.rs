@@ -6,9 +6,9 @@
 
 pub mod compare;
 pub mod event;
+pub mod heartbeat;
 pub mod ids;
 pub mod outcome;
-pub mod presence;
 pub mod question;
 pub mod retry;
 pub mod score;
@@ -18,11 +18,11 @@ pub mod text;
 pub mod verdict;
 
 pub use compare::Comparison;
-pub use ids::{Generation, Key, LanguageId, QuestionId, RequestId, SubmissionId};
-pub use outcome::{Clock, Ending, Execution, OutputStream, Usage};
+pub use ids::{Generation, LanguageId, QuestionId, RequestId, SubmissionId, SubmissionKey};
+pub use outcome::{Clock, Execution, Outcome, OutputStream, Usage};
 pub use question::{Limits, Question, TestCase, Visibility};
 pub use retry::Backoff;
 pub use score::Scorer;
 pub use secret::Secret;
-pub use submission::{Kind, Submission};
+pub use submission::{Submission, SubmissionKind};
 pub use verdict::{FirstFailure, Status, TestReport, Verdict};

@@ -23,7 +23,7 @@ pub enum OutputStream {
 /// How a program came to its end. The engines tell these apart exactly; when several limits were met, the
 /// first one met is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum Outcome {
     /// It exited by itself, with this code.
     Exited {
         /// The exit code, 0 to 255.
@@ -48,7 +48,7 @@ pub enum Ending {
     },
 }
 
-impl Ending {
+impl Outcome {
     /// Whether the program ended by itself with exit code 0.
     #[must_use]
     pub fn is_success(self) -> bool {
@@ -71,9 +71,9 @@ pub struct Usage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Execution {
     /// How it ended.
-    pub ending: Ending,
+    pub outcome: Outcome,
     /// So many bytes of what it was expected to write came first; they are kept as this number, not in `stdout`.
-    pub as_expected: usize,
+    pub matched_bytes: usize,
     /// What else it wrote to standard output, at most as many bytes as the limit. Any bytes, not only UTF-8.
     pub stdout: Vec<u8>,
     /// What it wrote to standard error, at most as many bytes as the limit. Any bytes, not only UTF-8.

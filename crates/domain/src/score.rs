@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use crate::text::cap;
 use crate::verdict::sentence;
-use crate::{Ending, Execution, FirstFailure, Question, Status, TestCase, TestReport, Verdict, Visibility};
+use crate::{Execution, FirstFailure, Outcome, Question, Status, TestCase, TestReport, Verdict, Visibility};
 
 /// Takes the executions of a question's tests in order and makes the verdict of them.
 ///
@@ -30,7 +30,7 @@ impl<'a> Scorer<'a> {
     /// When given more executions than the question has tests.
     pub fn next(&mut self, execution: &Execution) -> ControlFlow<Verdict> {
         let test = &self.question.tests[self.tests.len()];
-        self.tests.push(TestReport { ending: execution.ending, usage: execution.usage });
+        self.tests.push(TestReport { outcome: execution.outcome, usage: execution.usage });
         if let Some(failure) = self.failure(test, execution) {
             return ControlFlow::Break(failure);
         }
@@ -67,20 +67,20 @@ impl<'a> Scorer<'a> {
 
     fn failure(&mut self, test: &TestCase, execution: &Execution) -> Option<Verdict> {
         let stderr = || Some(cap(&execution.stderr, self.max_field_bytes)).filter(|t| !t.trim().is_empty());
-        let (error_message, stderr) = match execution.ending {
-            Ending::Exited { code: 0 } => {
+        let (error_message, stderr) = match execution.outcome {
+            Outcome::Exited { code: 0 } => {
                 if self.accepts(test, execution) {
                     return None;
                 }
                 ("Wrong answer".to_owned(), None)
             }
-            Ending::TimeLimit { .. } => ("Time limit exceeded".to_owned(), None),
-            Ending::MemoryLimit => ("Memory limit exceeded".to_owned(), None),
-            Ending::OutputLimit { .. } => ("Output limit exceeded".to_owned(), None),
-            Ending::Exited { code } => {
+            Outcome::TimeLimit { .. } => ("Time limit exceeded".to_owned(), None),
+            Outcome::MemoryLimit => ("Memory limit exceeded".to_owned(), None),
+            Outcome::OutputLimit { .. } => ("Output limit exceeded".to_owned(), None),
+            Outcome::Exited { code } => {
                 (stderr().unwrap_or_else(|| format!("Runtime error (exit code {code})")), stderr())
             }
-            Ending::Signaled { signal } => {
+            Outcome::Signaled { signal } => {
                 (stderr().unwrap_or_else(|| format!("Runtime error ({})", signal_name(signal))), stderr())
             }
         };
@@ -101,7 +101,7 @@ impl<'a> Scorer<'a> {
     fn accepts(&self, test: &TestCase, execution: &Execution) -> bool {
         let (rule, expected) = (self.question.comparison, test.expected_stdout.as_str());
         // The usual right answer: at most a line's end more than what is expected, however long that is.
-        let only_more = execution.as_expected == expected.len()
+        let only_more = execution.matched_bytes == expected.len()
             && (execution.stdout.is_empty() || rule.trim_outputs && execution.stdout.trim_ascii().is_empty());
         only_more || rule.accepts(&written(test, execution), expected)
     }
@@ -127,7 +127,7 @@ impl<'a> Scorer<'a> {
 /// All that a program wrote to standard output.
 fn written<'a>(test: &'a TestCase, execution: &'a Execution) -> Cow<'a, [u8]> {
     let (head, rest) =
-        (&test.expected_stdout.as_bytes()[..execution.as_expected], execution.stdout.as_slice());
+        (&test.expected_stdout.as_bytes()[..execution.matched_bytes], execution.stdout.as_slice());
     match (head, rest) {
         ([], rest) => Cow::Borrowed(rest),
         (head, []) => Cow::Borrowed(head),
@@ -192,12 +192,12 @@ mod tests {
         }
     }
 
-    fn ended(ending: Ending, stdout: &str, stderr: &str) -> Execution {
+    fn ended(outcome: Outcome, stdout: &str, stderr: &str) -> Execution {
         let (stdout, stderr) = (stdout.into(), stderr.into());
-        Execution { ending, as_expected: 0, stdout, stderr, usage: Usage::default() }
+        Execution { outcome, matched_bytes: 0, stdout, stderr, usage: Usage::default() }
     }
 
-    const OK: Ending = Ending::Exited { code: 0 };
+    const OK: Outcome = Outcome::Exited { code: 0 };
 
     fn first_of(visibility: Visibility, execution: &Execution) -> Verdict {
         let question = question(&[visibility, Visibility::Public]);
@@ -228,15 +228,15 @@ mod tests {
             ["", "o", "out0", "out0\n", "out0 \t\u{c}\n\n", "out0x", "oux0", "out0\nmore", "out0\u{a0}"]
         {
             let same = written.bytes().zip(expected.bytes()).take_while(|(one, other)| one == other).count();
-            for (ending, trim_outputs) in [(OK, true), (OK, false), (Ending::Exited { code: 1 }, true)] {
+            for (outcome, trim_outputs) in [(OK, true), (OK, false), (Outcome::Exited { code: 1 }, true)] {
                 let mut question = question(&[Visibility::Public]);
                 question.comparison.trim_outputs = trim_outputs;
-                let verdict = |as_expected: usize| {
-                    let kept = Execution { as_expected, ..ended(ending, &written[as_expected..], "") };
+                let verdict = |matched_bytes: usize| {
+                    let kept = Execution { matched_bytes, ..ended(outcome, &written[matched_bytes..], "") };
                     Scorer::new(&question, 1000).next(&kept).break_value().unwrap()
                 };
-                for as_expected in 0..=same {
-                    assert_eq!(verdict(as_expected), verdict(0), "{written:?} {as_expected}");
+                for matched_bytes in 0..=same {
+                    assert_eq!(verdict(matched_bytes), verdict(0), "{written:?} {matched_bytes}");
                 }
             }
         }
@@ -246,21 +246,21 @@ mod tests {
     fn each_ending_has_its_message() {
         let cases = [
             (OK, "", "Wrong answer"),
-            (Ending::TimeLimit { clock: Clock::Cpu }, "ignored", "Time limit exceeded"),
-            (Ending::TimeLimit { clock: Clock::Wall }, "", "Time limit exceeded"),
-            (Ending::MemoryLimit, "ignored", "Memory limit exceeded"),
-            (Ending::OutputLimit { stream: OutputStream::Stderr }, "ignored", "Output limit exceeded"),
-            (Ending::Exited { code: 3 }, "", "Runtime error (exit code 3)"),
-            (Ending::Exited { code: 1 }, "Traceback …", "Traceback …"),
-            (Ending::Signaled { signal: 11 }, " \n", "Runtime error (SIGSEGV)"),
-            (Ending::Signaled { signal: 34 }, "", "Runtime error (signal 34)"),
+            (Outcome::TimeLimit { clock: Clock::Cpu }, "ignored", "Time limit exceeded"),
+            (Outcome::TimeLimit { clock: Clock::Wall }, "", "Time limit exceeded"),
+            (Outcome::MemoryLimit, "ignored", "Memory limit exceeded"),
+            (Outcome::OutputLimit { stream: OutputStream::Stderr }, "ignored", "Output limit exceeded"),
+            (Outcome::Exited { code: 3 }, "", "Runtime error (exit code 3)"),
+            (Outcome::Exited { code: 1 }, "Traceback …", "Traceback …"),
+            (Outcome::Signaled { signal: 11 }, " \n", "Runtime error (SIGSEGV)"),
+            (Outcome::Signaled { signal: 34 }, "", "Runtime error (signal 34)"),
         ];
-        for (ending, stderr, message) in cases {
-            let verdict = first_of(Visibility::Public, &ended(ending, "x", stderr));
+        for (outcome, stderr, message) in cases {
+            let verdict = first_of(Visibility::Public, &ended(outcome, "x", stderr));
             assert_eq!(verdict.status, Status::Failed);
-            assert_eq!(verdict.first_failure.unwrap().error_message, message, "{ending:?}");
+            assert_eq!(verdict.first_failure.unwrap().error_message, message, "{outcome:?}");
             let told = (stderr == "Traceback …").then(|| stderr.to_owned());
-            assert_eq!(verdict.stderr, told, "{ending:?}");
+            assert_eq!(verdict.stderr, told, "{outcome:?}");
         }
     }
 

@@ -1,10 +1,10 @@
 //! A submission as the ingress accepted it.
 
-use crate::{Generation, Key, LanguageId, QuestionId, SubmissionId};
+use crate::{Generation, LanguageId, QuestionId, SubmissionId, SubmissionKey};
 
 /// Which set of Convex functions a submission belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum SubmissionKind {
     /// A question of the course.
     #[default]
     Standard,
@@ -12,7 +12,7 @@ pub enum Kind {
     Personalized,
 }
 
-impl Kind {
+impl SubmissionKind {
     /// The word that the app uses for it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -39,7 +39,7 @@ pub struct Submission {
     /// The language that it is written in.
     pub language: LanguageId,
     /// Which Convex functions it belongs to.
-    pub kind: Kind,
+    pub kind: SubmissionKind,
     /// When the ingress accepted it, or it was rejudged, in milliseconds since the Unix epoch.
     pub accepted_at_ms: u64,
     /// Which run of it this is.
@@ -49,7 +49,7 @@ pub struct Submission {
 impl Submission {
     /// What subjects call this run of it.
     #[must_use]
-    pub fn key(&self) -> Key {
-        Key { id: self.id.clone(), generation: self.generation }
+    pub fn key(&self) -> SubmissionKey {
+        SubmissionKey { id: self.id.clone(), generation: self.generation }
     }
 }

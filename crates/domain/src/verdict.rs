@@ -1,6 +1,6 @@
 //! What a submission's runs mean for the learner.
 
-use crate::{Ending, Usage};
+use crate::{Outcome, Usage};
 
 /// The three final words that the app knows (contract §2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub struct FirstFailure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TestReport {
     /// How the program ended.
-    pub ending: Ending,
+    pub outcome: Outcome,
     /// What it cost.
     pub usage: Usage,
 }

@@ -11,9 +11,9 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::call::CallError;
-use crate::ending::{Finished, interpret};
 use crate::judge0::{Fault, Judge0, unavailable};
 use crate::limits::{Limits, RunSettings};
+use crate::outcome::{Finished, interpret};
 use crate::poller::{Flight, Sighting};
 use crate::post::{Entry, Posted};
 use crate::text;

@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Map, Value};
 
 use crate::{
-    endpoint::Kind,
+    endpoint::SubmissionKind,
     record::Call,
     state::{Backwards, Late, Status, SubmissionState},
     validate::{Refusal, stored_fields},
@@ -37,7 +37,7 @@ struct Entry {
 
 #[derive(Debug)]
 struct Document {
-    kind: Kind,
+    kind: SubmissionKind,
     status: Status,
     fields: Map<String, Value>,
     bytes: usize,
@@ -55,7 +55,7 @@ pub(crate) struct Book {
 
 impl Book {
     /// Makes a submission, queued; one that is there stays as it is.
-    pub(crate) fn add(&mut self, id: &str, kind: Kind) {
+    pub(crate) fn add(&mut self, id: &str, kind: SubmissionKind) {
         let document = || Document { kind, status: Status::Queued, fields: Map::new(), bytes: 0 };
         self.entry(id).document.get_or_insert_with(document);
     }
@@ -86,7 +86,7 @@ impl Book {
     pub(crate) fn apply_running(
         &mut self,
         id: &str,
-        kind: Kind,
+        kind: SubmissionKind,
         make: bool,
         call: &Call,
     ) -> Result<(), Refusal> {
@@ -104,7 +104,7 @@ impl Book {
     pub(crate) fn apply_result(
         &mut self,
         id: &str,
-        kind: Kind,
+        kind: SubmissionKind,
         make: bool,
         status: Status,
         body: &Value,
@@ -195,7 +195,7 @@ impl Book {
         self.entries.entry(id.to_owned()).or_default()
     }
 
-    fn document(&mut self, id: &str, kind: Kind, make: bool) -> Result<&mut Document, Refusal> {
+    fn document(&mut self, id: &str, kind: SubmissionKind, make: bool) -> Result<&mut Document, Refusal> {
         if make {
             self.add(id, kind);
         }

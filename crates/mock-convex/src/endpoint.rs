@@ -5,14 +5,14 @@ use std::fmt;
 /// Which of the app's two families of tables a question or submission lives in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum SubmissionKind {
     /// A question that every learner sees alike.
     Standard,
     /// A question made for one learner.
     Personalized,
 }
 
-impl Kind {
+impl SubmissionKind {
     /// The word used on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -40,22 +40,25 @@ pub struct Endpoint {
     /// What the call is for.
     pub purpose: Purpose,
     /// Which tables it works on.
-    pub kind: Kind,
+    pub kind: SubmissionKind,
 }
 
 impl Endpoint {
     /// `/coding/testcases`
-    pub const TEST_CASES: Self = Self { purpose: Purpose::TestCases, kind: Kind::Standard };
+    pub const TEST_CASES: Self = Self { purpose: Purpose::TestCases, kind: SubmissionKind::Standard };
     /// `/coding/submission-running`
-    pub const RUNNING: Self = Self { purpose: Purpose::Running, kind: Kind::Standard };
+    pub const RUNNING: Self = Self { purpose: Purpose::Running, kind: SubmissionKind::Standard };
     /// `/coding/submission-result`
-    pub const RESULT: Self = Self { purpose: Purpose::Result, kind: Kind::Standard };
+    pub const RESULT: Self = Self { purpose: Purpose::Result, kind: SubmissionKind::Standard };
     /// `/coding/personalized-testcases`
-    pub const PERSONALIZED_TEST_CASES: Self = Self { purpose: Purpose::TestCases, kind: Kind::Personalized };
+    pub const PERSONALIZED_TEST_CASES: Self =
+        Self { purpose: Purpose::TestCases, kind: SubmissionKind::Personalized };
     /// `/coding/personalized-submission-running`
-    pub const PERSONALIZED_RUNNING: Self = Self { purpose: Purpose::Running, kind: Kind::Personalized };
+    pub const PERSONALIZED_RUNNING: Self =
+        Self { purpose: Purpose::Running, kind: SubmissionKind::Personalized };
     /// `/coding/personalized-submission-result`
-    pub const PERSONALIZED_RESULT: Self = Self { purpose: Purpose::Result, kind: Kind::Personalized };
+    pub const PERSONALIZED_RESULT: Self =
+        Self { purpose: Purpose::Result, kind: SubmissionKind::Personalized };
 
     /// All six, standard ones first.
     pub const ALL: [Self; 6] = [
@@ -71,12 +74,12 @@ impl Endpoint {
     #[must_use]
     pub fn path(self) -> &'static str {
         match (self.kind, self.purpose) {
-            (Kind::Standard, Purpose::TestCases) => "/coding/testcases",
-            (Kind::Standard, Purpose::Running) => "/coding/submission-running",
-            (Kind::Standard, Purpose::Result) => "/coding/submission-result",
-            (Kind::Personalized, Purpose::TestCases) => "/coding/personalized-testcases",
-            (Kind::Personalized, Purpose::Running) => "/coding/personalized-submission-running",
-            (Kind::Personalized, Purpose::Result) => "/coding/personalized-submission-result",
+            (SubmissionKind::Standard, Purpose::TestCases) => "/coding/testcases",
+            (SubmissionKind::Standard, Purpose::Running) => "/coding/submission-running",
+            (SubmissionKind::Standard, Purpose::Result) => "/coding/submission-result",
+            (SubmissionKind::Personalized, Purpose::TestCases) => "/coding/personalized-testcases",
+            (SubmissionKind::Personalized, Purpose::Running) => "/coding/personalized-submission-running",
+            (SubmissionKind::Personalized, Purpose::Result) => "/coding/personalized-submission-result",
         }
     }
 
@@ -97,8 +100,8 @@ impl Endpoint {
             Purpose::Result => 2,
         };
         match self.kind {
-            Kind::Standard => purpose,
-            Kind::Personalized => purpose + 3,
+            SubmissionKind::Standard => purpose,
+            SubmissionKind::Personalized => purpose + 3,
         }
     }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 
 use crate::{
-    endpoint::{Endpoint, Kind},
+    endpoint::{Endpoint, SubmissionKind},
     fault::{Fault, FaultId, Matcher, Random},
     gate::{Hold, Place},
     questions::Question,
@@ -90,7 +90,7 @@ impl MockConvex {
     }
 
     /// Makes a submission, queued. One that is there stays as it is.
-    pub fn add_submission(&self, id: &str, kind: Kind) {
+    pub fn add_submission(&self, id: &str, kind: SubmissionKind) {
         self.shared().lock().book.add(id, kind);
         self.shared().changed();
     }

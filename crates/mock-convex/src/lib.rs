@@ -24,7 +24,7 @@ mod store;
 mod validate;
 mod wait;
 
-pub use endpoint::{Endpoint, Kind, Purpose};
+pub use endpoint::{Endpoint, Purpose, SubmissionKind};
 pub use fault::{Fault, FaultId, Matcher, Nth};
 pub use gate::Hold;
 pub use handle::MockConvex;

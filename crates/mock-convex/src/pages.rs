@@ -10,7 +10,7 @@ use axum::{
 };
 
 use crate::{
-    endpoint::{Endpoint, Kind},
+    endpoint::{Endpoint, SubmissionKind},
     state::Status,
     store::Shared,
 };
@@ -40,7 +40,7 @@ pub(crate) async fn submission(State(shared): State<Arc<Shared>>, Path(id): Path
 }
 
 fn page(
-    questions: &[(Kind, String, usize)],
+    questions: &[(SubmissionKind, String, usize)],
     submissions: &[(String, Status)],
     known: usize,
     counts: [u64; 6],
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn ids_cannot_bring_markup_along() {
-        let questions = [(Kind::Standard, "<script>".to_owned(), 1)];
+        let questions = [(SubmissionKind::Standard, "<script>".to_owned(), 1)];
         let submissions = [("\"><img src=x>".to_owned(), Status::Running)];
         let html = page(&questions, &submissions, 1, [0; 6]);
         assert!(html.contains("&lt;script&gt;"));

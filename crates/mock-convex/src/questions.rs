@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use crate::endpoint::Kind;
+use crate::endpoint::SubmissionKind;
 
 /// Why a question cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +31,7 @@ pub enum QuestionError {
 /// A question as an endpoint answers it.
 #[derive(Debug, Clone)]
 pub struct Question {
-    pub(crate) kind: Kind,
+    pub(crate) kind: SubmissionKind,
     pub(crate) id: String,
     pub(crate) test_cases: usize,
     pub(crate) answer: Bytes,
@@ -43,13 +43,13 @@ impl Question {
     ///
     /// # Errors
     /// [`QuestionError::NoId`] and [`QuestionError::NoTestCases`].
-    pub fn new(kind: Kind, document: &Value) -> Result<Self, QuestionError> {
+    pub fn new(kind: SubmissionKind, document: &Value) -> Result<Self, QuestionError> {
         Self::at(0, kind, document)
     }
 
     /// A question to be filled in step by step.
     #[must_use]
-    pub fn build(kind: Kind, id: &str) -> QuestionBuilder {
+    pub fn build(kind: SubmissionKind, id: &str) -> QuestionBuilder {
         QuestionBuilder {
             kind,
             question: json!({
@@ -68,11 +68,11 @@ impl Question {
 
     /// Whether it is a standard or a personalized one.
     #[must_use]
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> SubmissionKind {
         self.kind
     }
 
-    fn at(index: usize, kind: Kind, document: &Value) -> Result<Self, QuestionError> {
+    fn at(index: usize, kind: SubmissionKind, document: &Value) -> Result<Self, QuestionError> {
         let id = document["question"]["_id"].as_str().filter(|id| !id.is_empty());
         let id = id.ok_or(QuestionError::NoId { index })?.to_owned();
         let Some(cases) = document["testCases"].as_array() else {
@@ -85,7 +85,7 @@ impl Question {
 /// Makes a [`Question`]; starts with 2 s, 256 MiB, no test cases and a comparison that only trims.
 #[derive(Debug, Clone)]
 pub struct QuestionBuilder {
-    kind: Kind,
+    kind: SubmissionKind,
     question: Value,
     cases: Vec<Value>,
 }
@@ -148,7 +148,7 @@ impl QuestionBuilder {
 pub fn from_json(text: &str) -> Result<Vec<Question>, QuestionError> {
     #[derive(serde::Deserialize)]
     struct Entry {
-        kind: Kind,
+        kind: SubmissionKind,
         #[serde(flatten)]
         document: Map<String, Value>,
     }

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use serde_json::{Map, Value};
 
-use crate::endpoint::Kind;
+use crate::endpoint::SubmissionKind;
 
 /// A submission's status as the learner's page shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
@@ -55,7 +55,7 @@ pub struct SubmissionState {
     /// Its id.
     pub submission_id: String,
     /// The tables it lives in.
-    pub kind: Kind,
+    pub kind: SubmissionKind,
     /// What the last applied call made of it.
     pub status: Status,
     /// Everything the results wrote, under the wire's names, without id and status. A field that a later

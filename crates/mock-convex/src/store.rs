@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     book::Book,
-    endpoint::{Endpoint, Kind, Purpose},
+    endpoint::{Endpoint, Purpose, SubmissionKind},
     fault::{Fault, FaultTable, Random},
     gate::{Gate, Gates, Place},
     questions::Question,
@@ -55,7 +55,7 @@ pub(crate) struct Shared {
 
 #[derive(Debug)]
 pub(crate) struct State {
-    pub(crate) questions: HashMap<(Kind, String), Question>,
+    pub(crate) questions: HashMap<(SubmissionKind, String), Question>,
     pub(crate) accept_unknown: bool,
     pub(crate) limits: Limits,
     pub(crate) book: Book,
@@ -178,7 +178,7 @@ impl Shared {
         }
     }
 
-    fn question(&self, kind: Kind, id: &str) -> Result<Bytes, Refusal> {
+    fn question(&self, kind: SubmissionKind, id: &str) -> Result<Bytes, Refusal> {
         let question =
             self.lock().questions.get(&(kind, id.to_owned())).map(|question| question.answer.clone());
         question.ok_or_else(|| Refusal { status: 404, reason: format!("there is no question {id}") })

@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::health::{Check, check};
+use crate::heartbeat::{Card, Offer};
 use crate::metrics::{self, Metrics, UPKEEP_EVERY};
-use crate::presence::{Card, Offer};
 use crate::{ServiceConfig, http, observe};
 
 /// How often to look for streams and consumers that are missing: a server that has lost its store comes back

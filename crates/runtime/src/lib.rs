@@ -12,16 +12,16 @@ pub mod service;
 pub mod telemetry;
 
 mod frame;
+mod heartbeat;
 mod http;
 mod metrics;
 mod observe;
 mod otlp;
-mod presence;
 mod run;
 
 pub use env::Env;
 pub use frame::Frame;
+pub use heartbeat::Offer;
 pub use lifecycle::Lifecycle;
-pub use presence::Offer;
 pub use run::{EXIT_CONFIG, run, traced};
 pub use service::{HttpConfig, ServiceConfig};

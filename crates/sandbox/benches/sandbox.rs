@@ -212,7 +212,7 @@ async fn sandboxed_runs(sandbox: &Sandbox, program: &Program, pause: Duration, t
             let started = Instant::now();
             let run = workspace.run(&program, Bytes::new(), &limits).await.expect("a run");
             spent.push(milliseconds(started.elapsed()));
-            assert!(run.ending.is_success(), "{run:?}");
+            assert!(run.outcome.is_success(), "{run:?}");
         }
         spent.split_off(WARM_UP)
     });

@@ -22,7 +22,7 @@ pub(crate) struct Capture<'a> {
     limit: usize,
     /// What is expected to come yet. What comes so is counted and not kept.
     expected: &'a [u8],
-    as_expected: usize,
+    matched_bytes: usize,
     bytes: Vec<u8>,
     open: bool,
     overflowed: bool,
@@ -38,7 +38,7 @@ enum Pipe {
 /// What was written to one stream.
 pub(crate) struct Captured {
     /// So many bytes of what was expected came first.
-    pub(crate) as_expected: usize,
+    pub(crate) matched_bytes: usize,
     /// What else came; with that at most the limit.
     pub(crate) bytes: Vec<u8>,
     /// Whether there was more.
@@ -57,7 +57,7 @@ impl<'a> Capture<'a> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let pipe = Pipe::Unwatched(read);
         let bytes = Vec::new();
-        Ok((Self { pipe, limit, expected, as_expected: 0, bytes, open: true, overflowed: false }, write))
+        Ok((Self { pipe, limit, expected, matched_bytes: 0, bytes, open: true, overflowed: false }, write))
     }
 
     /// From now on [`Self::fill`] wakes its caller.
@@ -108,7 +108,7 @@ impl<'a> Capture<'a> {
             self.measure();
         }
         self.bytes.shrink_to_fit();
-        Ok(Captured { as_expected: self.as_expected, bytes: self.bytes, overflowed: self.overflowed })
+        Ok(Captured { matched_bytes: self.matched_bytes, bytes: self.bytes, overflowed: self.overflowed })
     }
 
     fn measure(&mut self) {
@@ -119,16 +119,16 @@ impl<'a> Capture<'a> {
             self.bytes.iter().zip(self.expected).take_while(|(one, other)| one == other).count()
         };
         if common > 0 {
-            let common = common.min(self.limit - self.as_expected);
-            self.as_expected += common;
+            let common = common.min(self.limit - self.matched_bytes);
+            self.matched_bytes += common;
             self.expected = &self.expected[common..];
             self.bytes.drain(..common);
         }
         if !self.bytes.is_empty() {
             self.expected = &[];
         }
-        if self.bytes.len() > self.limit - self.as_expected {
-            self.bytes.truncate(self.limit - self.as_expected);
+        if self.bytes.len() > self.limit - self.matched_bytes {
+            self.bytes.truncate(self.limit - self.matched_bytes);
             self.overflowed = true;
             self.open = false;
         }
@@ -172,7 +172,7 @@ mod tests {
     fn what_comes_as_expected_is_counted_and_no_more_of_it_after_a_difference() {
         let case = |written: &[u8], limit| {
             let captured = captured_of(written, limit, b"123456");
-            (captured.as_expected, String::from_utf8(captured.bytes).unwrap(), captured.overflowed)
+            (captured.matched_bytes, String::from_utf8(captured.bytes).unwrap(), captured.overflowed)
         };
         assert_eq!(case(b"123456", 9), (6, String::new(), false));
         assert_eq!(case(b"123456\n", 9), (6, "\n".to_owned(), false));
@@ -196,7 +196,7 @@ mod tests {
             drop(write);
             capture.finish().unwrap()
         });
-        assert_eq!((captured.as_expected, captured.bytes.as_slice()), (2, b"x3456".as_slice()));
+        assert_eq!((captured.matched_bytes, captured.bytes.as_slice()), (2, b"x3456".as_slice()));
     }
 
     #[test]

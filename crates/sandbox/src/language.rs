@@ -54,7 +54,7 @@ pub(crate) struct Language {
 
 /// A language whose toolchain works on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServedLanguage {
+pub struct InstalledLanguage {
     /// Judge0's id.
     pub id: LanguageId,
     /// What a person calls it, such as "C++ (GCC)".

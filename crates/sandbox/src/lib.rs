@@ -20,11 +20,11 @@ mod capture;
 mod cgroup;
 mod channel;
 mod cores;
-mod ending;
 mod ids;
 mod language;
 mod limits;
 mod memfd;
+mod outcome;
 mod probe;
 mod program;
 mod sandbox;
@@ -38,7 +38,7 @@ pub use config::{InitProgram, MAX_SLOTS, NoSuchTier, SandboxConfig, TierChoice};
 pub use error::{Fault, SlotError, StartError};
 pub use ids::Ids;
 pub use language::{
-    Languages, ServedLanguage, TableError, UnservedLanguage, VersionRule, VersionRuleError, label,
+    InstalledLanguage, Languages, TableError, UnservedLanguage, VersionRule, VersionRuleError, label,
 };
 pub use limits::RunLimits;
 pub use probe::{Finding, probe};

@@ -10,7 +10,9 @@ use tokio::task::JoinSet;
 use crate::cache::Programs;
 use crate::config::{MAX_SLOTS, SandboxConfig};
 use crate::error::{Fault, SlotError, StartError};
-use crate::language::{Language, ServedLanguage, UnservedLanguage, VersionRule, is_older, judge0, number_in};
+use crate::language::{
+    InstalledLanguage, Language, UnservedLanguage, VersionRule, is_older, judge0, number_in,
+};
 use crate::slot::{Factory, Slot};
 use crate::tier::{self, Tier};
 use crate::workspace::{Toolchain, Workspace};
@@ -26,7 +28,7 @@ pub(crate) struct Pool {
     permits: Arc<Semaphore>,
     seats: Mutex<Vec<Seat>>,
     closed: AtomicBool,
-    languages: Vec<ServedLanguage>,
+    languages: Vec<InstalledLanguage>,
     unserved: Vec<UnservedLanguage>,
     table: Vec<Arc<Language>>,
     tier: Tier,
@@ -109,7 +111,7 @@ impl Sandbox {
 
     /// The languages whose toolchains work on this machine.
     #[must_use]
-    pub fn languages(&self) -> &[ServedLanguage] {
+    pub fn languages(&self) -> &[InstalledLanguage] {
         &self.0.languages
     }
 
@@ -203,7 +205,7 @@ impl Pool {
                 self.leave_out(language, &[*id], reason);
             }
         }
-        self.languages.extend(served.ids.iter().map(|id| ServedLanguage {
+        self.languages.extend(served.ids.iter().map(|id| InstalledLanguage {
             id: LanguageId(*id),
             name: language.name.clone(),
             version: version.to_owned(),

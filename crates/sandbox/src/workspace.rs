@@ -6,17 +6,17 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gavel_domain::{Ending, Execution, LanguageId};
+use gavel_domain::{Execution, LanguageId, Outcome};
 use rustix::io::Errno;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::cache;
 use crate::capture::{Capture, Captured};
-use crate::ending::{self, Evidence};
 use crate::error::Fault;
 use crate::language::Language;
 use crate::limits::RunLimits;
 use crate::memfd;
+use crate::outcome::{self, Evidence};
 use crate::program::{Compilation, Program};
 use crate::sandbox::{Pool, Seat};
 use crate::slot::{Finished, Slot, Streams};
@@ -114,7 +114,7 @@ impl Workspace {
     }
 
     /// Runs the program on one input. For as long as it writes to standard output what is expected, that is not kept but
-    /// counted ([`Execution::as_expected`]): a right answer of any size takes no memory.
+    /// counted ([`Execution::matched_bytes`]): a right answer of any size takes no memory.
     ///
     /// # Errors
     /// Faults of the engine only; whatever the program did is in the [`Execution`].
@@ -154,10 +154,10 @@ impl Workspace {
             out_of_memory: language.out_of_memory.as_ref(),
             image_bytes: program.image_bytes(),
         };
-        let ending = ending::decide(&finished.report, &evidence);
-        let usage = ending::usage(&finished.report);
-        let Captured { as_expected, bytes: stdout, .. } = finished.stdout;
-        Ok(Execution { ending, as_expected, stdout, stderr: finished.stderr.bytes, usage })
+        let outcome = outcome::decide(&finished.report, &evidence);
+        let usage = outcome::usage(&finished.report);
+        let Captured { matched_bytes, bytes: stdout, .. } = finished.stdout;
+        Ok(Execution { outcome, matched_bytes, stdout, stderr: finished.stderr.bytes, usage })
     }
 
     /// Asks a language's toolchain for its version.
@@ -242,22 +242,22 @@ fn compiled(language: Arc<Language>, limits: &RunLimits, finished: Finished) -> 
         out_of_memory: None,
         image_bytes: 0,
     };
-    let sentence = match (ending::decide(&report, &evidence), report.collected, file) {
-        (Ending::Exited { code: 0 }, Collected::Sent, Some(file)) => {
+    let sentence = match (outcome::decide(&report, &evidence), report.collected, file) {
+        (Outcome::Exited { code: 0 }, Collected::Sent, Some(file)) => {
             let copy = memfd::sealed_copy("program", &mut File::from(file), MAX_PROGRAM_BYTES);
             if let Some(copy) = copy.map_err(prepare("program"))? {
                 return Ok(Compilation::Ready(Program::new(language, copy)));
             }
             too_large()
         }
-        (Ending::Exited { code: 0 }, Collected::TooLarge, _)
-        | (Ending::Signaled { signal: libc::SIGXFSZ }, ..) => too_large(),
-        (Ending::Exited { code: 0 }, ..) => "The compiler left no program.".to_owned(),
-        (Ending::Exited { .. }, ..) => String::new(),
-        (Ending::Signaled { signal }, ..) => format!("The compiler was ended by signal {signal}."),
-        (Ending::TimeLimit { .. }, ..) => "The compilation took too long.".to_owned(),
-        (Ending::MemoryLimit, ..) => "The compilation took too much memory.".to_owned(),
-        (Ending::OutputLimit { .. }, ..) => "The compiler wrote too much.".to_owned(),
+        (Outcome::Exited { code: 0 }, Collected::TooLarge, _)
+        | (Outcome::Signaled { signal: libc::SIGXFSZ }, ..) => too_large(),
+        (Outcome::Exited { code: 0 }, ..) => "The compiler left no program.".to_owned(),
+        (Outcome::Exited { .. }, ..) => String::new(),
+        (Outcome::Signaled { signal }, ..) => format!("The compiler was ended by signal {signal}."),
+        (Outcome::TimeLimit { .. }, ..) => "The compilation took too long.".to_owned(),
+        (Outcome::MemoryLimit, ..) => "The compilation took too much memory.".to_owned(),
+        (Outcome::OutputLimit { .. }, ..) => "The compiler wrote too much.".to_owned(),
     };
     let mut output = stdout.bytes;
     if !sentence.is_empty() {

@@ -6,10 +6,10 @@
 mod cleanliness;
 #[path = "it/compiling.rs"]
 mod compiling;
-#[path = "it/endings.rs"]
-mod endings;
 #[path = "it/isolation.rs"]
 mod isolation;
+#[path = "it/outcomes.rs"]
+mod outcomes;
 #[path = "it/streams.rs"]
 mod streams;
 #[path = "it/support.rs"]

@@ -7,7 +7,7 @@ use futures::FutureExt as _;
 use gavel_bus::{BundleError, Bundles, Bus, Cause, Delivery, Failure, Handler, Outgoing};
 use gavel_convex::{CallError, Convex, FetchError, FetchLimits};
 use gavel_domain::event::{BundleKey, Expired, Judged, Queued, Ready, Stage};
-use gavel_domain::{Backoff, Kind, QuestionId, RequestId, Submission, Verdict};
+use gavel_domain::{Backoff, QuestionId, RequestId, Submission, SubmissionKind, Verdict};
 use gavel_telemetry::table;
 use moka::sync::Cache;
 use tracing::{Instrument as _, info};
@@ -42,7 +42,7 @@ type Fetched = Arc<Result<BundleKey, FetchFault>>;
 #[derive(Clone)]
 pub(crate) struct Fetcher {
     source: Arc<Source>,
-    flights: Arc<SingleFlight<(QuestionId, Kind), Fetched>>,
+    flights: Arc<SingleFlight<(QuestionId, SubmissionKind), Fetched>>,
     give_up_after: Duration,
     instance: String,
 }
@@ -157,7 +157,7 @@ impl Source {
     async fn fetch(
         &self,
         id: &QuestionId,
-        kind: Kind,
+        kind: SubmissionKind,
         attempt: u64,
         request_id: Option<&RequestId>,
     ) -> Result<BundleKey, FetchFault> {

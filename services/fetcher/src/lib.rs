@@ -57,7 +57,7 @@ impl App {
             abort: lifecycle.abort.clone(),
         };
         let fetcher = Fetcher::new(frame.bus.clone(), convex.clone(), &config);
-        let peers = Arc::new(move || vec![convex.seen()]);
+        let dependencies = Arc::new(move || vec![convex.seen()]);
         let renewer = Box::pin(consume(
             frame.bus.clone(),
             Arc::new(Renewer(fetcher.clone())),
@@ -74,7 +74,7 @@ impl App {
             tokio::join!(fetcher, renewer);
         };
         let checks = vec![attachment, renewer_attachment, frame.permitted()];
-        let offer = Offer { peers, checks: checks.clone(), ..Offer::of(config.slots) };
+        let offer = Offer { dependencies, checks: checks.clone(), ..Offer::of(config.slots) };
         frame.offering(offer).run(health::router(checks), work).await
     }
 }

@@ -34,7 +34,7 @@ impl Config {
             ),
             keys: env.secrets(
                 "INGRESS_KEYS",
-                "keys that callers must send as a bearer token or X-Code-Exec-Key, separated by commas; none: open",
+                "keys that callers must send as a bearer token or X-Code-Exec-SubmissionKey, separated by commas; none: open",
             ),
             rate_limit_per_s: env.number(
                 "RATE_LIMIT_PER_S",

@@ -8,8 +8,8 @@ use axum::Json;
 use axum::extract::{self, Request};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use gavel_bus::{Bus, PRESENCE_LOST_AFTER};
-use gavel_domain::presence::Presence;
+use gavel_bus::{Bus, HEARTBEAT_TIMEOUT};
+use gavel_domain::heartbeat::Heartbeat;
 use serde::Serialize;
 use tracing::debug;
 
@@ -23,7 +23,7 @@ const LISTEN_AGAIN: Duration = Duration::from_secs(2);
 
 /// The judges that were heard of late, by their subjects.
 #[derive(Default)]
-pub(crate) struct Judges(Mutex<HashMap<String, (Instant, Presence)>>);
+pub(crate) struct Judges(Mutex<HashMap<String, (Instant, Heartbeat)>>);
 
 /// What judges say of one language.
 #[derive(Default)]
@@ -57,8 +57,8 @@ impl Judges {
         loop {
             match bus.presences("judge").await {
                 Ok(mut presences) => {
-                    while let Some((subject, presence)) = presences.next().await {
-                        self.note(subject, presence, Instant::now());
+                    while let Some((subject, heartbeat)) = presences.next().await {
+                        self.note(subject, heartbeat, Instant::now());
                     }
                 }
                 Err(error) => debug!(%error, "cannot listen to the judges"),
@@ -67,11 +67,11 @@ impl Judges {
         }
     }
 
-    fn note(&self, subject: String, presence: Presence, now: Instant) {
+    fn note(&self, subject: String, heartbeat: Heartbeat, now: Instant) {
         let mut judges = self.lock();
         forget(&mut judges, now);
         if judges.len() < MAX_JUDGES || judges.contains_key(&subject) {
-            judges.insert(subject, (now, presence));
+            judges.insert(subject, (now, heartbeat));
         }
     }
 
@@ -79,10 +79,10 @@ impl Judges {
         let mut judges = self.lock();
         forget(&mut judges, now);
         let mut found: BTreeMap<u32, Found> = BTreeMap::new();
-        for (_, presence) in judges.values() {
+        for (_, heartbeat) in judges.values() {
             // A judge may name a language under two engines, and is one judge all the same.
             let mut counted = BTreeSet::new();
-            for language in &presence.languages {
+            for language in &heartbeat.languages {
                 let of = found.entry(language.id.0).or_default();
                 of.names.insert(language.name.clone());
                 of.versions.extend((!language.version.is_empty()).then(|| language.version.clone()));
@@ -100,13 +100,13 @@ impl Judges {
         Listing { languages: served.collect(), judges: judges.len() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, (Instant, Presence)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, (Instant, Heartbeat)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn forget(judges: &mut HashMap<String, (Instant, Presence)>, now: Instant) {
-    judges.retain(|_, (heard, _)| now.saturating_duration_since(*heard) < PRESENCE_LOST_AFTER);
+fn forget(judges: &mut HashMap<String, (Instant, Heartbeat)>, now: Instant) {
+    judges.retain(|_, (heard, _)| now.saturating_duration_since(*heard) < HEARTBEAT_TIMEOUT);
 }
 
 /// The same keys as for submissions; without counting towards their rate.
@@ -125,16 +125,16 @@ pub(crate) async fn languages(
 mod tests {
     use super::*;
     use gavel_domain::LanguageId;
-    use gavel_domain::presence::OfferedLanguage;
+    use gavel_domain::heartbeat::ServedLanguage;
 
-    fn presence(languages: &[(u32, &str, &str)]) -> Presence {
-        let offered = |&(id, version, engine): &(u32, &str, &str)| OfferedLanguage {
+    fn heartbeat(languages: &[(u32, &str, &str)]) -> Heartbeat {
+        let offered = |&(id, version, engine): &(u32, &str, &str)| ServedLanguage {
             id: LanguageId(id),
             name: format!("L{id}"),
             version: version.to_owned(),
             engine: engine.to_owned(),
         };
-        Presence {
+        Heartbeat {
             service: "judge".to_owned(),
             instance: "j".to_owned(),
             version: "1".to_owned(),
@@ -142,7 +142,7 @@ mod tests {
             slots: 2,
             busy: 0,
             languages: languages.iter().map(offered).collect(),
-            peers: Vec::new(),
+            dependencies: Vec::new(),
             problems: Vec::new(),
         }
     }
@@ -150,10 +150,14 @@ mod tests {
     #[test]
     fn judges_are_counted_and_those_that_fall_silent_are_forgotten() {
         let (judges, start) = (Judges::default(), Instant::now());
-        judges.note("a".to_owned(), presence(&[(71, "3.11.2", "sandbox"), (50, "12.2.0", "sandbox")]), start);
-        judges.note("b".to_owned(), presence(&[(71, "3.13.1", "sandbox"), (83, "", "judge0")]), start);
+        judges.note(
+            "a".to_owned(),
+            heartbeat(&[(71, "3.11.2", "sandbox"), (50, "12.2.0", "sandbox")]),
+            start,
+        );
+        judges.note("b".to_owned(), heartbeat(&[(71, "3.13.1", "sandbox"), (83, "", "judge0")]), start);
         let later = start + Duration::from_secs(10);
-        judges.note("b".to_owned(), presence(&[(71, "3.13.1", "sandbox"), (83, "", "judge0")]), later);
+        judges.note("b".to_owned(), heartbeat(&[(71, "3.13.1", "sandbox"), (83, "", "judge0")]), later);
         let text = |at| serde_json::to_string(&judges.list(at)).unwrap();
         assert_eq!(
             text(later),
@@ -163,16 +167,16 @@ mod tests {
                 r#"{"id":83,"name":"L83","version":"","engines":["judge0"],"judges":1}]}"#,
             )
         );
-        let listing = judges.list(start + PRESENCE_LOST_AFTER);
+        let listing = judges.list(start + HEARTBEAT_TIMEOUT);
         assert_eq!((listing.judges, listing.languages.len()), (1, 2));
-        assert_eq!(text(later + PRESENCE_LOST_AFTER), r#"{"judges":0,"languages":[]}"#);
+        assert_eq!(text(later + HEARTBEAT_TIMEOUT), r#"{"judges":0,"languages":[]}"#);
     }
 
     #[test]
     fn the_number_of_judges_kept_is_bounded() {
         let (judges, now) = (Judges::default(), Instant::now());
         for n in 0..2 * MAX_JUDGES {
-            judges.note(n.to_string(), presence(&[]), now);
+            judges.note(n.to_string(), heartbeat(&[]), now);
         }
         assert_eq!(judges.list(now).judges, MAX_JUDGES);
     }

@@ -1,6 +1,6 @@
 //! From a body to a submission: the strict schema of contract §1, with all that is wrong at once.
 
-use gavel_domain::{Kind, LanguageId, QuestionId, SubmissionId, ids::InvalidId};
+use gavel_domain::{LanguageId, QuestionId, SubmissionId, SubmissionKind, ids::InvalidId};
 use serde_json::{Map, Value, json};
 
 /// A body that is a submission.
@@ -8,7 +8,7 @@ pub(crate) struct Parsed {
     pub(crate) submission_id: SubmissionId,
     pub(crate) question_id: QuestionId,
     pub(crate) language: LanguageId,
-    pub(crate) kind: Kind,
+    pub(crate) kind: SubmissionKind,
     pub(crate) source: String,
 }
 
@@ -122,10 +122,10 @@ fn language(fields: &mut Map<String, Value>, issues: &mut Vec<Value>) -> Option<
     number.map(|n| LanguageId(n as u32))
 }
 
-fn kind(fields: &mut Map<String, Value>, issues: &mut Vec<Value>) -> Option<Kind> {
+fn kind(fields: &mut Map<String, Value>, issues: &mut Vec<Value>) -> Option<SubmissionKind> {
     let key = "submissionKind";
-    let Some(value) = fields.remove(key) else { return Some(Kind::default()) };
-    let kind = value.as_str().and_then(Kind::from_word);
+    let Some(value) = fields.remove(key) else { return Some(SubmissionKind::default()) };
+    let kind = value.as_str().and_then(SubmissionKind::from_word);
     if kind.is_none() {
         issues.push(issue(Some(key), "expected \"standard\" or \"personalized\""));
     }
@@ -157,9 +157,9 @@ mod tests {
 
     #[test]
     fn the_kind_is_optional() {
-        assert_eq!(parse(&body(|_| ()), 100).ok().unwrap().kind, Kind::Standard);
+        assert_eq!(parse(&body(|_| ()), 100).ok().unwrap().kind, SubmissionKind::Standard);
         let personalized = body(|b| drop(b.insert("submissionKind".into(), "personalized".into())));
-        assert_eq!(parse(&personalized, 100).ok().unwrap().kind, Kind::Personalized);
+        assert_eq!(parse(&personalized, 100).ok().unwrap().kind, SubmissionKind::Personalized);
         let null = body(|b| drop(b.insert("submissionKind".into(), Value::Null)));
         assert_eq!(issues(&null).len(), 1);
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gavel_bus::Cause;
-use gavel_domain::presence::{OfferedLanguage, Peer};
+use gavel_domain::heartbeat::{DependencyStatus, ServedLanguage};
 use gavel_domain::{Execution, LanguageId, Question};
 use gavel_runtime::health::Check;
 use tokio::sync::watch;
@@ -90,12 +90,12 @@ pub trait Engine: Send + Sync + 'static {
     }
 
     /// The languages that it serves at this moment.
-    fn languages(&self) -> Vec<OfferedLanguage> {
+    fn languages(&self) -> Vec<ServedLanguage> {
         Vec::new()
     }
 
     /// What it calls outside of the line, as it sees it at this moment.
-    fn peers(&self) -> Vec<Peer> {
+    fn dependencies(&self) -> Vec<DependencyStatus> {
         Vec::new()
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use gavel_bus::{BundleError, Bundles, Bus, Cause, Delivery, Failure, Handler, Outgoing};
-use gavel_domain::event::{BundleKey, Expired, Judged, Ready, Running, Stage, Taken};
+use gavel_domain::event::{Assignment, BundleKey, Expired, Judged, Ready, Running, Stage};
 use gavel_domain::text::normalize_newlines;
 use gavel_domain::{Backoff, Question, Scorer, Verdict};
 use gavel_telemetry::table;
@@ -102,9 +102,10 @@ impl<E: Engine> Judge<E> {
         !self.counts_deliveries(&delivery.event) && delivery.age() > self.give_up_after
     }
 
-    fn judged(&self, ready: &Ready, taken: Option<Taken>, verdict: Verdict) -> Outgoing {
+    fn judged(&self, ready: &Ready, assignment: Option<Assignment>, verdict: Verdict) -> Outgoing {
         let submission = ready.submission.clone();
-        let judged = Judged { taken, ..Judged::new(submission, verdict, SystemTime::now(), &self.instance) };
+        let judged =
+            Judged { assignment, ..Judged::new(submission, verdict, SystemTime::now(), &self.instance) };
         info!(
             submission_id = %judged.submission.id,
             status = judged.verdict.status.as_str(),
@@ -118,9 +119,12 @@ impl<E: Engine> Judge<E> {
     }
 }
 
-fn taken(delivery: &Delivery<Ready>) -> Taken {
+fn assignment(delivery: &Delivery<Ready>) -> Assignment {
     let ready_at = delivery.stored_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Taken { ready_at_ms: u64::try_from(ready_at.as_millis()).unwrap_or(u64::MAX), attempts: delivery.attempt }
+    Assignment {
+        ready_at_ms: u64::try_from(ready_at.as_millis()).unwrap_or(u64::MAX),
+        attempts: delivery.attempt,
+    }
 }
 
 impl<E: Engine> Handler for Judge<E> {
@@ -151,7 +155,7 @@ impl<E: Engine> Handler for Judge<E> {
             Err(error) => Err(Undone::of(Cause::from(&*error))),
         };
         match tried {
-            Ok(verdict) => Ok(vec![self.judged(ready, Some(taken(delivery)), verdict)]),
+            Ok(verdict) => Ok(vec![self.judged(ready, Some(assignment(delivery)), verdict)]),
             Err(undone) if self.is_too_old(delivery) => Err(Failure::Reject(undone.cause)),
             Err(Undone { after, cause }) => {
                 let after = after.unwrap_or_else(|| BACKOFF.delay(delivery.attempt, rand::random()));

@@ -59,11 +59,11 @@ impl<E: Engine> App<E> {
         let mut checks = vec![attachment, frame.permitted()];
         checks.extend(engine.checks());
         let engine = Arc::new(engine);
-        let (languages, peers) = (Arc::clone(&engine), Arc::clone(&engine));
+        let (languages, dependencies) = (Arc::clone(&engine), Arc::clone(&engine));
         let offer = Offer {
             slots: config.slots,
             languages: Arc::new(move || languages.languages()),
-            peers: Arc::new(move || peers.peers()),
+            dependencies: Arc::new(move || dependencies.dependencies()),
             checks: checks.clone(),
         };
         let handler = Arc::new(Judge::new(frame.bus.clone(), engine, &config));

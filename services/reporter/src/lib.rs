@@ -59,7 +59,7 @@ impl App {
         let tries = Tries::new();
         let running = RunningReporter::new(ledger.clone(), convex.clone(), tries.clone(), &config);
         let result = ResultReporter::new(ledger, convex.clone(), tries, &config);
-        let peers = Arc::new(move || vec![convex.seen()]);
+        let dependencies = Arc::new(move || vec![convex.seen()]);
         let settings = |durable, slots| ConsumeSettings {
             durable,
             slots,
@@ -85,7 +85,7 @@ impl App {
             tokio::join!(running, result);
         };
         let checks = vec![running_check, result_check, frame.permitted()];
-        let offer = Offer { peers, checks: checks.clone(), ..Offer::of(config.slots) };
+        let offer = Offer { dependencies, checks: checks.clone(), ..Offer::of(config.slots) };
         frame.offering(offer).run(health::router(checks), work).await
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use gavel_bus::{Cause, Failure};
 use gavel_convex::CallError;
-use gavel_domain::{Backoff, Kind};
+use gavel_domain::{Backoff, SubmissionKind};
 
 const BACKOFF: Backoff = Backoff { base: Duration::from_millis(500), cap: Duration::from_mins(5) };
 /// How long a wrong path may be a deployment in progress.
@@ -21,11 +21,11 @@ pub(crate) fn is_passing(error: &CallError) -> bool {
 /// Since when Convex has no such path. A wrong path concerns all results of a kind, so a verdict's own age would not
 /// tell: it may be old because Convex was away before.
 #[derive(Default)]
-pub(crate) struct MissingPaths(Mutex<HashMap<Kind, Instant>>);
+pub(crate) struct MissingPaths(Mutex<HashMap<SubmissionKind, Instant>>);
 
 impl MissingPaths {
     /// Takes note of how a call of this kind ended, and says how long its path has been missing.
-    pub(crate) fn look(&self, kind: Kind, error: Option<&CallError>) -> Duration {
+    pub(crate) fn look(&self, kind: SubmissionKind, error: Option<&CallError>) -> Duration {
         let mut missing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match error.map(CallError::status) {
             Some(Some(404)) => missing.entry(kind).or_insert_with(Instant::now).elapsed(),
@@ -107,15 +107,15 @@ mod tests {
     #[test]
     fn a_path_is_missing_from_its_first_404_to_any_other_answer() {
         let (paths, missing) = (MissingPaths::default(), answered(404));
-        let first = paths.look(Kind::Standard, Some(&missing));
-        let since = paths.0.lock().unwrap()[&Kind::Standard];
+        let first = paths.look(SubmissionKind::Standard, Some(&missing));
+        let since = paths.0.lock().unwrap()[&SubmissionKind::Standard];
         let page = CallError::Page { status: 502 };
-        paths.look(Kind::Standard, Some(&page));
-        assert!(paths.look(Kind::Standard, Some(&missing)) >= first);
-        assert_eq!(paths.0.lock().unwrap()[&Kind::Standard], since);
-        paths.look(Kind::Personalized, None);
-        assert!(paths.0.lock().unwrap().contains_key(&Kind::Standard));
-        paths.look(Kind::Standard, Some(&answered(503)));
+        paths.look(SubmissionKind::Standard, Some(&page));
+        assert!(paths.look(SubmissionKind::Standard, Some(&missing)) >= first);
+        assert_eq!(paths.0.lock().unwrap()[&SubmissionKind::Standard], since);
+        paths.look(SubmissionKind::Personalized, None);
+        assert!(paths.0.lock().unwrap().contains_key(&SubmissionKind::Standard));
+        paths.look(SubmissionKind::Standard, Some(&answered(503)));
         assert!(paths.0.lock().unwrap().is_empty());
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use gavel_bus::{Cause, Delivery, Failure, Handler, Ledger, LedgerError, Outgoing, RunningFate};
 use gavel_convex::{Convex, Slot};
-use gavel_domain::event::{Judged, Reported, Stage, Told};
+use gavel_domain::event::{CallbackKind, Judged, Reported, Stage};
 use gavel_telemetry::table;
 use tracing::info;
 
@@ -118,7 +118,7 @@ impl Handler for ResultReporter {
         let is_last_word = open_until.is_some_and(|until| until <= SystemTime::now());
         let callback = if is_last_word { callback::last_word(&key) } else { callback::result(&key) };
         let call = self.convex.result(&slot, judged, &callback, delivery.trace.request_id.as_ref());
-        let called = self.tries.make(&key, Told::Result, call).await;
+        let called = self.tries.make(&key, CallbackKind::Result, call).await;
         drop(slot);
         let missing = self.missing.look(judged.submission.kind, called.as_ref().err());
         called.map_err(|error| {
@@ -138,7 +138,7 @@ impl Handler for ResultReporter {
             status,
             attempts: delivery.attempt,
             instance: self.instance.clone(),
-            tries: self.tries.take(&key),
+            callback_attempts: self.tries.take(&key),
         })])
     }
 

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use gavel_bus::{Cause, Delivery, Failure, Handler, Ledger, LedgerError, Outgoing, RunningClaim};
 use gavel_convex::{CallError, Convex, Slot};
-use gavel_domain::event::{Running, Stage, Told};
-use gavel_domain::{Backoff, Key};
+use gavel_domain::event::{CallbackKind, Running, Stage};
+use gavel_domain::{Backoff, SubmissionKey};
 use tracing::{info, warn};
 
 use crate::policy::{self, is_passing};
@@ -58,7 +58,7 @@ impl RunningReporter {
             let request_id = delivery.trace.request_id.as_ref();
             let (id, kind) = (&submission.id, submission.kind);
             let call = self.convex.running(&slot, id, kind, &callback, request_id, left);
-            let called = self.tries.make(&submission.key(), Told::Running, call).await;
+            let called = self.tries.make(&submission.key(), CallbackKind::Running, call).await;
             let Err(error) = called else {
                 info!(submission_id = %submission.id, "running reported");
                 return End::Over;
@@ -85,7 +85,7 @@ impl RunningReporter {
 
     /// Not handed back where NATS is away: the next delivery would not know that there is an end to record. Once the
     /// claim has expired nobody waits for the record any more.
-    async fn record_end(&self, key: &Key, window: &Window) {
+    async fn record_end(&self, key: &SubmissionKey, window: &Window) {
         let mut attempt = 1;
         while let Err(error) = self.ledger.running_ended(key).await {
             let cause = Cause::from(error);

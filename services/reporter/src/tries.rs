@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use gavel_convex::CallError;
-use gavel_domain::Key;
-use gavel_domain::event::{Told, Try};
+use gavel_domain::SubmissionKey;
+use gavel_domain::event::{CallbackAttempt, CallbackKind};
 use moka::sync::Cache;
 
 /// So many of a submission's calls are told, the last ones.
@@ -19,7 +19,7 @@ const IDLE: Duration = Duration::from_mins(30);
 
 /// The calls. Clones share them.
 #[derive(Clone)]
-pub(crate) struct Tries(Cache<Key, Arc<Vec<Try>>>);
+pub(crate) struct Tries(Cache<SubmissionKey, Arc<Vec<CallbackAttempt>>>);
 
 impl Tries {
     pub(crate) fn new() -> Self {
@@ -29,13 +29,13 @@ impl Tries {
     /// Makes a call and keeps what came of it.
     pub(crate) async fn make(
         &self,
-        key: &Key,
-        of: Told,
+        key: &SubmissionKey,
+        of: CallbackKind,
         call: impl Future<Output = Result<u16, CallError>>,
     ) -> Result<u16, CallError> {
         let (at, begun) = (SystemTime::now(), Instant::now());
         let called = call.await;
-        let made = Try {
+        let made = CallbackAttempt {
             of,
             at_ms: ms(at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()),
             took_ms: ms(begun.elapsed()),
@@ -54,7 +54,7 @@ impl Tries {
     }
 
     /// The calls for a submission, which are forgotten with that.
-    pub(crate) fn take(&self, key: &Key) -> Vec<Try> {
+    pub(crate) fn take(&self, key: &SubmissionKey) -> Vec<CallbackAttempt> {
         self.0.remove(key).map(|tries| tries.to_vec()).unwrap_or_default()
     }
 }
@@ -71,16 +71,16 @@ mod tests {
     #[tokio::test]
     async fn the_last_calls_are_kept_until_they_are_told() {
         let tries = Tries::new();
-        let key = Key { id: SubmissionId::new("k97").unwrap(), generation: Generation::FIRST };
-        tries.make(&key, Told::Running, async { Ok(200) }).await.unwrap();
+        let key = SubmissionKey { id: SubmissionId::new("k97").unwrap(), generation: Generation::FIRST };
+        tries.make(&key, CallbackKind::Running, async { Ok(200) }).await.unwrap();
         for status in 500..516 {
             let refused = async { Err(CallError::Status { status, retry_after: None, body: None }) };
-            assert!(tries.make(&key, Told::Result, refused).await.is_err());
+            assert!(tries.make(&key, CallbackKind::Result, refused).await.is_err());
         }
         let told: Vec<_> = tries.take(&key).iter().map(|made| (made.of, made.status)).collect();
         assert_eq!(
             (told.len(), told[0], told[15]),
-            (16, (Told::Result, Some(500)), (Told::Result, Some(515)))
+            (16, (CallbackKind::Result, Some(500)), (CallbackKind::Result, Some(515)))
         );
         assert!(tries.take(&key).is_empty());
     }

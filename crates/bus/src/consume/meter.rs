@@ -21,28 +21,35 @@ pub(super) struct Meter {
 /// A slot that is taken for as long as this lives.
 pub(super) struct Slot(Gauge);
 
-/// How a delivery ended. Only `Done` and `Dead` are the event's end.
+/// How a delivery ended. Only `Done` and `DeadLetter` are the event's end.
 #[derive(Clone, Copy)]
 pub(super) enum Outcome {
     Done,
     Retry,
     Later,
-    Dead,
+    DeadLetter,
     Unpublished,
     Aborted,
     Panicked,
 }
 
 impl Outcome {
-    const ALL: [Self; 7] =
-        [Self::Done, Self::Retry, Self::Later, Self::Dead, Self::Unpublished, Self::Aborted, Self::Panicked];
+    const ALL: [Self; 7] = [
+        Self::Done,
+        Self::Retry,
+        Self::Later,
+        Self::DeadLetter,
+        Self::Unpublished,
+        Self::Aborted,
+        Self::Panicked,
+    ];
 
     fn as_str(self) -> &'static str {
         match self {
             Self::Done => "done",
             Self::Retry => "retry",
             Self::Later => "later",
-            Self::Dead => "dead",
+            Self::DeadLetter => "dead",
             Self::Unpublished => "unpublished",
             Self::Aborted => "aborted",
             Self::Panicked => "panicked",

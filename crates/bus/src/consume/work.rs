@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use async_nats::jetstream::Message;
 use futures::FutureExt as _;
 use gavel_domain::Backoff;
-use gavel_domain::event::Dead;
+use gavel_domain::event::DeadLetter;
 use gavel_proto::WireEvent as _;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, error, info_span, warn};
@@ -181,7 +181,7 @@ async fn bury<H: Handler>(
     error!(%cause, attempts = receipt.attempt, "given up");
     let since_epoch = receipt.stored_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let subject = job.message.subject.as_str();
-    let mut dead = Dead {
+    let mut dead = DeadLetter {
         key: key(&job.message).to_owned(),
         stage: H::STAGE,
         cause: cause.in_full(),
@@ -200,7 +200,7 @@ async fn bury<H: Handler>(
     if letter.is_err() || publish_all(job, trace, &last_words).await.is_err() {
         return unpublished(job);
     }
-    job.meter.ended(Outcome::Dead);
+    job.meter.ended(Outcome::DeadLetter);
     Settlement::Ack
 }
 

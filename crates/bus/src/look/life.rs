@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use gavel_domain::event::{Dead, Expired, Judged, Queued, Ready, Rejudged, Reported, Running};
-use gavel_domain::{Generation, Key, SubmissionId};
+use gavel_domain::event::{DeadLetter, Expired, Judged, Queued, Ready, Rejudged, Reported, Running};
+use gavel_domain::{Generation, SubmissionId, SubmissionKey};
 use gavel_proto::{Call, WireEvent as _, decode_claim};
 
 use super::{Look, LookError, Message};
@@ -46,7 +46,7 @@ impl Look {
     pub async fn lives(&self, id: &SubmissionId) -> Result<Vec<Life>, LookError> {
         let (mut lives, mut generation) = (Vec::new(), Generation::FIRST);
         loop {
-            let life = self.life(Key { id: id.clone(), generation }).await?;
+            let life = self.life(SubmissionKey { id: id.clone(), generation }).await?;
             if life.events.is_empty() {
                 return Ok(lives);
             }
@@ -55,7 +55,7 @@ impl Look {
         }
     }
 
-    async fn life(&self, key: Key) -> Result<Life, LookError> {
+    async fn life(&self, key: SubmissionKey) -> Result<Life, LookError> {
         let mut events = Vec::new();
         for (stream, word) in [
             (Stream::Result, Rejudged::NAME),
@@ -68,7 +68,7 @@ impl Look {
         ] {
             events.extend(self.first(stream, &topology::subject(word, &key), 1).await?);
         }
-        let mut letters = self.read(Stream::Dead, &topology::subject(Dead::NAME, &key), None);
+        let mut letters = self.read(Stream::DeadLetter, &topology::subject(DeadLetter::NAME, &key), None);
         while let Some(letter) = letters.next().await? {
             events.push(letter);
             if events.len() > MOST_LETTERS {

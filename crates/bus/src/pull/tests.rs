@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_nats::jetstream::consumer::pull::Config;
 use gavel_domain::event::{Queued, Stage};
-use gavel_domain::{Kind, LanguageId, QuestionId, Submission, SubmissionId};
+use gavel_domain::{LanguageId, QuestionId, Submission, SubmissionId, SubmissionKind};
 use gavel_testkit::{NatsServer, wait_until};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -182,7 +182,7 @@ fn queued(n: usize) -> Queued {
         id: SubmissionId::new(format!("a{n}")).unwrap(),
         question_id: QuestionId::new("q").unwrap(),
         language: LanguageId(71),
-        kind: Kind::Standard,
+        kind: SubmissionKind::Standard,
         accepted_at_ms: 1,
         generation: gavel_domain::Generation::FIRST,
     };

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use gavel_bus::topology::{self, Durable, Stream};
 use gavel_bus::{Cause, Failure, Outgoing};
-use gavel_domain::event::{Dead, Judged, Queued, Ready, Stage};
+use gavel_domain::event::{DeadLetter, Judged, Queued, Ready, Stage};
 use gavel_proto::WireEvent as _;
 use gavel_testkit::NatsServer;
 use tokio::sync::mpsc;
@@ -27,9 +27,9 @@ fn by_attempt(
     (script, told)
 }
 
-async fn dead(rig: &Rig, id: &str) -> Dead {
-    let letter = stored(&rig.raw().await, Stream::Dead, &topology::subject("dead", id)).await.unwrap();
-    Dead::decode(&letter.payload).unwrap()
+async fn dead(rig: &Rig, id: &str) -> DeadLetter {
+    let letter = stored(&rig.raw().await, Stream::DeadLetter, &topology::subject("dead", id)).await.unwrap();
+    DeadLetter::decode(&letter.payload).unwrap()
 }
 
 async fn error_of(rig: &Rig, id: &str) -> Option<Judged> {

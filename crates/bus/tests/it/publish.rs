@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use gavel_bus::topology::{self, Stream, TopologySettings};
 use gavel_bus::{Bus, NatsConfig, Outgoing, PublishError, Stored, Trace};
-use gavel_domain::event::{Dead, Queued, Stage};
+use gavel_domain::event::{DeadLetter, Queued, Stage};
 use gavel_testkit::{NatsServer, wait_until};
 
 use crate::support::{PATIENCE, Rig, judged, queued, running, settings, stored, submission, within};
 
-fn dead(id: &str, stage: Stage, payload: Vec<u8>) -> Dead {
-    Dead {
+fn dead(id: &str, stage: Stage, payload: Vec<u8>) -> DeadLetter {
+    DeadLetter {
         key: id.to_owned(),
         stage,
         cause: "for the test".to_owned(),
@@ -72,7 +72,7 @@ async fn a_submission_dies_once_at_each_stage() {
     assert_eq!(rig.publish(&dead("a", Stage::Fetcher, vec![1])).await, Stored::New);
     assert_eq!(rig.publish(&dead("a", Stage::Judge, vec![1])).await, Stored::New);
     assert_eq!(rig.publish(&dead("a", Stage::Fetcher, vec![1])).await, Stored::Already);
-    let stream = rig.raw().await.get_stream(Stream::Dead.name()).await.unwrap();
+    let stream = rig.raw().await.get_stream(Stream::DeadLetter.name()).await.unwrap();
     assert_eq!(stream.cached_info().state.messages, 2);
 }
 
@@ -86,7 +86,7 @@ async fn a_full_stream_refuses_and_what_is_in_it_is_still_there() {
 
     // A dead letter's subject may have one already; that says nothing about this one.
     let letter = |n| dead("one", Stage::Judge, vec![u8::try_from(n).unwrap(); 5_000]);
-    let letter = |n: usize| Dead { stored_at_ms: 1_700_000_000_000 + n as u64, ..letter(n) };
+    let letter = |n: usize| DeadLetter { stored_at_ms: 1_700_000_000_000 + n as u64, ..letter(n) };
     let count = fill(&rig.bus, |n| (&letter(n)).into()).await;
     assert!((5..20).contains(&count), "{count} of 5 kB in a twentieth of 1 MiB");
 }

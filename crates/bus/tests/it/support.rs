@@ -12,7 +12,9 @@ use gavel_bus::{
     Bus, Cause, ConsumeSettings, Delivery, Failure, Handler, NatsConfig, Outgoing, Stored, Trace,
 };
 use gavel_domain::event::{BundleKey, Judged, Queued, Ready, Running, Stage};
-use gavel_domain::{Key, Kind, LanguageId, QuestionId, Submission, SubmissionId, Verdict};
+use gavel_domain::{
+    LanguageId, QuestionId, Submission, SubmissionId, SubmissionKey, SubmissionKind, Verdict,
+};
 use gavel_proto::WireEvent;
 use gavel_testkit::{NatsServer, wait_until};
 use tokio::sync::{mpsc, watch};
@@ -112,17 +114,17 @@ pub(crate) fn id(text: &str) -> SubmissionId {
     SubmissionId::new(text).unwrap()
 }
 
-pub(crate) fn key(text: &str) -> Key {
-    Key::parse(text).unwrap()
+pub(crate) fn key(text: &str) -> SubmissionKey {
+    SubmissionKey::parse(text).unwrap()
 }
 
 pub(crate) fn submission(text: &str) -> Submission {
-    let Key { id, generation } = key(text);
+    let SubmissionKey { id, generation } = key(text);
     Submission {
         id,
         question_id: QuestionId::new("q1").unwrap(),
         language: LanguageId(71),
-        kind: Kind::Standard,
+        kind: SubmissionKind::Standard,
         accepted_at_ms: 1_700_000_000_000,
         generation,
     }
@@ -143,7 +145,13 @@ pub(crate) fn running(text: &str) -> Running {
 
 pub(crate) fn judged(text: &str) -> Judged {
     let verdict = Verdict::error("for the test");
-    Judged { submission: submission(text), verdict, duration_ms: 1, instance: "test".to_owned(), taken: None }
+    Judged {
+        submission: submission(text),
+        verdict,
+        duration_ms: 1,
+        instance: "test".to_owned(),
+        assignment: None,
+    }
 }
 
 /// An event in the hand of a [`Script`].

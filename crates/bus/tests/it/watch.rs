@@ -2,7 +2,7 @@
 
 use gavel_bus::{Seen, Watch};
 use gavel_domain::Status;
-use gavel_domain::event::{Dead, Reported, Stage};
+use gavel_domain::event::{DeadLetter, Reported, Stage};
 
 use crate::support::{Rig, id, judged, queued, ready, running, submission, within};
 
@@ -13,7 +13,7 @@ async fn word(watch: &mut Watch) -> String {
         Seen::Running(running) => format!("running on {}", running.instance),
         Seen::Judged(judged) => format!("judged {}", judged.verdict.status.as_str()),
         Seen::Reported => "reported".to_owned(),
-        Seen::Dead(dead) => format!("dead of {}", dead.cause),
+        Seen::DeadLetter(dead) => format!("dead of {}", dead.cause),
         Seen::Unreadable(subject) => format!("unreadable on {subject}"),
     }
 }
@@ -27,9 +27,9 @@ async fn every_event_is_seen_in_order() {
         status: Status::Error,
         attempts: 1,
         instance: "test".to_owned(),
-        tries: Vec::new(),
+        callback_attempts: Vec::new(),
     };
-    let dead = Dead {
+    let dead = DeadLetter {
         key: "a".to_owned(),
         stage: Stage::Reporter,
         cause: "boredom".to_owned(),

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
-use gavel_bus::{Bus, Content, Letter, Moment};
+use gavel_bus::{Bus, Content, Moment, StoredDeadLetter};
 use gavel_convex::result_body;
 use gavel_domain::{Submission, SubmissionId};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use crate::operate::{End, say, time};
 use crate::plain::harmless;
 
 /// One line of the list.
-pub(super) fn line(letter: &Letter) -> String {
+pub(super) fn line(letter: &StoredDeadLetter) -> String {
     let died = time(letter.died_at);
     let key = harmless(&letter.key);
     let Some(dead) = &letter.dead else { return format!("{died}  {key}  not a dead letter of ours") };
@@ -24,7 +24,7 @@ pub(super) fn line(letter: &Letter) -> String {
 }
 
 /// A letter without what its message holds.
-pub(super) fn summary(letter: &Letter) -> Value {
+pub(super) fn summary(letter: &StoredDeadLetter) -> Value {
     let mut object =
         json!({ "key": letter.key, "sequence": letter.sequence, "diedAt": time(letter.died_at) });
     if let Some(key) = letter.key() {
@@ -76,7 +76,7 @@ fn moment(moment: &Moment) -> Value {
 }
 
 /// What the message holds, as far as it is for people.
-fn message(letter: &Letter, show_source: bool) -> Value {
+fn message(letter: &StoredDeadLetter, show_source: bool) -> Value {
     match letter.content() {
         Content::Queued(queued) => work(&queued.submission, &queued.source, show_source),
         Content::Ready(ready) => {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gavel_bus::look::{Fault, Look, LookError};
 use gavel_bus::topology::Stream;
-use gavel_domain::presence::Presence;
+use gavel_domain::heartbeat::Heartbeat;
 
 use super::Finding;
 use crate::link::{Link, Stop};
@@ -88,7 +88,7 @@ async fn clock(look: &Look) -> Finding {
 /// Each kind of service must be there, ready, and all of one version.
 async fn present(look: &Look) -> Vec<Finding> {
     let present = match look.present(LISTEN).await {
-        Ok(present) => present.into_iter().map(|(presence, _)| presence).collect::<Vec<_>>(),
+        Ok(present) => present.into_iter().map(|(heartbeat, _)| heartbeat).collect::<Vec<_>>(),
         Err(error) => return vec![denied("services", error)],
     };
     let mut findings = Vec::new();
@@ -108,7 +108,7 @@ async fn present(look: &Look) -> Vec<Finding> {
             let remedy = "its log has more; /readyz says the same";
             Finding::bad(&format!("{} is ready", each.instance), problem.as_str(), remedy)
         }));
-        findings.extend(each.peers.iter().filter_map(|peer| {
+        findings.extend(each.dependencies.iter().filter_map(|peer| {
             let name = format!("{} as {} sees it", peer.name, each.instance);
             let remedy =
                 format!("see whether {} is up and what that instance is configured with is right", peer.name);
@@ -127,7 +127,7 @@ async fn present(look: &Look) -> Vec<Finding> {
     findings
 }
 
-fn versions(present: &[Presence]) -> Option<Finding> {
+fn versions(present: &[Heartbeat]) -> Option<Finding> {
     let mut versions: Vec<_> = present.iter().map(|each| each.version.as_str()).collect();
     versions.sort_unstable();
     versions.dedup();

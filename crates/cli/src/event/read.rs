@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use gavel_bus::look::Message;
-use gavel_domain::event::{Dead, Expired, Judged, Queued, Ready, Rejudged, Reported, Running, Told, Try};
-use gavel_domain::{Clock, Ending, Key, OutputStream, Submission, Verdict};
+use gavel_domain::event::{
+    CallbackAttempt, CallbackKind, DeadLetter, Expired, Judged, Queued, Ready, Rejudged, Reported, Running,
+};
+use gavel_domain::{Clock, Outcome, OutputStream, Submission, SubmissionKey, Verdict};
 use gavel_proto::{DecodeError, WireEvent};
 use sha2::{Digest as _, Sha256};
 
@@ -72,26 +74,28 @@ impl Reading {
                 event.instance = Some(instance);
             }
             Judged::NAME => {
-                let Judged { submission, verdict, duration_ms, instance, taken } = Judged::decode(payload)?;
+                let Judged { submission, verdict, duration_ms, instance, assignment } =
+                    Judged::decode(payload)?;
                 of(event, &submission);
                 self.verdict(event, verdict);
                 (event.duration_ms, event.instance) = (Some(duration_ms), Some(instance));
-                event.ready_at = taken.map(|taken| moment(taken.ready_at_ms));
-                event.attempts = taken.map(|taken| taken.attempts);
+                event.ready_at = assignment.map(|assignment| moment(assignment.ready_at_ms));
+                event.attempts = assignment.map(|assignment| assignment.attempts);
             }
             Reported::NAME => {
-                let Reported { submission, status, attempts, instance, tries } = Reported::decode(payload)?;
+                let Reported { submission, status, attempts, instance, callback_attempts } =
+                    Reported::decode(payload)?;
                 of(event, &submission);
                 event.status = Some(status.as_str().to_owned());
                 (event.attempts, event.instance) = (Some(attempts), Some(instance));
-                event.calls = tries.into_iter().map(call).collect();
+                event.calls = callback_attempts.into_iter().map(call).collect();
             }
-            Dead::NAME => {
-                let dead = Dead::decode(payload)?;
+            DeadLetter::NAME => {
+                let dead = DeadLetter::decode(payload)?;
                 // Whose it was stands in the message that died, if that can be decoded.
                 let mut inner = Event::default();
                 let (word, ..) = address(&dead.subject);
-                if word != Dead::NAME && self.fill(&mut inner, word, &dead.payload).is_ok() {
+                if word != DeadLetter::NAME && self.fill(&mut inner, word, &dead.payload).is_ok() {
                     (event.question, event.language, event.kind) =
                         (inner.question, inner.language, inner.kind);
                     event.source = inner.source;
@@ -124,7 +128,7 @@ impl Reading {
             .tests
             .iter()
             .map(|test| Test {
-                ending: ending(test.ending),
+                ending: ending(test.outcome),
                 cpu_us: micros(test.usage.cpu_time),
                 wall_us: micros(test.usage.wall_time),
                 memory_bytes: test.usage.memory_bytes,
@@ -133,12 +137,12 @@ impl Reading {
     }
 }
 
-fn call(made: Try) -> Call {
+fn call(made: CallbackAttempt) -> Call {
     let of = match made.of {
-        Told::Running => "running",
-        Told::Result => "result",
+        CallbackKind::Running => "running",
+        CallbackKind::Result => "result",
     };
-    let Try { at_ms, took_ms, status, problem, .. } = made;
+    let CallbackAttempt { at_ms, took_ms, status, problem, .. } = made;
     Call { of: of.to_owned(), at: moment(at_ms), took_ms, status, problem }
 }
 
@@ -151,7 +155,7 @@ fn moment(ms: u64) -> Moment {
 fn address(subject: &str) -> (&str, &str, u32) {
     let rest = subject.strip_prefix("submission.").unwrap_or(subject);
     let (word, key) = rest.split_once('.').unwrap_or((rest, ""));
-    match Key::parse(key) {
+    match SubmissionKey::parse(key) {
         Some(parsed) => (word, &key[..parsed.id.as_str().len()], parsed.generation.number()),
         None => (word, key, 1),
     }
@@ -163,15 +167,15 @@ fn of(event: &mut Event, submission: &Submission) {
     event.kind = Some(submission.kind.as_str().to_owned());
 }
 
-fn ending(ending: Ending) -> String {
-    match ending {
-        Ending::Exited { code } => format!("exit {code}"),
-        Ending::Signaled { signal } => format!("signal {signal}"),
-        Ending::TimeLimit { clock: Clock::Cpu } => "CPU time limit".to_owned(),
-        Ending::TimeLimit { clock: Clock::Wall } => "wall time limit".to_owned(),
-        Ending::MemoryLimit => "memory limit".to_owned(),
-        Ending::OutputLimit { stream: OutputStream::Stdout } => "output limit".to_owned(),
-        Ending::OutputLimit { stream: OutputStream::Stderr } => "stderr limit".to_owned(),
+fn ending(outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Exited { code } => format!("exit {code}"),
+        Outcome::Signaled { signal } => format!("signal {signal}"),
+        Outcome::TimeLimit { clock: Clock::Cpu } => "CPU time limit".to_owned(),
+        Outcome::TimeLimit { clock: Clock::Wall } => "wall time limit".to_owned(),
+        Outcome::MemoryLimit => "memory limit".to_owned(),
+        Outcome::OutputLimit { stream: OutputStream::Stdout } => "output limit".to_owned(),
+        Outcome::OutputLimit { stream: OutputStream::Stderr } => "stderr limit".to_owned(),
     }
 }
 
@@ -191,7 +195,7 @@ fn hex(bytes: &[u8], between: &str) -> String {
 mod tests {
     use super::*;
     use gavel_domain::event::Stage;
-    use gavel_domain::{Kind, LanguageId, QuestionId, SubmissionId};
+    use gavel_domain::{LanguageId, QuestionId, SubmissionId, SubmissionKind};
     use proptest::prelude::*;
 
     fn submission() -> Submission {
@@ -199,7 +203,7 @@ mod tests {
             id: SubmissionId::new("k97").unwrap(),
             question_id: QuestionId::new("q1").unwrap(),
             language: LanguageId(71),
-            kind: Kind::Standard,
+            kind: SubmissionKind::Standard,
             accepted_at_ms: 0,
             generation: gavel_domain::Generation::FIRST,
         }
@@ -240,7 +244,7 @@ mod tests {
     #[test]
     fn a_dead_letter_tells_whose_it_was() {
         let running = Running { submission: submission(), instance: "j".to_owned() };
-        let dead = Dead {
+        let dead = DeadLetter {
             key: "k97".to_owned(),
             stage: Stage::Reporter,
             cause: "Convex answered 401".to_owned(),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use gavel_bus::look::{Look, StageCount};
 use gavel_bus::topology::Stream;
-use gavel_domain::presence::{Peer, Presence};
+use gavel_domain::heartbeat::{DependencyStatus, Heartbeat};
 use serde::Serialize;
 
 use crate::event::{Event, Reading};
@@ -106,9 +106,9 @@ impl Status {
         let present = look.present(time).await?;
         let census = look.census().await?;
         let took = begun.elapsed().as_secs_f64();
-        let peers = present.iter().flat_map(|(presence, _)| PeerStatus::of(presence)).collect();
+        let peers = present.iter().flat_map(|(heartbeat, _)| PeerStatus::of(heartbeat)).collect();
         let instances: Vec<Instance> =
-            present.into_iter().map(|(presence, heard)| Instance::of(presence, heard)).collect();
+            present.into_iter().map(|(heartbeat, heard)| Instance::of(heartbeat, heard)).collect();
         let mut stages = Vec::new();
         for (now, before) in census.stages.iter().zip(&before.stages) {
             let oldest = look.oldest(now).await?;
@@ -152,41 +152,41 @@ impl StageStatus {
 }
 
 impl Instance {
-    fn of(presence: Presence, heard: Instant) -> Self {
+    fn of(heartbeat: Heartbeat, heard: Instant) -> Self {
         let mut engines: Vec<String> =
-            presence.languages.iter().map(|language| language.engine.clone()).collect();
+            heartbeat.languages.iter().map(|language| language.engine.clone()).collect();
         engines.sort();
         engines.dedup();
         Self {
-            up_ms: since(presence.started_at_ms),
-            service: presence.service,
-            name: presence.instance,
-            version: presence.version,
-            slots: presence.slots,
-            busy: presence.busy,
-            languages: presence.languages.len(),
+            up_ms: since(heartbeat.started_at_ms),
+            service: heartbeat.service,
+            name: heartbeat.instance,
+            version: heartbeat.version,
+            slots: heartbeat.slots,
+            busy: heartbeat.busy,
+            languages: heartbeat.languages.len(),
             engines,
-            problems: presence.problems,
+            problems: heartbeat.problems,
             heard_ms: ms(heard.elapsed()),
         }
     }
 }
 
 impl PeerStatus {
-    fn of(presence: &Presence) -> Vec<Self> {
-        let of = |peer: &Peer| Self {
+    fn of(heartbeat: &Heartbeat) -> Vec<Self> {
+        let of = |peer: &DependencyStatus| Self {
             name: peer.name.clone(),
-            seen_by: presence.instance.clone(),
+            seen_by: heartbeat.instance.clone(),
             problem: peer.problem.clone(),
             for_ms: peer.since_ms.map(since),
         };
-        presence.peers.iter().map(of).collect()
+        heartbeat.dependencies.iter().map(of).collect()
     }
 }
 
 async fn deaths(look: &Look) -> Result<Vec<Deaths>, Stop> {
     let since = SystemTime::now() - DEAD_SINCE;
-    let mut letters = look.read(Stream::Dead, "submission.dead.>", Some(since));
+    let mut letters = look.read(Stream::DeadLetter, "submission.dead.>", Some(since));
     let (mut counts, mut read) = (BTreeMap::<(String, String), u64>::new(), 0);
     while let Some(letter) = letters.next().await? {
         let Event { gave_up, reason, .. } = Reading::default().read(&letter);

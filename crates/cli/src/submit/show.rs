@@ -33,7 +33,7 @@ impl Show {
             let mut object = json!({ "event": event, "submissionId": self.id, "elapsedMs": elapsed });
             match seen {
                 Seen::Judged(judged) => object["result"] = result(judged),
-                Seen::Dead(dead) => {
+                Seen::DeadLetter(dead) => {
                     object["stage"] = dead.stage.as_str().into();
                     object["cause"] = dead.cause.as_str().into();
                 }
@@ -82,7 +82,7 @@ fn words(seen: &Seen) -> (&'static str, String) {
         Seen::Running(_) => ("running", String::new()),
         Seen::Reported => ("reported", String::new()),
         Seen::Unreadable(_) => ("unreadable", String::new()),
-        Seen::Dead(dead) => ("dead", format!(" at the {}: {}", dead.stage.as_str(), dead.cause)),
+        Seen::DeadLetter(dead) => ("dead", format!(" at the {}: {}", dead.stage.as_str(), dead.cause)),
         Seen::Judged(judged) => {
             let verdict = &judged.verdict;
             let counts = verdict.passed_count.zip(verdict.total_count);

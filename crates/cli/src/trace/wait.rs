@@ -107,10 +107,10 @@ async fn heard(look: &Look, service: &str, age: Duration) -> Result<Option<Heard
         Err(LookError::Denied(_)) => return Ok(None),
         present => present?,
     };
-    let theirs = || present.iter().map(|(presence, _)| presence).filter(|each| each.service == service);
+    let theirs = || present.iter().map(|(heartbeat, _)| heartbeat).filter(|each| each.service == service);
     Ok(Some(Heard {
         slots: theirs().map(|each| each.slots).sum(),
-        problem: theirs().flat_map(|each| &each.peers).find_map(|peer| peer.problem.clone()),
+        problem: theirs().flat_map(|each| &each.dependencies).find_map(|peer| peer.problem.clone()),
     }))
 }
 

@@ -1,6 +1,6 @@
 //! The question's three switches, each alone and together, through the whole line.
 
-use gavel_mock_convex::{Kind, Question};
+use gavel_mock_convex::{Question, SubmissionKind};
 use serde_json::json;
 
 use crate::line::Line;
@@ -21,7 +21,7 @@ async fn each_switch_alone_and_all_together() {
         let comparison = json!({
             "trimOutputs": trim, "normalizeWhitespace": spaces, "caseSensitive": sensitive,
         });
-        Question::build(Kind::Standard, id)
+        Question::build(SubmissionKind::Standard, id)
             .field("outputComparison", comparison)
             .public("", "Hi there")
             .done()

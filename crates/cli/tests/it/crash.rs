@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use gavel_mock_convex::{Endpoint, Kind, Question};
+use gavel_mock_convex::{Endpoint, Question, SubmissionKind};
 use gavel_testkit::Process;
 
 use crate::line::{Line, PATIENCE, service, submission};
@@ -11,7 +11,7 @@ use crate::line::{Line, PATIENCE, service, submission};
 const SLOW: &str = "import time\nwhile time.process_time() < 1: pass\nprint(input())";
 
 fn questions() -> Vec<Question> {
-    vec![Question::build(Kind::Standard, "q").time_limit_seconds(5.0).public("7", "7").done()]
+    vec![Question::build(SubmissionKind::Standard, "q").time_limit_seconds(5.0).public("7", "7").done()]
 }
 
 async fn ended_once(line: &Line, id: &str) {

@@ -1,7 +1,7 @@
 //! `gavel dead`: what died is looked at, goes on from its stage, or is dropped.
 
 use async_nats::jetstream;
-use gavel_mock_convex::{Endpoint, Fault, Kind, Matcher, Question, Status};
+use gavel_mock_convex::{Endpoint, Fault, Matcher, Question, Status, SubmissionKind};
 use gavel_testkit::{LogLine, Process, wait_until};
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::line::{Line, PATIENCE};
 const ECHO: &str = "print(input())  # a secret of the author's";
 
 fn questions() -> Vec<Question> {
-    vec![Question::build(Kind::Standard, "q").public("7", "7").hidden("40404", "40404").done()]
+    vec![Question::build(SubmissionKind::Standard, "q").public("7", "7").hidden("40404", "40404").done()]
 }
 
 /// How a command ended: its exit code, and what it printed.

@@ -1,7 +1,7 @@
 //! `gavel doctor`: what it finds in a line that is well, and in some that are not.
 
 use async_nats::jetstream::stream::Config;
-use gavel_mock_convex::{Kind, MockConvex, Question};
+use gavel_mock_convex::{MockConvex, Question, SubmissionKind};
 use gavel_testkit::process::built_binary;
 use gavel_testkit::{NatsServer, Process, wait_until};
 use serde_json::Value;
@@ -30,7 +30,7 @@ fn state<'a>(findings: &'a [Value], name: &str) -> &'a str {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_line_that_is_well_is_found_so_and_nothing_has_happened() {
-    let question = Question::build(Kind::Standard, "q").public("7", "7").done();
+    let question = Question::build(SubmissionKind::Standard, "q").public("7", "7").done();
     let line = Line::start_with(vec![question], &[("INGRESS_KEYS", "a-key-of-16-bytes")]).await;
     let (nats, ingress) = (line.nats.url(), line.url.replace("/v1/judge-question", ""));
     let convex = line.convex.url();

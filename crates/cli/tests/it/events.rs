@@ -3,7 +3,9 @@
 use gavel_bus::topology::TopologySettings;
 use gavel_bus::{Bus, NatsConfig, Outgoing, Trace};
 use gavel_domain::event::{BundleKey, Judged, Queued, Ready, Reported, Running};
-use gavel_domain::{FirstFailure, Kind, LanguageId, QuestionId, Status, Submission, SubmissionId, Verdict};
+use gavel_domain::{
+    FirstFailure, LanguageId, QuestionId, Status, Submission, SubmissionId, SubmissionKind, Verdict,
+};
 use gavel_testkit::{NatsServer, Process};
 
 use crate::line::PATIENCE;
@@ -70,7 +72,7 @@ pub(crate) fn submission(id: &str) -> Submission {
         id: SubmissionId::new(id).unwrap(),
         question_id: QuestionId::new("q1").unwrap(),
         language: LanguageId(71),
-        kind: Kind::Standard,
+        kind: SubmissionKind::Standard,
         accepted_at_ms: 0,
         generation: gavel_domain::Generation::FIRST,
     }
@@ -109,7 +111,7 @@ pub(crate) fn judged(id: &str, status: Status) -> Judged {
         verdict,
         duration_ms: 812,
         instance: "judge-a".to_owned(),
-        taken: None,
+        assignment: None,
     }
 }
 
@@ -119,6 +121,6 @@ pub(crate) fn reported(id: &str, status: Status) -> Reported {
         status,
         attempts: 1,
         instance: "reporter-a".to_owned(),
-        tries: Vec::new(),
+        callback_attempts: Vec::new(),
     }
 }

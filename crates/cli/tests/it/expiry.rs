@@ -1,7 +1,7 @@
 //! Test cases that have left the store are fetched anew, whoever still needs them.
 
 use async_nats::jetstream;
-use gavel_mock_convex::{Endpoint, Kind, Question};
+use gavel_mock_convex::{Endpoint, Question, SubmissionKind};
 use gavel_testkit::wait_until;
 
 use crate::dead::gavel;
@@ -11,7 +11,7 @@ const ECHO: &str = "print(input())";
 
 /// A line with these submissions ready, no judge, and no test cases left.
 async fn without_test_cases(ids: &[&str]) -> Line {
-    let question = Question::build(Kind::Standard, "q").public("7", "7").done();
+    let question = Question::build(SubmissionKind::Standard, "q").public("7", "7").done();
     let line = Line::start(vec![question]).await;
     line.judge.kill().await.unwrap();
     for id in ids {

@@ -1,7 +1,7 @@
 //! The whole line with Judge0, a double of which stands in for it: the same verdicts as from the sandbox, and what
 //! becomes of submissions while it is away.
 
-use gavel_mock_convex::{Kind, Question};
+use gavel_mock_convex::{Question, SubmissionKind};
 use gavel_testkit::judge0::{Mishap, Route, Settings, recording};
 use gavel_testkit::{Judge0Double, Process};
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ fn question(name: &str) -> Question {
     let report = &recording(name)["response"]["body"];
     let seconds = |field: &str| report[field].as_str().unwrap().parse::<f64>().unwrap();
     let kb: f64 = report["memory_limit"].as_f64().unwrap();
-    Question::build(Kind::Standard, name.replace('_', "").as_str())
+    Question::build(SubmissionKind::Standard, name.replace('_', "").as_str())
         .time_limit_seconds(seconds("cpu_time_limit").min(seconds("wall_time_limit") / 2.0))
         .memory_limit_mb(kb / 1024.0)
         .public(&text(&report["stdin"]), "hello\n")
@@ -95,7 +95,7 @@ async fn recorded_programs_get_the_same_verdicts_from_both_engines() {
 
 fn echo(tests: usize) -> Question {
     let numbers: Vec<String> = (0..tests).map(|n| n.to_string()).collect();
-    numbers.iter().fold(Question::build(Kind::Standard, "echo"), |q, n| q.hidden(n, n)).done()
+    numbers.iter().fold(Question::build(SubmissionKind::Standard, "echo"), |q, n| q.hidden(n, n)).done()
 }
 
 async fn passes(line: &Line, id: &str, tests: usize) {
@@ -118,7 +118,7 @@ async fn many_tests_pass_and_nothing_is_asked_of_the_machine() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_judge0_cannot_do_is_an_error_with_both_figures() {
-    let much = Question::build(Kind::Standard, "much")
+    let much = Question::build(SubmissionKind::Standard, "much")
         .time_limit_seconds(16.0)
         .hidden("secretin", "secretout")
         .done();

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use gavel_mock_convex::{Endpoint, Fault, Kind, Question};
+use gavel_mock_convex::{Endpoint, Fault, Question, SubmissionKind};
 use gavel_telemetry::{SERVICES, table};
 use gavel_testkit::Judge0Double;
 use gavel_testkit::judge0::Settings;
@@ -25,8 +25,10 @@ async fn scrape(line: &Line) -> [Figures; 4] {
 async fn the_figures_are_what_happened() {
     let double = Judge0Double::start(Settings::default()).await;
     let url = double.url();
-    let question =
-        Question::build(Kind::Standard, "echo").public("1", "1").hidden("secretin", "secretin").done();
+    let question = Question::build(SubmissionKind::Standard, "echo")
+        .public("1", "1")
+        .hidden("secretin", "secretin")
+        .done();
     let variables = [("ENGINE", "auto"), ("JUDGE0_BASE_URL", url.as_str())];
     let line = Line::start_with(vec![question], &variables).await;
     let ids = ["idpass1", "idpass2", "idfail", "idgone", "idother"];
@@ -131,7 +133,7 @@ async fn in_one_process_each_port_shows_its_own_figures() {
 /// When it matters most, those who work on a queue are not there to tell of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_for_a_judge_shows_while_there_is_none() {
-    let question = Question::build(Kind::Standard, "echo").public("1", "1").done();
+    let question = Question::build(SubmissionKind::Standard, "echo").public("1", "1").done();
     let line = Line::start(vec![question]).await;
     line.judge.kill().await.unwrap();
     line.submit("a", "echo", 71, "print(input())").await;
@@ -152,7 +154,7 @@ async fn what_waits_for_a_judge_shows_while_there_is_none() {
 /// What somebody must mend has a word of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_convex_that_refuses_us_shows_and_so_does_the_dead_letter() {
-    let question = Question::build(Kind::Standard, "echo").public("1", "1").done();
+    let question = Question::build(SubmissionKind::Standard, "echo").public("1", "1").done();
     let line = Line::start(vec![question]).await;
     line.convex.fault(Endpoint::RESULT, Fault::status(401));
     line.submit("a", "echo", 71, "print(input())").await;
@@ -166,6 +168,6 @@ async fn a_convex_that_refuses_us_shows_and_so_does_the_dead_letter() {
     let figures = Figures::of(&address(&line.reporter).await).await;
     let denied = [("endpoint", "/coding/submission-result"), ("outcome", "denied")];
     assert_eq!(figures.sum("gavel_client_requests_total", &denied), Some(1.0));
-    let letters = [("event", "gavel.v1.Dead"), ("result", "stored")];
+    let letters = [("event", "gavel.v1.DeadLetter"), ("result", "stored")];
     assert_eq!(figures.sum("gavel_published_total", &letters), Some(1.0));
 }

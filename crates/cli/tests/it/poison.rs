@@ -1,7 +1,7 @@
 //! A message that takes every judge down with it is given up, and the submission ends in an error.
 
 use async_nats::jetstream;
-use gavel_mock_convex::{Kind, Question, Status};
+use gavel_mock_convex::{Question, Status, SubmissionKind};
 use gavel_testkit::wait_until;
 
 use crate::dead::{gavel, wait_letters};
@@ -9,7 +9,8 @@ use crate::line::{Line, PATIENCE};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_kills_the_judge_each_time_ends_in_an_error() {
-    let question = Question::build(Kind::Standard, "q").time_limit_seconds(20.0).public("7", "7").done();
+    let question =
+        Question::build(SubmissionKind::Standard, "q").time_limit_seconds(20.0).public("7", "7").done();
     let line = Line::start_with(vec![question], &[("JUDGE_MAX_DELIVERIES", "3")]).await;
     let raw = jetstream::new(async_nats::connect(line.nats.url()).await.unwrap());
     let deliveries = async || {

@@ -6,7 +6,7 @@ use async_nats::jetstream;
 use gavel_bus::topology::TopologySettings;
 use gavel_bus::{Bus, NatsConfig, Outgoing, Stored, Trace};
 use gavel_domain::event::{Queued, Rejudged, Stage};
-use gavel_mock_convex::{Endpoint, Kind, Matcher, Question, Status};
+use gavel_mock_convex::{Endpoint, Matcher, Question, Status, SubmissionKind};
 use gavel_proto::WireEvent as _;
 use gavel_testkit::Process;
 use serde_json::json;
@@ -17,7 +17,7 @@ use crate::line::{Line, PATIENCE};
 const ECHO: &str = "print(input())";
 
 fn question(expected: &str) -> Question {
-    Question::build(Kind::Standard, "q").public("7", expected).done()
+    Question::build(SubmissionKind::Standard, "q").public("7", expected).done()
 }
 
 /// Waits until all that was told of a submission is recorded, in its newest generation.

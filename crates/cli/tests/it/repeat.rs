@@ -1,12 +1,12 @@
 //! Invariant 2: one verdict, however often a submission is sent and whoever shares the work.
 
 use futures::future::join_all;
-use gavel_mock_convex::{Endpoint, Kind, Question};
+use gavel_mock_convex::{Endpoint, Question, SubmissionKind};
 
 use crate::line::{Line, PATIENCE, service, submission};
 
 fn question() -> Question {
-    Question::build(Kind::Standard, "q").public("7", "7").done()
+    Question::build(SubmissionKind::Standard, "q").public("7", "7").done()
 }
 
 const ECHO: &str = "print(input())";

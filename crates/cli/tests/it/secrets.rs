@@ -1,7 +1,7 @@
 //! What is secret shows nowhere, and what comes from outside is never more than a value in a log: a whole line with
 //! every secret set, fed with what is hostile.
 
-use gavel_mock_convex::{Endpoint, Fault, Kind, Matcher, Question};
+use gavel_mock_convex::{Endpoint, Fault, Matcher, Question, SubmissionKind};
 use gavel_testkit::process::built_binary;
 use gavel_testkit::{LogLine, NatsServer, Process};
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ fn variables(format: &str, level: &str) -> Vec<(String, String)> {
         ("CONVEX_TOKEN", TOKEN.to_owned()),
         ("CONVEX_SIGNING_SECRETS", SIGNING.to_owned()),
         ("JUDGE0_API_KEY", JUDGE0.to_owned()),
-        ("JUDGE0_HEADERS", format!("X-Key={JUDGE0}")),
+        ("JUDGE0_HEADERS", format!("X-SubmissionKey={JUDGE0}")),
         ("LOG_FORMAT", format.to_owned()),
         ("LOG_LEVEL", level.to_owned()),
     ]
@@ -39,7 +39,7 @@ fn variables(format: &str, level: &str) -> Vec<(String, String)> {
 
 fn questions() -> Vec<Question> {
     vec![
-        Question::build(Kind::Standard, "echo")
+        Question::build(SubmissionKind::Standard, "echo")
             .public("", "x\n")
             .hidden("text-of-hidden\n", "text-of-hidden\n")
             .done(),

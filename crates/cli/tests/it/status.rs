@@ -1,8 +1,8 @@
 //! `gavel status`, and what is printed of the commands themselves.
 
 use gavel_domain::Status;
-use gavel_domain::event::{Dead, Stage};
-use gavel_mock_convex::{Kind, Question};
+use gavel_domain::event::{DeadLetter, Stage};
+use gavel_mock_convex::{Question, SubmissionKind};
 use gavel_testkit::{NatsServer, wait_until};
 use serde_json::Value;
 
@@ -38,7 +38,7 @@ async fn what_waits_and_what_died_is_counted() {
     for (key, cause) in
         [("d", "Convex answered 401"), ("e", "Convex answered 401"), ("f", "no \u{1b}[2Jidea")]
     {
-        let dead = Dead {
+        let dead = DeadLetter {
             key: key.to_owned(),
             stage: Stage::Reporter,
             cause: cause.to_owned(),
@@ -72,7 +72,7 @@ async fn what_waits_and_what_died_is_counted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_there_is_told_again_and_again() {
-    let question = Question::build(Kind::Standard, "q").public("7", "7").done();
+    let question = Question::build(SubmissionKind::Standard, "q").public("7", "7").done();
     let line = Line::start(vec![question]).await;
     let url = line.nats.url();
     let mut counted = Value::Null;

@@ -31,7 +31,9 @@ fn steps(tap: &Process) -> Vec<(String, String)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lines_own_events_are_seen_live_and_end_with_the_verdict() {
     let questions = vec![
-        gavel_mock_convex::Question::build(gavel_mock_convex::Kind::Standard, "q").public("7", "7").done(),
+        gavel_mock_convex::Question::build(gavel_mock_convex::SubmissionKind::Standard, "q")
+            .public("7", "7")
+            .done(),
     ];
     let line = Line::start(questions).await;
     let url = line.nats.url();

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use gavel_domain::Status;
-use gavel_domain::presence::{Peer, Presence};
-use gavel_mock_convex::{Endpoint, Fault, Kind, Matcher, Question};
+use gavel_domain::heartbeat::{DependencyStatus, Heartbeat};
+use gavel_mock_convex::{Endpoint, Fault, Matcher, Question, SubmissionKind};
 use gavel_testkit::wait_until;
 use serde_json::Value;
 
@@ -33,7 +33,7 @@ async fn expect_drawn(url: &str, parts: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_life_is_told_with_its_tests_and_callbacks() {
-    let question = Question::build(Kind::Standard, "q").public("7", "7").hidden("8", "8").done();
+    let question = Question::build(SubmissionKind::Standard, "q").public("7", "7").hidden("8", "8").done();
     let line = Line::start(vec![question]).await;
     line.submit("a", "q", 71, "print(input())").await;
     line.result("a").await;
@@ -69,7 +69,7 @@ async fn a_life_is_told_with_its_tests_and_callbacks() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_call_is_told_with_its_answer() {
-    let question = Question::build(Kind::Standard, "q").public("7", "7").done();
+    let question = Question::build(SubmissionKind::Standard, "q").public("7", "7").done();
     let line = Line::start(vec![question]).await;
     let url = line.nats.url();
     let refused = line.convex.fault(Matcher::of(Endpoint::RESULT), Fault::status(503));
@@ -78,7 +78,7 @@ async fn each_call_is_told_with_its_answer() {
     let mut counted = Value::Null;
     wait_until("what the reporter sees", PATIENCE, async || {
         counted = crate::status::status(&url).await;
-        counted["peers"].as_array().unwrap().iter().any(|peer| peer["problem"] == "Convex answers 503")
+        counted["dependencies"].as_array().unwrap().iter().any(|peer| peer["problem"] == "Convex answers 503")
     })
     .await
     .unwrap_or_else(|_| panic!("{counted}"));
@@ -105,7 +105,7 @@ async fn each_call_is_told_with_its_answer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_hangs_says_what_it_waits_for() {
-    let question = Question::build(Kind::Standard, "q").public("7", "7").done();
+    let question = Question::build(SubmissionKind::Standard, "q").public("7", "7").done();
     let line = Line::start(vec![question]).await;
     let url = line.nats.url();
     let cases = line.convex.hold(Endpoint::TEST_CASES);
@@ -149,9 +149,12 @@ async fn judges_that_cannot_work_say_why() {
     let rig = Rig::start().await;
     let url = rig.nats.url();
     // A judge that takes nothing, as it says of itself again and again.
-    let away =
-        Peer { name: "Judge0".to_owned(), problem: Some("Judge0 is away".to_owned()), since_ms: Some(1) };
-    let presence = Presence {
+    let away = DependencyStatus {
+        name: "Judge0".to_owned(),
+        problem: Some("Judge0 is away".to_owned()),
+        since_ms: Some(1),
+    };
+    let heartbeat = Heartbeat {
         service: "judge".to_owned(),
         instance: "judge-x".to_owned(),
         version: "1".to_owned(),
@@ -159,7 +162,7 @@ async fn judges_that_cannot_work_say_why() {
         slots: 3,
         busy: 0,
         languages: Vec::new(),
-        peers: vec![away],
+        dependencies: vec![away],
         problems: Vec::new(),
     };
     let bus = rig.bus.clone();
@@ -167,7 +170,7 @@ async fn judges_that_cannot_work_say_why() {
         let mut ticks = tokio::time::interval(Duration::from_millis(200));
         loop {
             ticks.tick().await;
-            bus.announce(&presence).await.unwrap();
+            bus.announce(&heartbeat).await.unwrap();
         }
     });
     rig.publish(&queued("a")).await;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gavel_mock_convex::{Endpoint, Kind, Question};
+use gavel_mock_convex::{Endpoint, Question, SubmissionKind};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 use crate::collector::{Collector, Span};
@@ -33,7 +33,7 @@ const STEPS: [(&str, &str, SpanKind); 17] = [
 ];
 
 fn echo() -> Question {
-    Question::build(Kind::Standard, "echo").public("1", "1").hidden("secretin", "secretin").done()
+    Question::build(SubmissionKind::Standard, "echo").public("1", "1").hidden("secretin", "secretin").done()
 }
 
 /// Ends each service, which sends what it has left.

@@ -1,6 +1,6 @@
 //! Each row of the contract's table of results, exactly as Convex gets it, for both kinds of submission.
 
-use gavel_mock_convex::{Kind, Question};
+use gavel_mock_convex::{Question, SubmissionKind};
 use serde_json::{Value, json};
 
 use crate::line::{Line, submission};
@@ -11,7 +11,7 @@ const PYTHON: u32 = 71;
 const JAVASCRIPT: u32 = 63;
 
 /// Adds two numbers: a public test, a hidden one, a public one.
-fn sum(kind: Kind, id: &str) -> Question {
+fn sum(kind: SubmissionKind, id: &str) -> Question {
     Question::build(kind, id)
         .time_limit_seconds(1.0)
         .memory_limit_mb(64.0)
@@ -22,17 +22,21 @@ fn sum(kind: Kind, id: &str) -> Question {
 }
 
 fn questions() -> Vec<Question> {
-    let quick = Question::build(Kind::Standard, "quick").time_limit_seconds(0.3).public("", "").done();
-    let empty = Question::build(Kind::Standard, "empty").done();
+    let quick =
+        Question::build(SubmissionKind::Standard, "quick").time_limit_seconds(0.3).public("", "").done();
+    let empty = Question::build(SubmissionKind::Standard, "empty").done();
     let numbers: Vec<String> = (0..51).map(|n| n.to_string()).collect();
-    let full = numbers.iter().fold(Question::build(Kind::Standard, "full"), |q, n| q.public(n, n)).done();
-    let fifty =
-        numbers[1..].iter().fold(Question::build(Kind::Standard, "fifty"), |q, n| q.public(n, n)).done();
-    let windows = Question::build(Kind::Standard, "windows").public("a\r\nb\r\n", "2 4\r\n").done();
-    let unicode = Question::build(Kind::Standard, "unicode").public("grüß 🦀", "🦀 ßürg").done();
+    let full =
+        numbers.iter().fold(Question::build(SubmissionKind::Standard, "full"), |q, n| q.public(n, n)).done();
+    let fifty = numbers[1..]
+        .iter()
+        .fold(Question::build(SubmissionKind::Standard, "fifty"), |q, n| q.public(n, n))
+        .done();
+    let windows = Question::build(SubmissionKind::Standard, "windows").public("a\r\nb\r\n", "2 4\r\n").done();
+    let unicode = Question::build(SubmissionKind::Standard, "unicode").public("grüß 🦀", "🦀 ßürg").done();
     vec![
-        sum(Kind::Standard, "sum"),
-        sum(Kind::Personalized, "mysum"),
+        sum(SubmissionKind::Standard, "sum"),
+        sum(SubmissionKind::Personalized, "mysum"),
         quick,
         empty,
         full,
@@ -130,7 +134,7 @@ async fn each_row_of_the_table_for_personalized_questions() {
     }
     for (id, _, _, expected) in rows {
         assert_eq!(line.result(id).await, expected, "{id}");
-        assert_eq!(line.convex.submission(id).unwrap().kind, Kind::Personalized, "{id}");
+        assert_eq!(line.convex.submission(id).unwrap().kind, SubmissionKind::Personalized, "{id}");
     }
 }
 
@@ -195,7 +199,8 @@ async fn fifty_tests_fractions_of_a_second_windows_lines_and_unicode() {
 /// Invariant 4: hidden input and expected output are nowhere but in the fetcher, the bundle and the judge.
 #[tokio::test(flavor = "multi_thread")]
 async fn hidden_data_and_source_leave_no_trace() {
-    let secret = Question::build(Kind::Standard, "secret").hidden("hiddeninput", "hiddenexpectation").done();
+    let secret =
+        Question::build(SubmissionKind::Standard, "secret").hidden("hiddeninput", "hiddenexpectation").done();
     let line = Line::start(vec![secret]).await;
     line.submit("leak", "secret", PYTHON, "nosuchname # sourcecodemarker").await;
     let result = line.result("leak").await.to_string();

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gavel_convex::{Convex, ConvexConfig, InFlight, callback_id};
-use gavel_domain::{Kind, Secret, SubmissionId};
+use gavel_domain::{Secret, SubmissionId, SubmissionKind};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -48,7 +48,8 @@ async fn call(config: ConvexConfig, listener: &TcpListener) -> (String, Vec<u8>)
     let id = SubmissionId::new("k97").unwrap();
     let callback = callback_id("running", "k97");
     let slot = convex.slot().await;
-    let calling = convex.running(&slot, &id, Kind::Standard, &callback, None, Duration::from_secs(30));
+    let calling =
+        convex.running(&slot, &id, SubmissionKind::Standard, &callback, None, Duration::from_secs(30));
     let (called, taken) = tokio::join!(calling, take(listener));
     called.unwrap();
     taken

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use gavel_domain::{Clock, Ending};
+use gavel_domain::{Clock, Outcome};
 use gavel_judge0::{CallError, Entry, Finished, Posted, Report, RunSettings, interpret};
 use serde_json::{Value, json};
 
@@ -88,13 +88,13 @@ fn shown(finished: &Finished) -> String {
         Finished::CompileError(_) => return "compile error".to_owned(),
         Finished::Faulty(_) => return "fault".to_owned(),
     };
-    match execution.ending {
-        Ending::Exited { code } => format!("exit {code}"),
-        Ending::Signaled { signal } => format!("signal {signal}"),
-        Ending::TimeLimit { clock: Clock::Cpu } => "cpu".to_owned(),
-        Ending::TimeLimit { clock: Clock::Wall } => "wall".to_owned(),
-        Ending::MemoryLimit => "memory".to_owned(),
-        Ending::OutputLimit { .. } => "output".to_owned(),
+    match execution.outcome {
+        Outcome::Exited { code } => format!("exit {code}"),
+        Outcome::Signaled { signal } => format!("signal {signal}"),
+        Outcome::TimeLimit { clock: Clock::Cpu } => "cpu".to_owned(),
+        Outcome::TimeLimit { clock: Clock::Wall } => "wall".to_owned(),
+        Outcome::MemoryLimit => "memory".to_owned(),
+        Outcome::OutputLimit { .. } => "output".to_owned(),
     }
 }
 

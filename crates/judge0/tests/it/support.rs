@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use gavel_domain::{
-    Backoff, Comparison, Ending, Execution, LanguageId, Limits, Question, TestCase, Visibility,
+    Backoff, Comparison, Execution, LanguageId, Limits, Outcome, Question, TestCase, Visibility,
 };
 use gavel_judge0::{Entry, Fault, Job, Judge0, Judge0Config, Pace, Progress};
 use gavel_testkit::Judge0Double;
@@ -68,7 +68,7 @@ pub(crate) async fn run_in(judge0: &Judge0, language: LanguageId, source: &str, 
     let job = Job { language, source, question, max_output_bytes: 4 << 20 };
     let mut observer = |execution: Execution| {
         let expected = &question.tests[shown.len()].expected_stdout;
-        let passed = execution.ending == Ending::Exited { code: 0 }
+        let passed = execution.outcome == Outcome::Exited { code: 0 }
             && question.comparison.accepts(&execution.stdout, expected);
         shown.push(execution);
         if passed { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }

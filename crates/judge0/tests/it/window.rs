@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gavel_domain::Ending;
+use gavel_domain::Outcome;
 use gavel_judge0::{Job, Judge0, Pace, Progress};
 use gavel_testkit::Judge0Double;
 use gavel_testkit::judge0::{Program, Route, Settings, accepted, ended};
@@ -100,14 +100,14 @@ async fn the_limits_and_the_program_are_sent_as_judge0_wants_them() {
         Job {
             language: gavel_domain::LanguageId(71), source: "é", question: &question, max_output_bytes: 1
         };
-    let mut ending = None;
+    let mut outcome = None;
     let ran = judge0
         .run(&job, &mut |execution| {
-            ending = Some(execution.ending);
+            outcome = Some(execution.outcome);
             std::ops::ControlFlow::Continue(())
         })
         .await;
-    assert_eq!((ran, ending), (Ok(Progress::Ran), Some(Ending::Exited { code: 0 })));
+    assert_eq!((ran, outcome), (Ok(Progress::Ran), Some(Outcome::Exited { code: 0 })));
     let programs = double.programs();
     let entry = &programs[0].entry;
     assert_eq!((programs[0].source.as_str(), &entry["language_id"]), ("é", &71.into()));

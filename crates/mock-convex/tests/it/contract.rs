@@ -1,6 +1,6 @@
 //! The answers that the app's functions give.
 
-use gavel_mock_convex::{Endpoint, Kind, Limits, Status, questions};
+use gavel_mock_convex::{Endpoint, Limits, Status, SubmissionKind, questions};
 use serde_json::{Value, json};
 
 use crate::support::{Rig, passed, running};
@@ -85,7 +85,7 @@ async fn unknown_submissions_and_the_other_kind_s_are_500() {
     let rig = Rig::start().await;
     rig.mock_convex.accept_unknown(false);
     assert_eq!(rig.post(Endpoint::RUNNING, &running("s1")).await.0, 500);
-    rig.mock_convex.add_submission("s1", Kind::Personalized);
+    rig.mock_convex.add_submission("s1", SubmissionKind::Personalized);
     assert_eq!(rig.mock_convex.submission("s1").unwrap().status, Status::Queued);
     assert_eq!(rig.post(Endpoint::RUNNING, &running("s1")).await.0, 500);
     assert_eq!(rig.post(Endpoint::PERSONALIZED_RUNNING, &running("s1")).await.0, 200);

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use gavel_mock_convex::{Kind, questions};
+use gavel_mock_convex::{SubmissionKind, questions};
 use serde_json::Value;
 
 fn samples() -> &'static Path {
@@ -20,7 +20,11 @@ fn the_manifest_names_every_program_and_only_questions_that_exist() {
     for entry in manifest() {
         let text =
             |name: &str| entry[name].as_str().unwrap_or_else(|| panic!("{name} in {entry}")).to_owned();
-        let kind = if text("kind") == "personalized" { Kind::Personalized } else { Kind::Standard };
+        let kind = if text("kind") == "personalized" {
+            SubmissionKind::Personalized
+        } else {
+            SubmissionKind::Standard
+        };
         let question = questions.iter().find(|question| question.id() == text("question"));
         assert_eq!(question.map(gavel_mock_convex::Question::kind), Some(kind), "{entry}");
         assert!([50, 54, 63, 71].contains(&entry["language"].as_u64().unwrap()), "{entry}");

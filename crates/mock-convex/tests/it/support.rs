@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gavel_mock_convex::{Endpoint, Kind, MockConvex, Question};
+use gavel_mock_convex::{Endpoint, MockConvex, Question, SubmissionKind};
 use serde_json::{Value, json};
 
 /// Long enough for a loaded machine; nothing waits for it unless it fails.
@@ -15,8 +15,9 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) async fn start() -> Self {
-        let standard = Question::build(Kind::Standard, "sum").time_limit_seconds(0.5).public("1 2\n", "3\n");
-        let personal = Question::build(Kind::Personalized, "greet").hidden("a\n", "b\n");
+        let standard =
+            Question::build(SubmissionKind::Standard, "sum").time_limit_seconds(0.5).public("1 2\n", "3\n");
+        let personal = Question::build(SubmissionKind::Personalized, "greet").hidden("a\n", "b\n");
         let mock_convex = MockConvex::start_local(vec![standard.done(), personal.done()]).await.unwrap();
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         Self { mock_convex, client }

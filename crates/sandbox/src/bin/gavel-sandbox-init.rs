@@ -46,7 +46,7 @@ async fn try_out(
         Compilation::Failed { output } => println!("{}", String::from_utf8_lossy(&output)),
         Compilation::Ready(program) => {
             let run = workspace.run(&program, bytes::Bytes::new(), &RunLimits::default()).await?;
-            println!("{:?} {:?}", run.ending, run.usage);
+            println!("{:?} {:?}", run.outcome, run.usage);
             print!("{}", String::from_utf8_lossy(&run.stdout));
             eprint!("{}", String::from_utf8_lossy(&run.stderr));
         }

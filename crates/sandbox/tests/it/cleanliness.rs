@@ -1,7 +1,7 @@
 //! What a run leaves behind: nothing.
 
 use bytes::Bytes;
-use gavel_domain::Ending;
+use gavel_domain::Outcome;
 use gavel_sandbox::RunLimits;
 
 use crate::support::{Bench, C, limits, printed};
@@ -39,7 +39,11 @@ async fn a_swarm_of_daemons_is_gone() {
                   usleep(50000);return 0;}";
     let wide = RunLimits { processes: 200, ..limits() };
     let run = bench.run(C, source, &wide).await;
-    assert!(matches!(run.ending, Ending::Exited { code: 0 } | Ending::TimeLimit { .. }), "{:?}", run.ending);
+    assert!(
+        matches!(run.outcome, Outcome::Exited { code: 0 } | Outcome::TimeLimit { .. }),
+        "{:?}",
+        run.outcome
+    );
     assert_eq!(printed(&bench.python(TRACES).await), NO_TRACES);
 }
 
@@ -73,7 +77,7 @@ async fn a_thousand_runs_leave_nothing_growing() {
     let mut before = None;
     for round in 0..1000 {
         let run = bench.workspace.run(&program, Bytes::new(), &quick).await.unwrap();
-        assert_eq!(run.ending, Ending::Exited { code: 0 });
+        assert_eq!(run.outcome, Outcome::Exited { code: 0 });
         if round == 10 {
             before = Some(counts());
         }

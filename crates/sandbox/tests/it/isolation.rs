@@ -151,13 +151,13 @@ async fn a_slot_stays_on_one_processor() {
 #[cfg(target_arch = "x86_64")]
 #[tokio::test]
 async fn the_32_bit_system_call_tables_are_deadly() {
-    use gavel_domain::Ending;
+    use gavel_domain::Outcome;
     let mut bench = Bench::open().await;
-    let killed = Ending::Signaled { signal: libc::SIGSYS };
+    let killed = Outcome::Signaled { signal: libc::SIGSYS };
     let compat = "int main(){int r;__asm__ volatile(\"int $0x80\":\"=a\"(r):\"a\"(20));return 0;}";
-    assert_eq!(bench.c(compat).await.ending, killed);
+    assert_eq!(bench.c(compat).await.outcome, killed);
     let x32 = "#include <unistd.h>\nint main(){syscall(0x40000000+39);return 0;}";
-    assert_eq!(bench.c(x32).await.ending, killed);
+    assert_eq!(bench.c(x32).await.outcome, killed);
 }
 
 #[tokio::test]
@@ -192,5 +192,5 @@ async fn two_slots_do_not_see_each_other() {
     outputs.sort();
     assert_eq!(outputs, [0, 1].map(|seat| format!("['mine'] 1 {}", programs_id(seat))));
     // A program compiled in one workspace runs in another.
-    assert!(b.run(&in_a, bytes::Bytes::new(), &limits).await.unwrap().ending.is_success());
+    assert!(b.run(&in_a, bytes::Bytes::new(), &limits).await.unwrap().outcome.is_success());
 }

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gavel_domain::{Clock, Ending};
+use gavel_domain::{Clock, Outcome};
 use gavel_sandbox::{Fault, InitProgram, RunLimits, Sandbox, SandboxConfig, StartError};
 
 use crate::support::{Bench, C, chain, config, limits, printed, sandbox};
@@ -49,7 +49,7 @@ async fn a_cancelled_run_is_ended_and_the_slot_is_whole_again() {
     assert_eq!(printed(&bench.python(traces).await), "1");
     let short = RunLimits { wall_time: Duration::from_millis(200), ..limits() };
     let run = bench.workspace.run(&program, Bytes::new(), &short).await.unwrap();
-    assert_eq!(run.ending, Ending::TimeLimit { clock: Clock::Wall });
+    assert_eq!(run.outcome, Outcome::TimeLimit { clock: Clock::Wall });
 }
 
 #[tokio::test]
@@ -157,11 +157,11 @@ async fn a_tier_that_is_named_is_the_one_that_is_used() {
         let mut bench = Bench { workspace: sandbox.workspace().await.unwrap(), sandbox };
         let hog =
             "#include <stdlib.h>\n#include <string.h>\nint main(){for(;;)memset(malloc(1<<20),1,1<<20);}";
-        assert_eq!(bench.c(hog).await.ending, Ending::MemoryLimit, "{tier}");
+        assert_eq!(bench.c(hog).await.outcome, Outcome::MemoryLimit, "{tier}");
         let spinning = RunLimits { wall_time: Duration::from_mins(1), ..limits() };
         let run = bench.run(C, "int main(){for(;;);}", &spinning).await;
-        assert_eq!(run.ending, Ending::TimeLimit { clock: Clock::Cpu }, "{tier}");
-        assert_eq!(bench.c("int main(){return 3;}").await.ending, Ending::Exited { code: 3 }, "{tier}");
+        assert_eq!(run.outcome, Outcome::TimeLimit { clock: Clock::Cpu }, "{tier}");
+        assert_eq!(bench.c("int main(){return 3;}").await.outcome, Outcome::Exited { code: 3 }, "{tier}");
     }
 }
 

@@ -8,8 +8,8 @@ const AS_ROOT: bool = true;
 
 mod cleanliness;
 mod compiling;
-mod endings;
 mod isolation;
 mod lifecycle;
+mod outcomes;
 mod streams;
 mod support;

@@ -1,7 +1,7 @@
 //! Input and output: any bytes, bounded, and never a reason to wait.
 
 use bytes::Bytes;
-use gavel_domain::{Ending, OutputStream};
+use gavel_domain::{Outcome, OutputStream};
 use gavel_sandbox::RunLimits;
 
 use crate::support::{Bench, C, JAVASCRIPT, MIB, PYTHON, limits, printed};
@@ -13,7 +13,7 @@ async fn a_flood_on_either_stream_is_an_output_limit() {
     let mut bench = Bench::open().await;
     for (fd, stream) in [("1", OutputStream::Stdout), ("2", OutputStream::Stderr)] {
         let run = bench.c(&FLOOD.replace("FD", fd)).await;
-        assert_eq!(run.ending, Ending::OutputLimit { stream });
+        assert_eq!(run.outcome, Outcome::OutputLimit { stream });
         let (flooded, limit) = match stream {
             OutputStream::Stdout => (run.stdout, limits().stdout_bytes),
             OutputStream::Stderr => (run.stderr, limits().stderr_bytes),
@@ -29,11 +29,11 @@ async fn one_byte_too_many_is_a_limit_even_if_the_program_then_ends_well() {
     let run = bench.run(PYTHON, "print('123456789')", &ten).await;
     assert_eq!(printed(&run), "123456789");
     let run = bench.run(PYTHON, "print('1234567890')", &ten).await;
-    assert_eq!(run.ending, Ending::OutputLimit { stream: OutputStream::Stdout });
+    assert_eq!(run.outcome, Outcome::OutputLimit { stream: OutputStream::Stdout });
     assert_eq!(run.stdout, b"1234567890");
     let source = "import os\nos.write(2, b'x'*11)\nos.kill(os.getpid(), 13)";
     let run = bench.run(PYTHON, source, &ten).await;
-    assert_eq!(run.ending, Ending::OutputLimit { stream: OutputStream::Stderr });
+    assert_eq!(run.outcome, Outcome::OutputLimit { stream: OutputStream::Stderr });
 }
 
 #[tokio::test]
@@ -41,7 +41,7 @@ async fn a_forked_flood_is_an_output_limit_too() {
     let mut bench = Bench::open().await;
     let source = "#include <unistd.h>\nchar b[65536];int main(){fork();for(;;)write(1,b,sizeof b);}";
     let run = bench.c(source).await;
-    assert_eq!(run.ending, Ending::OutputLimit { stream: OutputStream::Stdout });
+    assert_eq!(run.outcome, Outcome::OutputLimit { stream: OutputStream::Stdout });
 }
 
 #[tokio::test]
@@ -56,10 +56,10 @@ async fn any_bytes_pass_unchanged_both_ways() {
         .await;
     let all: Vec<u8> = (0..=255_u8).cycle().take(300_000).collect();
     let run = bench.workspace.run(&program, Bytes::from(all.clone()), &limits()).await.unwrap();
-    assert!(run.ending.is_success());
+    assert!(run.outcome.is_success());
     assert_eq!(run.stdout, all);
     let run = bench.workspace.run(&program, Bytes::new(), &limits()).await.unwrap();
-    assert_eq!((run.ending, run.stdout.len()), (Ending::Exited { code: 0 }, 0));
+    assert_eq!((run.outcome, run.stdout.len()), (Outcome::Exited { code: 0 }, 0));
 }
 
 #[tokio::test]
@@ -70,9 +70,9 @@ async fn input_that_is_not_read_or_is_closed_hinders_nobody() {
         bench.program(C, "#include <unistd.h>\nint main(){close(0);close(1);close(2);return 4;}").await;
     let large = Bytes::from(vec![b'x'; 64 << 20]);
     let run = bench.workspace.run(&ignoring, large.clone(), &limits()).await.unwrap();
-    assert_eq!(run.ending, Ending::Exited { code: 0 });
+    assert_eq!(run.outcome, Outcome::Exited { code: 0 });
     let run = bench.workspace.run(&closing, large, &limits()).await.unwrap();
-    assert_eq!(run.ending, Ending::Exited { code: 4 });
+    assert_eq!(run.outcome, Outcome::Exited { code: 4 });
 }
 
 #[tokio::test]
@@ -117,6 +117,6 @@ async fn a_right_answer_of_any_size_is_not_kept() {
     let large = RunLimits { stdout_bytes: 64 * MIB, ..limits() };
     let run =
         bench.workspace.run_expecting(&program, Bytes::new(), &large, expected.as_bytes()).await.unwrap();
-    assert!(run.ending.is_success(), "{:?}", run.ending);
-    assert_eq!((run.as_expected, run.stdout.as_slice()), (expected.len(), &b"end\n"[..]));
+    assert!(run.outcome.is_success(), "{:?}", run.outcome);
+    assert_eq!((run.matched_bytes, run.stdout.as_slice()), (expected.len(), &b"end\n"[..]));
 }

@@ -119,9 +119,9 @@ impl Bench {
 /// What a program printed, trimmed; with its ending and errors where that is not all there is to know.
 pub(crate) fn printed(run: &Execution) -> String {
     assert!(
-        run.ending.is_success(),
+        run.outcome.is_success(),
         "{:?} {:?}\n{}\n{}",
-        run.ending,
+        run.outcome,
         run.usage,
         String::from_utf8_lossy(&run.stdout),
         String::from_utf8_lossy(&run.stderr)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gavel_bus::Bundles;
 use gavel_bus::topology::TopologySettings;
-use gavel_domain::{Comparison, Kind, Limits, Visibility};
+use gavel_domain::{Comparison, Limits, SubmissionKind, Visibility};
 use gavel_mock_convex::{Endpoint, Question};
 use gavel_testkit::NatsServer;
 use serde_json::{Value, json};
@@ -30,9 +30,9 @@ fn document(id: &str) -> Value {
 
 #[tokio::test]
 async fn a_submission_becomes_ready_with_its_questions_tests() {
-    let exact = Question::new(gavel_mock_convex::Kind::Standard, &document("q1")).unwrap();
+    let exact = Question::new(gavel_mock_convex::SubmissionKind::Standard, &document("q1")).unwrap();
     let mut rig = Rig::start(vec![exact]).await;
-    let event = queued("s1", "q1", Kind::Standard);
+    let event = queued("s1", "q1", SubmissionKind::Standard);
     rig.line.queue_with(&event, "req-1").await;
     let ready = rig.line.ready("s1").await;
     assert!(ready.submission == event.submission && ready.source == event.source);
@@ -59,17 +59,18 @@ async fn a_submission_becomes_ready_with_its_questions_tests() {
 
 #[tokio::test]
 async fn each_kind_calls_its_own_path_and_equal_tests_are_stored_once() {
-    let questions = [gavel_mock_convex::Kind::Standard, gavel_mock_convex::Kind::Personalized]
-        .map(|kind| Question::build(kind, "q1").public("1\n", "2\n").done());
+    let questions =
+        [gavel_mock_convex::SubmissionKind::Standard, gavel_mock_convex::SubmissionKind::Personalized]
+            .map(|kind| Question::build(kind, "q1").public("1\n", "2\n").done());
     let mut rig = Rig::start(questions.to_vec()).await;
-    rig.line.queue_with(&queued("s1", "q1", Kind::Standard), "r1").await;
+    rig.line.queue_with(&queued("s1", "q1", SubmissionKind::Standard), "r1").await;
     let standard = rig.line.ready("s1").await;
-    rig.line.queue_with(&queued("s2", "q1", Kind::Personalized), "r2").await;
+    rig.line.queue_with(&queued("s2", "q1", SubmissionKind::Personalized), "r2").await;
     let personalized = rig.line.ready("s2").await;
     let paths: Vec<_> = rig.convex.calls().iter().map(|call| call.endpoint).collect();
     assert_eq!(paths, [Endpoint::TEST_CASES, Endpoint::PERSONALIZED_TEST_CASES]);
     assert!(rig.convex.wrong_paths().is_empty());
-    assert_eq!(personalized.submission.kind, Kind::Personalized);
+    assert_eq!(personalized.submission.kind, SubmissionKind::Personalized);
     assert_eq!(standard.bundle, personalized.bundle);
 }
 
@@ -78,12 +79,12 @@ async fn a_question_of_megabytes_fits_a_server_as_it_comes() {
     // What a nats-server takes unless it is told otherwise, far below the question.
     let nats = NatsServer::builder().max_payload(1 << 20).start().await;
     let text = "0123456789abcdef".repeat(64 << 10);
-    let mut big = Question::build(gavel_mock_convex::Kind::Standard, "big");
+    let mut big = Question::build(gavel_mock_convex::SubmissionKind::Standard, "big");
     for _ in 0..5 {
         big = big.hidden(&text, "x");
     }
     let mut rig = Rig::on(nats, TopologySettings::default(), vec![big.done()], &[]).await;
-    let mut event = queued("s1", "big", Kind::Standard);
+    let mut event = queued("s1", "big", SubmissionKind::Standard);
     event.source = "é".repeat(100_000);
     rig.line.queue_with(&event, "r1").await;
     let ready = rig.line.ready("s1").await;
@@ -110,7 +111,8 @@ async fn what_is_garbage_goes_to_the_dead_letters_and_holds_nothing_up() {
 #[tokio::test]
 async fn test_data_is_in_no_event_and_no_log_line() {
     const SECRET: &str = "nobody-may-see-this";
-    let hidden = |id: &str| Question::build(gavel_mock_convex::Kind::Standard, id).hidden(SECRET, SECRET);
+    let hidden =
+        |id: &str| Question::build(gavel_mock_convex::SubmissionKind::Standard, id).hidden(SECRET, SECRET);
     let mut wrong = document("wrong");
     wrong["testCases"][0]["stdin"] = json!([SECRET]);
     wrong["testCases"][1]["visibility"] = json!(SECRET);
@@ -118,7 +120,7 @@ async fn test_data_is_in_no_event_and_no_log_line() {
         hidden("good").done(),
         hidden("limits").time_limit_seconds(0.0).done(),
         hidden("extra").field("timeLimitSeconds", json!(SECRET)).done(),
-        Question::new(gavel_mock_convex::Kind::Standard, &wrong).unwrap(),
+        Question::new(gavel_mock_convex::SubmissionKind::Standard, &wrong).unwrap(),
     ];
     let mut rig = Rig::with(questions, &[("LOG_LEVEL", "trace")]).await;
     for id in ["good", "limits", "extra", "wrong"] {

@@ -1,12 +1,14 @@
 //! What cannot be judged ends in an error with its reason, at once: one call, no retry, no dead letter.
 
-use gavel_mock_convex::{Endpoint, Fault, Kind, Matcher, Question};
+use gavel_mock_convex::{Endpoint, Fault, Matcher, Question, SubmissionKind};
 use serde_json::{Value, json};
 
 use crate::support::{Counts, Rig, question};
 
 fn tests(id: &str, count: usize) -> Question {
-    (0..count).fold(Question::build(Kind::Standard, id), |question, _| question.public("1", "2")).done()
+    (0..count)
+        .fold(Question::build(SubmissionKind::Standard, id), |question, _| question.public("1", "2"))
+        .done()
 }
 
 /// A sound question's document with one value changed.
@@ -17,7 +19,7 @@ fn changed(id: &str, pointer: &str, value: Value) -> Question {
         "testCases": [{ "_id": "t", "visibility": "public", "stdin": "", "expectedStdout": "", "order": 0 }],
     });
     *document.pointer_mut(pointer).unwrap() = value;
-    Question::new(Kind::Standard, &document).unwrap()
+    Question::new(SubmissionKind::Standard, &document).unwrap()
 }
 
 #[tokio::test]
@@ -25,7 +27,7 @@ async fn a_question_that_cannot_be_used_is_told_in_a_sentence() {
     let questions = vec![
         tests("none", 0),
         tests("many", 51),
-        Question::build(Kind::Standard, "large").hidden(&"x".repeat(30_000), "").done(),
+        Question::build(SubmissionKind::Standard, "large").hidden(&"x".repeat(30_000), "").done(),
         changed("no-time", "/question/timeLimitSeconds", json!(0)),
         changed("no-memory", "/question/memoryLimitMb", json!(-1)),
     ];

@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
-use gavel_domain::Kind;
+use gavel_domain::SubmissionKind;
 use gavel_mock_convex::{Endpoint, Fault, Matcher, MockConvex};
 use gavel_testkit::{LogLine, NatsServer};
 
@@ -58,7 +58,7 @@ async fn what_does_not_pass_is_given_up() {
     // Asked to come back in an hour, it still gives up in time.
     rig.convex.fault(Matcher::of(Endpoint::TEST_CASES).id("hour"), Fault::retry_after(429, 3600));
     rig.convex.fault(Matcher::of(Endpoint::TEST_CASES).id("q1"), Fault::status(503));
-    let event = queued("s1", "q1", Kind::Standard);
+    let event = queued("s1", "q1", SubmissionKind::Standard);
     rig.line.queue_with(&event, "r1").await;
     rig.line.queue("s2", "hour").await;
     for (id, status) in [("s1", 503), ("s2", 429)] {
@@ -105,7 +105,7 @@ async fn a_full_stream_of_ready_ones_is_waited_for() {
     let small = gavel_bus::topology::TopologySettings { store_bytes: 1 << 20, ..Default::default() };
     let rig = Rig::on(nats, small, vec![question("q1")], &[]).await;
     for id in ["s1", "s2"] {
-        let mut event = queued(id, "q1", Kind::Standard);
+        let mut event = queued(id, "q1", SubmissionKind::Standard);
         event.source = "x".repeat(70_000);
         rig.line.queue_with(&event, id).await;
     }

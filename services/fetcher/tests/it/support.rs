@@ -8,8 +8,10 @@ use async_nats::{Message, Subscriber, jetstream};
 use futures::StreamExt as _;
 use gavel_bus::topology::{Durable, Stream, TopologySettings};
 use gavel_bus::{Bus, NatsConfig, Outgoing, Trace};
-use gavel_domain::event::{Dead, Judged, Queued, Ready};
-use gavel_domain::{Generation, Kind, LanguageId, QuestionId, RequestId, Status, Submission, SubmissionId};
+use gavel_domain::event::{DeadLetter, Judged, Queued, Ready};
+use gavel_domain::{
+    Generation, LanguageId, QuestionId, RequestId, Status, Submission, SubmissionId, SubmissionKind,
+};
 use gavel_mock_convex::{MockConvex, Question};
 use gavel_proto::WireEvent;
 use gavel_testkit::{NatsServer, Process, process, wait_until};
@@ -30,7 +32,7 @@ pub(crate) async fn address(process: &Process) -> SocketAddr {
 }
 
 /// A queued submission.
-pub(crate) fn queued(id: &str, question: &str, kind: Kind) -> Queued {
+pub(crate) fn queued(id: &str, question: &str, kind: SubmissionKind) -> Queued {
     let submission = Submission {
         id: SubmissionId::new(id).unwrap(),
         question_id: QuestionId::new(question).unwrap(),
@@ -74,7 +76,7 @@ impl Line {
 
     /// Queues a standard submission.
     pub(crate) async fn queue(&self, id: &str, question: &str) {
-        self.queue_with(&queued(id, question, Kind::Standard), &format!("req-{id}")).await;
+        self.queue_with(&queued(id, question, SubmissionKind::Standard), &format!("req-{id}")).await;
     }
 
     pub(crate) async fn queue_with(&self, event: &Queued, request_id: &str) {
@@ -117,7 +119,7 @@ impl Line {
         judged.verdict.stderr.unwrap()
     }
 
-    pub(crate) async fn dead(&mut self, id: &str) -> Dead {
+    pub(crate) async fn dead(&mut self, id: &str) -> DeadLetter {
         self.event(id).await
     }
 
@@ -153,7 +155,7 @@ impl Line {
         Counts {
             ready: count(Stream::Ready).await,
             judged: count(Stream::Result).await,
-            dead: count(Stream::Dead).await,
+            dead: count(Stream::DeadLetter).await,
         }
     }
 }
@@ -202,5 +204,5 @@ impl Rig {
 
 /// A question with one public test.
 pub(crate) fn question(id: &str) -> Question {
-    Question::build(gavel_mock_convex::Kind::Standard, id).public("1\n", "2\n").done()
+    Question::build(gavel_mock_convex::SubmissionKind::Standard, id).public("1\n", "2\n").done()
 }

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use futures::future::join_all;
-use gavel_domain::Kind;
+use gavel_domain::SubmissionKind;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Rig, submission, with};
@@ -36,7 +36,10 @@ async fn a_submission_is_stored_with_all_that_follows_it() {
     let event = rig.queue.event("s1").await.unwrap();
     let stored = &event.submission;
     assert_eq!((stored.id.as_str(), stored.question_id.as_str()), ("s1", "q1"));
-    assert_eq!((stored.language.0, stored.kind, event.source.as_str()), (71, Kind::Personalized, "print(1)"));
+    assert_eq!(
+        (stored.language.0, stored.kind, event.source.as_str()),
+        (71, SubmissionKind::Personalized, "print(1)")
+    );
     let ms = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
     assert!((ms(before)..=ms(SystemTime::now())).contains(&stored.accepted_at_ms.into()));
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use gavel_bus::Cause;
 use gavel_domain::LanguageId;
-use gavel_domain::presence::{OfferedLanguage, Peer};
+use gavel_domain::heartbeat::{DependencyStatus, ServedLanguage};
 use gavel_judge0::{Fault, InvalidConfig, Judge0, Pace, State};
 use gavel_runtime::health::{Check, check};
 use tokio::sync::watch;
@@ -49,17 +49,21 @@ impl Engine for Judge0Engine {
         }
     }
 
-    fn languages(&self) -> Vec<OfferedLanguage> {
+    fn languages(&self) -> Vec<ServedLanguage> {
         let offered = |(id, name)| {
             let engine = EngineName::Judge0.to_string();
-            OfferedLanguage { id, name, version: String::new(), engine }
+            ServedLanguage { id, name, version: String::new(), engine }
         };
         self.judge0.languages().into_iter().map(offered).collect()
     }
 
-    fn peers(&self) -> Vec<Peer> {
+    fn dependencies(&self) -> Vec<DependencyStatus> {
         let (state, since_ms) = (self.judge0.breaker().state(), self.judge0.breaker().since_ms());
-        vec![Peer { name: "Judge0".to_owned(), problem: state.problem(), since_ms: Some(since_ms) }]
+        vec![DependencyStatus {
+            name: "Judge0".to_owned(),
+            problem: state.problem(),
+            since_ms: Some(since_ms),
+        }]
     }
 
     fn gate(&self) -> Option<watch::Receiver<bool>> {

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use gavel_domain::LanguageId;
-use gavel_domain::presence::{OfferedLanguage, Peer};
+use gavel_domain::heartbeat::{DependencyStatus, ServedLanguage};
 use gavel_runtime::health::Check;
 use gavel_telemetry::table;
 use tokio::sync::watch;
@@ -206,12 +206,12 @@ impl Engine for Engines {
         self.judge0.iter().flat_map(Engine::checks).collect()
     }
 
-    fn peers(&self) -> Vec<Peer> {
-        self.judge0.iter().flat_map(Engine::peers).collect()
+    fn dependencies(&self) -> Vec<DependencyStatus> {
+        self.judge0.iter().flat_map(Engine::dependencies).collect()
     }
 
     /// What each engine serves of that which comes to it.
-    fn languages(&self) -> Vec<OfferedLanguage> {
+    fn languages(&self) -> Vec<ServedLanguage> {
         let of = |name, engine: Option<&dyn Engine>| {
             let served = engine.map(Engine::languages).unwrap_or_default();
             served.into_iter().filter(move |language| self.name_of(language.id) == name)

@@ -4,10 +4,10 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use bytes::Bytes;
 use gavel_bus::Cause;
-use gavel_domain::presence::OfferedLanguage;
+use gavel_domain::heartbeat::ServedLanguage;
 use gavel_domain::text::normalize_newlines;
 use gavel_domain::{LanguageId, Question, TestCase};
-use gavel_sandbox::{Compilation, Fault, RunLimits, Sandbox, SandboxConfig, ServedLanguage, probe};
+use gavel_sandbox::{Compilation, Fault, InstalledLanguage, RunLimits, Sandbox, SandboxConfig, probe};
 use gavel_telemetry::trace::step;
 use tracing::{Instrument as _, error, info};
 
@@ -60,7 +60,7 @@ impl SandboxEngine {
         self.served(language).is_some()
     }
 
-    fn served(&self, language: LanguageId) -> Option<&ServedLanguage> {
+    fn served(&self, language: LanguageId) -> Option<&InstalledLanguage> {
         self.sandbox.languages().iter().find(|served| served.id == language)
     }
 
@@ -102,8 +102,8 @@ impl Engine for SandboxEngine {
         run.instrument(step("run the tests")).await
     }
 
-    fn languages(&self) -> Vec<OfferedLanguage> {
-        let offered = |served: &ServedLanguage| OfferedLanguage {
+    fn languages(&self) -> Vec<ServedLanguage> {
+        let offered = |served: &InstalledLanguage| ServedLanguage {
             id: served.id,
             name: served.name.clone(),
             version: served.version.clone(),

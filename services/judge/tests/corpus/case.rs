@@ -84,7 +84,7 @@ impl Case {
     /// The case as it must end without cgroups.
     pub(crate) fn sampled(self) -> Self {
         match self.sampled.clone() {
-            Some(ending) => Self { expect: vec![ending], stdout: None, ..self },
+            Some(outcome) => Self { expect: vec![outcome], stdout: None, ..self },
             None => self,
         }
     }

@@ -1,7 +1,7 @@
 //! One run of a case, and the look for what it left.
 
 use bytes::Bytes;
-use gavel_domain::{Clock, Ending, LanguageId, OutputStream};
+use gavel_domain::{Clock, LanguageId, Outcome, OutputStream};
 use gavel_sandbox::{Compilation, Program, RunLimits, Workspace};
 
 use crate::case::{Case, PYTHON};
@@ -40,7 +40,7 @@ pub(crate) async fn once(workspace: &mut Workspace, case: &Case, outside: &Outsi
     };
     let stdin = Bytes::from(outside.fill(&case.stdin));
     let ran = workspace.run(&program, stdin, &case.limits).await.map_err(crate::chain)?;
-    let judged = matches(case, &in_words(ran.ending), &ran.stdout, &ran.stderr);
+    let judged = matches(case, &in_words(ran.outcome), &ran.stdout, &ran.stderr);
     judged.map_err(|wrong| format!("{wrong}\n{:?}", ran.usage))
 }
 
@@ -52,7 +52,7 @@ pub(crate) async fn traces(workspace: &mut Workspace) -> Result<(), String> {
     if ran.stdout == NO_TRACES.as_bytes() {
         return Ok(());
     }
-    Err(format!("{:?} {} {}", ran.ending, shown(&ran.stdout), shown(&ran.stderr)))
+    Err(format!("{:?} {} {}", ran.outcome, shown(&ran.stdout), shown(&ran.stderr)))
 }
 
 /// A program, or the compiler's output.
@@ -67,33 +67,33 @@ async fn compile(
     }
 }
 
-fn matches(case: &Case, ending: &str, stdout: &[u8], stderr: &[u8]) -> Result<(), String> {
+fn matches(case: &Case, outcome: &str, stdout: &[u8], stderr: &[u8]) -> Result<(), String> {
     let said = case.says.as_ref().is_none_or(|says| String::from_utf8_lossy(stderr).contains(says));
     let printed = case.stdout.as_ref().is_none_or(|expected| expected == stdout);
-    if case.expect.iter().any(|expected| expected == ending) && said && printed {
+    if case.expect.iter().any(|expected| expected == outcome) && said && printed {
         return Ok(());
     }
     let expected = case.expect.join(" or ");
     let told = format!("stdout {}\nstderr {}", shown(stdout), shown(stderr));
     Err(format!(
-        "{ending}, and must be {expected}, print {:?}, say {:?}\n{told}",
+        "{outcome}, and must be {expected}, print {:?}, say {:?}\n{told}",
         case.stdout.as_deref().map(shown),
         case.says
     ))
 }
 
-fn in_words(ending: Ending) -> String {
-    match ending {
-        Ending::Exited { code } => format!("exit {code}"),
-        Ending::Signaled { signal } => {
+fn in_words(outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Exited { code } => format!("exit {code}"),
+        Outcome::Signaled { signal } => {
             let known = SIGNALS.iter().find(|(number, _)| *number == signal);
             known.map_or(format!("signal {signal}"), |(_, name)| format!("signal {name}"))
         }
-        Ending::TimeLimit { clock: Clock::Cpu } => "cpu time limit".to_owned(),
-        Ending::TimeLimit { clock: Clock::Wall } => "wall time limit".to_owned(),
-        Ending::MemoryLimit => "memory limit".to_owned(),
-        Ending::OutputLimit { stream: OutputStream::Stdout } => "stdout limit".to_owned(),
-        Ending::OutputLimit { stream: OutputStream::Stderr } => "stderr limit".to_owned(),
+        Outcome::TimeLimit { clock: Clock::Cpu } => "cpu time limit".to_owned(),
+        Outcome::TimeLimit { clock: Clock::Wall } => "wall time limit".to_owned(),
+        Outcome::MemoryLimit => "memory limit".to_owned(),
+        Outcome::OutputLimit { stream: OutputStream::Stdout } => "stdout limit".to_owned(),
+        Outcome::OutputLimit { stream: OutputStream::Stderr } => "stderr limit".to_owned(),
     }
 }
 

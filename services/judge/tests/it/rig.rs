@@ -6,8 +6,8 @@ use gavel_bus::topology::TopologySettings;
 use gavel_bus::{Bundles, Bus, NatsConfig, Outgoing, Seen, Stored, Trace};
 use gavel_domain::event::{BundleKey, Judged, Ready};
 use gavel_domain::{
-    Comparison, Generation, Kind, LanguageId, Limits, Question, QuestionId, Submission, SubmissionId,
-    TestCase, Visibility,
+    Comparison, Generation, LanguageId, Limits, Question, QuestionId, Submission, SubmissionId,
+    SubmissionKind, TestCase, Visibility,
 };
 use gavel_testkit::process::Builder;
 use gavel_testkit::{NatsServer, Process};
@@ -81,7 +81,7 @@ impl Rig {
             id: SubmissionId::new(id).unwrap(),
             question_id: QuestionId::new("q").unwrap(),
             language,
-            kind: Kind::Standard,
+            kind: SubmissionKind::Standard,
             accepted_at_ms: u64::try_from(
                 SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis(),
             )
@@ -102,7 +102,7 @@ impl Rig {
                 loop {
                     match watch.next().await.unwrap() {
                         Seen::Judged(judged) => return *judged,
-                        Seen::Dead(letter) => dead = Some(letter.cause),
+                        Seen::DeadLetter(letter) => dead = Some(letter.cause),
                         _ => {}
                     }
                 }

@@ -2,8 +2,8 @@
 
 use gavel_domain::{Clock, OutputStream};
 use gavel_domain::{
-    Comparison, Ending, Execution, Kind, Limits, Question, Scorer, Status, Submission, TestCase, Usage,
-    Verdict, Visibility,
+    Comparison, Execution, Limits, Outcome, Question, Scorer, Status, Submission, SubmissionKind, TestCase,
+    Usage, Verdict, Visibility,
 };
 use gavel_mock_convex::Endpoint;
 use serde_json::{Value, json};
@@ -34,9 +34,9 @@ fn question() -> Question {
     }
 }
 
-fn execution(ending: Ending, stdout: &[u8], stderr: &[u8]) -> Execution {
+fn execution(outcome: Outcome, stdout: &[u8], stderr: &[u8]) -> Execution {
     let (stdout, stderr) = (stdout.to_vec(), stderr.to_vec());
-    Execution { ending, as_expected: 0, stdout, stderr, usage: Usage::default() }
+    Execution { outcome, matched_bytes: 0, stdout, stderr, usage: Usage::default() }
 }
 
 /// The verdict where `before` tests passed and the next one went so.
@@ -44,7 +44,7 @@ fn failing(before: usize, last: &Execution) -> Verdict {
     let question = question();
     let mut scorer = Scorer::new(&question, CAP);
     for test in &question.tests[..before] {
-        let fine = execution(Ending::Exited { code: 0 }, test.expected_stdout.as_bytes(), b"");
+        let fine = execution(Outcome::Exited { code: 0 }, test.expected_stdout.as_bytes(), b"");
         assert!(scorer.next(&fine).is_continue());
     }
     match scorer.next(last) {
@@ -54,7 +54,7 @@ fn failing(before: usize, last: &Execution) -> Verdict {
 }
 
 fn rows() -> Vec<(&'static str, Verdict, Value)> {
-    let fine = Ending::Exited { code: 0 };
+    let fine = Outcome::Exited { code: 0 };
     let mut rows = vec![
         (
             "passed",
@@ -75,14 +75,14 @@ fn rows() -> Vec<(&'static str, Verdict, Value)> {
         ),
         (
             "runtime",
-            failing(1, &execution(Ending::Exited { code: 3 }, b"tw", b"Trace\n  boom")),
+            failing(1, &execution(Outcome::Exited { code: 3 }, b"tw", b"Trace\n  boom")),
             json!({ "status": "failed", "passedCount": 1, "totalCount": 3, "firstFailureIndex": 1,
                 "firstFailure": { "stdin": "2\n", "actualOutput": "tw", "expectedOutput": "two\n",
                     "errorMessage": "Trace\n  boom" }, "stderr": "Trace\n  boom" }),
         ),
         (
             "signal",
-            failing(0, &execution(Ending::Signaled { signal: 11 }, b"", b"")),
+            failing(0, &execution(Outcome::Signaled { signal: 11 }, b"", b"")),
             json!({ "status": "failed", "passedCount": 0, "totalCount": 3, "firstFailureIndex": 0,
                 "firstFailure": { "stdin": "1\n", "actualOutput": "", "expectedOutput": "one\n",
                     "errorMessage": "Runtime error (SIGSEGV)" } }),
@@ -113,16 +113,16 @@ fn rows() -> Vec<(&'static str, Verdict, Value)> {
         ),
     ];
     let limits = [
-        ("time", Ending::TimeLimit { clock: Clock::Cpu }, "Time limit exceeded"),
-        ("wall", Ending::TimeLimit { clock: Clock::Wall }, "Time limit exceeded"),
-        ("memory", Ending::MemoryLimit, "Memory limit exceeded"),
-        ("output", Ending::OutputLimit { stream: OutputStream::Stdout }, "Output limit exceeded"),
+        ("time", Outcome::TimeLimit { clock: Clock::Cpu }, "Time limit exceeded"),
+        ("wall", Outcome::TimeLimit { clock: Clock::Wall }, "Time limit exceeded"),
+        ("memory", Outcome::MemoryLimit, "Memory limit exceeded"),
+        ("output", Outcome::OutputLimit { stream: OutputStream::Stdout }, "Output limit exceeded"),
     ];
-    for (name, ending, message) in limits {
+    for (name, outcome, message) in limits {
         let expected = json!({ "status": "failed", "passedCount": 1, "totalCount": 3, "firstFailureIndex": 1,
             "firstFailure": { "stdin": "2\n", "actualOutput": "t", "expectedOutput": "two\n",
                 "errorMessage": message } });
-        rows.push((name, failing(1, &execution(ending, b"t", b"ignored")), expected));
+        rows.push((name, failing(1, &execution(outcome, b"t", b"ignored")), expected));
     }
     rows.extend(odd_texts());
     rows
@@ -131,7 +131,7 @@ fn rows() -> Vec<(&'static str, Verdict, Value)> {
 /// Texts that a careless encoder would break: too long, not UTF-8, control characters, half an emoji at the cut.
 fn odd_texts() -> Vec<(&'static str, Verdict, Value)> {
     let marker = "\n[cut: 400 bytes in all]";
-    let fine = Ending::Exited { code: 0 };
+    let fine = Outcome::Exited { code: 0 };
     let expected = |output: &str| {
         json!({ "status": "failed", "passedCount": 2, "totalCount": 3, "firstFailureIndex": 2,
             "firstFailure": { "actualOutput": output, "errorMessage": "Wrong answer" } })
@@ -162,10 +162,10 @@ fn has_null(value: &Value) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_verdict_is_told_as_the_contract_says() {
     let rig = Rig::start(&[]).await;
-    for kind in [Kind::Standard, Kind::Personalized] {
+    for kind in [SubmissionKind::Standard, SubmissionKind::Personalized] {
         let (running, result) = match kind {
-            Kind::Standard => (Endpoint::RUNNING, Endpoint::RESULT),
-            Kind::Personalized => (Endpoint::PERSONALIZED_RUNNING, Endpoint::PERSONALIZED_RESULT),
+            SubmissionKind::Standard => (Endpoint::RUNNING, Endpoint::RESULT),
+            SubmissionKind::Personalized => (Endpoint::PERSONALIZED_RUNNING, Endpoint::PERSONALIZED_RESULT),
         };
         for (name, verdict, mut expected) in rows() {
             let submission = Submission { kind, ..submission(&format!("{}-{name}", kind.as_str())) };

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use gavel_bus::topology::TopologySettings;
 use gavel_bus::{Bus, NatsConfig, Outgoing, Seen, Stored, Trace, Watch};
-use gavel_domain::event::{Dead, Judged, Running};
+use gavel_domain::event::{DeadLetter, Judged, Running};
 use gavel_domain::{
-    Generation, Key, Kind, LanguageId, QuestionId, RequestId, Status, Submission, SubmissionId, Verdict,
+    Generation, LanguageId, QuestionId, RequestId, Status, Submission, SubmissionId, SubmissionKey,
+    SubmissionKind, Verdict,
 };
 use gavel_mock_convex::{Call, Endpoint, Late, MockConvex, SubmissionState};
 use gavel_testkit::{NatsServer, Process, wait_until};
@@ -81,7 +82,7 @@ impl Rig {
     /// Publishes the verdict as a judge does.
     pub(crate) async fn judge(&self, submission: &Submission, verdict: Verdict) {
         let (submission, instance) = (submission.clone(), "judge".to_owned());
-        let event = Judged { submission, verdict, duration_ms: 812, instance, taken: None };
+        let event = Judged { submission, verdict, duration_ms: 812, instance, assignment: None };
         let trace = trace_of(&event.submission);
         let stored = self.bus.publish(&Outgoing::from(&event), &trace, PATIENCE).await;
         assert_eq!(stored.unwrap(), Stored::New);
@@ -95,7 +96,7 @@ impl Rig {
 
     /// Waits until these are recorded as reported.
     pub(crate) async fn wait_reported(&self, submissions: &[Submission]) {
-        let reported = |key: Key| {
+        let reported = |key: SubmissionKey| {
             let pattern = format!("submission.reported.{key}");
             async move { nats::count(&self.nats, &pattern).await == 1 }
         };
@@ -159,11 +160,11 @@ impl Rig {
 }
 
 /// Waits for a submission's dead letter.
-pub(crate) async fn dead_letter(watch: &mut Watch) -> Dead {
+pub(crate) async fn dead_letter(watch: &mut Watch) -> DeadLetter {
     let dead = async {
         loop {
             match watch.next().await.expect("the connection lasts as long as the test") {
-                Seen::Dead(dead) => return dead,
+                Seen::DeadLetter(dead) => return dead,
                 Seen::Reported => panic!("reported instead of given up"),
                 _ => {}
             }
@@ -177,7 +178,7 @@ pub(crate) fn submission(id: &str) -> Submission {
         id: SubmissionId::new(id).unwrap(),
         question_id: QuestionId::new("q1").unwrap(),
         language: LanguageId(71),
-        kind: Kind::Standard,
+        kind: SubmissionKind::Standard,
         accepted_at_ms: 1_700_000_000_000,
         generation: Generation::FIRST,
     }

@@ -1,6 +1,6 @@
 //! The four binaries on the deployed server, each with its own key; and what they say where something is amiss.
 
-use gavel_mock_convex::{Kind, Question};
+use gavel_mock_convex::{Question, SubmissionKind};
 use gavel_testkit::process::built_binary;
 use gavel_testkit::{LogLine, Process, wait_until};
 use serde_json::Value;
@@ -11,7 +11,7 @@ use crate::line::{Line, PATIENCE, submission};
 const REFUSAL: &str = "NATS does not let us";
 
 fn sum() -> Question {
-    Question::build(Kind::Standard, "sum").public("1 2\n", "3\n").hidden("20 22\n", "42\n").done()
+    Question::build(SubmissionKind::Standard, "sum").public("1 2\n", "3\n").hidden("20 22\n", "42\n").done()
 }
 
 /// A service alone, and where it listens.

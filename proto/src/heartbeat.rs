@@ -2,30 +2,30 @@
 
 use bytes::Bytes;
 use gavel_domain::LanguageId;
-use gavel_domain::presence::{OfferedLanguage, Peer, Presence};
+use gavel_domain::heartbeat::{DependencyStatus, Heartbeat, ServedLanguage};
 use prost::Message as _;
 
 use crate::{DecodeError, v1};
 
 /// The payload of a presence.
 #[must_use]
-pub fn encode_presence(presence: &Presence) -> Bytes {
-    let languages = presence.languages.iter().map(|language| v1::OfferedLanguage {
+pub fn encode_heartbeat(heartbeat: &Heartbeat) -> Bytes {
+    let languages = heartbeat.languages.iter().map(|language| v1::OfferedLanguage {
         id: language.id.0,
         name: language.name.clone(),
         version: language.version.clone(),
         engine: language.engine.clone(),
     });
     v1::Presence {
-        service: presence.service.clone(),
-        instance: presence.instance.clone(),
-        version: presence.version.clone(),
-        started_at_unix_ms: presence.started_at_ms,
-        slots: presence.slots,
-        busy: presence.busy,
+        service: heartbeat.service.clone(),
+        instance: heartbeat.instance.clone(),
+        version: heartbeat.version.clone(),
+        started_at_unix_ms: heartbeat.started_at_ms,
+        slots: heartbeat.slots,
+        busy: heartbeat.busy,
         languages: languages.collect(),
-        peers: presence.peers.iter().map(peer_to).collect(),
-        problems: presence.problems.clone(),
+        peers: heartbeat.dependencies.iter().map(peer_to).collect(),
+        problems: heartbeat.problems.clone(),
     }
     .encode_to_vec()
     .into()
@@ -35,18 +35,18 @@ pub fn encode_presence(presence: &Presence) -> Bytes {
 ///
 /// # Errors
 /// [`DecodeError`] where it is none.
-pub fn decode_presence(payload: &[u8]) -> Result<Presence, DecodeError> {
+pub fn decode_heartbeat(payload: &[u8]) -> Result<Heartbeat, DecodeError> {
     let wire = v1::Presence::decode(payload)?;
     if wire.service.is_empty() || wire.instance.is_empty() {
         return Err(DecodeError::Field("instance"));
     }
-    let languages = wire.languages.into_iter().map(|language| OfferedLanguage {
+    let languages = wire.languages.into_iter().map(|language| ServedLanguage {
         id: LanguageId(language.id),
         name: language.name,
         version: language.version,
         engine: language.engine,
     });
-    Ok(Presence {
+    Ok(Heartbeat {
         service: wire.service,
         instance: wire.instance,
         version: wire.version,
@@ -54,12 +54,12 @@ pub fn decode_presence(payload: &[u8]) -> Result<Presence, DecodeError> {
         slots: wire.slots,
         busy: wire.busy,
         languages: languages.collect(),
-        peers: wire.peers.into_iter().map(peer_from).collect(),
+        dependencies: wire.peers.into_iter().map(peer_from).collect(),
         problems: wire.problems,
     })
 }
 
-fn peer_to(peer: &Peer) -> v1::Peer {
+fn peer_to(peer: &DependencyStatus) -> v1::Peer {
     v1::Peer {
         name: peer.name.clone(),
         problem: peer.problem.clone().unwrap_or_default(),
@@ -67,8 +67,8 @@ fn peer_to(peer: &Peer) -> v1::Peer {
     }
 }
 
-fn peer_from(wire: v1::Peer) -> Peer {
-    Peer {
+fn peer_from(wire: v1::Peer) -> DependencyStatus {
+    DependencyStatus {
         name: wire.name,
         problem: Some(wire.problem).filter(|problem| !problem.is_empty()),
         since_ms: Some(wire.since_unix_ms).filter(|&since| since > 0),

@@ -4,7 +4,7 @@ use crate::LanguageId;
 
 /// A service as it is now. It is said again and again; who falls silent is gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Presence {
+pub struct Heartbeat {
     /// The service's word, such as "judge".
     pub service: String,
     /// What this instance is called.
@@ -18,16 +18,16 @@ pub struct Presence {
     /// How many it has in hand.
     pub busy: u32,
     /// What a judge serves.
-    pub languages: Vec<OfferedLanguage>,
+    pub languages: Vec<ServedLanguage>,
     /// What it calls outside of the line, as its own calls see it.
-    pub peers: Vec<Peer>,
+    pub dependencies: Vec<DependencyStatus>,
     /// Why it is not ready, a clause each; nothing where it is.
     pub problems: Vec<String>,
 }
 
 /// Somebody outside of the line, as a service that calls them sees them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Peer {
+pub struct DependencyStatus {
     /// What a person calls it, such as "Convex".
     pub name: String,
     /// What is wrong, in one clause; nothing where it works, as far as is known.
@@ -38,7 +38,7 @@ pub struct Peer {
 
 /// A language that a judge serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OfferedLanguage {
+pub struct ServedLanguage {
     /// Judge0's id.
     pub id: LanguageId,
     /// What a person calls it.

@@ -4,54 +4,54 @@ use std::time::Duration;
 
 use async_nats::{PublishError, SubscribeError, Subscriber};
 use futures::StreamExt as _;
-use gavel_domain::presence::Presence;
-use gavel_proto::{decode_presence, encode_presence};
+use gavel_domain::heartbeat::Heartbeat;
+use gavel_proto::{decode_heartbeat, encode_heartbeat};
 
 use crate::connect::Bus;
 
 /// How often a service says that it is there.
-pub const PRESENCE_EVERY: Duration = Duration::from_secs(2);
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
 /// Who was silent for this long is gone.
-pub const PRESENCE_LOST_AFTER: Duration = Duration::from_secs(15);
+pub const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(15);
 /// The largest presence that is read, in bytes.
 const MAX_BYTES: usize = 64 << 10;
 
 /// What services say of themselves from now on.
-pub struct Presences(Subscriber);
+pub struct Heartbeats(Subscriber);
 
 impl Bus {
     /// Says that a service is there. Without a connection it is not said at all.
     ///
     /// # Errors
     /// Where the client cannot take it.
-    pub async fn announce(&self, presence: &Presence) -> Result<(), PublishError> {
+    pub async fn announce(&self, heartbeat: &Heartbeat) -> Result<(), PublishError> {
         if !self.is_connected() {
             return Ok(());
         }
-        let subject = format!("presence.{}.{}", token(&presence.service), token(&presence.instance));
-        self.client.publish(subject, encode_presence(presence)).await
+        let subject = format!("presence.{}.{}", token(&heartbeat.service), token(&heartbeat.instance));
+        self.client.publish(subject, encode_heartbeat(heartbeat)).await
     }
 
     /// Listens to one kind of service, also across reconnections.
     ///
     /// # Errors
     /// Where the client is closed.
-    pub async fn presences(&self, service: &str) -> Result<Presences, SubscribeError> {
-        self.client.subscribe(format!("presence.{}.*", token(service))).await.map(Presences)
+    pub async fn presences(&self, service: &str) -> Result<Heartbeats, SubscribeError> {
+        self.client.subscribe(format!("presence.{}.*", token(service))).await.map(Heartbeats)
     }
 }
 
-impl Presences {
+impl Heartbeats {
     /// The next instance that says it is there, by its subject, which is its own alone; nothing once the connection
     /// is closed for good. What cannot be read is passed over.
-    pub async fn next(&mut self) -> Option<(String, Presence)> {
+    pub async fn next(&mut self) -> Option<(String, Heartbeat)> {
         loop {
             let message = self.0.next().await?;
             if message.payload.len() > MAX_BYTES {
                 continue;
             }
-            if let Ok(presence) = decode_presence(&message.payload) {
-                return Some((message.subject.to_string(), presence));
+            if let Ok(heartbeat) = decode_heartbeat(&message.payload) {
+                return Some((message.subject.to_string(), heartbeat));
             }
         }
     }

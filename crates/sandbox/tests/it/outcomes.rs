@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use gavel_domain::{Clock, Ending};
+use gavel_domain::{Clock, Outcome};
 use gavel_sandbox::RunLimits;
 
 use crate::support::{Bench, C, CPP, JAVASCRIPT, MIB, PYTHON, limits, printed};
 
-const CPU: Ending = Ending::TimeLimit { clock: Clock::Cpu };
-const WALL: Ending = Ending::TimeLimit { clock: Clock::Wall };
+const CPU: Outcome = Outcome::TimeLimit { clock: Clock::Cpu };
+const WALL: Outcome = Outcome::TimeLimit { clock: Clock::Wall };
 
 fn short() -> RunLimits {
     RunLimits { cpu_time: Duration::from_millis(400), wall_time: Duration::from_millis(1200), ..limits() }
@@ -42,9 +42,9 @@ async fn every_language_answers() {
 #[tokio::test]
 async fn exit_codes_and_signals_are_kept() {
     let mut bench = Bench::open().await;
-    assert_eq!(bench.c("int main(){return 0;}").await.ending, Ending::Exited { code: 0 });
-    assert_eq!(bench.c("int main(){return 7;}").await.ending, Ending::Exited { code: 7 });
-    assert_eq!(bench.python("import sys; sys.exit(255)").await.ending, Ending::Exited { code: 255 });
+    assert_eq!(bench.c("int main(){return 0;}").await.outcome, Outcome::Exited { code: 0 });
+    assert_eq!(bench.c("int main(){return 7;}").await.outcome, Outcome::Exited { code: 7 });
+    assert_eq!(bench.python("import sys; sys.exit(255)").await.outcome, Outcome::Exited { code: 255 });
     let cases = [
         ("#include <stdlib.h>\nint main(){abort();}", libc::SIGABRT),
         ("int main(){*(volatile int*)8 = 1;}", libc::SIGSEGV),
@@ -53,10 +53,10 @@ async fn exit_codes_and_signals_are_kept() {
         ("#include <signal.h>\nint main(){raise(SIGTERM);}", libc::SIGTERM),
     ];
     for (source, signal) in cases {
-        assert_eq!(bench.c(source).await.ending, Ending::Signaled { signal }, "{source}");
+        assert_eq!(bench.c(source).await.outcome, Outcome::Signaled { signal }, "{source}");
     }
     let uncaught = bench.python("raise ValueError(1)").await;
-    assert_eq!(uncaught.ending, Ending::Exited { code: 1 });
+    assert_eq!(uncaught.outcome, Outcome::Exited { code: 1 });
     assert!(String::from_utf8_lossy(&uncaught.stderr).contains("ValueError: 1"));
 }
 
@@ -64,7 +64,7 @@ async fn exit_codes_and_signals_are_kept() {
 async fn spinning_meets_the_cpu_limit_and_not_much_later() {
     let mut bench = Bench::open().await;
     let run = bench.run(C, "int main(){for(;;);}", &spinning()).await;
-    assert_eq!(run.ending, CPU);
+    assert_eq!(run.outcome, CPU);
     assert!(run.usage.cpu_time >= Duration::from_millis(400), "{:?}", run.usage);
     assert!(run.usage.cpu_time < Duration::from_millis(500), "{:?}", run.usage);
 }
@@ -74,7 +74,7 @@ async fn spinning_in_several_processes_counts_together() {
     let mut bench = Bench::open().await;
     let source = "#include <unistd.h>\nint main(){fork();fork();for(;;);}";
     let run = bench.run(C, source, &spinning()).await;
-    assert_eq!(run.ending, CPU);
+    assert_eq!(run.outcome, CPU);
     assert!(run.usage.cpu_time < Duration::from_millis(600), "{:?}", run.usage);
 }
 
@@ -82,7 +82,7 @@ async fn spinning_in_several_processes_counts_together() {
 async fn a_caught_cpu_signal_changes_nothing() {
     let mut bench = Bench::open().await;
     let source = "#include <signal.h>\nint main(){for(int i=1;i<65;i++)signal(i,SIG_IGN);for(;;);}";
-    assert_eq!(bench.run(C, source, &spinning()).await.ending, CPU);
+    assert_eq!(bench.run(C, source, &spinning()).await.outcome, CPU);
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn sleeping_and_stopping_meet_the_wall_limit() {
     for source in [stopped, asleep] {
         let brief = RunLimits { wall_time: short().wall_time, ..limits() };
         let run = bench.run(C, source, &brief).await;
-        assert_eq!(run.ending, WALL);
+        assert_eq!(run.outcome, WALL);
         assert!(run.usage.wall_time < Duration::from_secs(3), "{:?}", run.usage);
     }
 }
@@ -111,15 +111,15 @@ async fn memory_is_limited_however_it_is_taken() {
     let static_data = "char a[200<<20];int main(){for(long i=0;i<sizeof a;i+=4096)a[i]=1;return a[12345];}";
     for source in [heap, map, children, static_data] {
         let run = bench.c(source).await;
-        assert_eq!(run.ending, Ending::MemoryLimit, "{source}\n{:?}", run.usage);
+        assert_eq!(run.outcome, Outcome::MemoryLimit, "{source}\n{:?}", run.usage);
         assert!(run.usage.memory_bytes > 50 * MIB, "{source}\n{:?}", run.usage);
     }
     let python = bench.python("a=[]\nwhile True: a.append(bytearray(1<<20))").await;
-    assert_eq!(python.ending, Ending::MemoryLimit);
+    assert_eq!(python.outcome, Outcome::MemoryLimit);
     let refused = bench.python("a = bytearray(1 << 50)").await;
-    assert_eq!(refused.ending, Ending::MemoryLimit);
+    assert_eq!(refused.outcome, Outcome::MemoryLimit);
     let script = bench.run(JAVASCRIPT, "const a=[];for(;;)a.push(new Array(1e5).fill(1))", &limits()).await;
-    assert_eq!(script.ending, Ending::MemoryLimit);
+    assert_eq!(script.outcome, Outcome::MemoryLimit);
 }
 
 #[tokio::test]
@@ -131,7 +131,7 @@ async fn files_count_as_memory() {
              n+=1\n if n%32==0:\n  f=open('{directory}/f%d'%n,'wb')\n"
         );
         let run = bench.python(&source).await;
-        assert_eq!(run.ending, Ending::MemoryLimit, "{directory} {}", String::from_utf8_lossy(&run.stderr));
+        assert_eq!(run.outcome, Outcome::MemoryLimit, "{directory} {}", String::from_utf8_lossy(&run.stderr));
         // Nothing of it weighs on the next run.
         assert_eq!(printed(&bench.python("print(1)").await), "1");
     }
@@ -148,7 +148,7 @@ async fn files_that_outlive_their_killed_writers_do_not_cost_the_init() {
     let program = bench.program(C, source).await;
     for _ in 0..3 {
         let run = bench.workspace.run(&program, bytes::Bytes::new(), &limits()).await.unwrap();
-        assert_eq!(run.ending, Ending::MemoryLimit);
+        assert_eq!(run.outcome, Outcome::MemoryLimit);
     }
 }
 
@@ -160,7 +160,7 @@ async fn a_memory_kill_of_a_child_is_a_memory_limit_whatever_the_parent_makes_of
             "#include <unistd.h>\n#include <stdlib.h>\n#include <string.h>\n#include <sys/wait.h>\nint main(){{\
              if(!fork()){{for(;;){{char*p=malloc(1<<20);memset(p,1,1<<20);}}}}wait(0);return {code};}}"
         );
-        assert_eq!(bench.c(&source).await.ending, Ending::MemoryLimit);
+        assert_eq!(bench.c(&source).await.outcome, Outcome::MemoryLimit);
     }
 }
 
@@ -171,7 +171,7 @@ async fn nobody_waits_in_vain_for_a_child_that_was_killed_for_its_memory() {
                   if(!fork())for(;;){char*p=malloc(1<<20);memset(p,1,1<<20);}for(;;)pause();}";
     let patient = RunLimits { wall_time: Duration::from_mins(1), ..limits() };
     let run = bench.run(C, source, &patient).await;
-    assert_eq!(run.ending, Ending::MemoryLimit);
+    assert_eq!(run.outcome, Outcome::MemoryLimit);
     assert!(run.usage.wall_time < Duration::from_secs(30), "{:?}", run.usage);
 }
 
@@ -180,9 +180,9 @@ async fn a_limit_too_small_to_start_is_a_memory_limit() {
     let mut bench = Bench::open().await;
     let large = "char a[1<<30];int main(){for(long i=0;i<sizeof a;i+=4096)a[i]=1;return a[12345];}";
     let tiny = RunLimits { memory_bytes: MIB, ..limits() };
-    assert_eq!(bench.run(C, large, &tiny).await.ending, Ending::MemoryLimit);
+    assert_eq!(bench.run(C, large, &tiny).await.outcome, Outcome::MemoryLimit);
     let python = bench.run(PYTHON, "print(1)", &RunLimits { memory_bytes: 4096, ..limits() }).await;
-    assert_eq!(python.ending, Ending::MemoryLimit);
+    assert_eq!(python.outcome, Outcome::MemoryLimit);
     assert_eq!(printed(&bench.python("print(1)").await), "1");
 }
 
@@ -207,7 +207,7 @@ async fn memory_is_counted_for_this_run_alone() {
 async fn a_fork_bomb_is_held_and_ended() {
     let mut bench = Bench::open().await;
     let run = bench.run(C, "#include <unistd.h>\nint main(){for(;;)fork();}", &short()).await;
-    assert!(matches!(run.ending, Ending::TimeLimit { .. }), "{:?}", run.ending);
+    assert!(matches!(run.outcome, Outcome::TimeLimit { .. }), "{:?}", run.outcome);
     let count = "import os\nn=0\ntry:\n while True:\n  if os.fork()==0:\n   import time; time.sleep(60)\n  n+=1\n\
                  except BlockingIOError: print(n)";
     let few = RunLimits { processes: 10, ..limits() };
@@ -236,26 +236,26 @@ async fn the_first_cause_is_named_each_time_they_race() {
     let hog = "#include <unistd.h>\n#include <stdlib.h>\n#include <string.h>\n#include <signal.h>\n#include <sys/wait.h>\n\
                int hog(){for(;;){char*p=malloc(1<<20);if(!p)abort();memset(p,1,1<<20);}}\n";
     let rows = [
-        ("int main(){int p=fork();if(!p)hog();waitpid(p,0,0);raise(SIGSEGV);}", Ending::MemoryLimit),
-        ("int main(){int p=fork();if(!p)hog();waitpid(p,0,0);pause();}", Ending::MemoryLimit),
-        ("int main(){signal(SIGTERM,SIG_IGN);hog();}", Ending::MemoryLimit),
+        ("int main(){int p=fork();if(!p)hog();waitpid(p,0,0);raise(SIGSEGV);}", Outcome::MemoryLimit),
+        ("int main(){int p=fork();if(!p)hog();waitpid(p,0,0);pause();}", Outcome::MemoryLimit),
+        ("int main(){signal(SIGTERM,SIG_IGN);hog();}", Outcome::MemoryLimit),
         // Nobody reads this pipe: the signal is the program's own.
         (
             "int main(){int f[2];pipe(f);close(f[0]);write(f[1],\"x\",1);}",
-            Ending::Signaled { signal: libc::SIGPIPE },
+            Outcome::Signaled { signal: libc::SIGPIPE },
         ),
-        ("int main(){raise(SIGXCPU);}", Ending::Signaled { signal: libc::SIGXCPU }),
-        ("int main(){kill(0,SIGKILL);pause();}", Ending::Signaled { signal: libc::SIGKILL }),
+        ("int main(){raise(SIGXCPU);}", Outcome::Signaled { signal: libc::SIGXCPU }),
+        ("int main(){kill(0,SIGKILL);pause();}", Outcome::Signaled { signal: libc::SIGKILL }),
         (
             "int main(){int p=fork();if(!p){raise(SIGSTOP);}usleep(20000);return 5;}",
-            Ending::Exited { code: 5 },
+            Outcome::Exited { code: 5 },
         ),
     ];
-    for (source, ending) in rows {
+    for (source, outcome) in rows {
         let program = bench.program(C, &format!("{hog}{source}")).await;
         for _ in 0..3 {
             let run = bench.workspace.run(&program, bytes::Bytes::new(), &limits()).await.unwrap();
-            assert_eq!(run.ending, ending, "{source} {:?}", run.usage);
+            assert_eq!(run.outcome, outcome, "{source} {:?}", run.usage);
         }
     }
 }
@@ -266,8 +266,8 @@ async fn a_limit_met_while_flooding_is_one_of_the_two() {
     let source = "#include <unistd.h>\nchar b[65536];int main(){for(;;)write(1,b,sizeof b);}";
     let ends = RunLimits { stdout_bytes: 8 * MIB, ..short() };
     let run = bench.run(C, source, &ends).await;
-    let flooded = Ending::OutputLimit { stream: gavel_domain::OutputStream::Stdout };
-    assert!(run.ending == flooded || run.ending == CPU || run.ending == WALL, "{:?}", run.ending);
+    let flooded = Outcome::OutputLimit { stream: gavel_domain::OutputStream::Stdout };
+    assert!(run.outcome == flooded || run.outcome == CPU || run.outcome == WALL, "{:?}", run.outcome);
     assert!(run.stdout.len() as u64 <= ends.stdout_bytes);
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gavel_domain::{Clock, Ending, OutputStream, Usage};
+use gavel_domain::{Clock, Outcome, OutputStream, Usage};
 use regex::bytes::Regex;
 
 use crate::limits::RunLimits;
@@ -22,29 +22,29 @@ pub(crate) struct Evidence<'a> {
 
 /// How the run ended. Where several limits were met, the order here is that in which they can only have been
 /// met: what was written was written before the end, and what was killed for memory was killed before the end.
-pub(crate) fn decide(report: &Report, evidence: &Evidence<'_>) -> Ending {
+pub(crate) fn decide(report: &Report, evidence: &Evidence<'_>) -> Outcome {
     if evidence.stdout_overflowed {
-        return Ending::OutputLimit { stream: OutputStream::Stdout };
+        return Outcome::OutputLimit { stream: OutputStream::Stdout };
     }
     if evidence.stderr_overflowed {
-        return Ending::OutputLimit { stream: OutputStream::Stderr };
+        return Outcome::OutputLimit { stream: OutputStream::Stderr };
     }
     if report.out_of_memory || report.end == End::NoRoom || report.stopped_by == StoppedBy::MemoryLimit {
-        return Ending::MemoryLimit;
+        return Outcome::MemoryLimit;
     }
     let usage = usage(report);
     if report.stopped_by == StoppedBy::CpuLimit || usage.cpu_time > evidence.limits.cpu_time {
-        return Ending::TimeLimit { clock: Clock::Cpu };
+        return Outcome::TimeLimit { clock: Clock::Cpu };
     }
     if report.stopped_by == StoppedBy::WallLimit || usage.wall_time > evidence.limits.wall_time {
-        return Ending::TimeLimit { clock: Clock::Wall };
+        return Outcome::TimeLimit { clock: Clock::Wall };
     }
     match report.end {
-        End::Exited(0) => Ending::Exited { code: 0 },
-        _ if ran_out_of_memory(report.end, evidence) => Ending::MemoryLimit,
-        End::Exited(code) | End::NotStarted(code) => Ending::Exited { code },
-        End::Signaled(signal) => Ending::Signaled { signal },
-        End::NoRoom => Ending::MemoryLimit,
+        End::Exited(0) => Outcome::Exited { code: 0 },
+        _ if ran_out_of_memory(report.end, evidence) => Outcome::MemoryLimit,
+        End::Exited(code) | End::NotStarted(code) => Outcome::Exited { code },
+        End::Signaled(signal) => Outcome::Signaled { signal },
+        End::NoRoom => Outcome::MemoryLimit,
     }
 }
 
@@ -83,7 +83,7 @@ mod tests {
         }
     }
 
-    fn decided(report: &Report, change: impl FnOnce(&mut Evidence<'_>)) -> Ending {
+    fn decided(report: &Report, change: impl FnOnce(&mut Evidence<'_>)) -> Outcome {
         let limits = RunLimits::default();
         let said = Regex::new(r"(?m)^MemoryError\s*\z").unwrap();
         let mut evidence = Evidence {
@@ -100,47 +100,47 @@ mod tests {
 
     #[test]
     fn a_plain_end_is_told_as_it_was() {
-        assert_eq!(decided(&report(End::Exited(0)), |_| ()), Ending::Exited { code: 0 });
-        assert_eq!(decided(&report(End::Exited(3)), |_| ()), Ending::Exited { code: 3 });
-        assert_eq!(decided(&report(End::Signaled(11)), |_| ()), Ending::Signaled { signal: 11 });
+        assert_eq!(decided(&report(End::Exited(0)), |_| ()), Outcome::Exited { code: 0 });
+        assert_eq!(decided(&report(End::Exited(3)), |_| ()), Outcome::Exited { code: 3 });
+        assert_eq!(decided(&report(End::Signaled(11)), |_| ()), Outcome::Signaled { signal: 11 });
     }
 
     #[test]
     fn a_flood_wins_over_the_signal_that_followed() {
         let ended = decided(&report(End::Signaled(13)), |evidence| evidence.stderr_overflowed = true);
-        assert_eq!(ended, Ending::OutputLimit { stream: OutputStream::Stderr });
+        assert_eq!(ended, Outcome::OutputLimit { stream: OutputStream::Stderr });
     }
 
     #[test]
     fn a_memory_kill_wins_over_how_the_parent_took_it() {
         for end in [End::Exited(0), End::Exited(1), End::Signaled(9)] {
             let report = Report { out_of_memory: true, stopped_by: StoppedBy::WallLimit, ..report(end) };
-            assert_eq!(decided(&report, |_| ()), Ending::MemoryLimit);
+            assert_eq!(decided(&report, |_| ()), Outcome::MemoryLimit);
         }
-        assert_eq!(decided(&report(End::NoRoom), |_| ()), Ending::MemoryLimit);
+        assert_eq!(decided(&report(End::NoRoom), |_| ()), Outcome::MemoryLimit);
     }
 
     #[test]
     fn a_limit_that_was_passed_counts_even_if_the_program_was_quicker_than_we() {
         let cpu = Report { cpu_ns: 2_000_000_001, ..report(End::Exited(0)) };
-        assert_eq!(decided(&cpu, |_| ()), Ending::TimeLimit { clock: Clock::Cpu });
+        assert_eq!(decided(&cpu, |_| ()), Outcome::TimeLimit { clock: Clock::Cpu });
         let wall = Report { wall_ns: 4_000_000_001, ..report(End::Exited(0)) };
-        assert_eq!(decided(&wall, |_| ()), Ending::TimeLimit { clock: Clock::Wall });
+        assert_eq!(decided(&wall, |_| ()), Outcome::TimeLimit { clock: Clock::Wall });
     }
 
     #[test]
     fn a_runtime_that_says_so_ran_out_of_memory() {
         let said = |evidence: &mut Evidence<'_>| evidence.stderr = b"Traceback\nMemoryError\n";
-        assert_eq!(decided(&report(End::Exited(1)), said), Ending::MemoryLimit);
-        assert_eq!(decided(&report(End::Exited(0)), said), Ending::Exited { code: 0 });
+        assert_eq!(decided(&report(End::Exited(1)), said), Outcome::MemoryLimit);
+        assert_eq!(decided(&report(End::Exited(0)), said), Outcome::Exited { code: 0 });
         let elsewhere = |evidence: &mut Evidence<'_>| evidence.stderr = b"MemoryError\nValueError\n";
-        assert_eq!(decided(&report(End::Exited(1)), elsewhere), Ending::Exited { code: 1 });
+        assert_eq!(decided(&report(End::Exited(1)), elsewhere), Outcome::Exited { code: 1 });
     }
 
     #[test]
     fn an_image_beyond_the_limit_is_a_memory_limit() {
         let large = |evidence: &mut Evidence<'_>| evidence.image_bytes = 1 << 40;
-        assert_eq!(decided(&report(End::Signaled(11)), large), Ending::MemoryLimit);
-        assert_eq!(decided(&report(End::Signaled(6)), large), Ending::Signaled { signal: 6 });
+        assert_eq!(decided(&report(End::Signaled(11)), large), Outcome::MemoryLimit);
+        assert_eq!(decided(&report(End::Signaled(6)), large), Outcome::Signaled { signal: 6 });
     }
 }

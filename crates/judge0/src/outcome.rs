@@ -3,7 +3,7 @@
 //! Judge0 has no status for the memory limit and hides signals behind the exit code of the shell that runs the
 //! program; the recordings under `tests/recorded` show how each can be told all the same.
 
-use gavel_domain::{Clock, Ending, Execution, OutputStream, Usage};
+use gavel_domain::{Clock, Execution, Outcome, OutputStream, Usage};
 
 use crate::limits::RunSettings;
 use crate::report::Report;
@@ -50,7 +50,7 @@ fn ran(status: u64, report: Report, settings: &RunSettings) -> Finished {
     if report.exit_code == Some(127) && is_missing_program(&report.stderr, b"run") {
         return Finished::Faulty("no interpreter for this language".to_owned());
     }
-    let Some((ending, stderr)) = ending(status, &report, settings) else {
+    let Some((outcome, stderr)) = outcome(status, &report, settings) else {
         return Finished::Faulty(format!("status {status} without an exit code or a signal"));
     };
     let usage = Usage {
@@ -58,17 +58,17 @@ fn ran(status: u64, report: Report, settings: &RunSettings) -> Finished {
         wall_time: report.wall_time.unwrap_or_default(),
         memory_bytes: report.memory_kb.unwrap_or_default().saturating_mul(1_024),
     };
-    Finished::Ran(Execution { ending, as_expected: 0, stdout: report.stdout, stderr, usage })
+    Finished::Ran(Execution { outcome, matched_bytes: 0, stdout: report.stdout, stderr, usage })
 }
 
 /// How it ended, and what the program itself wrote to standard error.
-fn ending(status: u64, report: &Report, settings: &RunSettings) -> Option<(Ending, Vec<u8>)> {
+fn outcome(status: u64, report: &Report, settings: &RunSettings) -> Option<(Outcome, Vec<u8>)> {
     let is_cut = |stream: &[u8]| u64::try_from(stream.len()).is_ok_and(|len| len >= settings.file_kb * 1_024);
     let stderr = || report.stderr.clone();
     if status == 5 {
         let is_wall = report.message.windows(4).any(|word| word == b"wall");
         let clock = if is_wall { Clock::Wall } else { Clock::Cpu };
-        return Some((Ending::TimeLimit { clock }, stderr()));
+        return Some((Outcome::TimeLimit { clock }, stderr()));
     }
     let (signal, own_stderr) = signal(status, report);
     // Whatever the program made of it, what it wrote is not what it wanted to write.
@@ -78,15 +78,15 @@ fn ending(status: u64, report: &Report, settings: &RunSettings) -> Option<(Endin
         is_cut(&report.stderr).then_some(OutputStream::Stderr)
     };
     if let Some(stream) = flooded {
-        return Some((Ending::OutputLimit { stream }, own_stderr));
+        return Some((Outcome::OutputLimit { stream }, own_stderr));
     }
     let is_full = report.memory_kb.is_some_and(|peak| peak + PAGE_KB > settings.memory_kb);
     let was_killed = signal == Some(SIGKILL) || report.exit_code == Some(128 + SIGKILL);
     match (status, signal, report.exit_code) {
-        (7..=12, ..) if was_killed && is_full => Some((Ending::MemoryLimit, own_stderr)),
-        (3 | 4, ..) => Some((Ending::Exited { code: 0 }, stderr())),
-        (_, Some(signal), _) => Some((Ending::Signaled { signal }, own_stderr)),
-        (_, None, Some(code)) if code != 0 => Some((Ending::Exited { code }, stderr())),
+        (7..=12, ..) if was_killed && is_full => Some((Outcome::MemoryLimit, own_stderr)),
+        (3 | 4, ..) => Some((Outcome::Exited { code: 0 }, stderr())),
+        (_, Some(signal), _) => Some((Outcome::Signaled { signal }, own_stderr)),
+        (_, None, Some(code)) if code != 0 => Some((Outcome::Exited { code }, stderr())),
         _ => None,
     }
 }
@@ -162,9 +162,9 @@ mod tests {
         }
     }
 
-    fn end_of(report: Report) -> Ending {
+    fn end_of(report: Report) -> Outcome {
         match interpret(report, &SETTINGS) {
-            Finished::Ran(execution) => execution.ending,
+            Finished::Ran(execution) => execution.outcome,
             other => panic!("{other:?}"),
         }
     }
@@ -174,34 +174,34 @@ mod tests {
         let killed =
             report(11, 139, b"mine, without a newlinerun: line 1:     3 Segmentation fault      ./a.out\n");
         let Finished::Ran(execution) = interpret(killed, &SETTINGS) else { panic!() };
-        assert_eq!(execution.ending, Ending::Signaled { signal: 11 });
+        assert_eq!(execution.outcome, Outcome::Signaled { signal: 11 });
         assert_eq!(execution.stderr, b"mine, without a newline");
-        assert_eq!(end_of(report(11, 139, b"")), Ending::Exited { code: 139 });
-        assert_eq!(end_of(report(11, 139, b"run: line 1: 3 x\nmine")), Ending::Exited { code: 139 });
-        assert_eq!(end_of(report(11, 42, b"run: line 1: 3 x\n")), Ending::Exited { code: 42 });
+        assert_eq!(end_of(report(11, 139, b"")), Outcome::Exited { code: 139 });
+        assert_eq!(end_of(report(11, 139, b"run: line 1: 3 x\nmine")), Outcome::Exited { code: 139 });
+        assert_eq!(end_of(report(11, 42, b"run: line 1: 3 x\n")), Outcome::Exited { code: 42 });
         assert_eq!(
             end_of(Report { exit_signal: Some(8), ..report(9, 0, b"") }),
-            Ending::Signaled { signal: 8 }
+            Outcome::Signaled { signal: 8 }
         );
-        assert_eq!(end_of(report(10, 0, b"")), Ending::Signaled { signal: 6 });
+        assert_eq!(end_of(report(10, 0, b"")), Outcome::Signaled { signal: 6 });
     }
 
     #[test]
     fn killed_at_the_limit_is_the_memory_limit_and_below_it_is_not() {
         let line = b"run: line 1:     3 Killed                  ./a.out\n";
         let at = |kb| Report { memory_kb: Some(kb), ..report(11, 137, line) };
-        assert_eq!(end_of(at(128_000)), Ending::MemoryLimit, "the kernel counts in pages");
-        assert_eq!(end_of(at(120_000)), Ending::Signaled { signal: 9 });
+        assert_eq!(end_of(at(128_000)), Outcome::MemoryLimit, "the kernel counts in pages");
+        assert_eq!(end_of(at(120_000)), Outcome::Signaled { signal: 9 });
         assert_eq!(
             end_of(Report { memory_kb: Some(128_000), ..report(11, 1, b"") }),
-            Ending::Exited { code: 1 }
+            Outcome::Exited { code: 1 }
         );
     }
 
     #[test]
     fn output_that_was_cut_is_the_output_limit_whatever_the_program_made_of_it() {
-        let stdout = Ending::OutputLimit { stream: OutputStream::Stdout };
-        let stderr = Ending::OutputLimit { stream: OutputStream::Stderr };
+        let stdout = Outcome::OutputLimit { stream: OutputStream::Stdout };
+        let stderr = Outcome::OutputLimit { stream: OutputStream::Stderr };
         let full = vec![b'x'; 1_024];
         assert_eq!(end_of(report(11, 153, b"run: line 1:  3 File size limit exceeded ./a.out\n")), stdout);
         assert_eq!(end_of(report(8, 0, b"")), stdout);
@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(end_of(Report { stdout: full.clone(), ..report(3, 0, b"") }), stdout);
         assert_eq!(
             end_of(Report { stdout: full[1..].to_vec(), ..report(3, 0, b"") }),
-            Ending::Exited { code: 0 }
+            Outcome::Exited { code: 0 }
         );
         assert_eq!(end_of(report(11, 153, &full)), stderr);
         assert_eq!(end_of(report(3, 0, &full)), stderr);
@@ -236,6 +236,6 @@ mod tests {
             let shown = format!("{report:?}");
             assert!(matches!(interpret(report, &SETTINGS), Finished::Faulty(_)), "{shown}");
         }
-        assert_eq!(end_of(report(11, 127, b"mine\n")), Ending::Exited { code: 127 });
+        assert_eq!(end_of(report(11, 127, b"mine\n")), Outcome::Exited { code: 127 });
     }
 }

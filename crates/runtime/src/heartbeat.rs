@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use gavel_bus::{Bus, PRESENCE_EVERY};
-use gavel_domain::presence::{OfferedLanguage, Peer, Presence};
+use gavel_bus::{Bus, HEARTBEAT_INTERVAL};
+use gavel_domain::heartbeat::{DependencyStatus, Heartbeat, ServedLanguage};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::debug;
 
@@ -17,9 +17,9 @@ pub struct Offer {
     /// How many messages it takes at a time.
     pub slots: usize,
     /// The languages that it serves at this moment.
-    pub languages: Arc<dyn Fn() -> Vec<OfferedLanguage> + Send + Sync>,
+    pub languages: Arc<dyn Fn() -> Vec<ServedLanguage> + Send + Sync>,
     /// What it calls outside of the line, as it sees it at this moment.
-    pub peers: Arc<dyn Fn() -> Vec<Peer> + Send + Sync>,
+    pub dependencies: Arc<dyn Fn() -> Vec<DependencyStatus> + Send + Sync>,
     /// What tells whether it is ready.
     pub checks: Vec<Check>,
 }
@@ -28,7 +28,7 @@ impl Offer {
     /// So many messages at a time, and nothing else.
     #[must_use]
     pub fn of(slots: usize) -> Self {
-        Self { slots, languages: Arc::new(Vec::new), peers: Arc::new(Vec::new), checks: Vec::new() }
+        Self { slots, languages: Arc::new(Vec::new), dependencies: Arc::new(Vec::new), checks: Vec::new() }
     }
 }
 
@@ -51,11 +51,11 @@ impl Card {
 
     /// Says again and again that the service is there.
     pub(crate) async fn show(self, bus: Bus, offer: Offer) {
-        let mut ticks = interval(PRESENCE_EVERY);
+        let mut ticks = interval(HEARTBEAT_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let presence = Presence {
+            let heartbeat = Heartbeat {
                 service: self.service.to_owned(),
                 instance: self.instance.clone(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -63,10 +63,10 @@ impl Card {
                 slots: count(offer.slots),
                 busy: count(bus.in_hand()),
                 languages: (offer.languages)(),
-                peers: (offer.peers)(),
+                dependencies: (offer.dependencies)(),
                 problems: problems(&offer.checks).await,
             };
-            if let Err(error) = bus.announce(&presence).await {
+            if let Err(error) = bus.announce(&heartbeat).await {
                 debug!(%error, "cannot say that this service is there");
             }
         }
