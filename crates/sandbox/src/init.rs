@@ -21,16 +21,14 @@ mod tidy;
 
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use crate::channel::{Channel, ChannelError};
-use crate::wire::{FromInit, Setup, Step, StepError, ToInit};
-
-/// The name under which the judge executes itself as an init.
-pub(crate) const ARGUMENT: &str = "gavel-sandbox-init";
+use crate::protocol::INIT_ARGUMENT;
+use crate::protocol::channel::{Channel, ChannelError};
+use crate::protocol::wire::{FromInit, Setup, Step, StepError, ToInit};
 
 /// Becomes a slot's init where this process was started as one, and then never returns; otherwise returns at
 /// once. Call it first in `main`, before any thread is started.
 pub fn enter_if_asked() {
-    if std::env::args_os().next().is_none_or(|name| name != ARGUMENT) {
+    if std::env::args_os().next().is_none_or(|name| name != INIT_ARGUMENT) {
         return;
     }
     std::process::exit(serve());

@@ -9,7 +9,7 @@ use gavel_domain::LanguageId;
 use regex::bytes::{Regex, RegexBuilder};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use crate::limits::RunLimits;
+use crate::protocol::limits::RunLimits;
 
 pub use label::label;
 pub use table::{Languages, TableError};

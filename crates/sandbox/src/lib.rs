@@ -1,61 +1,54 @@
 //! The embedded execution engine (Linux).
 //!
-//! A [`Sandbox`] holds a few slots. Each slot is a process tree of its own whose init (see [`init`]) lives
-//! in its cgroups, its namespaces and its minimal root, and waits for orders. A [`Workspace`] is one slot, lent
+//! A [`Sandbox`] holds a fixed number of slots. Each slot is a separate process tree: its init (see [`init`]) lives
+//! in the slot's own cgroups, namespaces and minimal root, and waits for requests. A [`Workspace`] is one slot, lent
 //! to one submission: it compiles once and runs many times, each time in a clean box.
 //!
-//! What a program did comes back as an [`gavel_domain::Execution`]; what went wrong on our side is a [`Fault`].
-//! The two are never mixed: a limit that a program met is no fault, and a fault is no limit.
+//! What a program did is a [`gavel_domain::Execution`]; what failed on our side is a [`Fault`]. The two are never
+//! mixed: a limit that a program exceeded is not a fault, and a fault is not a limit.
 //!
-//! It needs Linux 5.12 or later, user namespaces, and the cgroup controllers memory and pids (on v1 cpuacct as well);
-//! root where programs are to have ids of their own. With less, [`Sandbox::start`] says what is missing, and which
-//! lesser [`TierChoice`] would do without; [`probe`] tells what the machine offers.
+//! It needs Linux 5.12 or later, user namespaces, and the cgroup controllers memory and pids (on v1 also cpuacct);
+//! root if programs are to have ids of their own. If something is missing, [`Sandbox::start`] names it and the
+//! lesser [`TierChoice`] that works without it; [`probe`] reports what the machine offers.
+//!
+//! The modules show which code runs where:
+//!
+//! | module | runs in | privileges |
+//! | --- | --- | --- |
+//! | `host` | the judge process | the judge's |
+//! | [`init`] | the init of a slot, process 1 inside the sandbox | drops them before the first program |
+//! | `protocol` | both: the messages between them | |
+//! | `language` | the judge process: which languages there are, and how to compile and run them | the judge's |
+//! | `spawn` | both: starting a process | |
 
-pub mod config;
-pub mod error;
+mod host;
 pub mod init;
-
-mod cache;
-mod capture;
-mod cgroup;
-mod channel;
-mod cores;
-mod ids;
 mod language;
-mod limits;
-mod memfd;
-mod outcome;
-mod probe;
-mod program;
-mod sandbox;
-mod slot;
+mod protocol;
 mod spawn;
-mod tier;
-mod wire;
-mod workspace;
 
-pub use config::{InitProgram, MAX_SLOTS, NoSuchTier, SandboxConfig, TierChoice};
-pub use error::{Fault, SlotError, StartError};
-pub use ids::Ids;
+pub use host::config::{InitProgram, MAX_SLOTS, NoSuchTier, SandboxConfig, TierChoice};
+pub use host::error::{Fault, SlotError, StartError};
+pub use host::probe::{Finding, probe};
+pub use host::program::{Compilation, Program};
+pub use host::sandbox::Sandbox;
+pub use host::tier::Tier;
+pub use host::workspace::Workspace;
 pub use language::{
     InstalledLanguage, Languages, TableError, UnservedLanguage, VersionRule, VersionRuleError, label,
 };
-pub use limits::RunLimits;
-pub use probe::{Finding, probe};
-pub use program::{Compilation, Program};
-pub use sandbox::Sandbox;
-pub use tier::Tier;
-pub use wire::CgroupVersion;
-pub use workspace::Workspace;
+pub use protocol::ids::Ids;
+pub use protocol::limits::RunLimits;
+pub use protocol::wire::CgroupVersion;
 
-/// What the fuzz targets reach that is nobody else's.
+/// What only the fuzz targets use.
 #[cfg(fuzzing)]
 pub mod fuzzing {
     /// The memory that a program's image asks for, in bytes.
     ///
     /// # Errors
-    /// Where the file is no program, or ends too early.
+    /// Returns an error if the file is not a program or ends too early.
     pub fn image_bytes(file: &std::fs::File) -> std::io::Result<u64> {
-        crate::program::elf::image_bytes(file)
+        crate::host::elf::image_bytes(file)
     }
 }

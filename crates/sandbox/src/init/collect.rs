@@ -5,7 +5,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
 use rustix::io::Errno;
 
-use crate::wire::{Collect, Collected};
+use crate::protocol::wire::{Collect, Collected};
 
 /// Opens the artefact: a regular file below this directory of the box, and nothing that stands for one. Links
 /// are not followed, not even within the box, and a pipe does not make us wait.

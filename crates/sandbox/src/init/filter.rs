@@ -10,7 +10,7 @@ use std::io;
 
 use libc::{c_long, sock_filter};
 
-use crate::wire::{Step, StepError};
+use crate::protocol::wire::{Step, StepError};
 
 /// Offsets in `struct seccomp_data` (`linux/seccomp.h`).
 const NUMBER: u32 = 0;

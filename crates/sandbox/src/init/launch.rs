@@ -5,8 +5,8 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::{io, ptr};
 
+use crate::protocol::wire::Caps;
 use crate::spawn::{self, ChildStack};
-use crate::wire::Caps;
 
 /// The program's standard streams.
 pub(super) struct Streams<'a> {

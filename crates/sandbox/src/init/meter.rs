@@ -9,8 +9,8 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use super::reap::Ended;
-use crate::ids::Ids;
-use crate::wire::{Caps, Setup};
+use crate::protocol::ids::Ids;
+use crate::protocol::wire::{Caps, Setup};
 use counted::Counted;
 use sampled::Sampled;
 

@@ -8,8 +8,8 @@ use rustix::thread::{
     set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 
-use crate::ids::Ids;
-use crate::wire::{Step, StepError};
+use crate::protocol::ids::Ids;
+use crate::protocol::wire::{Step, StepError};
 
 /// Capabilities that the init keeps: to own, clear and end what programs leave, and to become their user.
 const KEPT: CapabilitySet = CapabilitySet::CHOWN

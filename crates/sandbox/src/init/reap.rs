@@ -6,7 +6,7 @@ use std::{io, mem, ptr};
 
 use libc::pid_t;
 
-use crate::wire::End;
+use crate::protocol::wire::End;
 
 /// Orphans reaped in one go, so that a program that makes them without end cannot keep the init from its clock.
 const BATCH: usize = 1024;

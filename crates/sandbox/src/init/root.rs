@@ -14,7 +14,7 @@ use rustix::mount::{
 };
 use rustix::process::{chdir, pivot_root};
 
-use crate::wire::{Setup, Step, StepError};
+use crate::protocol::wire::{Setup, Step, StepError};
 
 /// Where the new root is put together; hidden from everybody else, since the mount namespace is our own.
 const BASE: &str = "/tmp";

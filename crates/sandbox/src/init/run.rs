@@ -13,12 +13,12 @@ use super::meter::Meter;
 use super::reap::{Children, Ended, own_peak_bytes};
 use super::root::{self, Mounts};
 use super::{collect, ipc, tidy};
-use crate::channel::{Channel, ChannelError};
-use crate::ids::Ids;
-use crate::spawn::ChildStack;
-use crate::wire::{
+use crate::protocol::channel::{Channel, ChannelError};
+use crate::protocol::ids::Ids;
+use crate::protocol::wire::{
     Caps, Collected, End, FileSpec, Order, Place, Report, Setup, Step, StepError, StoppedBy, ToInit,
 };
+use crate::spawn::ChildStack;
 
 /// The working directory of programs, in the box.
 const WORK: &str = "work";

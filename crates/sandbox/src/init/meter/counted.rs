@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::io::{Errno, pread, pwrite};
 
 use super::Reading;
-use crate::wire::{CgroupVersion, MeterFile};
+use crate::protocol::wire::{CgroupVersion, MeterFile};
 
 /// Starting a program takes this much, in bytes, before there is a program to be killed for it.
 const LEAST_BYTES: u64 = 4 << 20;

@@ -12,10 +12,10 @@ use rustix::fs::{Dir, Mode, OFlags, openat};
 use rustix::io::{Errno, read};
 
 use super::Reading;
-use crate::ids::Ids;
 use crate::init::reap::Ended;
 use crate::init::tidy;
-use crate::wire::Caps;
+use crate::protocol::ids::Ids;
+use crate::protocol::wire::Caps;
 
 /// The time between two looks.
 pub(super) const STEP: Duration = Duration::from_millis(5);

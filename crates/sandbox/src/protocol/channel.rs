@@ -122,12 +122,14 @@ impl std::os::fd::AsRawFd for Channel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Read;
+    use std::io::{Read, Seek, Write};
 
     #[test]
     fn a_message_travels_with_its_descriptors() {
         let (a, b) = Channel::pair().unwrap();
-        let file = crate::memfd::sealed("test", b"content").unwrap();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"content").unwrap();
+        file.rewind().unwrap();
         a.send(&("hello".to_owned(), 7_u32), &[file.as_fd()]).unwrap();
         let ((text, number), fds) = b.recv::<(String, u32)>().unwrap();
         assert_eq!((text.as_str(), number), ("hello", 7));

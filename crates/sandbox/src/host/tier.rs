@@ -4,12 +4,12 @@ use std::fmt;
 use std::fs;
 use std::io;
 
-use crate::cgroup::Cgroups;
-use crate::config::{MAX_SLOTS, SandboxConfig, TierChoice};
-use crate::error::StartError;
-use crate::ids::Ids;
+use crate::host::cgroup::Cgroups;
+use crate::host::config::{MAX_SLOTS, SandboxConfig, TierChoice};
+use crate::host::error::StartError;
+use crate::protocol::ids::Ids;
+use crate::protocol::wire::CgroupVersion;
 use crate::spawn::{self, ChildStack};
-use crate::wire::CgroupVersion;
 
 /// The means of isolation in use, to be announced at start. There is no tier without PID, mount, network, IPC, UTS
 /// and cgroup namespaces, the minimal root and the system call filter.

@@ -26,7 +26,7 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The configuration asks for nothing.
-    #[error("the number of sandbox slots must be 1 to {max}", max = crate::config::MAX_SLOTS)]
+    #[error("the number of sandbox slots must be 1 to {max}", max = crate::host::config::MAX_SLOTS)]
     Slots,
     /// User namespaces cannot be made.
     #[error("the sandbox needs user namespaces: {USER_NAMESPACE_REMEDY}")]

@@ -1,8 +1,8 @@
 //! cgroup v1: a hierarchy for each controller.
 
 use super::{GroupFile, Hierarchy, mounts, writable};
-use crate::error::StartError;
-use crate::wire::{CgroupVersion, MeterFile};
+use crate::host::error::StartError;
+use crate::protocol::wire::{CgroupVersion, MeterFile};
 
 const CONTROLLERS: [&str; 3] = ["memory", "pids", "cpuacct"];
 

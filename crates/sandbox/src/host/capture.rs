@@ -10,7 +10,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::slot::watch;
+use crate::host::slot::watch;
 
 /// Bytes read at once: what a pipe holds.
 const CHUNK_BYTES: usize = 64 * 1024;

@@ -7,15 +7,15 @@ use gavel_domain::LanguageId;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::cache::Programs;
-use crate::config::{MAX_SLOTS, SandboxConfig};
-use crate::error::{Fault, SlotError, StartError};
+use crate::host::cache::Programs;
+use crate::host::config::{MAX_SLOTS, SandboxConfig};
+use crate::host::error::{Fault, SlotError, StartError};
+use crate::host::slot::{Factory, Slot};
+use crate::host::tier::{self, Tier};
+use crate::host::workspace::{Toolchain, Workspace};
 use crate::language::{
     InstalledLanguage, Language, UnservedLanguage, VersionRule, is_older, judge0, number_in,
 };
-use crate::slot::{Factory, Slot};
-use crate::tier::{self, Tier};
-use crate::workspace::{Toolchain, Workspace};
 
 /// The execution engine of one judge. Cheap to clone.
 #[derive(Clone, Debug)]

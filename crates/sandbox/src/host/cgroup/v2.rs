@@ -7,8 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{GroupFile, Hierarchy, mounts, writable, write};
-use crate::error::{SlotError, StartError};
-use crate::wire::{CgroupVersion, MeterFile};
+use crate::host::error::{SlotError, StartError};
+use crate::protocol::wire::{CgroupVersion, MeterFile};
 
 const CONTROLLERS: [&str; 2] = ["memory", "pids"];
 /// Where the judge itself goes where its own group must be emptied to get children with controllers.

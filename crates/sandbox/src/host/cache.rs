@@ -10,9 +10,9 @@ use std::sync::Arc;
 use moka::future::Cache;
 use sha2::{Digest, Sha256};
 
-use crate::error::Fault;
+use crate::host::error::Fault;
+use crate::host::program::{Compilation, Program};
 use crate::language::Language;
-use crate::program::{Compilation, Program};
 
 /// The digest of all that makes a program what it is.
 pub(crate) type Key = [u8; 32];

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use crate::cgroup;
-use crate::config::{SandboxConfig, TierChoice};
-use crate::error::{self, StartError};
-use crate::ids::Ids;
-use crate::sandbox::Sandbox;
-use crate::tier;
+use crate::host::cgroup;
+use crate::host::config::{SandboxConfig, TierChoice};
+use crate::host::error::{self, StartError};
+use crate::host::sandbox::Sandbox;
+use crate::host::tier;
+use crate::protocol::ids::Ids;
 
 /// One thing that the sandbox needs or can use.
 #[derive(Clone, Debug, PartialEq, Eq)]

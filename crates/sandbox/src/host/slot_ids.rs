@@ -1,22 +1,10 @@
-//! Which user and group ids a slot's processes have, inside and as the host sees them.
+//! The user and group ids of one slot's processes, as the slot and as the host see them.
 
 use std::fs;
 use std::io;
 
-use serde::{Deserialize, Serialize};
-
-use crate::config::MAX_SLOTS;
-
-/// How a slot's ids relate to the host's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Ids {
-    /// A user namespace with an id for the init and another for its programs. Takes root.
-    Two,
-    /// A user namespace with the judge's own id for both. Takes no privilege.
-    One,
-    /// No user namespace: the init is the host's root, programs have an id of their own. Takes root.
-    Host,
-}
+use crate::host::config::MAX_SLOTS;
+use crate::protocol::ids::Ids;
 
 /// The ids of one slot.
 #[derive(Clone, Copy, Debug)]

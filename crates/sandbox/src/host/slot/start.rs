@@ -9,17 +9,18 @@ use std::sync::{Arc, Mutex};
 use std::{io, mem, ptr};
 
 use super::{Factory, Grave, Init};
-use crate::cgroup::Cgroups;
-use crate::channel::Channel;
-use crate::config::{InitProgram, SandboxConfig};
-use crate::cores::Cores;
-use crate::error::{SlotError, StartError};
-use crate::ids::{Ids, SlotIds};
-use crate::init::ARGUMENT;
-use crate::memfd;
-use crate::program::elf;
+use crate::host::cgroup::Cgroups;
+use crate::host::config::{InitProgram, SandboxConfig};
+use crate::host::cores::Cores;
+use crate::host::elf;
+use crate::host::error::{SlotError, StartError};
+use crate::host::memfd;
+use crate::host::slot_ids::SlotIds;
+use crate::protocol::INIT_ARGUMENT;
+use crate::protocol::channel::Channel;
+use crate::protocol::ids::Ids;
+use crate::protocol::wire::{Setup, ToInit};
 use crate::spawn::{self, ChildStack};
-use crate::wire::{Setup, ToInit};
 
 /// Directories at the root that hold toolchains and their libraries.
 const TOOLCHAIN_DIRS: [&str; 6] = ["usr", "bin", "sbin", "lib", "lib32", "lib64"];
@@ -110,7 +111,7 @@ fn spawn_init(factory: &Factory, socket: &Channel, ids: SlotIds) -> io::Result<(
     let null = rustix::io::fcntl_dupfd_cloexec(&null, 3)?;
     let socket = rustix::io::fcntl_dupfd_cloexec(socket, 3)?;
     let (null, socket, program) = (null.as_raw_fd(), socket.as_raw_fd(), factory.program.as_raw_fd());
-    let argument = std::ffi::CString::new(ARGUMENT)?;
+    let argument = std::ffi::CString::new(INIT_ARGUMENT)?;
     let argv = [argument.as_ptr(), ptr::null()];
     let flags =
         spawn::NAMESPACES | libc::CLONE_PIDFD | if ids.has_namespace() { libc::CLONE_NEWUSER } else { 0 };

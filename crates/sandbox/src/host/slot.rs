@@ -12,14 +12,15 @@ use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::capture::{Capture, Captured};
-use crate::cgroup::{Cgroups, SlotGroup};
-use crate::channel::{Channel, ChannelError};
-use crate::config::SandboxConfig;
-use crate::cores::Cores;
-use crate::error::{Fault, SlotError};
-use crate::ids::{Ids, SlotIds};
-use crate::wire::{FromInit, Order, Report, ToInit};
+use crate::host::capture::{Capture, Captured};
+use crate::host::cgroup::{Cgroups, SlotGroup};
+use crate::host::config::SandboxConfig;
+use crate::host::cores::Cores;
+use crate::host::error::{Fault, SlotError};
+use crate::host::slot_ids::SlotIds;
+use crate::protocol::channel::{Channel, ChannelError};
+use crate::protocol::ids::Ids;
+use crate::protocol::wire::{FromInit, Order, Report, ToInit};
 
 /// How long a slot may take to answer beyond a run's wall time, and to come up: a run of thousands of
 /// processes and files takes a while to clear away.

@@ -10,17 +10,17 @@ use gavel_domain::{Execution, LanguageId, Outcome};
 use rustix::io::Errno;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::cache;
-use crate::capture::{Capture, Captured};
-use crate::error::Fault;
+use crate::host::cache;
+use crate::host::capture::{Capture, Captured};
+use crate::host::error::Fault;
+use crate::host::memfd;
+use crate::host::outcome::{self, Evidence};
+use crate::host::program::{Compilation, Program};
+use crate::host::sandbox::{Pool, Seat};
+use crate::host::slot::{Finished, Slot, Streams};
 use crate::language::Language;
-use crate::limits::RunLimits;
-use crate::memfd;
-use crate::outcome::{self, Evidence};
-use crate::program::{Compilation, Program};
-use crate::sandbox::{Pool, Seat};
-use crate::slot::{Finished, Slot, Streams};
-use crate::wire::{Collect, Collected, End, FileSpec, Order, Place};
+use crate::protocol::limits::RunLimits;
+use crate::protocol::wire::{Collect, Collected, End, FileSpec, Order, Place};
 
 /// The largest program that a compiler may make, in bytes.
 const MAX_PROGRAM_BYTES: u64 = 64 << 20;

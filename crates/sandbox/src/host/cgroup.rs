@@ -17,9 +17,9 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 
-use crate::config::TierChoice;
-use crate::error::{SlotError, StartError};
-use crate::wire::{CgroupVersion, MeterFile};
+use crate::host::config::TierChoice;
+use crate::host::error::{SlotError, StartError};
+use crate::protocol::wire::{CgroupVersion, MeterFile};
 
 /// How the names of our top groups begin.
 const PREFIX: &str = "gavel-";

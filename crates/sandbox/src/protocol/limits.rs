@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::wire::Caps;
+use crate::protocol::wire::Caps;
 
 /// What one run of a program may use, its whole process tree together unless said otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use std::time::Duration;
 use gavel_domain::{Clock, Outcome, OutputStream, Usage};
 use regex::bytes::Regex;
 
-use crate::limits::RunLimits;
-use crate::wire::{End, Report, StoppedBy};
+use crate::protocol::limits::RunLimits;
+use crate::protocol::wire::{End, Report, StoppedBy};
 
 /// What else is known of the run.
 pub(crate) struct Evidence<'a> {
@@ -68,7 +68,7 @@ fn ran_out_of_memory(end: End, evidence: &Evidence<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Collected;
+    use crate::protocol::wire::Collected;
 
     fn report(end: End) -> Report {
         Report {

@@ -1,0 +1,75 @@
+//! A program that is ready to run, kept by the judge in a sealed file in memory.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::host::elf;
+use crate::language::Language;
+
+/// What came of a compilation.
+#[derive(Debug)]
+pub enum Compilation {
+    /// It can be run.
+    Ready(Program),
+    /// The source is not a program, or its compilation met a limit.
+    Failed {
+        /// What the compiler wrote to both streams, at most 64 KiB, and where a limit was met a sentence that
+        /// says so. Any bytes.
+        output: Vec<u8>,
+    },
+}
+
+/// A program that is ready to run, in any workspace of the sandbox that compiled it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Program(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    id: u64,
+    language: Arc<Language>,
+    file: OwnedFd,
+    bytes: u64,
+    image_bytes: u64,
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+impl Program {
+    pub(crate) fn new(language: Arc<Language>, file: OwnedFd) -> Self {
+        let file = std::fs::File::from(file);
+        let image_bytes = if language.compile.is_empty() { 0 } else { elf::image_bytes(&file).unwrap_or(0) };
+        let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::new(Inner { id, language, file: file.into(), bytes, image_bytes }))
+    }
+
+    /// Whether both are one: of the same source, compiled once.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.id() == other.id()
+    }
+
+    /// Tells programs apart.
+    pub(crate) fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    pub(crate) fn language(&self) -> &Language {
+        &self.0.language
+    }
+
+    pub(crate) fn file(&self) -> &OwnedFd {
+        &self.0.file
+    }
+
+    /// The size of its file.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.bytes
+    }
+
+    /// The memory that its image asks for at start, in bytes; 0 where that is not known.
+    pub(crate) fn image_bytes(&self) -> u64 {
+        self.0.image_bytes
+    }
+}
