@@ -65,7 +65,9 @@ RULES = (
     Rule(r"in vain", UNUSUAL, "without success, without effect"),
     Rule(r"for good", UNUSUAL, "permanently, finally"),
     Rule(r"mend(?:s|ed|ing)?", UNUSUAL, "fix", names=True),
-    Rule(r"of (?:its|their|one's) own", UNUSUAL, "its own …, a separate …"),
+    # Not before a noun: "the acknowledgement of its own message".
+    Rule(r"of (?:its|their|one's) own(?=[^\w\s]|\s+(?:in|on|for|with|at|to|and|or|that|which|by|from|as|under|below|unless|when"
+         r"|since|so|if|is|are|was|were|where)\b|\s*$)", UNUSUAL, "its own …, a separate …"),
     Rule(r"\w+'s (?:being|having)", UNUSUAL, "use a verb: from the time that … until …"),
     Rule(r"figures?", UNUSUAL, "metric, measurement, number"),
     Rule(r"(?:its|their|own) words", UNUSUAL, "the message, the text"),
