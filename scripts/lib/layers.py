@@ -1,8 +1,9 @@
 """The order of the crates: who may depend on whom, and what each violation's mending is.
 
-domain ← proto ← bus ← boot ← services; domain ← convex ← boot; domain ← {sandbox, judge0} ← services. telemetry, the
-words for figures, is below all that have some. Services meet only in crates/cli, which runs them together. testkit is
-for tests, and chaos breaks the line from outside; neither ships. Only the bus names async-nats.
+domain ← proto ← bus ← runtime ← services; domain ← config ← {convex, runtime}; domain ← {convex, sandbox, judge0} ←
+services. telemetry, the table of metrics, is below all that have some. Only the fetcher and the reporter use convex.
+Services meet only in crates/cli, which runs them together. testkit is for tests, and chaos tests the pipeline from
+outside; neither ships. Only the bus names async-nats.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from pathlib import Path
 from typing import Any, Optional
 
 SERVICES = {"gavel-ingress", "gavel-fetcher", "gavel-judge", "gavel-reporter"}
+CALLS_CONVEX = {"gavel-fetcher", "gavel-reporter"}
 COMMAND_LINE = "gavel-cli"
 LIBRARIES = {"gavel-domain", "gavel-proto", "gavel-bus", "gavel-convex", "gavel-sandbox", "gavel-judge0", "gavel-telemetry",
-             "gavel-runtime"}
+             "gavel-runtime", "gavel-config"}
 FOR_TESTS = {"gavel-testkit", "gavel-mock-convex"}
 
 # What the code that ships (normal and build dependencies) of each crate may use of this workspace.
@@ -23,16 +25,18 @@ ALLOWED: dict[str, set[str]] = {
     "gavel-proto": {"gavel-domain"},
     "gavel-telemetry": set(),
     "gavel-bus": {"gavel-domain", "gavel-proto", "gavel-telemetry"},
-    "gavel-convex": {"gavel-domain", "gavel-telemetry"},
+    "gavel-config": {"gavel-domain"},
+    "gavel-convex": {"gavel-domain", "gavel-telemetry", "gavel-config"},
     "gavel-sandbox": {"gavel-domain"},
     "gavel-judge0": {"gavel-domain", "gavel-telemetry"},
-    # What every service starts with: its connection to NATS and its client for Convex among it.
-    "gavel-runtime": {"gavel-domain", "gavel-bus", "gavel-convex", "gavel-telemetry"},
+    "gavel-runtime": {"gavel-domain", "gavel-bus", "gavel-telemetry", "gavel-config"},
     "gavel-mock-convex": {"gavel-domain"},
     "gavel-testkit": LIBRARIES | {"gavel-mock-convex"},
     # It starts the services as programs, and looks at the server behind their backs.
     "gavel-chaos": {"gavel-domain", "gavel-proto", "gavel-bus"} | FOR_TESTS,
-    **{service: LIBRARIES for service in SERVICES},
+    # Only the fetcher and the reporter call Convex.
+    **{service: LIBRARIES for service in CALLS_CONVEX},
+    **{service: LIBRARIES - {"gavel-convex"} for service in SERVICES - CALLS_CONVEX},
     COMMAND_LINE: LIBRARIES | SERVICES | {"gavel-mock-convex"},
 }
 

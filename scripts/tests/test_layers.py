@@ -51,7 +51,7 @@ class Layers(unittest.TestCase):
     def test_the_allowed_direction(self) -> None:
         for user, to in [("gavel-proto", "gavel-domain"), ("gavel-bus", "gavel-proto"), ("gavel-judge", "gavel-bus"),
                          ("gavel-judge", "gavel-sandbox"), ("gavel-fetcher", "gavel-convex"), ("gavel-ingress", "gavel-runtime"),
-                         ("gavel-cli", "gavel-judge"), ("gavel-cli", "gavel-mock-convex"), ("gavel-bus", "async-nats"),
+                         ("gavel-convex", "gavel-config"), ("gavel-runtime", "gavel-config"), ("gavel-cli", "gavel-judge"), ("gavel-cli", "gavel-mock-convex"), ("gavel-bus", "async-nats"),
                          ("gavel-testkit", "async-nats"), ("gavel-chaos", "async-nats"),
                          ("gavel-chaos", "gavel-testkit"), ("gavel-domain", "thiserror")]:
             self.assert_fine(user, to, None)
@@ -63,7 +63,9 @@ class Layers(unittest.TestCase):
 
     def test_upwards_is_refused(self) -> None:
         for user, to in [("gavel-domain", "gavel-proto"), ("gavel-proto", "gavel-bus"), ("gavel-convex", "gavel-bus"),
-                         ("gavel-sandbox", "gavel-runtime"), ("gavel-judge0", "gavel-proto"), ("gavel-runtime", "gavel-sandbox")]:
+                         ("gavel-sandbox", "gavel-runtime"), ("gavel-judge0", "gavel-proto"), ("gavel-runtime", "gavel-sandbox"),
+                         ("gavel-config", "gavel-bus"), ("gavel-runtime", "gavel-convex"), ("gavel-judge", "gavel-convex"),
+                         ("gavel-ingress", "gavel-convex")]:
             self.assert_refused(user, to, None, "this points the wrong way")
         self.assert_refused("gavel-proto", "gavel-bus", "build", "this points the wrong way")
 

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use async_nats::jetstream;
 use futures::future::join_all;
-use gavel_runtime::{Env, Lifecycle};
+use gavel_config::Env;
+use gavel_runtime::Lifecycle;
 use gavel_testkit::NatsServer;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -171,7 +172,7 @@ impl Connection {
 pub(crate) fn env(nats: &NatsServer, more: &[(&str, &str)]) -> Env {
     let mut pairs = vec![("PORT".to_owned(), "0".to_owned()), ("NATS_URL".to_owned(), nats.url())];
     pairs.extend(more.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
-    Env::of(pairs)
+    Env::from_vars(pairs)
 }
 
 /// Starts an ingress in this process and waits until it takes submissions.

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::Args;
 use gavel_bus::NatsConfig;
 use gavel_bus::look::{Look, LookError};
-use gavel_runtime::{Env, nats};
+use gavel_config::Env;
+use gavel_runtime::nats;
 
 use crate::exit;
 
@@ -45,7 +46,7 @@ impl Link {
 
     /// Connects, to look.
     pub(crate) async fn connect(&self, command: &str, role: &str) -> Result<Look, Stop> {
-        let mut env = Env::of_process();
+        let mut env = Env::from_process();
         let config = self.read(&mut env, command, role);
         env.finish().map_err(|problems| Stop::new(gavel_runtime::EXIT_CONFIG, problems.to_string()))?;
         Ok(Look::connect(&config).await?)

@@ -8,8 +8,9 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, bail};
 use gavel_bus::topology::TopologySettings;
 use gavel_bus::{BeginError, Begun, Bus, Cause, NatsConfig};
+use gavel_config::Env;
 use gavel_domain::SubmissionId;
-use gavel_runtime::{EXIT_CONFIG, Env, service};
+use gavel_runtime::EXIT_CONFIG;
 use serde_json::json;
 
 use crate::exit;
@@ -42,10 +43,10 @@ pub(crate) fn run(
     link: &Link,
     work: impl AsyncFnOnce(Bus, Duration) -> anyhow::Result<End>,
 ) -> ExitCode {
-    let mut env = Env::of_process();
+    let mut env = Env::from_process();
     let config = link.read(&mut env, command, "ops");
     // As the reporters have them: they say how late Convex may apply what was given up.
-    let settles_after = service::request_timeout(&mut env) + service::running_linger(&mut env);
+    let settles_after = gavel_config::request_timeout(&mut env) + gavel_convex::running_linger(&mut env);
     if let Err(problems) = env.finish() {
         eprintln!("gavel {command}: the configuration has problems:\n{problems}");
         return ExitCode::from(EXIT_CONFIG);

@@ -7,7 +7,8 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use gavel_bus::topology::{Durable, Stream, TopologySettings};
 use gavel_bus::{Bus, NatsConfig};
-use gavel_runtime::{EXIT_CONFIG, Env, nats, service};
+use gavel_config::Env;
+use gavel_runtime::{EXIT_CONFIG, nats};
 
 use crate::exit;
 
@@ -25,9 +26,9 @@ pub(crate) struct Arguments {
 
 /// Makes them.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
-    let mut env = Env::of_process();
+    let mut env = Env::from_process();
     let config = NatsConfig { only_finds: false, ..nats::read(&mut env, "deploy") };
-    let settings = service::topology(&mut env);
+    let settings = nats::read_topology(&mut env);
     if let Err(problems) = env.finish() {
         eprintln!("gavel streams: the configuration has problems:\n{problems}");
         return ExitCode::from(EXIT_CONFIG);

@@ -10,8 +10,8 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, ValueEnum};
 use gavel_bus::topology::TopologySettings;
 use gavel_bus::{Bus, NatsConfig, Seen};
+use gavel_config::Env;
 use gavel_domain::{Secret, Status, SubmissionId};
-use gavel_runtime::Env;
 use serde_json::{Value, json};
 
 use crate::exit;
@@ -69,7 +69,7 @@ struct Access {
 
 impl Access {
     fn read(arguments: &Arguments) -> anyhow::Result<Self> {
-        let mut env = Env::of_process();
+        let mut env = Env::from_process();
         let nats = arguments.link.read(&mut env, "submit", "tap");
         let key = env.secret("INGRESS_KEY", "a key of the ingress");
         env.finish()?;

@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
 
 /// Runs until a signal says stop.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
-    let (telemetry, settings) = match Settings::of_process() {
+    let (telemetry, settings) = match Settings::from_process() {
         Ok(read) => read,
         Err(problems) => {
             eprintln!("gavel up: the configuration has problems:\n{problems}");

@@ -4,52 +4,21 @@ use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use gavel_domain::heartbeat::DependencyStatus;
-use gavel_domain::{RequestId, Secret, SubmissionId, SubmissionKind};
+use gavel_domain::{RequestId, SubmissionId, SubmissionKind};
 use gavel_telemetry::trace::traceparent;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Response, Url, redirect};
+use reqwest::{Client, Response, redirect};
 use serde::Serialize;
 use tracing::error;
 
 use crate::call::{CallError, measured, show_denials, word};
+use crate::config::{Checked, ConvexConfig, InvalidConfig};
 use crate::in_flight::{InFlight, Slot};
 use crate::seen::Seen;
-use crate::sign::{InvalidSecret, Signer};
+use crate::sign::Signer;
 
 /// How much of a refusal is kept.
 const MAX_REFUSAL_BYTES: usize = 500;
-
-/// Where Convex is.
-#[derive(Clone, Debug)]
-pub struct ConvexConfig {
-    /// `https://NAME.convex.site`, or `http://127.0.0.1:3211`; a trailing slash is tolerated.
-    pub site_url: String,
-    /// How long a call may take, from connecting to the end of the answer.
-    pub timeout: Duration,
-    /// How many calls may be in flight.
-    pub in_flight: InFlight,
-    /// Sent as a bearer token; nothing for none.
-    pub token: Option<Secret>,
-    /// What calls are signed with, after Standard Webhooks; none: they are not signed.
-    pub signing_secrets: Vec<Secret>,
-}
-
-/// A configuration that can never work.
-#[derive(Debug, thiserror::Error)]
-pub enum InvalidConfig {
-    /// Not an absolute http(s) URL, or one with more behind its path.
-    #[error("CONVEX_SITE_URL must be a URL such as https://NAME.convex.site, and without a password")]
-    Url,
-    /// The token cannot be sent in a header.
-    #[error("CONVEX_TOKEN holds what a header cannot")]
-    Token,
-    /// A secret is not of the form that Standard Webhooks has.
-    #[error("CONVEX_SIGNING_SECRETS must be whsec_ and 24 to 64 bytes in base64, each")]
-    Secret,
-    /// The HTTP client cannot be made.
-    #[error("the HTTP client cannot be made")]
-    Client(#[source] reqwest::Error),
-}
 
 /// The Convex app. Cheap to clone.
 #[derive(Clone)]
@@ -74,14 +43,7 @@ impl Convex {
     /// # Errors
     /// [`InvalidConfig`].
     pub fn new(config: &ConvexConfig) -> Result<Self, InvalidConfig> {
-        let url = Url::parse(&config.site_url).map_err(|_| InvalidConfig::Url)?;
-        let is_anonymous = url.username().is_empty() && url.password().is_none();
-        let is_plain = url.query().is_none() && url.fragment().is_none() && is_anonymous;
-        if !matches!(url.scheme(), "http" | "https") || !is_plain {
-            return Err(InvalidConfig::Url);
-        }
-        let authorization = config.token.as_ref().map(bearer).transpose()?;
-        let signer = Signer::new(&config.signing_secrets).map_err(|InvalidSecret| InvalidConfig::Secret)?;
+        let Checked { base, authorization, signer } = config.check()?;
         let http = Client::builder()
             .user_agent(concat!("gavel/", env!("CARGO_PKG_VERSION")))
             .timeout(config.timeout)
@@ -91,7 +53,6 @@ impl Convex {
             .build()
             .map_err(InvalidConfig::Client)?;
         show_denials();
-        let base = url.as_str().trim_end_matches('/').to_owned();
         let in_flight = config.in_flight.clone();
         Ok(Self { http, base, in_flight, authorization, signer, seen: Seen::default() })
     }
@@ -164,14 +125,6 @@ impl Convex {
         self.seen.note(path, &answered);
         answered
     }
-}
-
-/// The header of a token, which shows in no `Debug`.
-fn bearer(token: &Secret) -> Result<HeaderValue, InvalidConfig> {
-    let header = HeaderValue::try_from(format!("Bearer {}", token.expose()));
-    let mut header = header.map_err(|_| InvalidConfig::Token)?;
-    header.set_sensitive(true);
-    Ok(header)
 }
 
 pub(crate) fn to_json(body: &impl Serialize) -> Vec<u8> {

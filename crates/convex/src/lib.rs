@@ -5,6 +5,7 @@
 
 mod call;
 mod client;
+mod config;
 mod in_flight;
 mod probe;
 mod result;
@@ -13,7 +14,8 @@ mod sign;
 mod testcases;
 
 pub use call::{CallError, PATHS};
-pub use client::{Convex, ConvexConfig, InvalidConfig};
+pub use client::Convex;
+pub use config::{ConvexConfig, InvalidConfig, running_linger};
 pub use in_flight::{InFlight, Slot};
 pub use result::result_body;
 pub use sign::callback_id;

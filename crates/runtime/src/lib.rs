@@ -3,7 +3,6 @@
 //! A service's `main` is one call of [`run`]: read the configuration and report all that is wrong with it at
 //! once, set up logging, work until told to stop, and exit 0; or 64 for a bad configuration, 1 for a failure.
 
-pub mod env;
 pub mod health;
 pub mod lifecycle;
 mod lines;
@@ -19,7 +18,6 @@ mod observe;
 mod otlp;
 mod run;
 
-pub use env::Env;
 pub use frame::Frame;
 pub use heartbeat::Offer;
 pub use lifecycle::Lifecycle;

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use axum::http::Uri;
 use gavel_bus::NatsConfig;
 use gavel_bus::identity::{Credentials, Tls};
+use gavel_bus::topology::TopologySettings;
+use gavel_config::Env;
 use gavel_domain::Secret;
-
-use crate::Env;
 
 /// Reads it for a role, such as "judge".
 pub fn read(env: &mut Env, role: &str) -> NatsConfig {
@@ -17,7 +17,7 @@ pub fn read(env: &mut Env, role: &str) -> NatsConfig {
         env.get("NATS_URL", "nats://127.0.0.1:4222".to_owned(), "the NATS servers, separated by commas");
     if !url.split(',').all(is_nats_url) {
         // Not repeated: it may hold a password.
-        env.problem("NATS_URL must be URLs such as nats://HOST:4222, separated by commas".to_owned());
+        env.add_problem("NATS_URL must be URLs such as nats://HOST:4222, separated by commas".to_owned());
     }
     let make = env.get(
         "NATS_MAKE_STREAMS",
@@ -34,6 +34,26 @@ pub fn read(env: &mut Env, role: &str) -> NatsConfig {
     }
 }
 
+/// Reads the settings of streams and consumers.
+pub fn read_topology(env: &mut Env) -> TopologySettings {
+    let defaults = TopologySettings::default();
+    TopologySettings {
+        replicas: env.number("NATS_REPLICAS", defaults.replicas, 1, 5, "copies of each stream"),
+        store_bytes: env.number(
+            "NATS_STORE_BYTES",
+            defaults.store_bytes,
+            1 << 20,
+            1 << 50,
+            "bytes that all streams together may take",
+        ),
+        ack_wait: env.millis(
+            "ACK_WAIT_MS",
+            defaults.ack_wait,
+            "silence after which work in hand is given to another instance",
+        ),
+    }
+}
+
 fn credentials(env: &mut Env) -> Option<Credentials> {
     let creds = file(env, "NATS_CREDS", "a .creds file to log in to NATS with").map(Credentials::Creds);
     let seed = file(env, "NATS_NKEY", "a file with the seed of an NKey to log in to NATS with");
@@ -43,17 +63,19 @@ fn credentials(env: &mut Env) -> Option<Credentials> {
         (Some(user), Some(password)) => Some(Credentials::Password { user, password }),
         (None, None) => None,
         _ => {
-            env.problem("NATS_USER and NATS_PASSWORD go together: set both, or neither".to_owned());
+            env.add_problem("NATS_USER and NATS_PASSWORD go together: set both, or neither".to_owned());
             None
         }
     };
     let mut given = [creds, seed.map(Credentials::NKey), pair].into_iter().flatten();
     let first = given.next();
     if given.next().is_some() {
-        env.problem("NATS_CREDS, NATS_NKEY and NATS_USER are different ways to log in: set one".to_owned());
+        env.add_problem(
+            "NATS_CREDS, NATS_NKEY and NATS_USER are different ways to log in: set one".to_owned(),
+        );
     }
     if let Some(Err(error)) = first.as_ref().map(Credentials::check) {
-        env.problem(format!("the credentials for NATS are not valid: {error}"));
+        env.add_problem(format!("the credentials for NATS are not valid: {error}"));
     }
     first
 }
@@ -64,7 +86,7 @@ fn tls(env: &mut Env) -> Tls {
         path(env, "NATS_CERT", "a PEM file with our own certificate, for servers that ask for one");
     let key = path(env, "NATS_KEY", "a PEM file with the key of NATS_CERT");
     if certificate.is_some() != key.is_some() {
-        env.problem("NATS_CERT and NATS_KEY go together: set both, or neither".to_owned());
+        env.add_problem("NATS_CERT and NATS_KEY go together: set both, or neither".to_owned());
     }
     Tls { ca, own: certificate.zip(key) }
 }
@@ -75,7 +97,7 @@ fn file(env: &mut Env, name: &'static str, help: &'static str) -> Option<Secret>
     match std::fs::read_to_string(&path) {
         Ok(text) => Some(Secret::new(text.trim())),
         Err(error) => {
-            env.problem(format!("{name}={path:?} cannot be read: {error}"));
+            env.add_problem(format!("{name}={path:?} cannot be read: {error}"));
             None
         }
     }
@@ -85,7 +107,7 @@ fn file(env: &mut Env, name: &'static str, help: &'static str) -> Option<Secret>
 fn path(env: &mut Env, name: &'static str, help: &'static str) -> Option<PathBuf> {
     let path = PathBuf::from(env.optional(name, help)?);
     if let Err(error) = std::fs::File::open(&path) {
-        env.problem(format!("{name}={} cannot be read: {error}", path.display()));
+        env.add_problem(format!("{name}={} cannot be read: {error}", path.display()));
     }
     Some(path)
 }
@@ -125,7 +147,7 @@ mod tests {
     }
 
     fn env(pairs: &[(&str, &str)]) -> Env {
-        Env::of(pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())))
+        Env::from_vars(pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())))
     }
 
     #[test]

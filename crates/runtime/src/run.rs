@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use gavel_config::{Env, Setting};
 use tracing::error;
 
-use crate::env::Setting;
+use crate::Lifecycle;
 use crate::telemetry::{self, TelemetryConfig};
-use crate::{Env, Lifecycle};
 
 /// The exit code of a bad configuration (`EX_USAGE` of `sysexits.h`).
 pub const EXIT_CONFIG: u8 = 64;
@@ -28,7 +28,7 @@ pub fn run<C, F>(
 where
     F: Future<Output = anyhow::Result<()>>,
 {
-    let mut env = Env::of_process();
+    let mut env = Env::from_process();
     let telemetry = TelemetryConfig::read(&mut env);
     let config = read(&mut env);
     let argument = std::env::args_os().nth(1);

@@ -5,6 +5,7 @@ use std::fmt::{self, Display};
 use std::io::{IsTerminal as _, stderr};
 use std::str::FromStr;
 
+use gavel_config::Env;
 use gavel_telemetry::trace;
 use tokio::runtime::Handle;
 use tracing_subscriber::filter::{ParseError, filter_fn};
@@ -13,8 +14,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry};
 
 use crate::lines::Lines;
+use crate::metrics;
 use crate::otlp::{self, Traces};
-use crate::{Env, metrics};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +60,7 @@ impl TelemetryConfig {
         let format = env.get("LOG_FORMAT", LogFormat::Auto, "auto (human on a terminal), json, or human");
         let level = env.get("LOG_LEVEL", "info".to_owned(), "error, warn, info, debug, or a tracing filter");
         if filter(&level).is_err() {
-            env.problem(format!("LOG_LEVEL={level:?} is not a level or a tracing filter"));
+            env.add_problem(format!("LOG_LEVEL={level:?} is not a level or a tracing filter"));
         }
         let collector = env.optional(
             "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -67,7 +68,9 @@ impl TelemetryConfig {
         );
         if collector.as_ref().is_some_and(|url| !otlp::is_endpoint(url)) {
             // Not repeated: it may hold a password.
-            env.problem("OTEL_EXPORTER_OTLP_ENDPOINT must be a URL such as http://127.0.0.1:4318".to_owned());
+            env.add_problem(
+                "OTEL_EXPORTER_OTLP_ENDPOINT must be a URL such as http://127.0.0.1:4318".to_owned(),
+            );
         }
         Self { format, level, collector }
     }

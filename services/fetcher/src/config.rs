@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use gavel_config::Env;
 use gavel_convex::{ConvexConfig, FetchLimits};
-use gavel_runtime::{Env, ServiceConfig};
+use gavel_runtime::ServiceConfig;
 
 /// The fetcher's configuration.
 #[derive(Clone, Debug)]
@@ -25,7 +26,7 @@ impl Config {
     pub fn read(env: &mut Env) -> Self {
         Self {
             service: ServiceConfig::read(env, "fetcher", 4002),
-            convex: gavel_runtime::service::convex(env),
+            convex: ConvexConfig::read(env),
             limits: FetchLimits {
                 tests: env.number("MAX_TESTCASES", 50, 1, 10_000, "the most test cases a question may have"),
                 bytes: env.number(

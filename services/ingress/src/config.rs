@@ -1,7 +1,8 @@
 //! What the ingress is configured with.
 
-use gavel_runtime::env::Secret;
-use gavel_runtime::{Env, ServiceConfig};
+use gavel_config::Env;
+use gavel_domain::Secret;
+use gavel_runtime::ServiceConfig;
 
 /// The ingress's configuration.
 #[derive(Clone, Debug)]
@@ -34,7 +35,7 @@ impl Config {
             ),
             keys: env.secrets(
                 "INGRESS_KEYS",
-                "keys that callers must send as a bearer token or X-Code-Exec-SubmissionKey, separated by commas; none: open",
+                "keys that callers must send as a bearer token or X-Code-Exec-Key, separated by commas; none: open",
             ),
             rate_limit_per_s: env.number(
                 "RATE_LIMIT_PER_S",

@@ -7,9 +7,9 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use gavel_config::Env;
 use gavel_domain::{Comparison, LanguageId, Limits, Question, Scorer, Status, TestCase, Visibility};
 use gavel_judge::{Config, Engine, Job, Judge0Engine};
-use gavel_runtime::Env;
 use gavel_testkit::Judge0Double;
 use gavel_testkit::judge0::{Route, Settings};
 use serde_json::{Value, json};
@@ -49,7 +49,7 @@ fn main() {
 /// Our engine, from the first request of a submission to its verdict; Judge0's limits are read once before.
 async fn ours(double: &Judge0Double) -> Took {
     let variables = [("ENGINE", "judge0".to_owned()), ("JUDGE0_BASE_URL", double.url())];
-    let mut env = Env::of(variables.map(|(name, value)| (name.to_owned(), value)));
+    let mut env = Env::from_vars(variables.map(|(name, value)| (name.to_owned(), value)));
     let engine = Judge0Engine::start(&Config::read(&mut env)).unwrap();
     let question = question();
     let mut all = Vec::new();

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use gavel_config::Env;
 use gavel_domain::text::MAX_FIELD_BYTES;
 use gavel_judge0::Judge0Config;
-use gavel_runtime::{Env, ServiceConfig};
+use gavel_runtime::ServiceConfig;
 use gavel_sandbox::{Languages, TierChoice, VersionRule};
 
 use crate::engine::{EngineChoice, Routes};
@@ -126,7 +127,7 @@ fn languages(env: &mut Env) -> Languages {
     );
     let read = file.map_or(Ok(Languages::default()), |file| Languages::default().with_file(file.as_ref()));
     read.unwrap_or_else(|error| {
-        env.problem(format!("SANDBOX_LANGUAGES: {error}"));
+        env.add_problem(format!("SANDBOX_LANGUAGES: {error}"));
         Languages::default()
     })
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use gavel_convex::ConvexConfig;
-use gavel_runtime::{Env, ServiceConfig};
+use gavel_config::Env;
+use gavel_convex::{ConvexConfig, running_linger};
+use gavel_runtime::ServiceConfig;
 
 /// The reporter's configuration.
 #[derive(Clone, Debug)]
@@ -27,14 +28,14 @@ impl Config {
     pub fn read(env: &mut Env) -> Self {
         Self {
             service: ServiceConfig::read(env, "reporter", 4004),
-            convex: gavel_runtime::service::convex(env),
+            convex: ConvexConfig::read(env),
             slots: env.number("REPORTER_SLOTS", 64, 1, 1_000, "results in hand at once"),
             running_timeout: env.millis(
                 "RUNNING_TIMEOUT_MS",
                 Duration::from_secs(5),
                 "how long the running callback may take, all tries together; a result waits for no longer",
             ),
-            running_linger: gavel_runtime::service::running_linger(env),
+            running_linger: running_linger(env),
             // The history forgets a verdict after 72 hours, tried or not.
             give_up_after: Duration::from_secs(env.number(
                 "REPORT_GIVE_UP_AFTER_S",

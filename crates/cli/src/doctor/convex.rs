@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use gavel_config::Env;
 use gavel_convex::{CallError, Convex, ConvexConfig};
-use gavel_runtime::{Env, service};
 
 use super::Finding;
 
@@ -18,9 +18,9 @@ pub(super) async fn check(url: Option<&str>) -> Vec<Finding> {
             "CONVEX_SITE_URL is not set; the services' own view of Convex is above",
         )];
     };
-    let mut env = Env::of_process();
+    let mut env = Env::from_process();
     env.set("CONVEX_SITE_URL", url);
-    let config = ConvexConfig { timeout: PATIENCE, ..service::convex(&mut env) };
+    let config = ConvexConfig { timeout: PATIENCE, ..ConvexConfig::read(&mut env) };
     if let Err(problems) = env.finish() {
         return vec![Finding::bad("Convex", problems.to_string(), "set it as deploy/default.env says")];
     }

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use gavel_config::Env;
 use gavel_judge::{Config, EngineChoice};
-use gavel_runtime::Env;
 use gavel_sandbox::{Sandbox, SandboxConfig, probe};
 
 use super::{Finding, State};
 
 /// Looks at it with the settings that a judge would have here.
 pub(super) async fn check() -> Vec<Finding> {
-    let mut env = Env::of_process();
+    let mut env = Env::from_process();
     let settings = Config::read(&mut env);
     if let Err(problems) = env.finish() {
         return vec![Finding::bad(

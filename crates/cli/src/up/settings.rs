@@ -5,8 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gavel_runtime::Env;
-use gavel_runtime::env::{ConfigError, Setting};
+use gavel_config::{ConfigError, Env, Setting};
 use gavel_runtime::telemetry::TelemetryConfig;
 
 use super::nats::{NatsServerConfig, Sync};
@@ -32,8 +31,8 @@ const STANDIN_OFFSET: u16 = 4;
 
 impl Settings {
     /// Reads the environment of this process.
-    pub(crate) fn of_process() -> Result<(TelemetryConfig, Self), ConfigError> {
-        let mut env = Env::of_process();
+    pub(crate) fn from_process() -> Result<(TelemetryConfig, Self), ConfigError> {
+        let mut env = Env::from_process();
         let telemetry = TelemetryConfig::read(&mut env);
         let settings = Self::read(&mut env);
         env.finish()?;
@@ -62,7 +61,7 @@ impl Settings {
             env.number("PORT", 4001, 1, u16::MAX - STANDIN_OFFSET, "the ingress's port; others follow");
         let mut problems = BTreeSet::new();
         let mut service_env = |offset: u16| {
-            let mut service = env.afresh();
+            let mut service = env.unread_copy();
             service.set("PORT", &(port + offset).to_string());
             if convex.is_none() {
                 service.set("CONVEX_SITE_URL", "http://127.0.0.1");
@@ -81,7 +80,7 @@ impl Settings {
             problems.extend(service.problems().iter().cloned());
         }
         for problem in problems {
-            env.problem(problem);
+            env.add_problem(problem);
         }
         Self { services, nats, nats_url, has_convex: convex.is_some() }
     }

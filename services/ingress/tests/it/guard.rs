@@ -44,7 +44,7 @@ async fn each_key_opens_in_either_header() {
         ("authorization", "bearer second-key"),
         ("authorization", "BEARER  second-key"),
         ("x-code-exec-key", "first-key"),
-        ("X-Code-Exec-SubmissionKey", "second-key"),
+        ("X-Code-Exec-Key", "second-key"),
     ];
     for (n, (name, value)) in headers.into_iter().enumerate() {
         let request = rig.ingress.submit(&submission(&format!("s{n}"))).header(name, value);

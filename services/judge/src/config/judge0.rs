@@ -1,10 +1,8 @@
 //! Where Judge0 is.
 
-use std::time::Duration;
-
+use gavel_config::{Env, request_timeout};
+use gavel_domain::Secret;
 use gavel_judge0::{Client, Judge0Config};
-use gavel_runtime::Env;
-use gavel_runtime::env::Secret;
 
 /// Reads it. What can never work is a problem even where Judge0 is not used: it was set for something.
 pub(super) fn read(env: &mut Env) -> Judge0Config {
@@ -14,11 +12,7 @@ pub(super) fn read(env: &mut Env) -> Judge0Config {
             .secret("JUDGE0_API_KEY", "sent to Judge0 as X-Auth-Token; none: nothing is sent")
             .map(|key| key.expose().trim().to_owned()),
         headers: headers(env),
-        timeout: env.millis(
-            "REQUEST_TIMEOUT_MS",
-            Duration::from_secs(15),
-            "how long a call to Convex, or to Judge0, may take",
-        ),
+        timeout: request_timeout(env),
         window: env.number(
             "JUDGE0_WINDOW",
             4,
@@ -28,7 +22,7 @@ pub(super) fn read(env: &mut Env) -> Judge0Config {
         ),
     };
     if let Err(error) = Client::new(&config) {
-        env.problem(error.to_string());
+        env.add_problem(error.to_string());
     }
     config
 }
@@ -43,7 +37,7 @@ fn headers(env: &mut Env) -> Vec<(String, String)> {
         match pair.split_once('=') {
             Some((name, value)) => headers.push((name.trim().to_owned(), value.trim().to_owned())),
             // Not repeated: it may be a key.
-            None => env.problem("JUDGE0_HEADERS must be NAME=VALUE, separated by commas".to_owned()),
+            None => env.add_problem("JUDGE0_HEADERS must be NAME=VALUE, separated by commas".to_owned()),
         }
     }
     headers
