@@ -11,9 +11,11 @@ use gavel_domain::SubmissionId;
 use gavel_domain::event::Stage;
 use serde_json::json;
 
-use crate::link::Link;
-use crate::operate::{self, End, Since, say, say_begun, who};
-use crate::rejudge::submission_id;
+use crate::exit::{self, CommandError, CommandOutcome};
+use crate::output::print_line;
+use crate::rejudge::{print_generation, submission_id};
+use crate::session::{NatsOptions, OperatorSession, operator_name};
+use crate::time::Since;
 
 /// Looks at what could not be processed, sends it again, or drops it.
 ///
@@ -26,7 +28,7 @@ pub(crate) struct Arguments {
     #[arg(long, global = true)]
     json: bool,
     #[command(flatten)]
-    link: Link,
+    nats: NatsOptions,
 }
 
 #[derive(Subcommand)]
@@ -87,18 +89,24 @@ impl From<StageArgument> for Stage {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
+    exit::run("dead", dead(arguments))
+}
+
+async fn dead(arguments: &Arguments) -> Result<CommandOutcome, CommandError> {
     let json = arguments.json;
-    operate::run("dead", &arguments.link, async |bus, settles_after| match &arguments.action {
-        Action::List { stage, since } => list(&bus, stage.map(Stage::from), *since, json).await,
-        Action::Show { id, show_source } => show::show(&bus, id, *show_source, json).await,
+    let OperatorSession { bus, settle_time } = arguments.nats.operator("dead").await?;
+    let outcome = match &arguments.action {
+        Action::List { stage, since } => list(&bus, stage.map(Stage::from), *since, json).await?,
+        Action::Show { id, show_source } => show::show(&bus, id, *show_source, json).await?,
         Action::Retry { ids, stage, since } => {
             let stage = stage.map(Stage::from);
             let ids = if ids.is_empty() { selected(&bus, stage, *since).await? } else { ids.clone() };
-            let generations = Generations::new(bus.clone(), who(), settles_after);
-            retry(&bus, &generations, &ids, stage, json).await
+            let generations = Generations::new(bus.clone(), operator_name(), settle_time);
+            retry(&bus, &generations, &ids, stage, json).await?
         }
-        Action::Drop { ids } => drop_all(&bus, ids, json).await,
-    })
+        Action::Drop { ids } => drop_all(&bus, ids, json).await?,
+    };
+    Ok(outcome)
 }
 
 /// Whether a letter is of this stage, where one is asked for.
@@ -106,14 +114,19 @@ fn is_of(letter: &StoredDeadLetter, stage: Option<Stage>) -> bool {
     stage.is_none_or(|stage| letter.dead.as_ref().is_some_and(|dead| dead.stage == stage))
 }
 
-async fn list(bus: &Bus, stage: Option<Stage>, since: Option<Since>, json: bool) -> anyhow::Result<End> {
+async fn list(
+    bus: &Bus,
+    stage: Option<Stage>,
+    since: Option<Since>,
+    json: bool,
+) -> anyhow::Result<CommandOutcome> {
     let mut letters = bus.letters(since.map(|since| since.0));
     while let Some(letter) = letters.next().await? {
         if is_of(&letter, stage) {
-            say(&if json { show::summary(&letter).to_string() } else { show::line(&letter) });
+            print_line(&if json { show::summary(&letter).to_string() } else { show::line(&letter) });
         }
     }
-    Ok(End::Done)
+    Ok(CommandOutcome::Done)
 }
 
 /// The submissions of the letters that are asked for. Letters of no submission cannot go on.
@@ -141,8 +154,8 @@ async fn retry(
     ids: &[SubmissionId],
     stage: Option<Stage>,
     json: bool,
-) -> anyhow::Result<End> {
-    let mut end = End::Done;
+) -> anyhow::Result<CommandOutcome> {
+    let mut end = CommandOutcome::Done;
     for id in ids {
         let letters = bus.letters_of(id).await?;
         // What died early may have died once more with its error; the newest generation is what counts.
@@ -152,21 +165,21 @@ async fn retry(
         };
         let Some(letter) = letters.iter().filter(|letter| is_of(letter, stage)).min_by_key(place) else {
             absent(id, json);
-            end = End::Refused;
+            end = CommandOutcome::Refused;
             continue;
         };
-        end = end.and(say_begun(id, generations.retry(letter).await, false, json)?);
+        end = end.and(print_generation(id, generations.retry(letter).await, false, json)?);
     }
     Ok(end)
 }
 
-async fn drop_all(bus: &Bus, ids: &[SubmissionId], json: bool) -> anyhow::Result<End> {
-    let mut end = End::Done;
+async fn drop_all(bus: &Bus, ids: &[SubmissionId], json: bool) -> anyhow::Result<CommandOutcome> {
+    let mut end = CommandOutcome::Done;
     for id in ids {
         let letters = bus.letters_of(id).await?;
         if letters.is_empty() {
             absent(id, json);
-            end = End::Refused;
+            end = CommandOutcome::Refused;
             continue;
         }
         for letter in &letters {
@@ -174,9 +187,9 @@ async fn drop_all(bus: &Bus, ids: &[SubmissionId], json: bool) -> anyhow::Result
         }
         let count = letters.len();
         if json {
-            say(&json!({ "id": id.as_str(), "outcome": "dropped", "letters": count }).to_string());
+            print_line(&json!({ "id": id.as_str(), "outcome": "dropped", "letters": count }).to_string());
         } else {
-            say(&format!("{id}: {count} dropped"));
+            print_line(&format!("{id}: {count} dropped"));
         }
     }
     Ok(end)
@@ -184,8 +197,10 @@ async fn drop_all(bus: &Bus, ids: &[SubmissionId], json: bool) -> anyhow::Result
 
 fn absent(id: &SubmissionId, json: bool) {
     if json {
-        say(&json!({ "id": id.as_str(), "outcome": "refused", "reason": "there is no such dead letter" })
-            .to_string());
+        print_line(
+            &json!({ "id": id.as_str(), "outcome": "refused", "reason": "there is no such dead letter" })
+                .to_string(),
+        );
     } else {
         eprintln!("{id}: there is no such dead letter");
     }

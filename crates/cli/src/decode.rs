@@ -8,7 +8,7 @@ use clap::Args;
 use gavel_bus::look::Message;
 
 use crate::event::{Reading, UNDECODABLE};
-use crate::{exit, plain};
+use crate::{exit, output};
 
 /// The largest payload that is read; the server takes none that is larger.
 const MOST_BYTES: u64 = 64 << 20;
@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let mut payload = Vec::new();
     if let Err(error) = std::io::stdin().lock().take(MOST_BYTES).read_to_end(&mut payload) {
         eprintln!("gavel decode: cannot read standard input: {error}");
-        return ExitCode::from(exit::DATA);
+        return ExitCode::from(exit::INVALID_DATA);
     }
     let subject = match (&arguments.schema, &arguments.subject) {
         (Some(schema), subject) => {
@@ -58,15 +58,15 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     };
     let event = Reading { source: arguments.show_source, headers: false }.read(&message);
     if arguments.json {
-        println!("{}", plain::json(&event));
+        println!("{}", output::json_line(&event));
     } else {
         let language = event.language.map_or_else(String::new, crate::event::Event::language_name);
         let words = [event.stage.clone(), event.short_id(), language, event.says()];
         let words: Vec<_> = words.into_iter().filter(|word| !word.is_empty()).collect();
         println!("{}", words.join(" "));
         for said in [&event.source, &event.output].into_iter().flatten() {
-            println!("{}", said.lines().map(plain::harmless).collect::<Vec<_>>().join("\n"));
+            println!("{}", said.lines().map(output::escape_control).collect::<Vec<_>>().join("\n"));
         }
     }
-    if event.stage == UNDECODABLE { ExitCode::from(exit::DATA) } else { ExitCode::SUCCESS }
+    if event.stage == UNDECODABLE { ExitCode::from(exit::INVALID_DATA) } else { ExitCode::SUCCESS }
 }

@@ -11,10 +11,10 @@ mod ingress;
 mod judge;
 mod nats;
 
-use crate::exit;
-use crate::link::{self, Link, Stop};
-use crate::plain::{self, harmless};
-use crate::screen;
+use crate::exit::{self, CommandError};
+use crate::output::{self, escape_control};
+use crate::session::NatsOptions;
+use crate::terminal;
 
 /// Checks a set-up from end to end, and says of each finding how to mend it. No check has an effect: nothing is
 /// submitted, called back, made or acknowledged.
@@ -23,7 +23,7 @@ use crate::screen;
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    link: Link,
+    nats: NatsOptions,
     /// The ingress.
     #[arg(long, env = "INGRESS_URL", default_value = "http://127.0.0.1:4001")]
     ingress: String,
@@ -89,11 +89,11 @@ impl Finding {
 
 /// Checks.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
-    link::run("doctor", doctor(arguments))
+    exit::run("doctor", doctor(arguments))
 }
 
-async fn doctor(arguments: &Arguments) -> Result<ExitCode, Stop> {
-    let mut findings = nats::check(&arguments.link).await;
+async fn doctor(arguments: &Arguments) -> Result<ExitCode, CommandError> {
+    let mut findings = nats::check(&arguments.nats).await;
     findings.extend(ingress::check(&arguments.ingress, arguments.key.as_deref()).await);
     findings.extend(convex::check(arguments.convex.as_deref()).await);
     if arguments.no_judge {
@@ -103,7 +103,7 @@ async fn doctor(arguments: &Arguments) -> Result<ExitCode, Stop> {
     }
     let is_well = !findings.iter().any(|finding| finding.state == State::Bad);
     if arguments.json {
-        println!("{}", plain::json(&serde_json::json!({ "ok": is_well, "findings": findings })));
+        println!("{}", output::json_line(&serde_json::json!({ "ok": is_well, "findings": findings })));
     } else {
         print!("{}", draw(&findings));
     }
@@ -111,7 +111,7 @@ async fn doctor(arguments: &Arguments) -> Result<ExitCode, Stop> {
 }
 
 fn draw(findings: &[Finding]) -> String {
-    let (colours, columns) = (screen::colours(), screen::columns());
+    let (colours, columns) = (terminal::has_colours(), terminal::columns());
     let mut text = String::new();
     for finding in findings {
         let (word, colour) = match finding.state {
@@ -123,10 +123,10 @@ fn draw(findings: &[Finding]) -> String {
         };
         let word = format!("{word:<8}");
         let word = if colours { format!("\x1b[{colour}m{word}\x1b[0m") } else { word };
-        let found = harmless(&format!("{}: {}", finding.name, finding.found));
-        writeln!(text, "{word} {}", screen::wrapped(&found, 9, columns)).expect("a String takes everything");
+        let found = escape_control(&format!("{}: {}", finding.name, finding.found));
+        writeln!(text, "{word} {}", terminal::wrap(&found, 9, columns)).expect("a String takes everything");
         if let Some(remedy) = &finding.remedy {
-            let remedy = screen::wrapped(&harmless(remedy), 11, columns);
+            let remedy = terminal::wrap(&escape_control(remedy), 11, columns);
             writeln!(text, "         → {remedy}").expect("a String takes everything");
         }
     }

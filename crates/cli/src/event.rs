@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use crate::plain::harmless;
+use crate::output::escape_control;
 
 mod read;
 mod words;
@@ -123,7 +123,7 @@ impl Call {
     pub(crate) fn answer(&self) -> String {
         match (self.status, &self.problem) {
             (Some(status), _) => status.to_string(),
-            (None, problem) => harmless(problem.as_deref().unwrap_or("no answer")),
+            (None, problem) => escape_control(problem.as_deref().unwrap_or("no answer")),
         }
     }
 }
@@ -168,7 +168,7 @@ impl Default for Moment {
 
 impl From<Moment> for String {
     fn from(Moment(time): Moment) -> Self {
-        crate::operate::time(time)
+        crate::time::format_time(time)
     }
 }
 

@@ -1,22 +1,22 @@
 //! `gavel`: the command line.
 
+mod completions;
 mod dead;
 mod decode;
 mod doctor;
 mod event;
 mod exit;
 mod keys;
-mod link;
-mod operate;
-mod papers;
-mod plain;
+mod man;
+mod output;
 mod rejudge;
-mod screen;
-mod span;
+mod session;
 mod status;
 mod streams;
 mod submit;
 mod tap;
+mod terminal;
+mod time;
 mod trace;
 mod up;
 
@@ -45,8 +45,8 @@ enum Command {
     Keys(keys::Arguments),
     Status(status::Arguments),
     Doctor(doctor::Arguments),
-    Completions(papers::Completions),
-    Man(papers::Man),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -64,10 +64,8 @@ fn main() -> ExitCode {
         Ok(Cli { command: Command::Keys(arguments) }) => keys::run(&arguments),
         Ok(Cli { command: Command::Status(arguments) }) => status::run(&arguments),
         Ok(Cli { command: Command::Doctor(arguments) }) => doctor::run(&arguments),
-        Ok(Cli { command: Command::Completions(arguments) }) => {
-            papers::completions(&arguments, Cli::command())
-        }
-        Ok(Cli { command: Command::Man(arguments) }) => papers::man(&arguments, Cli::command()),
+        Ok(Cli { command: Command::Completions(arguments) }) => completions::run(&arguments, Cli::command()),
+        Ok(Cli { command: Command::Man(arguments) }) => man::run(&arguments, Cli::command()),
         Err(message) => {
             // Help and version are no errors; a wrong use has one exit code in all our programs.
             let _ = message.print();

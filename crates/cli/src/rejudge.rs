@@ -2,14 +2,17 @@
 
 use std::collections::HashSet;
 use std::process::ExitCode;
-use std::time::Duration;
 
+use anyhow::bail;
 use clap::Args;
-use gavel_bus::{Bus, Generations};
+use gavel_bus::{BeginError, Begun, Bus, Cause, Generations};
 use gavel_domain::{QuestionId, SubmissionId};
+use serde_json::json;
 
-use crate::link::Link;
-use crate::operate::{self, End, Since, say_begun, who};
+use crate::exit::{self, CommandError, CommandOutcome};
+use crate::output::print_line;
+use crate::session::{NatsOptions, OperatorSession, operator_name};
+use crate::time::Since;
 
 /// Has submissions judged again, with their test cases fetched anew.
 ///
@@ -39,7 +42,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    link: Link,
+    nats: NatsOptions,
 }
 
 pub(crate) fn submission_id(text: &str) -> Result<SubmissionId, String> {
@@ -51,21 +54,20 @@ fn question_id(text: &str) -> Result<QuestionId, String> {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
-    operate::run("rejudge", &arguments.link, async |bus, settles_after| {
-        rejudge(arguments, bus, settles_after).await
-    })
+    exit::run("rejudge", rejudge(arguments))
 }
 
-async fn rejudge(arguments: &Arguments, bus: Bus, settles_after: Duration) -> anyhow::Result<End> {
+async fn rejudge(arguments: &Arguments) -> Result<CommandOutcome, CommandError> {
+    let OperatorSession { bus, settle_time } = arguments.nats.operator("rejudge").await?;
     let ids = match (&arguments.question, arguments.since) {
         (Some(question), Some(since)) => of_question(&bus, question, since).await?,
         _ => arguments.ids.clone(),
     };
-    let generations = Generations::new(bus, who(), settles_after);
-    let mut end = End::Done;
+    let generations = Generations::new(bus, operator_name(), settle_time);
+    let mut end = CommandOutcome::Done;
     for id in ids {
         let begun = generations.rejudge(&id, &arguments.reason, arguments.dry_run).await;
-        end = end.and(say_begun(&id, begun, arguments.dry_run, arguments.json)?);
+        end = end.and(print_generation(&id, begun, arguments.dry_run, arguments.json)?);
     }
     Ok(end)
 }
@@ -80,4 +82,40 @@ async fn of_question(bus: &Bus, question: &QuestionId, since: Since) -> anyhow::
         }
     }
     Ok(ids)
+}
+
+/// Prints what happened to one submission. Returns an error if NATS failed, so that the rest is not tried.
+pub(crate) fn print_generation(
+    id: &SubmissionId,
+    begun: Result<Begun, BeginError>,
+    is_dry_run: bool,
+    as_json: bool,
+) -> anyhow::Result<CommandOutcome> {
+    let begun = match begun {
+        Ok(begun) => begun,
+        Err(error) if error.is_outage() => bail!("{id}: {}", Cause::from(error)),
+        Err(error) => {
+            if as_json {
+                let object = json!({ "id": id.as_str(), "outcome": "refused", "reason": error.to_string() });
+                print_line(&object.to_string());
+            } else {
+                eprintln!("{id}: refused: {error}");
+            }
+            return Ok(CommandOutcome::Refused);
+        }
+    };
+    let outcome = match begun {
+        _ if is_dry_run => "would begin",
+        Begun { resumed: true, .. } => "resumed",
+        Begun { resumed: false, .. } => "begun",
+    };
+    let (generation, stage) = (begun.generation.number(), begun.from.as_str());
+    if as_json {
+        let object =
+            json!({ "id": id.as_str(), "outcome": outcome, "generation": generation, "stage": stage });
+        print_line(&object.to_string());
+    } else {
+        print_line(&format!("{id}: generation {generation} {outcome}, at the {stage}"));
+    }
+    Ok(CommandOutcome::Done)
 }

@@ -10,8 +10,9 @@ use gavel_bus::look::Look;
 mod count;
 mod draw;
 
-use crate::link::{self, Link, Stop};
-use crate::plain;
+use crate::exit::{self, CommandError};
+use crate::output;
+use crate::session::NatsOptions;
 use count::Status;
 
 /// Shows how the line is: what waits, for how long, what is in hand, how fast it goes; who is there; how full the
@@ -21,7 +22,7 @@ use count::Status;
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    link: Link,
+    nats: NatsOptions,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -39,15 +40,16 @@ const CLEAR: &str = "\x1b[H\x1b[2J";
 
 /// Shows it.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
-    link::run("status", status(arguments))
+    exit::run("status", status(arguments))
 }
 
-async fn status(arguments: &Arguments) -> Result<ExitCode, Stop> {
-    let look: Look = arguments.link.connect("status", "ops").await?;
-    let colours = crate::screen::colours();
+async fn status(arguments: &Arguments) -> Result<ExitCode, CommandError> {
+    let look: Look = arguments.nats.inspector("status", "ops").await?;
+    let colours = crate::terminal::has_colours();
     loop {
         let status = Status::count(&look, LISTEN).await?;
-        let text = if arguments.json { plain::json(&status) + "\n" } else { draw::draw(&status, colours) };
+        let text =
+            if arguments.json { output::json_line(&status) + "\n" } else { draw::draw(&status, colours) };
         let clear = if arguments.watch && colours { CLEAR } else { "" };
         let mut out = std::io::stdout().lock();
         let written = out.write_all(format!("{clear}{text}").as_bytes()).and_then(|()| out.flush());

@@ -15,7 +15,7 @@ use gavel_domain::{Secret, Status, SubmissionId};
 use serde_json::{Value, json};
 
 use crate::exit;
-use crate::link::Link;
+use crate::session::NatsOptions;
 use show::Show;
 
 /// Submits a program and follows it to its end. The key of an ingress that asks for one is `INGRESS_KEY` in the
@@ -49,7 +49,7 @@ pub(crate) struct Arguments {
     #[arg(long, env = "INGRESS_URL", default_value = "http://127.0.0.1:4001")]
     ingress: String,
     #[command(flatten)]
-    link: Link,
+    nats: NatsOptions,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -70,7 +70,7 @@ struct Access {
 impl Access {
     fn read(arguments: &Arguments) -> anyhow::Result<Self> {
         let mut env = Env::from_process();
-        let nats = arguments.link.read(&mut env, "submit", "tap");
+        let nats = arguments.nats.config(&mut env, "submit", "tap");
         let key = env.secret("INGRESS_KEY", "a key of the ingress");
         env.finish()?;
         Ok(Self { nats, key })

@@ -22,10 +22,10 @@ use record::{Line, Record};
 use show::{Format, Show};
 
 use crate::event::{Event, Reading};
-use crate::exit;
-use crate::link::{self, Link, Stop};
-use crate::screen::colours;
-use crate::span;
+use crate::exit::{self, CommandError};
+use crate::session::NatsOptions;
+use crate::terminal::has_colours;
+use crate::time::{format_duration, parse_duration};
 
 /// Shows the events of submissions as they happen, one a line. It only listens: no worker is disturbed, and a
 /// user who may publish nothing can run it.
@@ -36,9 +36,9 @@ use crate::span;
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    link: Link,
+    nats: NatsOptions,
     /// Begin with what has happened since then, such as 10m.
-    #[arg(long, value_parser = span::parse, value_name = "TIME", conflicts_with = "all")]
+    #[arg(long, value_parser = parse_duration, value_name = "TIME", conflicts_with = "all")]
     since: Option<Duration>,
     /// Begin with all that is stored (72 hours; what a judge has taken is no longer under "ready").
     #[arg(long)]
@@ -52,7 +52,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum)]
     until: Option<Until>,
     /// End after this time, with exit code 3.
-    #[arg(long, value_parser = span::parse, value_name = "TIME")]
+    #[arg(long, value_parser = parse_duration, value_name = "TIME")]
     timeout: Option<Duration>,
     /// pretty, jsonl, or template='{time} {stage} {id} {says}' with the fields of jsonl.
     #[arg(long, short, value_parser = Format::parse, default_value = "pretty")]
@@ -78,12 +78,12 @@ enum Until {
 
 /// Shows until the end.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
-    link::run("tap", tap(arguments))
+    exit::run("tap", tap(arguments))
 }
 
-async fn tap(arguments: &Arguments) -> Result<ExitCode, Stop> {
+async fn tap(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     if arguments.no_follow && arguments.since.is_none() && !arguments.all {
-        return Err(Stop::new(gavel_runtime::EXIT_CONFIG, "--no-follow goes with --since or --all"));
+        return Err(CommandError::new(gavel_runtime::EXIT_CONFIG, "--no-follow goes with --since or --all"));
     }
     let deadline = arguments.timeout.map(|time| Instant::now() + time);
     let mut screen = Screen::new(arguments, BufWriter::new(io::stdout().lock()))?;
@@ -105,7 +105,7 @@ async fn tap(arguments: &Arguments) -> Result<ExitCode, Stop> {
         None => Begin::Now,
     };
     let role = if begin == Begin::Now { "tap" } else { "ops" };
-    let look = arguments.link.connect("tap", role).await?;
+    let look = arguments.nats.inspector("tap", role).await?;
     let tap = look.tap(begin, !arguments.no_follow).await?;
     if begin == Begin::Now {
         eprintln!("gavel tap: listening");
@@ -119,7 +119,7 @@ async fn watch<W: Write>(
     mut screen: Screen<'_, W>,
     arguments: &Arguments,
     deadline: Option<Instant>,
-) -> Result<ExitCode, Stop> {
+) -> Result<ExitCode, CommandError> {
     let mut memory = Memory::default();
     let reading = Reading { source: arguments.show_source, headers: arguments.headers };
     loop {
@@ -156,7 +156,7 @@ async fn watch<W: Write>(
             ))?,
             Some(Item::Away) => screen.notice("NATS is gone; waiting for it")?,
             Some(Item::Back { after }) => {
-                let (gone, reach) = (span::show(after), after.as_secs() + 2);
+                let (gone, reach) = (format_duration(after), after.as_secs() + 2);
                 screen.notice(&format!(
                     "NATS is back after {gone}; what happened meanwhile is not shown here, --since {reach}s shows it"
                 ))?
@@ -185,16 +185,16 @@ struct Screen<'a, W> {
 }
 
 impl<'a, W: Write> Screen<'a, W> {
-    fn new(arguments: &'a Arguments, out: W) -> Result<Self, Stop> {
+    fn new(arguments: &'a Arguments, out: W) -> Result<Self, CommandError> {
         Ok(Self {
-            show: Show::new(out, arguments.output.clone(), colours()),
+            show: Show::new(out, arguments.output.clone(), has_colours()),
             record: arguments.save.as_deref().map(Record::create).transpose()?,
             filter: &arguments.filter,
             until: arguments.until,
         })
     }
 
-    fn event(&mut self, event: &Event) -> Result<Option<u8>, Stop> {
+    fn event(&mut self, event: &Event) -> Result<Option<u8>, CommandError> {
         if self.filter.fits(event) {
             if let Some(record) = &mut self.record {
                 record.event(event)?;
@@ -214,7 +214,7 @@ impl<'a, W: Write> Screen<'a, W> {
         Ok(None)
     }
 
-    fn notice(&mut self, sentence: &str) -> Result<Option<u8>, Stop> {
+    fn notice(&mut self, sentence: &str) -> Result<Option<u8>, CommandError> {
         if let Some(record) = &mut self.record {
             record.notice(sentence)?;
         }
@@ -227,10 +227,10 @@ impl<'a, W: Write> Screen<'a, W> {
     }
 
     /// The end of what there is.
-    fn end(&mut self) -> Result<u8, Stop> {
+    fn end(&mut self) -> Result<u8, CommandError> {
         self.flush();
         if self.until.is_some() {
-            return Err(Stop::new(exit::TIMEOUT, "there is no verdict among these"));
+            return Err(CommandError::new(exit::TIMEOUT, "there is no verdict among these"));
         }
         Ok(0)
     }

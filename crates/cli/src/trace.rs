@@ -12,10 +12,10 @@ mod draw;
 mod run;
 mod wait;
 
-use crate::exit;
-use crate::link::{self, Link, Stop};
-use crate::plain;
-use crate::screen;
+use crate::exit::{self, CommandError};
+use crate::output;
+use crate::session::NatsOptions;
+use crate::terminal;
 use run::Run;
 
 /// Shows the life of one submission: where its time went, who worked on it, how each test went, and, where it has
@@ -25,7 +25,7 @@ use run::Run;
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    link: Link,
+    nats: NatsOptions,
     /// The submission.
     id: String,
     /// Print JSON.
@@ -35,35 +35,35 @@ pub(crate) struct Arguments {
 
 /// Shows it.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
-    link::run("trace", trace(arguments))
+    exit::run("trace", trace(arguments))
 }
 
-async fn trace(arguments: &Arguments) -> Result<ExitCode, Stop> {
+async fn trace(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let id = &arguments.id;
-    let wrong = |why: String| Stop::new(gavel_runtime::EXIT_CONFIG, why);
+    let wrong = |why: String| CommandError::new(gavel_runtime::EXIT_CONFIG, why);
     if id.contains('…') {
         return Err(wrong("give the whole id; gavel tap -o 'template={id}' shows it".to_owned()));
     }
     let id = &SubmissionId::new(id.as_str()).map_err(|error| wrong(format!("an id {error}")))?;
-    let look = arguments.link.connect("trace", "ops").await?;
+    let look = arguments.nats.inspector("trace", "ops").await?;
     let runs = runs(&look, id).await?;
     if runs.is_empty() {
-        return Err(Stop::new(
+        return Err(CommandError::new(
             exit::NOT_FOUND,
             format!("nothing is known of {id}: it was never taken, or that is more than 72 hours ago"),
         ));
     }
     if arguments.json {
-        println!("{}", plain::json(&json!({ "id": id.as_str(), "runs": runs })));
+        println!("{}", output::json_line(&json!({ "id": id.as_str(), "runs": runs })));
     } else {
         for run in &runs {
-            print!("{}", draw::draw(run, screen::colours(), screen::columns()));
+            print!("{}", draw::draw(run, terminal::has_colours(), terminal::columns()));
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn runs(look: &Look, id: &SubmissionId) -> Result<Vec<Run>, Stop> {
+async fn runs(look: &Look, id: &SubmissionId) -> Result<Vec<Run>, CommandError> {
     let now = SystemTime::now();
     let mut runs: Vec<Run> = look.lives(id).await?.iter().map(|life| Run::of(life, now)).collect();
     // Only the last one can still wait for anything.

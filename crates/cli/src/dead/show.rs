@@ -11,22 +11,23 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::absent;
-use crate::operate::{End, say, time};
-use crate::plain::harmless;
+use crate::exit::CommandOutcome;
+use crate::output::{escape_control, print_line};
+use crate::time::format_time;
 
 /// One line of the list.
 pub(super) fn line(letter: &StoredDeadLetter) -> String {
-    let died = time(letter.died_at);
-    let key = harmless(&letter.key);
+    let died = format_time(letter.died_at);
+    let key = escape_control(&letter.key);
     let Some(dead) = &letter.dead else { return format!("{died}  {key}  not a dead letter of ours") };
     let times = if dead.attempts == 1 { "once" } else { &format!("{} times", dead.attempts) };
-    format!("{died}  {key}  {}, delivered {times}: {}", dead.stage.as_str(), harmless(&dead.cause))
+    format!("{died}  {key}  {}, delivered {times}: {}", dead.stage.as_str(), escape_control(&dead.cause))
 }
 
 /// A letter without what its message holds.
 pub(super) fn summary(letter: &StoredDeadLetter) -> Value {
     let mut object =
-        json!({ "key": letter.key, "sequence": letter.sequence, "diedAt": time(letter.died_at) });
+        json!({ "key": letter.key, "sequence": letter.sequence, "diedAt": format_time(letter.died_at) });
     if let Some(key) = letter.key() {
         object["id"] = key.id.as_str().into();
         object["generation"] = key.generation.number().into();
@@ -43,7 +44,7 @@ pub(super) fn summary(letter: &StoredDeadLetter) -> Value {
         object["cause"] = dead.cause.as_str().into();
         object["attempts"] = dead.attempts.into();
         object["subject"] = dead.subject.as_str().into();
-        object["storedAt"] = stored_at.map(time).into();
+        object["storedAt"] = stored_at.map(format_time).into();
         object["bytes"] = dead.payload.len().into();
     }
     object
@@ -55,24 +56,24 @@ pub(super) async fn show(
     id: &SubmissionId,
     show_source: bool,
     as_json: bool,
-) -> anyhow::Result<End> {
+) -> anyhow::Result<CommandOutcome> {
     let letters = bus.letters_of(id).await?;
     if letters.is_empty() {
         absent(id, as_json);
-        return Ok(End::Refused);
+        return Ok(CommandOutcome::Refused);
     }
     let history: Vec<Value> = bus.moments(id).await?.iter().map(moment).collect();
     for letter in &letters {
         let mut object = summary(letter);
         object["message"] = message(letter, show_source);
         object["history"] = history.clone().into();
-        say(&if as_json { object.to_string() } else { text(&object) });
+        print_line(&if as_json { object.to_string() } else { text(&object) });
     }
-    Ok(End::Done)
+    Ok(CommandOutcome::Done)
 }
 
 fn moment(moment: &Moment) -> Value {
-    json!({ "event": moment.event, "generation": moment.generation.number(), "at": time(moment.at) })
+    json!({ "event": moment.event, "generation": moment.generation.number(), "at": format_time(moment.at) })
 }
 
 /// What the message holds, as far as it is for people.
@@ -160,6 +161,6 @@ fn text(object: &Value) -> String {
 
 /// A value as it reads; a program keeps its lines.
 fn words(value: &Value) -> String {
-    let Some(text) = value.as_str() else { return harmless(&value.to_string()) };
-    text.lines().map(harmless).collect::<Vec<_>>().join("\n    ")
+    let Some(text) = value.as_str() else { return escape_control(&value.to_string()) };
+    text.lines().map(escape_control).collect::<Vec<_>>().join("\n    ")
 }

@@ -7,7 +7,8 @@ use gavel_bus::topology::Stream;
 use gavel_domain::heartbeat::Heartbeat;
 
 use super::Finding;
-use crate::link::{Link, Stop};
+use crate::exit::CommandError;
+use crate::session::NatsOptions;
 use crate::status::SERVICES;
 
 /// The oldest server that the topology works on.
@@ -17,8 +18,8 @@ const LISTEN: Duration = Duration::from_millis(2_500);
 /// From this on, clocks matter to the order of callbacks (ADR 2).
 const SKEW_MS: i64 = 1_000;
 
-pub(super) async fn check(link: &Link) -> Vec<Finding> {
-    let look = match link.connect("doctor", "ops").await {
+pub(super) async fn check(nats: &NatsOptions) -> Vec<Finding> {
+    let look = match nats.inspector("doctor", "ops").await {
         Ok(look) => look,
         Err(stop) => return vec![stopped("NATS", stop)],
     };
@@ -141,9 +142,9 @@ fn versions(present: &[Heartbeat]) -> Option<Finding> {
 }
 
 fn denied(name: &str, error: LookError) -> Finding {
-    stopped(name, Stop::from(error))
+    stopped(name, CommandError::from(error))
 }
 
-fn stopped(name: &str, stop: Stop) -> Finding {
-    Finding::bad(name, stop.sentence, stop.remedy.unwrap_or("set what it names"))
+fn stopped(name: &str, stop: CommandError) -> Finding {
+    Finding::bad(name, stop.message, stop.remedy.unwrap_or_default())
 }

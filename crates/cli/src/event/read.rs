@@ -275,7 +275,7 @@ mod tests {
         ) {
             let event = Reading { source: true, headers: true }
                 .read(&message(&format!("submission.{word}.{end}"), payload));
-            let text = crate::plain::json(&event);
+            let text = crate::output::json_line(&event);
             prop_assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event);
         }
     }

@@ -1,10 +1,8 @@
 //! What an event says, in a few words.
 
-use std::time::Duration;
-
 use super::{Call, Event, UNDECODABLE};
-use crate::plain::{harmless, headline};
-use crate::span;
+use crate::output::{escape_control, first_line};
+use crate::time::format_millis;
 
 impl Event {
     /// The submission's id, short enough for a line; `--id` takes it as it is shown.
@@ -16,7 +14,7 @@ impl Event {
         } else {
             self.id.clone()
         };
-        let id = harmless(&id);
+        let id = escape_control(&id);
         if self.generation > 1 { format!("{id}.{}", self.generation) } else { id }
     }
 
@@ -24,30 +22,35 @@ impl Event {
     pub(crate) fn says(&self) -> String {
         let mut words: Vec<String> = Vec::new();
         if let Some(status) = &self.status {
-            words.push(harmless(status));
+            words.push(escape_control(status));
         }
         if let Some((passed, total)) = self.passed.zip(self.total) {
             words.push(format!("{passed}/{total}"));
         }
         if let Some(stage) = &self.gave_up {
-            words.push(format!("at the {}:", harmless(stage)));
+            words.push(format!("at the {}:", escape_control(stage)));
         }
         if let Some(stage) = &self.from {
-            words.push(format!("from the {} on:", harmless(stage)));
+            words.push(format!("from the {} on:", escape_control(stage)));
         }
         if let Some(reason) = self.reason.as_deref().filter(|_| self.status.as_deref() != Some("passed")) {
-            words.push(format!("{:?}", headline(reason, 100)).replace("\\\\", "\\"));
+            words.push(format!("{:?}", first_line(reason, 100)).replace("\\\\", "\\"));
         }
         if let Some(bytes) = self.source_bytes {
             let digest = self.source_sha256.as_deref().unwrap_or_default();
-            words.push(format!("{bytes} B, sha256 {}", harmless(digest.get(..8).unwrap_or(digest))));
+            words.push(format!("{bytes} B, sha256 {}", escape_control(digest.get(..8).unwrap_or(digest))));
         }
         if let Some(ms) = self.duration_ms {
-            words.push(span::show(Duration::from_millis(ms)));
+            words.push(format_millis(ms));
         }
         if self.stage == UNDECODABLE {
             let head = self.head.as_deref().unwrap_or_default();
-            words.push(format!("{} on {}, {} B: {head}", UNDECODABLE, harmless(&self.subject), self.bytes));
+            words.push(format!(
+                "{} on {}, {} B: {head}",
+                UNDECODABLE,
+                escape_control(&self.subject),
+                self.bytes
+            ));
         }
         if let Some(attempts) = self.attempts.filter(|&attempts| attempts > 1) {
             words.push(format!("after {attempts} deliveries"));
@@ -62,7 +65,7 @@ impl Event {
             words.push(format!("(seen {times} times)"));
         }
         if let Some(instance) = &self.instance {
-            words.push(format!("by {}", harmless(instance)));
+            words.push(format!("by {}", escape_control(instance)));
         }
         words.join(" ")
     }

@@ -9,8 +9,9 @@ use gavel_domain::heartbeat::{DependencyStatus, Heartbeat};
 use serde::Serialize;
 
 use crate::event::{Event, Reading};
-use crate::link::Stop;
-use crate::plain;
+use crate::exit::CommandError;
+use crate::output;
+use crate::time::millis;
 
 /// Dead letters of this time are told.
 const DEAD_SINCE: Duration = Duration::from_hours(24);
@@ -101,7 +102,7 @@ pub(super) struct Deaths {
 
 impl Status {
     /// Counts for so long.
-    pub(super) async fn count(look: &Look, time: Duration) -> Result<Self, Stop> {
+    pub(super) async fn count(look: &Look, time: Duration) -> Result<Self, CommandError> {
         let (begun, before) = (Instant::now(), look.census().await?);
         let present = look.present(time).await?;
         let census = look.census().await?;
@@ -112,7 +113,7 @@ impl Status {
         let mut stages = Vec::new();
         for (now, before) in census.stages.iter().zip(&before.stages) {
             let oldest = look.oldest(now).await?;
-            let oldest = oldest.map(|at| ms(at.elapsed().unwrap_or_default()));
+            let oldest = oldest.map(|at| millis(at.elapsed().unwrap_or_default()));
             stages.push(StageStatus::of(now, before, took, oldest, &instances));
         }
         let streams = census.streams.iter().map(|count| StreamStatus {
@@ -167,7 +168,7 @@ impl Instance {
             languages: heartbeat.languages.len(),
             engines,
             problems: heartbeat.problems,
-            heard_ms: ms(heard.elapsed()),
+            heard_ms: millis(heard.elapsed()),
         }
     }
 }
@@ -184,13 +185,13 @@ impl PeerStatus {
     }
 }
 
-async fn deaths(look: &Look) -> Result<Vec<Deaths>, Stop> {
+async fn deaths(look: &Look) -> Result<Vec<Deaths>, CommandError> {
     let since = SystemTime::now() - DEAD_SINCE;
     let mut letters = look.read(Stream::DeadLetter, "submission.dead.>", Some(since));
     let (mut counts, mut read) = (BTreeMap::<(String, String), u64>::new(), 0);
     while let Some(letter) = letters.next().await? {
         let Event { gave_up, reason, .. } = Reading::default().read(&letter);
-        let cause = plain::headline(&reason.unwrap_or_default(), 100);
+        let cause = output::first_line(&reason.unwrap_or_default(), 100);
         *counts.entry((gave_up.unwrap_or_default(), cause)).or_default() += 1;
         read += 1;
         if read == MOST_LETTERS {
@@ -206,9 +207,5 @@ async fn deaths(look: &Look) -> Result<Vec<Deaths>, Stop> {
 /// The time since a moment in milliseconds since the Unix epoch.
 fn since(at_ms: u64) -> u64 {
     let at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(at_ms));
-    ms(at.and_then(|at| at.elapsed().ok()).unwrap_or_default())
-}
-
-fn ms(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+    millis(at.and_then(|at| at.elapsed().ok()).unwrap_or_default())
 }

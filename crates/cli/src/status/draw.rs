@@ -1,12 +1,11 @@
 //! The status as tables.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use super::SERVICES;
 use super::count::{PeerStatus, Status};
-use crate::plain::harmless;
-use crate::span;
+use crate::output::escape_control;
+use crate::time::format_millis;
 
 /// From this part on a stream is nearly full, in percent.
 const NEARLY_FULL: u64 = 80;
@@ -19,7 +18,7 @@ pub(super) fn draw(status: &Status, colours: bool) -> String {
     };
     line("stage             waiting  in hand  redelivered   oldest   a second  slots".to_owned());
     for stage in &status.stages {
-        let oldest = stage.oldest_ms.map_or_else(|| "-".to_owned(), show);
+        let oldest = stage.oldest_ms.map_or_else(|| "-".to_owned(), format_millis);
         let slots = format!("{}/{} busy", stage.busy, stage.slots);
         let slots = if stage.slots == 0 && stage.waiting > 0 { alarm(&slots) } else { slots };
         line(format!(
@@ -37,27 +36,31 @@ pub(super) fn draw(status: &Status, colours: bool) -> String {
         line(format!("{:<16} {:>9} {:>8}.{tenth}   {full:>4}", stream.stream, stream.messages, whole));
     }
     line(String::new());
-    let names = status.instances.iter().map(|instance| harmless(&instance.name).chars().count());
+    let names = status.instances.iter().map(|instance| escape_control(&instance.name).chars().count());
     let width = names.max().unwrap_or(0).max("instance".len());
     line(format!("{:<width$}  service  version       up   heard  busy/slots  languages", "instance"));
     for instance in &status.instances {
         let engines = match instance.languages {
             0 => String::new(),
-            count => format!("  {count} by {}", harmless(&instance.engines.join(", "))),
+            count => format!("  {count} by {}", escape_control(&instance.engines.join(", "))),
         };
         line(format!(
             "{:<width$}  {:<8} {:<9} {:>6} {:>7}  {:<10}{engines}",
-            harmless(&instance.name),
-            harmless(&instance.service),
-            harmless(&instance.version),
-            show(instance.up_ms),
-            show(instance.heard_ms),
+            escape_control(&instance.name),
+            escape_control(&instance.service),
+            escape_control(&instance.version),
+            format_millis(instance.up_ms),
+            format_millis(instance.heard_ms),
             format!("{}/{}", instance.busy, instance.slots),
         ));
     }
     for instance in &status.instances {
         for problem in &instance.problems {
-            line(alarm(&format!("{} is not ready: {}", harmless(&instance.name), harmless(problem))));
+            line(alarm(&format!(
+                "{} is not ready: {}",
+                escape_control(&instance.name),
+                escape_control(problem)
+            )));
         }
     }
     for service in SERVICES {
@@ -72,7 +75,7 @@ pub(super) fn draw(status: &Status, colours: bool) -> String {
     for peer in &status.peers {
         let is = state(peer);
         let is = if peer.problem.is_some() { alarm(&is) } else { is };
-        line(format!("{:<9} {:<width$}  {is}", harmless(&peer.name), harmless(&peer.seen_by)));
+        line(format!("{:<9} {:<width$}  {is}", escape_control(&peer.name), escape_control(&peer.seen_by)));
     }
     line(String::new());
     match status.dead.iter().map(|deaths| deaths.count).sum::<u64>() {
@@ -80,7 +83,7 @@ pub(super) fn draw(status: &Status, colours: bool) -> String {
         count => line(format!("{count} dead letters in the last 24 hours; gavel dead list shows them")),
     }
     for deaths in &status.dead {
-        line(format!("{:>7}  at the {:<9} {}", deaths.count, harmless(&deaths.stage), deaths.cause));
+        line(format!("{:>7}  at the {:<9} {}", deaths.count, escape_control(&deaths.stage), deaths.cause));
     }
     if status.clock_skew_ms.abs() > 1_000 {
         line(alarm(&format!("the clock of NATS and ours differ by {} ms", status.clock_skew_ms)));
@@ -91,11 +94,9 @@ pub(super) fn draw(status: &Status, colours: bool) -> String {
 fn state(peer: &PeerStatus) -> String {
     match (&peer.problem, peer.for_ms) {
         (None, None) => "not called yet".to_owned(),
-        (None, Some(ms)) => format!("well, for {}", show(ms)),
-        (Some(problem), ms) => format!("{}, for {}", harmless(problem), show(ms.unwrap_or_default())),
+        (None, Some(ms)) => format!("well, for {}", format_millis(ms)),
+        (Some(problem), ms) => {
+            format!("{}, for {}", escape_control(problem), format_millis(ms.unwrap_or_default()))
+        }
     }
-}
-
-fn show(ms: u64) -> String {
-    span::show(Duration::from_millis(ms))
 }

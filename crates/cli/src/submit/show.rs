@@ -89,14 +89,14 @@ fn words(seen: &Seen) -> (&'static str, String) {
             let counts = counts.map_or_else(String::new, |(passed, total)| format!(" {passed}/{total}"));
             let reason = verdict.first_failure.as_ref().map(|failure| &failure.error_message);
             let first_line = reason.or(verdict.stderr.as_ref()).and_then(|text| text.lines().next());
-            let reason = first_line.map_or_else(String::new, |line| format!(" \"{}\"", harmless(line)));
+            let reason = first_line.map_or_else(String::new, |line| format!(" \"{}\"", escape_control(line)));
             ("judged", format!(" {}{counts}{reason}", verdict.status.as_str()))
         }
     }
 }
 
 /// The beginning of a program's own words, without what could steer the terminal.
-fn harmless(line: &str) -> String {
+fn escape_control(line: &str) -> String {
     line.chars().filter(|c| !c.is_control()).take(60).collect()
 }
 

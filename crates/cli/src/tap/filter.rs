@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::expression::Expression;
 use crate::event::Event;
-use crate::span;
+use crate::time::parse_duration;
 
 #[derive(Args)]
 pub(super) struct Filter {
@@ -32,7 +32,7 @@ pub(super) struct Filter {
     #[arg(long)]
     errors: bool,
     /// Only what took at least so long, since the submission's previous event or in all.
-    #[arg(long, value_parser = span::parse, value_name = "TIME")]
+    #[arg(long, value_parser = parse_duration, value_name = "TIME")]
     slow: Option<Duration>,
     /// Only what fits an expression such as 'status == failed and durationMs > 5s'. Fields are those of -o jsonl;
     /// ==, !=, <, <=, >, >=, ~ (contains), and, or, not, brackets.

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::event::Event;
 use crate::exit;
-use crate::link::Stop;
-use crate::plain;
+use crate::exit::CommandError;
+use crate::output;
 
 /// A file that is being written. Each line is there at once, whatever ends us.
 pub(super) struct Record {
@@ -18,25 +18,27 @@ pub(super) struct Record {
 }
 
 impl Record {
-    pub(super) fn create(path: &Path) -> Result<Self, Stop> {
+    pub(super) fn create(path: &Path) -> Result<Self, CommandError> {
         let name = path.display().to_string();
         match File::create(path) {
             Ok(file) => Ok(Self { file, name }),
-            Err(error) => Err(Stop::new(exit::CANNOT_WRITE, format!("cannot write {name}: {error}"))),
+            Err(error) => Err(CommandError::new(exit::CANNOT_WRITE, format!("cannot write {name}: {error}"))),
         }
     }
 
-    pub(super) fn event(&mut self, event: &Event) -> Result<(), Stop> {
-        self.line(&plain::json(event))
+    pub(super) fn event(&mut self, event: &Event) -> Result<(), CommandError> {
+        self.line(&output::json_line(event))
     }
 
-    pub(super) fn notice(&mut self, sentence: &str) -> Result<(), Stop> {
-        self.line(&plain::json(&json!({ "notice": sentence })))
+    pub(super) fn notice(&mut self, sentence: &str) -> Result<(), CommandError> {
+        self.line(&output::json_line(&json!({ "notice": sentence })))
     }
 
-    fn line(&mut self, line: &str) -> Result<(), Stop> {
+    fn line(&mut self, line: &str) -> Result<(), CommandError> {
         let written = self.file.write_all(format!("{line}\n").as_bytes());
-        written.map_err(|error| Stop::new(exit::CANNOT_WRITE, format!("cannot write {}: {error}", self.name)))
+        written.map_err(|error| {
+            CommandError::new(exit::CANNOT_WRITE, format!("cannot write {}: {error}", self.name))
+        })
     }
 }
 
@@ -47,16 +49,16 @@ pub(super) enum Line {
 }
 
 /// The lines of a session.
-pub(super) fn load(path: &Path) -> Result<impl Iterator<Item = Result<Line, Stop>>, Stop> {
+pub(super) fn load(path: &Path) -> Result<impl Iterator<Item = Result<Line, CommandError>>, CommandError> {
     let name = path.display().to_string();
     let file = File::open(path)
-        .map_err(|error| Stop::new(exit::NOT_FOUND, format!("cannot read {name}: {error}")))?;
+        .map_err(|error| CommandError::new(exit::NOT_FOUND, format!("cannot read {name}: {error}")))?;
     let lines = BufReader::new(file).lines().enumerate();
     Ok(lines.map(move |(n, line)| {
         line.ok().and_then(|line| read(&line)).ok_or_else(|| {
             let n = n + 1;
-            Stop::new(
-                exit::DATA,
+            CommandError::new(
+                exit::INVALID_DATA,
                 format!("line {n} of {name} is no event; --save and -o jsonl write such files"),
             )
         })

@@ -1,15 +1,14 @@
 //! How events are written: a coloured line, JSON, or a template's text.
 
 use std::io::{self, Write};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::expression::{FIELDS, text};
 use crate::event::{Event, UNDECODABLE};
-use crate::plain;
-use crate::screen;
-use crate::span;
+use crate::output;
+use crate::terminal;
+use crate::time::format_millis;
 
 /// What `-o` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +75,7 @@ impl<W: Write> Show<W> {
     pub(super) fn event(&mut self, event: &Event) -> io::Result<()> {
         match &self.format {
             Format::Pretty => self.pretty(event),
-            Format::Jsonl => writeln!(self.out, "{}", plain::json(event)),
+            Format::Jsonl => writeln!(self.out, "{}", output::json_line(event)),
             Format::Template(parts) => {
                 let fields = serde_json::to_value(event).expect("our own values have a JSON form");
                 let line: String = parts.iter().map(|part| part.of(event, &fields)).collect();
@@ -88,11 +87,11 @@ impl<W: Write> Show<W> {
     /// Says something that is no event.
     pub(super) fn notice(&mut self, sentence: &str) -> io::Result<()> {
         if self.format == Format::Jsonl {
-            return writeln!(self.out, "{}", plain::json(&json!({ "notice": sentence })));
+            return writeln!(self.out, "{}", output::json_line(&json!({ "notice": sentence })));
         }
         // In its place among the events, where both go to one terminal.
         self.out.flush()?;
-        eprintln!("gavel tap: {}", plain::harmless(sentence));
+        eprintln!("gavel tap: {}", output::escape_control(sentence));
         Ok(())
     }
 
@@ -101,29 +100,28 @@ impl<W: Write> Show<W> {
     }
 
     fn pretty(&mut self, event: &Event) -> io::Result<()> {
-        let gap =
-            event.gap_ms.map_or_else(String::new, |ms| format!("+{}", span::show(Duration::from_millis(ms))));
+        let gap = event.gap_ms.map_or_else(String::new, |ms| format!("+{}", format_millis(ms)));
         let stage = format!("{:<9}", if event.stage == UNDECODABLE { "?" } else { event.stage.as_str() });
         let id = format!("{:<12}", event.short_id());
         let language = event.language.map_or_else(String::new, Event::language_name);
         let time = event.time.clock();
         // What it says stays in its column, where a terminal is narrow.
         let indent = format!("{time} {gap:>8} {stage} {id} {language:<10} ").chars().count();
-        let columns = if self.colours { screen::columns() } else { None };
+        let columns = if self.colours { terminal::columns() } else { None };
         let line = format!(
             "{} {gap:>8} {} {} {language:<10} {}",
             self.paint(DIM, &time),
             self.paint(stage_colour(event), &stage),
             self.paint(id_colour(&event.id), &id),
-            screen::wrapped(&event.says(), indent, columns),
+            terminal::wrap(&event.says(), indent, columns),
         );
         writeln!(self.out, "{}", line.trim_end())?;
         for (name, value) in &event.headers {
-            writeln!(self.out, "    {}: {}", plain::harmless(name), plain::harmless(value))?;
+            writeln!(self.out, "    {}: {}", output::escape_control(name), output::escape_control(value))?;
         }
         for said in [&event.source, &event.output].into_iter().flatten() {
             for line in said.lines() {
-                writeln!(self.out, "    | {}", plain::harmless(line))?;
+                writeln!(self.out, "    | {}", output::escape_control(line))?;
             }
         }
         Ok(())
@@ -141,7 +139,7 @@ impl Part {
             Self::Field("says") => event.says(),
             Self::Field("shortId") => event.short_id(),
             Self::Field(field) => {
-                fields.get(field).map_or_else(String::new, |value| plain::harmless(&text(value)))
+                fields.get(field).map_or_else(String::new, |value| output::escape_control(&text(value)))
             }
         }
     }
@@ -176,7 +174,7 @@ mod tests {
 
     fn event() -> Event {
         Event {
-            time: Moment(std::time::SystemTime::UNIX_EPOCH + Duration::from_millis(3_661_001)),
+            time: Moment(std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(3_661_001)),
             stage: "judged".to_owned(),
             id: "k97\x1b[2Jabcdefghijklmnop".to_owned(),
             generation: 2,

@@ -1,13 +1,12 @@
 //! A run as a waterfall: waiting is light, work is solid.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use super::run::{Run, Span};
 use crate::event::Event;
-use crate::plain::harmless;
-use crate::screen::wrapped;
-use crate::span;
+use crate::output::escape_control;
+use crate::terminal::wrap;
+use crate::time::format_millis;
 
 /// The bars' width, where there is room, and where there is not.
 const WIDTH: u64 = 40;
@@ -22,12 +21,14 @@ pub(super) fn draw(run: &Run, colours: bool, columns: Option<usize>) -> String {
     let width = if is_narrow { NARROW } else { WIDTH };
     let mut text = String::new();
     let mut line = |words: String| writeln!(text, "{}", words.trim_end()).expect("a String takes everything");
-    line(wrapped(&head(run), 2, columns));
+    line(wrap(&head(run), 2, columns));
     line(String::new());
     for mark in run.marks() {
         let span = run.spans.iter().find(|span| span.after == mark.stage);
         let (bar, time, what) = match span {
-            Some(span) => (bar(span, run.total_ms, width, colours), show(span.ms), span.what.as_str()),
+            Some(span) => {
+                (bar(span, run.total_ms, width, colours), format_millis(span.ms), span.what.as_str())
+            }
             None => (String::new(), String::new(), ""),
         };
         let beside = if is_narrow { "" } else { what };
@@ -35,7 +36,7 @@ pub(super) fn draw(run: &Run, colours: bool, columns: Option<usize>) -> String {
         let below = Some(what).filter(|what| is_narrow && !what.is_empty()).map(str::to_owned);
         let says = mark.event.map(Event::says).filter(|says| !says.is_empty());
         for words in below.into_iter().chain(says) {
-            line(format!("{:INDENT$}{}", "", wrapped(&words, INDENT, columns)));
+            line(format!("{:INDENT$}{}", "", wrap(&words, INDENT, columns)));
         }
     }
     if !run.callbacks.is_empty() {
@@ -43,14 +44,14 @@ pub(super) fn draw(run: &Run, colours: bool, columns: Option<usize>) -> String {
         line("call       after     took  answer".to_owned());
     }
     for callback in &run.callbacks {
-        let time = |ms: Option<u64>| ms.map_or_else(|| "-".to_owned(), show);
+        let time = |ms: Option<u64>| ms.map_or_else(|| "-".to_owned(), format_millis);
         line(format!(
             "{:<8} {:>7} {:>8}  {} to {}",
             callback.call,
             time(callback.begun_ms),
             time(callback.took_ms),
             callback.answer,
-            harmless(&callback.instance),
+            escape_control(&callback.instance),
         ));
     }
     if let Some(judged) = run.event("judged").filter(|judged| !judged.tests.is_empty()) {
@@ -70,25 +71,25 @@ pub(super) fn draw(run: &Run, colours: bool, columns: Option<usize>) -> String {
     }
     line(String::new());
     let end = match (&run.waits_for, run.is_over()) {
-        (Some(wait), _) => format!("It waits: {}.", harmless(&wait.sentence)),
-        (None, true) => format!("It has ended, {} after it was queued.", show(run.total_ms)),
+        (Some(wait), _) => format!("It waits: {}.", escape_control(&wait.sentence)),
+        (None, true) => format!("It has ended, {} after it was queued.", format_millis(run.total_ms)),
         (None, false) => "It was taken up again in a later run.".to_owned(),
     };
-    line(wrapped(&end, 2, columns));
+    line(wrap(&end, 2, columns));
     text
 }
 
 fn head(run: &Run) -> String {
     let Some(first) = run.events.first() else { return String::new() };
-    let mut words = vec![format!("submission {}", harmless(&first.id))];
+    let mut words = vec![format!("submission {}", escape_control(&first.id))];
     if run.generation > 1 {
         words.push(format!("run {}", run.generation));
     }
     let known = run.events.iter().find(|event| event.question.is_some()).unwrap_or(first);
-    words.extend(known.question.as_deref().map(|question| format!("question {}", harmless(question))));
+    words.extend(known.question.as_deref().map(|question| format!("question {}", escape_control(question))));
     words.extend(known.language.map(Event::language_name));
     words.extend(known.kind.clone());
-    words.extend(first.request_id.as_deref().map(|id| format!("request {}", harmless(id))));
+    words.extend(first.request_id.as_deref().map(|id| format!("request {}", escape_control(id))));
     words.push(String::from(first.time));
     words.join(", ")
 }
@@ -104,10 +105,6 @@ fn bar(span: &Span, total_ms: u64, width: u64, colours: bool) -> String {
     let body = times(sign, until - from);
     let body = if colours { format!("\x1b[{colour}m{body}\x1b[0m") } else { body };
     format!("|{}{body}{}|", times(" ", from), times(" ", width - until))
-}
-
-fn show(ms: u64) -> String {
-    span::show(Duration::from_millis(ms))
 }
 
 #[cfg(test)]

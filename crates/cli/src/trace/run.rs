@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::wait::Wait;
 use crate::event::{Call, Event, Moment, Reading};
+use crate::time::{format_duration, millis};
 
 /// A run, as `--json` has it.
 #[derive(Serialize)]
@@ -75,7 +76,7 @@ impl Run {
         let mut events: Vec<Event> = life.events.iter().map(|message| reading.read(message)).collect();
         let mut last = None;
         for event in &mut events {
-            event.gap_ms = last.map(|last| ms(event.time.since(last)));
+            event.gap_ms = last.map(|last| millis(event.time.since(last)));
             last = Some(event.time);
         }
         let sequences = life.events.iter().map(|message| message.sequence).collect();
@@ -114,7 +115,7 @@ impl Run {
 
     /// Since the first event, in milliseconds.
     fn offset(&self, at: Moment) -> u64 {
-        self.events.first().map_or(0, |first| ms(at.since(first.time)))
+        self.events.first().map_or(0, |first| millis(at.since(first.time)))
     }
 
     /// The moments that the waterfall is made of: the events, and, from what the verdict tells, when it was ready.
@@ -145,7 +146,7 @@ impl Run {
                 after: mark.stage.to_owned(),
                 is_work: mark.stage == "running",
                 from_ms: self.offset(mark.at),
-                ms: ms(next.map_or(end, |next| next.at).since(mark.at)),
+                ms: millis(next.map_or(end, |next| next.at).since(mark.at)),
                 what: self.between(mark.stage, next.map(|next| next.stage)),
             });
         }
@@ -181,11 +182,11 @@ impl Run {
             (0, _) => format!("working, no test was run{again}"),
             (_, Some(rest)) => format!(
                 "working: {} in {count}, {} compiling and the rest{again}",
-                crate::span::show(wall),
-                crate::span::show(rest)
+                format_duration(wall),
+                format_duration(rest)
             ),
             (_, None) => {
-                format!("working: {count}, {} in all, side by side{again}", crate::span::show(wall))
+                format!("working: {count}, {} in all, side by side{again}", format_duration(wall))
             }
         }
     }
@@ -209,7 +210,7 @@ impl Run {
                 call: if claim.is_running { "running" } else { "result" }.to_owned(),
                 instance: claim.instance.clone(),
                 begun_ms: Some(self.offset(begun)),
-                took_ms: ended.map(|ended| ms(ended.since(begun))),
+                took_ms: ended.map(|ended| millis(ended.since(begun))),
                 status: None,
                 answer: if ended.is_some() { "over" } else { "its end is not known" }.to_owned(),
             }
@@ -217,8 +218,4 @@ impl Run {
         let claim = claim.filter(|claim| told.iter().all(|call| call.of != claim.call));
         claim.into_iter().chain(told.iter().map(of_report)).collect()
     }
-}
-
-pub(super) fn ms(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

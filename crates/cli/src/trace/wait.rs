@@ -7,8 +7,8 @@ use gavel_bus::topology::Durable;
 use serde::Serialize;
 
 use super::run::Run;
-use crate::link::Stop;
-use crate::span;
+use crate::exit::CommandError;
+use crate::time::format_duration;
 
 /// Over what time verdicts are counted, to tell how long a queue takes.
 const COUNTED: Duration = Duration::from_mins(1);
@@ -33,7 +33,7 @@ pub(super) struct Wait {
 }
 
 /// What the run waits for; nothing where it is over.
-pub(super) async fn wait(look: &Look, run: &Run) -> Result<Option<Wait>, Stop> {
+pub(super) async fn wait(look: &Look, run: &Run) -> Result<Option<Wait>, CommandError> {
     if run.is_over() {
         return Ok(None);
     }
@@ -61,7 +61,9 @@ pub(super) async fn wait(look: &Look, run: &Run) -> Result<Option<Wait>, Stop> {
         Place::Ahead(ahead) => {
             let slots = heard.as_ref().map_or(0, |heard| heard.slots);
             let speed = match (about, stage.asked) {
-                (Some(about), _) => format!("at the pace of the last minute about {}", span::show(about)),
+                (Some(about), _) => {
+                    format!("at the pace of the last minute about {}", format_duration(about))
+                }
                 (None, 0) if stage.in_hand == 0 && slots > 0 => "and nobody takes any".to_owned(),
                 (None, 0) if stage.in_hand == 0 => {
                     format!("and nobody takes any: is a {} up?", worker(durable))
@@ -72,20 +74,20 @@ pub(super) async fn wait(look: &Look, run: &Run) -> Result<Option<Wait>, Stop> {
             format!(
                 "in the {} queue for {}, {ahead} ahead, {} in hand, {slots}{speed}",
                 worker(durable),
-                span::show(age),
+                format_duration(age),
                 stage.in_hand
             )
         }
-        Place::InHand => in_hand(run, durable, &span::show(age)),
+        Place::InHand => in_hand(run, durable, &format_duration(age)),
     };
     let problem = heard.and_then(|heard| heard.problem);
     let problem = problem.map(|problem| format!("; the {} says: {problem}", worker(durable)));
     let sentence = sentence + &problem.unwrap_or_default();
-    Ok(Some(Wait { stage: worker(durable), ahead, about_ms: about.map(super::run::ms), sentence }))
+    Ok(Some(Wait { stage: worker(durable), ahead, about_ms: about.map(crate::time::millis), sentence }))
 }
 
 /// How long so many take.
-async fn about(look: &Look, ahead: u64) -> Result<Option<Duration>, Stop> {
+async fn about(look: &Look, ahead: u64) -> Result<Option<Duration>, CommandError> {
     let pace = look.verdicts_a_second(COUNTED).await?;
     let seconds = f64::from(u32::try_from(ahead + 1).unwrap_or(u32::MAX)) / pace;
     Ok(Duration::try_from_secs_f64(seconds).ok())
@@ -99,7 +101,7 @@ struct Heard {
 }
 
 /// Listens to them; not where nothing hangs yet, and not where this user may not.
-async fn heard(look: &Look, service: &str, age: Duration) -> Result<Option<Heard>, Stop> {
+async fn heard(look: &Look, service: &str, age: Duration) -> Result<Option<Heard>, CommandError> {
     if age < LISTEN {
         return Ok(None);
     }

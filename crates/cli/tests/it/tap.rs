@@ -192,7 +192,7 @@ async fn a_user_who_may_publish_nothing_can_tap_but_not_look_back() {
     assert_eq!(exit_code(&gavel(&url("deaf"), &["tap"])).await, Some(77));
     let wrong = gavel(&url("nobody"), &["tap"]);
     assert_eq!(exit_code(&wrong).await, Some(77));
-    sees(&wrong, "refuses the credentials").await;
+    sees(&wrong, "rejected the credentials").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,82 @@
+//! What commands print: lines, JSON, and text of others made safe for a terminal.
+//!
+//! Ids, compiler messages and program output can hold any character. Control characters are escaped, so that no text can
+//! steer the terminal.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use serde::Serialize;
+
+/// Whether a character could steer a terminal or make text look different from what it is.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// Returns the text with control characters escaped.
+pub(crate) fn escape_control(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut escaped, c| {
+        if is_unsafe(c) {
+            escaped.extend(c.escape_default());
+        } else {
+            escaped.push(c);
+        }
+        escaped
+    })
+}
+
+/// Returns the text with control characters escaped, except for line ends.
+pub(crate) fn escape_lines(text: &str) -> String {
+    text.lines().map(escape_control).collect::<Vec<_>>().join("\n")
+}
+
+/// Returns the first line of the text that is not blank, escaped and cut to `max_chars`.
+pub(crate) fn first_line(text: &str, max_chars: usize) -> String {
+    let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
+    let cut: String = line.chars().take(max_chars).collect();
+    let ellipsis = if cut.len() < line.len() { "…" } else { "" };
+    format!("{}{ellipsis}", escape_control(&cut))
+}
+
+/// Returns the value as one line of JSON. JSON's own escapes leave out C1 control characters, which some terminals obey.
+pub(crate) fn json_line(value: &impl Serialize) -> String {
+    let text = serde_json::to_string(value).expect("our own values have a JSON form");
+    text.chars().fold(String::with_capacity(text.len()), |mut escaped, c| {
+        if is_unsafe(c) {
+            let _ = write!(escaped, "\\u{:04x}", u32::from(c));
+        } else {
+            escaped.push(c);
+        }
+        escaped
+    })
+}
+
+/// Prints a line on standard output. Ignores errors: if the reader has closed the pipe, the exit code still counts.
+pub(crate) fn print_line(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn control_characters_are_escaped() {
+        assert_eq!(escape_control("a\x1b[2Jb\u{9b}31m\u{202e}é"), "a\\u{1b}[2Jb\\u{9b}31m\\u{202e}é");
+        assert_eq!(escape_lines("a\x07\nb"), "a\\u{7}\nb");
+        assert_eq!(first_line("\n  first line \nsecond", 8), "first li…");
+        assert_eq!(json_line(&"\x1b\u{9b}\u{7f}é"), "\"\\u001b\\u009b\\u007fé\"");
+    }
+
+    proptest! {
+        #[test]
+        fn escaped_text_is_safe_and_json_keeps_its_value(text in any::<String>()) {
+            prop_assert!(!escape_control(&text).chars().any(is_unsafe));
+            let written = json_line(&text);
+            prop_assert!(!written.chars().any(is_unsafe));
+            prop_assert_eq!(serde_json::from_str::<String>(&written).unwrap(), text);
+        }
+    }
+}

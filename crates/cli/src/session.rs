@@ -1,0 +1,124 @@
+//! Sessions on NATS: how commands connect, and how failures of NATS read.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use gavel_bus::look::{Look, LookError};
+use gavel_bus::topology::TopologySettings;
+use gavel_bus::{Bus, NatsConfig};
+use gavel_config::Env;
+use gavel_runtime::{EXIT_CONFIG, nats};
+
+use crate::exit::{self, CommandError};
+use crate::output::escape_control;
+
+/// How long a command waits for the connection to NATS.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Options of all commands that connect to NATS. Secrets come from the environment: a list of processes shows arguments.
+#[derive(Args, Clone)]
+pub(crate) struct NatsOptions {
+    /// NATS servers, separated by commas; overrides `NATS_URL` [default: nats://127.0.0.1:4222]
+    #[arg(long = "nats", global = true, value_name = "URL")]
+    url: Option<String>,
+}
+
+/// A session that may publish: for the commands that rejudge, retry and drop.
+pub(crate) struct OperatorSession {
+    pub(crate) bus: Bus,
+    /// How long Convex may take to apply a callback that got no answer: the reporters' `REQUEST_TIMEOUT_MS` plus
+    /// `RUNNING_LINGER_MS`.
+    pub(crate) settle_time: Duration,
+}
+
+impl NatsOptions {
+    /// Reads how to connect. `role` is one of the roles for people in `deploy/nats/accounts.conf`: `tap` may read live
+    /// events, `ops` may also read stored ones and change things.
+    pub(crate) fn config(&self, env: &mut Env, command: &str, role: &str) -> NatsConfig {
+        if let Some(url) = &self.url {
+            env.set("NATS_URL", url);
+        }
+        // The server's monitoring shows this name.
+        NatsConfig { name: format!("gavel-{command}"), ..nats::read(env, role) }
+    }
+
+    /// Connects for reading.
+    pub(crate) async fn inspector(&self, command: &str, role: &str) -> Result<Look, CommandError> {
+        let mut env = Env::from_process();
+        let config = self.config(&mut env, command, role);
+        finish(env)?;
+        Ok(Look::connect(&config).await?)
+    }
+
+    /// Connects for reading and publishing, as role `ops`.
+    pub(crate) async fn operator(&self, command: &str) -> Result<OperatorSession, CommandError> {
+        let mut env = Env::from_process();
+        let config = self.config(&mut env, command, "ops");
+        let settle_time = gavel_config::request_timeout(&mut env) + gavel_convex::running_linger(&mut env);
+        finish(env)?;
+        Ok(OperatorSession { bus: connect(&config).await?, settle_time })
+    }
+}
+
+/// Connects a bus, and waits until the connection is up.
+pub(crate) async fn connect(config: &NatsConfig) -> anyhow::Result<Bus> {
+    let bus = Bus::connect(config, TopologySettings::default()).await?;
+    let connected = tokio::time::timeout(CONNECT_TIMEOUT, bus.until_connected()).await;
+    connected.context("NATS cannot be reached; is gavel up, and are NATS_URL and the credentials right?")?;
+    Ok(bus)
+}
+
+/// Reports all problems of the environment variables that were read.
+pub(crate) fn finish(env: Env) -> Result<(), CommandError> {
+    env.finish().map_err(|problems| CommandError::usage(format!("invalid configuration:\n{problems}")))
+}
+
+/// Returns `USER@HOST`, for the record of who changed something.
+pub(crate) fn operator_name() -> String {
+    let user = std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned());
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    escape_control(&format!("{user}@{}", host.trim()))
+}
+
+impl From<LookError> for CommandError {
+    fn from(error: LookError) -> Self {
+        let (message, remedy) = match &error {
+            LookError::Url(_) => ("NATS_URL is not valid".to_owned(), "It is like nats://HOST:4222."),
+            LookError::Unreachable(_) | LookError::Silent => (
+                "cannot connect to NATS".to_owned(),
+                "Start it with \"gavel up\", or set NATS_URL or --nats to a running server.",
+            ),
+            LookError::Credentials => (
+                "NATS rejected the credentials".to_owned(),
+                "Set NATS_NKEY, NATS_CREDS or NATS_USER to a user that this server knows.",
+            ),
+            LookError::Denied(said) => (
+                format!("NATS denied permission: {said}"),
+                "NATS_NKEY=tap.nk is enough for live events; history, trace, status and doctor need ops.nk, \
+                 or a user with the permissions that docs/operations.md lists.",
+            ),
+            LookError::NoJetStream => (
+                "JetStream is not enabled".to_owned(),
+                "Start nats-server with --jetstream, and enable JetStream for the account.",
+            ),
+            LookError::NoStream(name) => (
+                format!("no stream {name} on this NATS server"),
+                "Gavel has not run on it yet, or NATS_URL names a different server.",
+            ),
+            LookError::NoConsumer(name) => (
+                format!("no consumer {name} on this NATS server"),
+                "Start the services, or run \"gavel streams\": both create it.",
+            ),
+            LookError::Odd(said) => {
+                (format!("unexpected answer from NATS: {said}"), "See the log of nats-server.")
+            }
+        };
+        let code = match error {
+            LookError::Url(_) => EXIT_CONFIG,
+            LookError::Credentials | LookError::Denied(_) => exit::PERMISSION_DENIED,
+            _ => exit::UNAVAILABLE,
+        };
+        Self::new(code, message).with_remedy(remedy)
+    }
+}
