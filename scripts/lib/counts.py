@@ -1,4 +1,4 @@
-"""Adding up what the test runners report."""
+"""The sum of the counts that the test runners report."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from xml.etree import ElementTree
 
 
 class Counts(NamedTuple):
-    """Tests that passed and tests that failed; a run that broke counts as one failure."""
+    """Numbers of passed and failed tests; a run that did not complete counts as one failure."""
 
     passed: int
     failed: int
 
     def plus(self, other: Counts) -> Counts:
-        """Both together."""
+        """The sum of both."""
         return Counts(self.passed + other.passed, self.failed + other.failed)
 
     def __str__(self) -> str:
@@ -26,12 +26,12 @@ BROKEN = Counts(0, 1)
 
 
 def with_exit_code(counts: Counts, code: int) -> Counts:
-    """A runner that failed without naming a failed test failed all the same."""
+    """The counts, plus one failure if the runner failed without reporting a failed test."""
     return counts.plus(BROKEN) if code != 0 and counts.failed == 0 else counts
 
 
 def of_junit(path: Path) -> Counts:
-    """What nextest wrote; nothing at all where it never came to running tests."""
+    """The counts in nextest's report; zero if there is no report."""
     try:
         suites = ElementTree.parse(path).getroot()
     except (OSError, ElementTree.ParseError):
@@ -43,16 +43,16 @@ def of_junit(path: Path) -> Counts:
 
 
 def of_libtest(output: str) -> Counts:
-    """The sum of `test result: ok. 3 passed; 1 failed; …` over all crates."""
+    """The sum of the lines `test result: ok. 3 passed; 1 failed; …` of all crates."""
     results = re.findall(r"^test result: \w+\. (\d+) passed; (\d+) failed;", output, re.MULTILINE)
     return Counts(sum(int(passed) for passed, _ in results), sum(int(failed) for _, failed in results))
 
 
 def of_unittest(output: str) -> Counts:
-    """What Python's unittest says at its end: `Ran 9 tests in …` and `FAILED (failures=1, errors=2)`."""
+    """The counts in the last lines of Python's unittest: `Ran 9 tests in …` and `FAILED (failures=1, errors=2)`."""
     ran = sum(int(number) for number in re.findall(r"^Ran (\d+) tests? in", output, re.MULTILINE))
     end = re.findall(r"^(?:OK|FAILED)(?: \((.*)\))?$", output, re.MULTILINE)
     faults = dict(re.findall(r"(failures|errors|skipped|expected failures|unexpected successes)=(\d+)", end[-1] if end else ""))
     failed = sum(int(faults.get(kind, 0)) for kind in ("failures", "errors", "unexpected successes"))
-    # An error in loading a module or in a class's set-up counts as no test that ran.
+    # unittest does not count an error in loading a module or in a class's set-up as a test.
     return Counts(max(ran - failed - int(faults.get("skipped", 0)), 0), failed)

@@ -1,4 +1,4 @@
-"""apt-get, where it is allowed."""
+"""Packages installed with apt-get, if this user may."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ import subprocess
 
 from lib.project import Problem, say
 
+
 def install(packages: list[str]) -> None:
-    """apt-get install, as root or through sudo where it asks no password; else say what to run."""
+    """Run apt-get install, as root or with sudo if it needs no password; otherwise a Problem with the command to run."""
     by_hand = f"sudo apt-get update && sudo apt-get install -y {' '.join(packages)}"
     if shutil.which("apt-get") is None:
-        raise Problem(f"these are missing, and there is no apt-get here: install what Debian calls {' '.join(packages)}")
+        raise Problem(f"packages are missing and this system has no apt-get: install the equivalents of Debian's {' '.join(packages)}")
     prefix = privileged()
     if prefix is None:
-        raise Problem(f"some packages are missing and this user may not install them; run\n  {by_hand}\nand then this again")
+        raise Problem(f"packages are missing and this user may not install them; run\n  {by_hand}\nthen run this again")
     say(f"installing {' '.join(packages)} with apt-get")
     options = ["-o", "DPkg::Lock::Timeout=300", "-qq"]
-    # An update that fails in part (a broken third-party source) need not matter: the install decides.
+    # A partly failed update (a broken third-party source) may not matter: the install decides.
     apt(prefix, [*options, "update"])
     if apt(prefix, [*options, "install", "-y", "--no-install-recommends", *packages]) != 0:
-        raise Problem(f"apt-get could not install {' '.join(packages)}; run\n  {by_hand}\nand see what it says")
+        raise Problem(f"apt-get could not install {' '.join(packages)} (see above); to try it yourself, run\n  {by_hand}")
 
 
 def privileged() -> list[str] | None:
-    """What to put before a command so that it runs as root; None where that cannot be."""
+    """The prefix that runs a command as root; None if this user may not."""
     if os.geteuid() == 0:
         return []
     sudo = shutil.which("sudo")
@@ -35,6 +36,6 @@ def privileged() -> list[str] | None:
 
 
 def apt(prefix: list[str], arguments: list[str]) -> int:
-    """Run apt-get without questions, its output on stderr; the exit code."""
+    """Run apt-get non-interactively, with its output on stderr; return the exit code."""
     command = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *arguments]
     return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=2, check=False).returncode

@@ -1,4 +1,4 @@
-"""The sandbox's table of languages, and how their toolchains come onto this machine."""
+"""The sandbox's table of languages, and the installation of their toolchains."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from lib import debian
 from lib.project import ROOT, Problem, say
 
 TABLE = ROOT / "crates" / "sandbox" / "languages.toml"
-# Where the sandbox's table looks for npm's packages: below /usr, which programs see.
+# The sandbox's table expects npm's packages here: below /usr, which programs can read.
 NPM_FOLDER = Path("/usr/local/lib/gavel")
-# Without these files a compiler that is there cannot compile.
+# Files without which an installed compiler cannot compile.
 FILES = {"libc6-dev": "/usr/include/stdio.h"}
-# Not for the tests' sake: they take long to install, and Kotlin's compiler is slow besides.
+# Not installed for the tests: they take long to install, and Kotlin's compiler is slow.
 TOO_LARGE_FOR_TESTS = {"haskell", "kotlin"}
 
 
 class Language(NamedTuple):
-    """What an entry of the table says of the installation."""
+    """The fields of a table entry that concern the installation."""
 
     key: str
     name: str
@@ -30,7 +30,7 @@ class Language(NamedTuple):
     npm: list[str]
 
     def is_installed(self) -> bool:
-        """Whether its toolchain and what that needs are here."""
+        """Whether its toolchain and the files that it needs are installed."""
         files = [self.toolchain, *(FILES[package] for package in self.debian if package in FILES)]
         return all(Path(file).exists() for file in files)
 
@@ -40,50 +40,50 @@ def table() -> list[Language]:
     try:
         import tomllib
     except ImportError:
-        raise Problem("this needs Python 3.11 or later, which reads TOML") from None
+        raise Problem("Python 3.11 or later is needed to read TOML") from None
     entries = tomllib.loads(TABLE.read_text(encoding="utf-8"))["language"]
     return [Language(entry["key"], entry["name"], entry["ids"], entry["toolchain"], entry["debian"], entry.get("npm", []))
             for entry in entries]
 
 
-def chosen(words: list[str]) -> list[Language]:
-    """The entries that these words name, by key or by one of Judge0's ids."""
+def chosen(names: list[str]) -> list[Language]:
+    """The entries with these keys or Judge0 ids."""
     known = table()
     found = []
-    for word in words:
-        match = [language for language in known if word.lower() == language.key or word in map(str, language.ids)]
+    for name in names:
+        match = [language for language in known if name.lower() == language.key or name in map(str, language.ids)]
         if not match:
             keys = " ".join(language.key for language in known)
-            raise Problem(f"{word} is no language that this can install; these are: {keys}. Others are for the file that "
-                          "SANDBOX_LANGUAGES names")
+            raise Problem(f"cannot install the language {name}; choose from: {keys}. Describe others in a file, and name it in "
+                          "SANDBOX_LANGUAGES")
         found.extend(language for language in match if language not in found)
     return found
 
 
 def for_tests() -> list[Language]:
-    """Those that the tests want."""
+    """The languages that the tests need."""
     return [language for language in table() if language.key not in TOO_LARGE_FOR_TESTS]
 
 
 def missing_packages(languages: list[Language]) -> list[str]:
-    """The Debian packages of those whose toolchains are not here, each once."""
+    """The Debian packages of the languages that are not installed, each once."""
     missing = [language for language in languages if not language.is_installed()]
     packages = [package for language in missing for package in language.debian]
     if any(language.npm for language in missing) and shutil.which("npm") is None:
-        # Where Node.js is not Debian's, npm comes with it.
+        # A Node.js that is not from Debian includes npm.
         packages.append("npm")
     return list(dict.fromkeys(packages))
 
 
 def install_npm(languages: list[Language]) -> None:
-    """npm's packages, after Debian's."""
+    """Install the npm packages of the languages; call this after Debian's are installed."""
     for language in languages:
         if language.npm and not language.is_installed():
             folder = NPM_FOLDER / language.key
             prefix = debian.privileged()
             command = ["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--save-exact", *language.npm]
             if prefix is None:
-                raise Problem(f"this user may not write {folder}; run\n  sudo {' '.join(command)}\nand then this again")
+                raise Problem(f"this user may not write {folder}; run\n  sudo {' '.join(command)}\nthen run this again")
             say(f"installing {' '.join(language.npm)} with npm into {folder}")
             make = [*prefix, "mkdir", "-p", str(folder)]
             for step in (make, [*prefix, *command]):

@@ -1,4 +1,4 @@
-"""Where this project lies, how its scripts speak, and the one kind of error they stop on."""
+"""Paths, output and errors that all scripts share."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ TOOLS = ROOT / ".tools"
 
 
 class Problem(Exception):
-    """Something the person at the keyboard can mend; the text says how."""
+    """An error that the user can fix; the text says how."""
 
 
 def say(text: str) -> None:
-    """Progress, on stderr, so that stdout holds only what was asked for."""
+    """Print progress to stderr, so that stdout contains only the result."""
     print(text, file=sys.stderr, flush=True)
 
 
 def environment() -> dict[str, str]:
-    """The environment for child processes, with the project's tools and rustup's folder on PATH.
+    """The environment for child processes, with .tools/bin and rustup's directory on PATH.
 
-    The tools go first, since they are there only where what PATH has does not do. rustup's folder goes
-    last: a shell that was opened before rustup ran lacks it.
+    .tools/bin comes first: a tool is installed there only if the one on PATH is missing or does not fit. rustup's directory
+    comes last: a shell that was opened before rustup was installed lacks it.
     """
     home = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
     path = os.pathsep.join([str(TOOLS / "bin"), os.environ.get("PATH", os.defpath), str(home / "bin")])
@@ -35,12 +35,12 @@ def environment() -> dict[str, str]:
 
 
 def find(program: str) -> str | None:
-    """The path of a program, looked for where children would find it."""
+    """The path of a program, as child processes would find it."""
     return shutil.which(program, path=environment()["PATH"])
 
 
 def cargo() -> str:
-    """The path of cargo, or a Problem that says how to get it."""
+    """The path of cargo; a Problem if it is not installed."""
     found = find("cargo")
     if found is None:
         raise Problem("cargo is not installed: install Rust with rustup (https://rustup.rs), then run this again")
@@ -48,7 +48,7 @@ def cargo() -> str:
 
 
 def first_line_of(command: list[str]) -> str:
-    """The first line that a command prints, or an empty text when it cannot run."""
+    """The first line that a command prints; empty if it fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL,
                               timeout=30, env=environment(), check=False)
@@ -59,13 +59,13 @@ def first_line_of(command: list[str]) -> str:
 
 
 def parse_version(line: str) -> tuple[int, ...]:
-    """The numbers in a line such as `nats-server: v2.15.1`; empty where there are none."""
+    """The version in a line such as `nats-server: v2.15.1`; empty if there is none."""
     match = re.search(r"(\d+)\.(\d+)\.(\d+)", line)
     return tuple(int(part) for part in match.groups()) if match else ()
 
 
 def run_main(main: Callable[[], int]) -> None:
-    """Run a script's main; a Problem becomes one line and exit 1, Ctrl-C exit 130."""
+    """Run a script's main. A Problem prints one line and exits 1; Ctrl-C exits 130."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

@@ -1,4 +1,4 @@
-"""Enough of the NATS protocol to ask a server one thing: https://docs.nats.io/reference/reference-protocols/nats-protocol."""
+"""Enough of the NATS protocol for one request: https://docs.nats.io/reference/reference-protocols/nats-protocol."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ TIMEOUT_S = 10
 INBOX = "_INBOX.power"
 
 
-def ask(port: int, subject: str, body: dict[str, Any]) -> dict[str, Any]:
-    """The JSON that a server on this machine answers to a request; an OSError where it does not."""
+def request(port: int, subject: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Send a request to a local server and return its JSON reply; an OSError if there is none."""
     with socket.create_connection(("127.0.0.1", port), TIMEOUT_S) as connection:
         stream = connection.makefile("rb")
         payload = json.dumps(body).encode()
@@ -28,15 +28,15 @@ def ask(port: int, subject: str, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def subjects(port: int, stream: str) -> set[str]:
-    """The subjects that a stream has messages on."""
+    """The subjects of the messages in a stream."""
     found: set[str] = set()
     while True:
-        answer = ask(port, f"$JS.API.STREAM.INFO.{stream}", {"subjects_filter": ">", "offset": len(found)})
+        answer = request(port, f"$JS.API.STREAM.INFO.{stream}", {"subjects_filter": ">", "offset": len(found)})
         if "error" in answer:
-            if answer["error"].get("err_code") == 10059:  # no such stream: all of it is gone
+            if answer["error"].get("err_code") == 10059:  # stream not found: all its messages are lost
                 return set()
-            raise OSError(answer["error"].get("description", "an error"))
-        some = answer["state"].get("subjects") or {}
-        found |= set(some)
-        if not some or len(found) >= answer.get("total", 0):
+            raise OSError(answer["error"].get("description", "unknown error"))
+        page = answer["state"].get("subjects") or {}
+        found |= set(page)
+        if not page or len(found) >= answer.get("total", 0):
             return found

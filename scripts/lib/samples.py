@@ -1,4 +1,4 @@
-"""The sample programs: what is submitted, what must come of it, and how a verdict reads."""
+"""The sample programs, their expected verdicts, and how verdicts are printed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lib.project import ROOT, Problem
 
 SAMPLES = ROOT / "samples" / "demo.json"
 EXPECTABLE = {"status", "message", "messageContains", "firstFailureIndex", "passedCount"}
-# Judge0's language ids, as people call them.
+# Names of Judge0's language ids.
 LANGUAGES = {50: "C", 52: "C++", 54: "C++", 63: "JavaScript", 71: "Python"}
 
 
@@ -30,14 +30,14 @@ class Sample(NamedTuple):
 
 
 def load(listing: Path) -> list[Sample]:
-    """Read the list of samples; every fault in it is a Problem that names the entry."""
+    """Read the list of samples; an invalid entry is a Problem that names it."""
     try:
         entries = json.loads(listing.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise Problem(f"cannot read the samples of {listing}: {error}") from error
+        raise Problem(f"cannot read the samples in {listing}: {error}") from error
     samples = [parse(entry, listing) for entry in entries]
     if not samples or len({sample.title for sample in samples}) < len(samples):
-        raise Problem(f"{listing} needs at least one entry, and a title of its own for each")
+        raise Problem(f"{listing} needs at least one entry, and a different title for each")
     return samples
 
 
@@ -56,14 +56,14 @@ def parse(entry: dict[str, Any], listing: Path) -> Sample:
 
 
 def locate(file: str, folder: Path) -> Path:
-    """A sample's file, named from the list's folder."""
+    """The path of a sample's file, which is relative to the list's directory."""
     if not (folder / file).is_file():
-        raise Problem(f"the list of samples names {file}, which is not in {folder}")
+        raise Problem(f"the list of samples names {file}, which does not exist in {folder}")
     return folder / file
 
 
 def differences(expect: dict[str, Any], result: dict[str, Any]) -> list[str]:
-    """What in a result callback's body is not as expected; empty when all is."""
+    """The differences between a result callback's body and the expectation; empty if it matches."""
     message = failure_message(result)
     actual = {"status": result.get("status"), "firstFailureIndex": result.get("firstFailureIndex"),
               "passedCount": result.get("passedCount"), "message": message}
@@ -76,7 +76,7 @@ def differences(expect: dict[str, Any], result: dict[str, Any]) -> list[str]:
 
 
 def failure_message(result: dict[str, Any]) -> str | None:
-    """The first failure's message, where the result has one."""
+    """The message of the first failure, if the result has one."""
     return (result.get("firstFailure") or {}).get("errorMessage")
 
 
@@ -88,23 +88,23 @@ def describe_expected(expect: dict[str, Any]) -> str:
 
 
 def describe_result(result: dict[str, Any], part: str = "") -> str:
-    """A result as a cell of the table, with the line of its message that has the part."""
+    """A result as a cell of the table, with the line of its message that contains `part`."""
     message = failure_message(result)
     if message is None and result.get("status") == "error":
         message = result.get("stderr")
-    telling = next((line for line in (message or "").splitlines() if part in line), message)
-    return describe(str(result.get("status")), result.get("firstFailureIndex"), telling)
+    line = next((each for each in (message or "").splitlines() if part in each), message)
+    return describe(str(result.get("status")), result.get("firstFailureIndex"), line)
 
 
 def describe(status: str, failed_at: int | None, message: str | None) -> str:
-    """`passed`, or `failed, test 3: Wrong answer`; tests count from 1 for people."""
-    where = "" if failed_at is None else f", test {failed_at + 1}"
-    what = f": {clip(message, 28)}" if message else ""
-    return f"{status}{where}{what}"
+    """`passed`, or `failed, test 3: Wrong answer`; tests are numbered from 1."""
+    test = "" if failed_at is None else f", test {failed_at + 1}"
+    reason = f": {clip(message, 28)}" if message else ""
+    return f"{status}{test}{reason}"
 
 
 def clip(text: str, limit: int) -> str:
-    """The first line that says something, cut to `limit` characters."""
+    """The first line that is not blank, cut to `limit` characters."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     first = lines[0] if lines else ""
     return first if len(first) <= limit else first[: limit - 1] + "…"

@@ -1,4 +1,4 @@
-"""A `gavel up` of one's own: free ports, a folder of its own, and an end that leaves nothing behind."""
+"""A separate `gavel up` with free ports and a temporary directory, which leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from lib.project import ROOT, Problem, environment, say
 
 READY_SECONDS = 60
 STOP_SECONDS = 10
-# The four services, and the stand-in for Convex after them.
+# The four services, then the mock of Convex.
 SERVICES = 5
-# Of the person's own set-up, what would change where the pipeline looks.
-LEFT_OUT = ("CONVEX_SITE_URL", "NATS_URL", "INGRESS_URL", "JUDGE0_BASE_URL", "JUDGE0_API_KEY")
+# Variables of the user that would connect the pipeline to something else.
+EXCLUDED = ("CONVEX_SITE_URL", "NATS_URL", "INGRESS_URL", "JUDGE0_BASE_URL", "JUDGE0_API_KEY")
 
 
 class Ports(NamedTuple):
-    """Where the stack listens: the services from `first` on, one port each, the stand-in, and nats-server."""
+    """The ports of the stack: the services and the mock of Convex from `first` on, and nats-server."""
 
     first: int
     nats: int
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on a port now."""
+    """Whether a server can listen on a port now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -45,16 +45,16 @@ def is_free(port: int) -> bool:
 
 
 def all_free(ports: Ports) -> bool:
-    """Whether the whole stack could listen."""
+    """Whether all ports are free."""
     return all(is_free(port) for port in [ports.nats, *range(ports.first, ports.first + SERVICES)])
 
 
 def free_ports(usual_first: bool) -> Ports:
-    """Ports that nobody listens on; the documented ones where asked for and free."""
+    """Free ports; the documented ones if requested and free."""
     if usual_first and all_free(Ports(4001, 4222)):
         return Ports(4001, 4222)
     for _ in range(200):
-        # Below the range that the kernel hands out by itself.
+        # Below the range of ephemeral ports.
         first = random.randrange(20_000, 32_000, 10)
         ports = Ports(first, first + SERVICES)
         if all_free(ports):
@@ -63,7 +63,7 @@ def free_ports(usual_first: bool) -> Ports:
 
 
 class Stack:
-    """`gavel up` with everything it owns; use it in a `with`."""
+    """A running `gavel up` with its data; a context manager."""
 
     def __init__(self, gavel: Path, nats_server: str, usual_ports: bool = False) -> None:
         self._gavel = gavel
@@ -94,18 +94,18 @@ class Stack:
         self.close()
 
     def child_environment(self) -> dict[str, str]:
-        """The environment for `gavel up` and for commands that talk to it."""
-        env = {name: value for name, value in environment().items() if name not in LEFT_OUT}
-        # A proxy of the person's must not stand between the stack's own parts.
+        """The environment for `gavel up` and for commands that connect to it."""
+        env = {name: value for name, value in environment().items() if name not in EXCLUDED}
+        # Connections inside the stack must not use the user's proxy.
         env.update({"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"})
         return env
 
     def client_environment(self) -> dict[str, str]:
-        """The environment for `gavel submit` and its like."""
+        """The environment for commands such as `gavel submit`."""
         return {**self.child_environment(), "INGRESS_URL": self.ingress_url, "NATS_URL": self.nats_url}
 
     def _start(self) -> None:
-        """Start, again on other ports where somebody took one in between."""
+        """Start; try other ports if another process took one in the meantime."""
         for attempt in range(3):
             self.ports = free_ports(self._usual_ports and attempt == 0)
             self._spawn()
@@ -114,11 +114,11 @@ class Stack:
             in_use = re.search(r"address (already )?in use", self.log_text(), re.IGNORECASE)
             if in_use is None or self._running():
                 break
-            self._end_process()
-        self._explain_and_fail()
+            self._stop_process()
+        self._fail()
 
     def _spawn(self) -> None:
-        """Start `gavel up` in a session of its own, so that Ctrl-C reaches only this script."""
+        """Start `gavel up` in a new session, so that Ctrl-C reaches only this script."""
         env = {**self.child_environment(), "PORT": str(self.ports.first), "NATS_PORT": str(self.ports.nats),
                "DATA_DIR": str(self._folder / "data"), "NATS_SERVER": self._nats_server}
         with open(self.log, "wb") as log:
@@ -126,7 +126,7 @@ class Stack:
                                              stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
 
     def _wait_ready(self) -> bool:
-        """Poll readiness until it is there, the process ends, or time is up."""
+        """Poll readiness until it is ready, the process exits, or READY_SECONDS have passed."""
         deadline = time.monotonic() + READY_SECONDS
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         while time.monotonic() < deadline and self._running():
@@ -143,52 +143,52 @@ class Stack:
         return self._process is not None and self._process.poll() is None
 
     def wait(self) -> None:
-        """Wait for `gavel up` to end by itself, or for Ctrl-C."""
-        assert self._process is not None, "a stack is waited for only after its start"
+        """Wait until `gavel up` exits, or for Ctrl-C."""
+        assert self._process is not None, "the stack must be started before it is waited for"
         self._process.wait()
 
     def log_text(self) -> str:
-        """All that `gavel up` has printed."""
+        """The output of `gavel up` so far."""
         try:
             return self.log.read_text(encoding="utf-8", errors="replace")
         except OSError:
             return ""
 
-    def _explain_and_fail(self) -> None:
-        """Say why there is no stack."""
-        what = f"was not ready after {READY_SECONDS} s"
+    def _fail(self) -> None:
+        """Raise a Problem that says why the stack did not start."""
+        failure = f"was not ready after {READY_SECONDS} s"
         if self._process is not None and not self._running():
-            what = f"exited with {self._process.returncode} before it was ready"
+            failure = f"exited with {self._process.returncode} before it was ready"
         hint = ""
         if os.geteuid() != 0:
             hint = '\nThe sandbox needs root: try `sudo env "PATH=$PATH" scripts/demo`.'
-        raise Problem(f"gavel up {what}; the end of its log:\n{self.log_tail()}{hint}")
+        raise Problem(f"gavel up {failure}; the end of its log:\n{self.log_tail()}{hint}")
 
     def log_tail(self, lines: int = 40) -> str:
-        """The end of the log, marked as a quotation."""
-        tail = self.log_text().splitlines()[-lines:] or ["(it printed nothing)"]
+        """The end of the log, indented as a quotation."""
+        tail = self.log_text().splitlines()[-lines:] or ["(no output)"]
         return "\n".join(f"  │ {line}" for line in tail)
 
     def keep_log(self) -> Path:
-        """Copy the log to where it outlives the stack."""
+        """Copy the log to .gavel/, where it outlives the stack; return its path."""
         kept = ROOT / ".gavel" / "demo.log"
         kept.parent.mkdir(exist_ok=True)
         shutil.copyfile(self.log, kept)
         return kept
 
     def close(self) -> None:
-        """End everything and remove the data; a second Ctrl-C does not cut it short."""
+        """Stop everything and remove the data; a second Ctrl-C does not interrupt this."""
         handled = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         previous = [signal.signal(number, signal.SIG_IGN) for number in handled]
         try:
-            self._end_process()
+            self._stop_process()
             shutil.rmtree(self._folder, ignore_errors=True)
         finally:
             for number, handler in zip(handled, previous):
                 signal.signal(number, handler)
 
-    def _end_process(self) -> None:
-        """SIGTERM, and SIGKILL for whatever is left of the session after that."""
+    def _stop_process(self) -> None:
+        """Send SIGTERM, then SIGKILL to the remaining processes of the session."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -196,7 +196,7 @@ class Stack:
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            say(f"gavel up did not stop within {STOP_SECONDS} s of SIGTERM; killing it")
+            say(f"gavel up did not exit within {STOP_SECONDS} s of SIGTERM; killing it")
         try:
             os.killpg(process.pid, signal.SIGKILL)
         except ProcessLookupError:

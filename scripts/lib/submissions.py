@@ -1,4 +1,4 @@
-"""Submitting the samples with `gavel submit`, and following each through the line."""
+"""Submits the samples with `gavel submit --json` and follows each through the pipeline."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from lib import samples
 from lib.board import Board, pad, width
 from lib.samples import Sample
 
-PATIENCE_SECONDS = 180
+SUBMISSION_TIMEOUT_SECONDS = 180
 
 
-class Ended(NamedTuple):
-    """How a submission ended, and what of that was not as expected."""
+class Finished(NamedTuple):
+    """The result of a submission, and how it differs from the expected one."""
 
     sample: Sample
     submission_id: Optional[str]
@@ -34,8 +34,8 @@ class Ended(NamedTuple):
         return samples.describe_result(self.result, self.sample.expect.get("messageContains", ""))
 
 
-class Course:
-    """The steps that one submission has taken, as `gavel submit --json` told them."""
+class Progress:
+    """The events of one submission, from the output of `gavel submit --json`."""
 
     def __init__(self) -> None:
         self.submission_id: Optional[str] = None
@@ -43,8 +43,8 @@ class Course:
         self.events: list[str] = []
         self._steps: list[str] = []
 
-    def take(self, line: str) -> None:
-        """One line of JSON; anything else is left to the error report."""
+    def add(self, line: str) -> None:
+        """Add the event in one line of output; lines that are not JSON are ignored."""
         try:
             step = json.loads(line)
             event = str(step["event"])
@@ -70,7 +70,7 @@ def verdict(result: dict[str, Any]) -> str:
 
 
 class Submitter:
-    """Runs `gavel submit` for samples, some at a time."""
+    """Runs `gavel submit` for the samples, a limited number at a time."""
 
     def __init__(self, gavel: Path, env: dict[str, str], board: Board) -> None:
         self._gavel = gavel
@@ -80,57 +80,57 @@ class Submitter:
         self._stopped = False
         self._running: set[subprocess.Popen[str]] = set()
 
-    def submit_all(self, chosen: list[Sample], at_once: int) -> list[Ended]:
-        """Submit each sample; in the order they were given, how each ended."""
+    def submit_all(self, chosen: list[Sample], concurrency: int) -> list[Finished]:
+        """Submit all samples and return their results in the same order."""
         columns = max((width(sample.title) for sample in chosen), default=0)
-        pool = ThreadPoolExecutor(at_once)
+        pool = ThreadPoolExecutor(concurrency)
         try:
             return list(pool.map(lambda sample: self._submit(sample, columns), chosen))
         finally:
             self._stop()
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _submit(self, sample: Sample, columns: int) -> Ended:
-        """One submission, from its file to the last event."""
+    def _submit(self, sample: Sample, columns: int) -> Finished:
+        """Submit one sample and follow it to its last event."""
         name = pad(sample.title, columns)
-        course = Course()
+        progress = Progress()
 
-        def moved() -> None:
-            self._board.show(sample.title, f"  {name}  {course}")
+        def show() -> None:
+            self._board.show(sample.title, f"  {name}  {progress}")
 
-        moved()
+        show()
         started = time.monotonic()
-        complaint = self._follow(sample, course, moved)
+        error = self._follow(sample, progress, show)
         seconds = time.monotonic() - started
-        wrong = judge(sample, course, complaint)
+        wrong = differences(sample, progress, error)
         if not self._stopped:
-            self._board.finish(sample.title, f"{'✗' if wrong else '✓'} {name}  {course}")
-        return Ended(sample, course.submission_id, course.result, seconds, wrong)
+            self._board.finish(sample.title, f"{'✗' if wrong else '✓'} {name}  {progress}")
+        return Finished(sample, progress.submission_id, progress.result, seconds, wrong)
 
-    def _follow(self, sample: Sample, course: Course, moved: Callable[[], None]) -> str:
-        """Run the command to its end and take its steps; what it said on stderr."""
+    def _follow(self, sample: Sample, progress: Progress, show: Callable[[], None]) -> str:
+        """Run `gavel submit`, collect its events, and return its error message."""
         command = [str(self._gavel), "submit", str(sample.file), "--question", sample.question,
                    "--language", str(sample.language_id), "--kind", sample.kind, "--json"]
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
             process = self._start(command, errors)
             if process is None:
-                return "not submitted: the demo was stopped"
-            watchdog = threading.Timer(PATIENCE_SECONDS, process.kill)
+                return "not submitted: the demo was interrupted"
+            watchdog = threading.Timer(SUBMISSION_TIMEOUT_SECONDS, process.kill)
             watchdog.start()
             try:
                 for line in process.stdout or ():
-                    course.take(line)
-                    moved()
+                    progress.add(line)
+                    show()
                 code = process.wait()
             finally:
                 watchdog.cancel()
                 self._running.discard(process)
             errors.seek(0)
-            said = samples.clip(errors.read(), 200)
-        return said or (f"gavel submit exited with {code}" if code else "gavel submit said no more")
+            message = samples.clip(errors.read(), 200)
+        return message or (f"gavel submit exited with {code}" if code else "gavel submit printed no further events")
 
     def _start(self, command: list[str], errors: IO[str]) -> Optional[subprocess.Popen[str]]:
-        """Start a command, unless the demo is stopping."""
+        """Start a command; None if the demo is stopping."""
         with self._lock:
             if self._stopped:
                 return None
@@ -140,18 +140,18 @@ class Submitter:
             return process
 
     def _stop(self) -> None:
-        """End what runs and start nothing more."""
+        """Kill the running commands, and start no others."""
         with self._lock:
             self._stopped = True
             for process in list(self._running):
                 process.kill()
 
 
-def judge(sample: Sample, course: Course, complaint: str) -> list[str]:
-    """What is not as expected about a submission's course."""
-    if course.result is None:
-        return [f"no verdict after {str(course) or 'nothing'}: {complaint}"]
-    wrong = samples.differences(sample.expect, course.result)
-    if "reported" not in course.events:
-        wrong.append(f"the verdict was not reported: {complaint}")
+def differences(sample: Sample, progress: Progress, error: str) -> list[str]:
+    """The differences between a submission's events and the expectation."""
+    if progress.result is None:
+        return [f"no verdict after {str(progress) or 'nothing'}: {error}"]
+    wrong = samples.differences(sample.expect, progress.result)
+    if "reported" not in progress.events:
+        wrong.append(f"the verdict was not reported: {error}")
     return wrong

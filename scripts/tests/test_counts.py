@@ -1,4 +1,4 @@
-"""The counts of each runner's report, and of runs that broke."""
+"""The counts in each runner's report, and of runs that did not complete."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Reports(unittest.TestCase):
         self.assertEqual(counts.of_unittest("Ran 9 tests in 2.0s\n\nOK (skipped=2)\n"), Counts(7, 0))
         self.assertEqual(counts.of_unittest("Ran 9 tests in 2.0s\n\nFAILED (failures=1, errors=2)\n"), Counts(6, 3))
 
-    def test_a_run_that_broke_is_a_failure(self) -> None:
+    def test_incomplete_run_is_a_failure(self) -> None:
         self.assertEqual(counts.with_exit_code(Counts(0, 0), 101), Counts(0, 1))
         self.assertEqual(counts.with_exit_code(Counts(4, 2), 1), Counts(4, 2))
         self.assertEqual(counts.with_exit_code(Counts(4, 0), 0), Counts(4, 0))

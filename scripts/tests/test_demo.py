@@ -1,4 +1,4 @@
-"""The demo against a test double of gavel: its exit code, its table, and that it leaves nothing behind."""
+"""The demo with a fake gavel: its exit code, its table, and that it leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BROKEN = {"status": "failed", "firstFailureIndex": 0, "messageContains": "誤り
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs; one that waits only to be reaped does not."""
+    """Whether a process is running; a zombie is not."""
     try:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -36,7 +36,7 @@ class Demo(unittest.TestCase):
         self.notes = self.folder / "notes"
 
     def samples(self, *entries: tuple[str, dict[str, Any]]) -> Path:
-        """A list of samples whose programs only name their verdict."""
+        """A list of samples whose programs contain only the name of their verdict."""
         listing = []
         for number, (text, expect) in enumerate(entries):
             file = self.folder / f"{number}.txt"
@@ -61,14 +61,14 @@ class Demo(unittest.TestCase):
     def wait_for(self, path: Path) -> None:
         deadline = time.monotonic() + 30
         while not (path.exists() and path.read_text(encoding="utf-8")):
-            self.assertLess(time.monotonic(), deadline, f"{path.name} did not come")
+            self.assertLess(time.monotonic(), deadline, f"{path.name} was not written")
             time.sleep(0.02)
 
     def assert_nothing_left(self) -> None:
         owner, child, data = self.notes.read_text(encoding="utf-8").split(" ", 2)
-        self.assertFalse(alive(int(owner)), "gavel up still runs")
-        self.assertFalse(alive(int(child)), "its child still runs")
-        self.assertFalse(Path(data).parent.exists(), "the temporary data is still there")
+        self.assertFalse(alive(int(owner)), "gavel up is still running")
+        self.assertFalse(alive(int(child)), "its child is still running")
+        self.assertFalse(Path(data).parent.exists(), "the temporary data still exists")
 
     def test_all_as_expected(self) -> None:
         code, output, errors = self.run_demo(self.samples(("right", PASSED), ("wrong", WRONG), ("broken", BROKEN)))
@@ -81,30 +81,30 @@ class Demo(unittest.TestCase):
         _, output, _ = self.run_demo(self.samples(("right", PASSED), ("broken", BROKEN)))
         rows = [line for line in output.splitlines() if line.endswith("  ✓")]
         self.assertEqual(len(rows), 2, output)
-        # The wide characters stand twice in the second row and take two columns each.
+        # The second row contains the two wide characters twice; each takes two columns.
         self.assertEqual(len(rows[0]) - len(rows[1]), 4, output)
 
-    def test_an_unexpected_verdict_fails(self) -> None:
+    def test_unexpected_verdict_fails(self) -> None:
         code, output, _ = self.run_demo(self.samples(("right", WRONG), ("wrong", WRONG)))
         self.assertEqual(code, 1)
         self.assertIn('status is "passed", not "failed"', output)
         self.assertIn("1 of 2 submissions did not end as expected", output)
         self.assert_nothing_left()
 
-    def test_a_refused_submission_fails_with_its_reason(self) -> None:
+    def test_refused_submission_fails_with_its_reason(self) -> None:
         code, output, _ = self.run_demo(self.samples(("refused", PASSED)))
         self.assertEqual(code, 1)
         self.assertIn("the ingress answered 400", output)
         self.assert_nothing_left()
 
-    def test_a_start_that_fails_shows_the_log(self) -> None:
+    def test_failed_start_shows_the_log(self) -> None:
         code, _, errors = self.run_demo(self.samples(("right", PASSED)), FAKE_FAILS="1")
         self.assertEqual(code, 1)
         self.assertIn("gavel up exited with 1", errors)
         self.assertIn("the moon is full", errors)
         self.assertEqual(list(self.folder.glob("gavel-demo-*")), [])
 
-    def test_interrupted_while_judging(self) -> None:
+    def test_interrupt_while_judging_stops_everything(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             with self.subTest(signal=number.name):
                 self.notes.unlink(missing_ok=True)
@@ -115,7 +115,7 @@ class Demo(unittest.TestCase):
                 self.assertEqual(process.returncode, 130)
                 self.assert_nothing_left()
 
-    def test_one_that_ignores_sigterm_is_killed(self) -> None:
+    def test_process_that_ignores_sigterm_is_killed(self) -> None:
         code, _, errors = self.run_demo(self.samples(("right", PASSED)), FAKE_STUBBORN="1")
         self.assertEqual(code, 0, errors)
         self.assertIn("killing it", errors)
@@ -127,7 +127,7 @@ class Demo(unittest.TestCase):
         shown = ""
         for line in process.stdout:
             shown += line
-            if "Stop it with Ctrl-C" in line:
+            if "Press Ctrl-C to stop" in line:
                 break
         self.assertIn("/v1/judge-question", shown)
         self.assertTrue(alive(int(self.notes.read_text(encoding="utf-8").split()[0])))
@@ -136,7 +136,7 @@ class Demo(unittest.TestCase):
         self.assertEqual(process.returncode, 0)
         self.assert_nothing_left()
 
-    def test_faults_in_the_list_are_named(self) -> None:
+    def test_invalid_entries_of_the_list_are_named(self) -> None:
         code, _, errors = self.run_demo(self.samples(("right", {"status": "passed", "passed": 5})))
         self.assertEqual(code, 1)
         self.assertIn("right 0: `expect` needs a status and may have only", errors)

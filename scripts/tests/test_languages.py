@@ -1,4 +1,4 @@
-"""The languages: words name entries, and only what is missing is installed."""
+"""The languages: names select entries, and only missing packages are installed."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Choosing(unittest.TestCase):
     def test_keys_and_ids(self) -> None:
         self.assertEqual([each.key for each in languages.chosen(["Java", "73", "54", "cpp"])], ["java", "rust", "cpp"])
 
-    def test_what_nobody_knows(self) -> None:
-        with self.assertRaisesRegex(Problem, "swift is no language .* c cpp .*SANDBOX_LANGUAGES"):
+    def test_unknown_language_is_refused(self) -> None:
+        with self.assertRaisesRegex(Problem, "cannot install the language swift.* c cpp .*SANDBOX_LANGUAGES"):
             languages.chosen(["swift"])
 
-    def test_the_tests_leave_out_what_is_too_large(self) -> None:
+    def test_tests_exclude_large_toolchains(self) -> None:
         keys = {each.key for each in languages.table()}
         self.assertLess(languages.TOO_LARGE_FOR_TESTS, keys)
         self.assertEqual({each.key for each in languages.for_tests()}, keys - languages.TOO_LARGE_FOR_TESTS)
@@ -40,16 +40,16 @@ class Missing(unittest.TestCase):
         self.here.touch()
         self.gone = str(Path(holder.name) / "none")
 
-    def test_only_what_is_not_here(self) -> None:
+    def test_only_missing_packages_are_listed(self) -> None:
         wanted = [language("a", str(self.here), ["one"]), language("b", self.gone, ["two", "three"]),
                   language("c", self.gone, ["three"])]
         self.assertEqual(languages.missing_packages(wanted), ["two", "three"])
 
-    def test_a_compiler_without_its_headers_is_not_whole(self) -> None:
+    def test_compiler_without_headers_counts_as_missing(self) -> None:
         with mock.patch.dict(languages.FILES, {"headers": self.gone}):
             self.assertEqual(languages.missing_packages([language("a", str(self.here), ["headers"])]), ["headers"])
 
-    def test_npm_comes_where_it_is_missing(self) -> None:
+    def test_npm_is_added_if_missing(self) -> None:
         wanted = [language("t", self.gone, ["nodejs"], ["typescript@1"])]
         with mock.patch("shutil.which", return_value=None):
             self.assertEqual(languages.missing_packages(wanted), ["nodejs", "npm"])

@@ -1,4 +1,4 @@
-"""What counts as the expected verdict, and how verdicts read."""
+"""The comparison with the expected verdict, and how verdicts are printed."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ RESULT = {"status": "failed", "passedCount": 2, "totalCount": 5, "firstFailureIn
 
 
 class Verdicts(unittest.TestCase):
-    def test_as_expected(self) -> None:
+    def test_match_has_no_differences(self) -> None:
         for expect in ({"status": "failed"}, {"status": "failed", "firstFailureIndex": 2, "passedCount": 2},
                        {"status": "failed", "messageContains": "ZeroDivision"}):
             self.assertEqual(samples.differences(expect, RESULT), [])
 
-    def test_each_difference_is_seen(self) -> None:
+    def test_each_difference_is_found(self) -> None:
         for expect in ({"status": "passed"}, {"status": "failed", "passedCount": 3}, {"status": "failed", "firstFailureIndex": 1},
                        {"status": "failed", "message": "Traceback:"}, {"status": "failed", "messageContains": "Overflow"}):
             self.assertEqual(len(samples.differences(expect, RESULT)), 1, expect)
 
-    def test_a_field_that_is_missing_is_a_difference(self) -> None:
+    def test_missing_field_is_a_difference(self) -> None:
         self.assertEqual(len(samples.differences({"status": "error", "message": "x", "passedCount": 0}, {"status": "error"})), 2)
 
-    def test_the_telling_line_is_shown(self) -> None:
+    def test_matching_line_of_the_message_is_shown(self) -> None:
         self.assertEqual(samples.describe_result(RESULT, "ZeroDivision"), "failed, test 3: ZeroDivisionError: division…")
         self.assertEqual(samples.describe_result({"status": "passed"}), "passed")
         self.assertEqual(samples.describe_result({"status": "error", "stderr": "no test cases"}), "error: no test cases")
