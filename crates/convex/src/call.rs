@@ -1,30 +1,30 @@
-//! What became of a call.
+//! The errors of a call, and its metrics.
 
 use std::time::Duration;
 
 use gavel_telemetry::{Call, OK, call, table};
 
-/// A call that did not end in a 2xx.
+/// Why a call did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// There was no connection, so Convex has seen nothing of the call.
-    #[error("Convex cannot be reached")]
+    /// No connection was made, so Convex has not seen the call.
+    #[error("cannot connect to Convex")]
     Unreachable(#[source] reqwest::Error),
-    /// The call was sent and no answer came: Convex may have done what it asks, or may yet do it.
+    /// The call was sent and no complete response came. Convex may have applied the call, or may still apply it.
     #[error("Convex did not answer")]
     NoAnswer(#[source] reqwest::Error),
-    /// Convex answered, and what it answered is not success.
+    /// Convex answered with a status other than 2xx.
     #[error("Convex answered {status}")]
     Status {
         /// The HTTP status code.
         status: u16,
-        /// How long it asked us to wait.
+        /// The delay that Convex asks for in `Retry-After`.
         retry_after: Option<Duration>,
-        /// The beginning of the answer. It may repeat what was sent, so it is not part of the error's text.
+        /// The beginning of the body. It may quote the request, so it is not part of the error's text.
         body: Option<String>,
     },
-    /// A page came instead of Convex's answer, as from a proxy or a sign-in in between.
-    #[error("a page answered in Convex's place, with status {status}")]
+    /// The response is an HTML page, as a proxy or a sign-in page in front of Convex sends it.
+    #[error("got an HTML page with status {status} instead of a response of Convex")]
     Page {
         /// The HTTP status code.
         status: u16,
@@ -32,13 +32,13 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// Takes reqwest's error apart. It never repeats the URL: that is configuration, and in every message.
-    pub(crate) fn of(error: reqwest::Error) -> Self {
+    /// Classifies an error of reqwest. The URL is removed: it is configuration, and would be repeated in every message.
+    pub(crate) fn from_reqwest(error: reqwest::Error) -> Self {
         let error = error.without_url();
         if error.is_connect() { Self::Unreachable(error) } else { Self::NoAnswer(error) }
     }
 
-    /// How long Convex asked us to wait.
+    /// Returns the delay that Convex asked for before the next attempt.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -47,7 +47,7 @@ impl CallError {
         }
     }
 
-    /// The HTTP status code, where Convex has answered.
+    /// Returns the HTTP status code if Convex itself answered.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         match self {
@@ -56,7 +56,7 @@ impl CallError {
         }
     }
 
-    /// The beginning of what Convex said to it.
+    /// Returns the beginning of Convex's error response.
     #[must_use]
     pub fn quote(&self) -> Option<&str> {
         match self {
@@ -65,10 +65,10 @@ impl CallError {
         }
     }
 
-    /// Whether the call can still take effect at Convex after it has ended here: there was no answer, or only a
-    /// gateway's (RFC 9110, 502 and 504; Cloudflare's from 520 on), which does not know what became of it either.
+    /// Whether Convex may still apply the call although it has ended on this side. That is so if there was no response,
+    /// or only one of a gateway (RFC 9110: 502 and 504; Cloudflare: 520 and up), which does not know the outcome either.
     #[must_use]
-    pub fn is_open(&self) -> bool {
+    pub fn can_still_take_effect(&self) -> bool {
         match self {
             Self::NoAnswer(_) => true,
             Self::Status { status, .. } => matches!(status, 502 | 504 | 520..),
@@ -77,11 +77,11 @@ impl CallError {
     }
 }
 
-/// The word for a refusal of who we are, which somebody must mend at once.
+/// The metric label for refused credentials, which only an operator can fix.
 const DENIED: &str = "denied";
 const PEER: &str = "convex";
 const METHOD: &str = "POST";
-/// All paths that are called.
+/// The paths of Convex that Gavel calls.
 pub const PATHS: [&str; 6] = [
     "/coding/testcases",
     "/coding/personalized-testcases",
@@ -91,30 +91,30 @@ pub const PATHS: [&str; 6] = [
     "/coding/personalized-submission-result",
 ];
 
-/// The service that calls a path: each is one's alone.
+/// Returns the name of the service that calls a path. No path has two callers.
 fn service(endpoint: &str) -> &'static str {
     if endpoint.ends_with("testcases") { "fetcher" } else { "reporter" }
 }
 
-/// Shows that no call was refused for who we are: the first one must be seen as a rise.
-pub(crate) fn show_denials() {
+/// Exports the series for refused credentials at zero, so that the first refusal shows as an increase.
+pub(crate) fn register_denied_series() {
     for endpoint in PATHS {
         table::CLIENT_REQUESTS.show([service(endpoint), PEER, METHOD, endpoint, DENIED]);
     }
 }
 
-/// Makes a call of one of Convex's paths and takes its measures; `word` says what was wrong with it.
+/// Runs a call to one of Convex's paths and records its metrics; `label` names the error.
 pub(crate) async fn measured<T, E>(
     endpoint: &'static str,
-    word: impl FnOnce(&E) -> &'static str,
+    label: impl FnOnce(&E) -> &'static str,
     made: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
     let what = Call { service: service(endpoint), peer: PEER, method: METHOD, endpoint };
-    call(what, made, |answer| answer.as_ref().err().map_or(OK, word)).await
+    call(what, made, |answer| answer.as_ref().err().map_or(OK, label)).await
 }
 
-/// A call's error as a word for figures.
-pub(crate) fn word(error: &CallError) -> &'static str {
+/// Returns the metric label of an error.
+pub(crate) fn error_label(error: &CallError) -> &'static str {
     match error {
         CallError::Unreachable(_) => "unreachable",
         CallError::NoAnswer(_) => "no_answer",
@@ -135,13 +135,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_convex_itself_knows_that_a_call_is_over() {
-        let answered = |status| CallError::Status { status, retry_after: None, body: None };
+    fn only_an_answer_of_convex_itself_ends_a_call() {
+        let error = |status| CallError::Status { status, retry_after: None, body: None };
         for status in [502, 504, 522, 524] {
-            assert!(answered(status).is_open(), "{status}");
+            assert!(error(status).can_still_take_effect(), "{status}");
         }
         for status in [400, 404, 429, 500, 501, 503] {
-            assert!(!answered(status).is_open(), "{status}");
+            assert!(!error(status).can_still_take_effect(), "{status}");
         }
     }
 }

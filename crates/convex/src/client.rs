@@ -1,34 +1,30 @@
-//! The client, and the one way in which every call is made.
+//! The client, and the one function that sends every call.
 
 use std::time::{Duration, SystemTime};
 
-use bytes::{Bytes, BytesMut};
 use gavel_domain::heartbeat::DependencyStatus;
 use gavel_domain::{RequestId, SubmissionId, SubmissionKind};
 use gavel_telemetry::trace::traceparent;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Response, redirect};
 use serde::Serialize;
-use tracing::error;
 
-use crate::call::{CallError, measured, show_denials, word};
-use crate::config::{Checked, ConvexConfig, InvalidConfig};
-use crate::in_flight::{InFlight, Slot};
-use crate::seen::Seen;
+use crate::call::{CallError, error_label, measured, register_denied_series};
+use crate::config::{ConvexConfig, InvalidConfig, ValidatedConfig};
+use crate::dependency::DependencyTracker;
+use crate::permits::{CallPermit, CallPermits};
+use crate::response::expect_success;
 use crate::sign::Signer;
 
-/// How much of a refusal is kept.
-const MAX_REFUSAL_BYTES: usize = 500;
-
-/// The Convex app. Cheap to clone.
+/// A client for one Convex deployment. Cheap to clone; clones share permits and status.
 #[derive(Clone)]
 pub struct Convex {
     http: Client,
     base: String,
-    in_flight: InFlight,
+    permits: CallPermits,
     authorization: Option<HeaderValue>,
     signer: Signer,
-    seen: Seen,
+    dependency: DependencyTracker,
 }
 
 #[derive(Serialize)]
@@ -38,49 +34,49 @@ struct Running<'a> {
 }
 
 impl Convex {
-    /// A client for one deployment.
+    /// Builds a client from its settings. It does not connect yet.
     ///
     /// # Errors
-    /// [`InvalidConfig`].
+    /// Returns an error if the URL, the token or a signing secret is invalid, or if the HTTP client cannot be built.
     pub fn new(config: &ConvexConfig) -> Result<Self, InvalidConfig> {
-        let Checked { base, authorization, signer } = config.check()?;
+        let ValidatedConfig { base, authorization, signer } = config.validate()?;
         let http = Client::builder()
             .user_agent(concat!("gavel/", env!("CARGO_PKG_VERSION")))
             .timeout(config.timeout)
             .connect_timeout(config.timeout.min(Duration::from_secs(5)))
-            // A redirect would carry a submission to wherever it points.
+            // Following a redirect would send the submission to another host.
             .redirect(redirect::Policy::none())
             .build()
             .map_err(InvalidConfig::Client)?;
-        show_denials();
-        let in_flight = config.in_flight.clone();
-        Ok(Self { http, base, in_flight, authorization, signer, seen: Seen::default() })
+        register_denied_series();
+        let permits = config.permits.clone();
+        Ok(Self { http, base, permits, authorization, signer, dependency: DependencyTracker::default() })
     }
 
-    /// How Convex is, as the last calls saw it.
+    /// Returns the health of Convex as recent calls saw it.
     #[must_use]
-    pub fn seen(&self) -> DependencyStatus {
-        self.seen.peer()
+    pub fn status(&self) -> DependencyStatus {
+        self.dependency.status()
     }
 
-    /// A slot for a first try; it waits for its turn.
-    pub async fn slot(&self) -> Slot {
-        self.in_flight.first().await
+    /// Waits for a permit for a first attempt.
+    pub async fn acquire_permit(&self) -> CallPermit {
+        self.permits.acquire().await
     }
 
-    /// A slot for one that comes again; none where so many do that it had better come later.
-    pub async fn slot_again(&self) -> Option<Slot> {
-        self.in_flight.again().await
+    /// Waits briefly for a permit for a retry. Returns `None` if too many retries are running: try again later.
+    pub async fn acquire_retry_permit(&self) -> Option<CallPermit> {
+        self.permits.acquire_for_retry().await
     }
 
-    /// Tells Convex that a submission is running, and returns the status of its answer. The call is over on our side after `timeout`; `callback` is its
-    /// id, the same for each try.
+    /// Notifies Convex that a submission is running, and returns the HTTP status of its response. The call is cut off
+    /// after `timeout`. `callback` is the callback's id, the same for each attempt.
     ///
     /// # Errors
-    /// [`CallError`].
-    pub async fn running(
+    /// Returns an error if Convex does not answer in time, or answers with anything but a 2xx.
+    pub async fn notify_running(
         &self,
-        _slot: &Slot,
+        _permit: &CallPermit,
         id: &SubmissionId,
         kind: SubmissionKind,
         callback: &str,
@@ -92,12 +88,13 @@ impl Convex {
             SubmissionKind::Personalized => "/coding/personalized-submission-running",
         };
         let body = to_json(&Running { submission_id: id.as_str() });
-        measured(path, word, async {
+        measured(path, error_label, async {
             expect_success(self.post(path, body, callback, request_id, Some(timeout)).await?).await
         })
         .await
     }
 
+    /// Sends one signed POST request. `timeout` overrides the client's own.
     pub(crate) async fn post(
         &self,
         path: &str,
@@ -121,69 +118,12 @@ impl Convex {
         if let Some(timeout) = timeout {
             request = request.timeout(timeout);
         }
-        let answered = request.send().await.map_err(CallError::of);
-        self.seen.note(path, &answered);
-        answered
+        let response = request.send().await.map_err(CallError::from_reqwest);
+        self.dependency.record(path, &response);
+        response
     }
 }
 
 pub(crate) fn to_json(body: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(body).expect("strings and numbers always have a JSON form")
-}
-
-/// An answer that carries nothing but its status. A page is not one, whatever its status: Convex sends none, but
-/// a proxy or a sign-in in between does.
-pub(crate) async fn expect_success(response: Response) -> Result<u16, CallError> {
-    if response.status().is_success() {
-        let status = response.status().as_u16();
-        return if is_page(&response) { Err(CallError::Page { status }) } else { Ok(status) };
-    }
-    let mut refusal = refusal(&response);
-    if let CallError::Status { body, .. } = &mut refusal {
-        // What cannot be read in full is told as far as it came.
-        let bytes = read_up_to(response, MAX_REFUSAL_BYTES).await.unwrap_or_default().head;
-        *body = Some(String::from_utf8_lossy(&bytes).into_owned()).filter(|text| !text.is_empty());
-    }
-    Err(refusal)
-}
-
-pub(crate) fn is_page(response: &Response) -> bool {
-    let media = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    media.is_some_and(|media| media.trim_start().to_ascii_lowercase().starts_with("text/html"))
-}
-
-/// The error of an answer, without its body.
-pub(crate) fn refusal(response: &Response) -> CallError {
-    let status = response.status().as_u16();
-    if matches!(status, 401 | 403) {
-        refused_credentials(status);
-    }
-    let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    CallError::Status { status, retry_after: seconds.map(Duration::from_secs), body: None }
-}
-
-/// An alarm: nothing that this deployment is told gets through until a person mends it. `alarm` is what to look for
-/// in the logs; what counts alarms belongs here.
-fn refused_credentials(status: u16) {
-    error!(alarm = "convex_refuses_credentials", status, "Convex refuses our credentials");
-}
-
-/// The beginning of a body.
-#[derive(Default)]
-pub(crate) struct Head {
-    pub(crate) head: Bytes,
-    /// Whether there was more.
-    pub(crate) cut: bool,
-}
-
-pub(crate) async fn read_up_to(mut response: Response, max_bytes: usize) -> Result<Head, CallError> {
-    let mut head = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(CallError::of)? {
-        let room = max_bytes - head.len();
-        head.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if chunk.len() > room {
-            return Ok(Head { head: head.freeze(), cut: true });
-        }
-    }
-    Ok(Head { head: head.freeze(), cut: false })
 }

@@ -7,25 +7,25 @@ use gavel_domain::Secret;
 use reqwest::Url;
 use reqwest::header::HeaderValue;
 
-use crate::in_flight::InFlight;
+use crate::permits::CallPermits;
 use crate::sign::{InvalidSecret, Signer};
 
-/// The address of the Convex app, the credentials for it and the limits of calls to it.
+/// The address of the Convex app, the credentials for it, and the limits of calls to it.
 #[derive(Clone, Debug)]
 pub struct ConvexConfig {
     /// `https://NAME.convex.site`, or `http://127.0.0.1:3211`; a trailing slash is allowed.
     pub site_url: String,
     /// Timeout of a call, from connecting to the end of the response.
     pub timeout: Duration,
-    /// The limit of parallel calls.
-    pub in_flight: InFlight,
+    /// The permits that limit how many calls run in parallel.
+    pub permits: CallPermits,
     /// Sent as a bearer token; without one, no token is sent.
     pub token: Option<Secret>,
     /// Secrets that sign each call (Standard Webhooks); without any, calls are not signed.
     pub signing_secrets: Vec<Secret>,
 }
 
-/// A configuration that can never work.
+/// Why the settings are invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidConfig {
     /// Not an absolute http(s) URL, or a URL with a user, a query or a fragment.
@@ -44,8 +44,8 @@ pub enum InvalidConfig {
     Client(#[source] reqwest::Error),
 }
 
-/// A configuration in the form that the client uses.
-pub(crate) struct Checked {
+/// Validated settings, in the form that the client uses.
+pub(crate) struct ValidatedConfig {
     /// The site URL without a trailing slash.
     pub(crate) base: String,
     pub(crate) authorization: Option<HeaderValue>,
@@ -53,12 +53,12 @@ pub(crate) struct Checked {
 }
 
 impl ConvexConfig {
-    /// Reads the settings and checks that they can work.
+    /// Reads the settings, and adds a problem to `env` if they are invalid.
     pub fn read(env: &mut Env) -> Self {
         let config = Self {
             site_url: env.required("CONVEX_SITE_URL", "URL of the Convex app, such as https://NAME.convex.site"),
             timeout: request_timeout(env),
-            in_flight: InFlight::new(env.number(
+            permits: CallPermits::new(env.number(
                 "CONVEX_MAX_IN_FLIGHT",
                 8,
                 1,
@@ -72,21 +72,22 @@ impl ConvexConfig {
             ),
         };
         if !config.site_url.is_empty()
-            && let Err(error) = config.check()
+            && let Err(error) = config.validate()
         {
             env.add_problem(error.to_string());
         }
         config
     }
 
-    pub(crate) fn check(&self) -> Result<Checked, InvalidConfig> {
+    /// Validates the settings.
+    pub(crate) fn validate(&self) -> Result<ValidatedConfig, InvalidConfig> {
         let url = Url::parse(&self.site_url).map_err(|_| InvalidConfig::Url)?;
         let is_anonymous = url.username().is_empty() && url.password().is_none();
         let is_plain = url.query().is_none() && url.fragment().is_none() && is_anonymous;
         if !matches!(url.scheme(), "http" | "https") || !is_plain {
             return Err(InvalidConfig::Url);
         }
-        Ok(Checked {
+        Ok(ValidatedConfig {
             base: url.as_str().trim_end_matches('/').to_owned(),
             authorization: self.token.as_ref().map(bearer).transpose()?,
             signer: Signer::new(&self.signing_secrets).map_err(|InvalidSecret| InvalidConfig::Secret)?,

@@ -1,22 +1,22 @@
-//! The HTTP client for the Convex app: test cases in, running and result out (contract §2).
+//! The HTTP client for the Convex app (contract §2): it fetches test cases and sends the running and result callbacks.
 //!
-//! It says exactly what became of each call, and decides nothing: whether to try again is the service's
-//! business.
+//! It reports the exact outcome of each call. Whether to retry is decided by the services.
 
 mod call;
 mod client;
 mod config;
-mod in_flight;
+mod dependency;
+mod permits;
 mod probe;
+mod response;
 mod result;
-mod seen;
 mod sign;
 mod testcases;
 
 pub use call::{CallError, PATHS};
 pub use client::Convex;
 pub use config::{ConvexConfig, InvalidConfig, running_linger};
-pub use in_flight::{InFlight, Slot};
+pub use permits::{CallPermit, CallPermits};
 pub use result::result_body;
 pub use sign::callback_id;
 pub use testcases::{FetchError, FetchLimits};

@@ -1,31 +1,32 @@
-//! Whether Convex is there with all its routes, found out without any effect.
+//! Checks without side effects that Convex is reachable and has all routes.
 //!
-//! A call that names no question and no submission is refused with 400 before anything is read or written; a path
+//! A call that names no question and no submission is refused with 400 before Convex reads or writes anything; a route
 //! that does not exist answers 404 (contract §2).
 
 use crate::call::{CallError, PATHS};
-use crate::callback_id;
-use crate::client::{Convex, expect_success};
+use crate::client::Convex;
+use crate::response::expect_success;
+use crate::sign::callback_id;
 
 impl Convex {
-    /// Asks each route, and tells what each answers that is not as it should be.
+    /// Calls each route and returns those that do not answer as expected, with their errors.
     ///
     /// # Errors
-    /// The first call that was not answered at all.
+    /// Returns the error of the first call that gets no response at all.
     pub async fn probe(&self) -> Result<Vec<(&'static str, CallError)>, CallError> {
-        let mut wrong = Vec::new();
+        let mut failed = Vec::new();
         for path in PATHS {
-            // A receiver that drops repeats must not take one of these for another.
+            // Random, so that a receiver that drops repeated calls does not drop one of these.
             let call = callback_id("doctor", &format!("{:032x}", rand::random::<u128>()));
             match expect_success(self.post(path, b"{}".to_vec(), &call, None, None).await?).await {
                 Err(CallError::Status { status: 400, .. }) => {}
-                Err(error) => wrong.push((path, error)),
-                // Whatever takes a call that says nothing is not the app.
+                Err(error) => failed.push((path, error)),
+                // A server that accepts an empty call is not the app.
                 Ok(status) => {
-                    wrong.push((path, CallError::Status { status, retry_after: None, body: None }));
+                    failed.push((path, CallError::Status { status, retry_after: None, body: None }));
                 }
             }
         }
-        Ok(wrong)
+        Ok(failed)
     }
 }

@@ -1,12 +1,13 @@
-//! The result callback. A field without a value is left out: Convex refuses `null`.
+//! The result callback. Fields without a value are omitted, because Convex rejects `null`.
 
 use gavel_domain::event::Judged;
 use gavel_domain::{FirstFailure, Generation, RequestId, SubmissionKind};
 use serde::Serialize;
 
-use crate::call::{CallError, measured, word};
-use crate::client::{Convex, expect_success, to_json};
-use crate::in_flight::Slot;
+use crate::call::{CallError, error_label, measured};
+use crate::client::{Convex, to_json};
+use crate::permits::CallPermit;
+use crate::response::expect_success;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -52,14 +53,14 @@ impl<'a> From<&'a FirstFailure> for FailureBody<'a> {
     }
 }
 
-/// The JSON body of a verdict's callback. Convex keeps what an earlier result wrote in a field that is left out, so
-/// a later generation empties those that say how the program fared (contract §2).
+/// Returns the JSON body of the result callback. Convex keeps the stored value of a field that a result omits, so a later
+/// generation sends empty values for the texts and the first failure of an earlier result (contract §2).
 #[must_use]
 pub fn result_body(judged: &Judged) -> Vec<u8> {
     let verdict = &judged.verdict;
     let is_later = judged.submission.generation != Generation::FIRST;
     let first_failure = verdict.first_failure.as_ref().map(FailureBody::from);
-    let nothing = is_later.then_some("");
+    let empty = is_later.then_some("");
     to_json(&ResultBody {
         submission_id: judged.submission.id.as_str(),
         status: verdict.status.as_str(),
@@ -67,20 +68,21 @@ pub fn result_body(judged: &Judged) -> Vec<u8> {
         total_count: verdict.total_count,
         first_failure_index: verdict.first_failure.as_ref().map(|failure| failure.index),
         first_failure: first_failure.or_else(|| is_later.then(FailureBody::default)),
-        stderr: verdict.stderr.as_deref().or(nothing),
-        compile_output: verdict.compile_output.as_deref().or(nothing),
+        stderr: verdict.stderr.as_deref().or(empty),
+        compile_output: verdict.compile_output.as_deref().or(empty),
         duration_ms: judged.duration_ms,
     })
 }
 
 impl Convex {
-    /// Tells Convex the verdict, and returns the status of its answer; `callback` is the call's id, the same for each try.
+    /// Sends the verdict to Convex, and returns the HTTP status of its response. `callback` is the callback's id, the same
+    /// for each attempt.
     ///
     /// # Errors
-    /// [`CallError`].
-    pub async fn result(
+    /// Returns an error if Convex does not answer in time, or answers with anything but a 2xx.
+    pub async fn notify_result(
         &self,
-        _slot: &Slot,
+        _permit: &CallPermit,
         judged: &Judged,
         callback: &str,
         request_id: Option<&RequestId>,
@@ -89,7 +91,7 @@ impl Convex {
             SubmissionKind::Standard => "/coding/submission-result",
             SubmissionKind::Personalized => "/coding/personalized-submission-result",
         };
-        measured(path, word, async {
+        measured(path, error_label, async {
             expect_success(self.post(path, result_body(judged), callback, request_id, None).await?).await
         })
         .await
@@ -114,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_result_is_the_contracts_example() {
+    fn full_result_matches_the_example_of_the_contract() {
         let verdict = Verdict {
             status: Status::Failed,
             passed_count: Some(3),
@@ -140,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_generation_empties_what_an_earlier_one_wrote() {
+    fn later_generation_empties_the_fields_of_an_earlier_one() {
         let mut judged = judged(Verdict { status: Status::Passed, stderr: None, ..Verdict::error("") });
         judged.submission.generation = Generation::FIRST.next();
         let expected = concat!(
@@ -151,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_left_out() {
+    fn unknown_fields_are_omitted() {
         let body = String::from_utf8(result_body(&judged(Verdict::error("no such question")))).unwrap();
         let expected =
             r#"{"submissionId":"k97","status":"error","stderr":"No such question.","durationMs":812}"#;

@@ -1,5 +1,5 @@
-//! Signatures of calls, after Standard Webhooks (<https://www.standardwebhooks.com>, specification 1.0): whoever holds
-//! the secret knows that a call is ours, that it was not changed, when it was sent, and which one is sent again.
+//! Signatures of calls as defined by Standard Webhooks (<https://www.standardwebhooks.com>, specification 1.0). A receiver
+//! with the secret can verify that a call comes from Gavel unchanged, when it was sent, and whether it is a repeat.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,16 +8,16 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::RequestBuilder;
 use sha2::Sha256;
 
-/// How long a secret may be, in bytes (specification, "Signature scheme").
-const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
+/// The allowed length of a secret in bytes (specification, "Signature scheme").
+const SECRET_LENGTH: std::ops::RangeInclusive<usize> = 24..=64;
 
-/// Signs with each of its secrets, so that the receiver may know the old one or the new one.
+/// Signs with each secret, so that a receiver can verify with the old or the new one during a rotation.
 #[derive(Clone)]
 pub(crate) struct Signer {
     macs: Vec<Hmac<Sha256>>,
 }
 
-/// A secret that is none; what it is is not told.
+/// A secret has the wrong format. The error does not contain the secret.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct InvalidSecret;
 
@@ -26,13 +26,15 @@ impl Signer {
         let mac = |secret: &Secret| {
             let text = secret.expose().strip_prefix("whsec_").ok_or(InvalidSecret)?;
             let key = STANDARD.decode(text).map_err(|_| InvalidSecret)?;
-            let fits = SECRET_BYTES.contains(&key.len());
-            fits.then(|| Hmac::new_from_slice(&key).expect("any length will do")).ok_or(InvalidSecret)
+            let is_valid = SECRET_LENGTH.contains(&key.len());
+            is_valid
+                .then(|| Hmac::new_from_slice(&key).expect("HMAC accepts keys of any length"))
+                .ok_or(InvalidSecret)
         };
         Ok(Self { macs: secrets.iter().map(mac).collect::<Result<_, _>>()? })
     }
 
-    /// Adds the three headers; none where there are no secrets. `id` is the same for each try of one callback.
+    /// Adds the three signature headers if there is a secret. `id` is the same for each attempt of one callback.
     pub(crate) fn sign(&self, request: RequestBuilder, id: &str, now_s: u64, body: &[u8]) -> RequestBuilder {
         if self.macs.is_empty() {
             return request;
@@ -54,16 +56,16 @@ impl Signer {
     }
 }
 
-/// The id of a callback: what is called, and for which piece of work. It holds nothing but letters, digits, `-`, `_`
-/// and `~`, whatever the id of the submission holds, and no two pieces of work share one.
+/// Returns the id of a callback: its kind, and the key of its submission. Other characters than ASCII letters, digits, `-`
+/// and `_` in the key are escaped as `~` and two hexadecimal digits, so different keys never share an id.
 #[must_use]
-pub fn callback_id(what: &str, work: &str) -> String {
+pub fn callback_id(kind: &str, key: &str) -> String {
     use std::fmt::Write as _;
-    work.bytes().fold(format!("{what}-"), |mut id, byte| {
+    key.bytes().fold(format!("{kind}-"), |mut id, byte| {
         if byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_' {
             id.push(char::from(byte));
         } else {
-            write!(id, "~{byte:02x}").expect("a String takes everything");
+            write!(id, "~{byte:02x}").expect("writing to a String does not fail");
         }
         id
     })
@@ -81,15 +83,15 @@ mod tests {
         Signer::new(&secrets.iter().map(|&secret| Secret::new(secret)).collect::<Vec<_>>())
     }
 
-    /// The vector of the reference implementations.
+    /// The test vector of the reference implementations.
     #[test]
-    fn the_published_vector() {
+    fn signature_matches_the_published_test_vector() {
         let body = br#"{"test": 2432232314}"#;
         assert_eq!(signer(&[SECRET]).unwrap().signatures(ID, 1_614_265_330, body), SIGNATURE);
     }
 
     #[test]
-    fn each_secret_signs() {
+    fn each_secret_adds_a_signature() {
         let other = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
         let both =
             signer(&[other, SECRET]).unwrap().signatures(ID, 1_614_265_330, br#"{"test": 2432232314}"#);
@@ -99,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_signed_changes_the_signature() {
+    fn signature_covers_id_time_and_body() {
         let signer = signer(&[SECRET]).unwrap();
         let all = [(ID, 1, "a"), ("other", 1, "a"), (ID, 2, "a"), (ID, 1, "b")]
             .map(|(id, at, body)| signer.signatures(id, at, body.as_bytes()));
@@ -107,16 +109,16 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_24_to_64_bytes_in_base64_behind_its_prefix() {
-        let of = |bytes: usize| format!("whsec_{}", STANDARD.encode(vec![7; bytes]));
-        assert!(signer(&[&of(24), &of(64)]).is_ok());
-        for wrong in ["", "whsec_", "whsec_not base64", &SECRET["whsec_".len()..], &of(23), &of(65)] {
+    fn secret_is_a_prefix_and_24_to_64_bytes_in_base64() {
+        let secret = |bytes: usize| format!("whsec_{}", STANDARD.encode(vec![7; bytes]));
+        assert!(signer(&[&secret(24), &secret(64)]).is_ok());
+        for wrong in ["", "whsec_", "whsec_not base64", &SECRET["whsec_".len()..], &secret(23), &secret(65)] {
             assert_eq!(signer(&[SECRET, wrong]).err(), Some(InvalidSecret), "{wrong}");
         }
     }
 
     #[test]
-    fn an_id_is_plain_and_its_own() {
+    fn callback_id_escapes_special_characters() {
         assert_eq!(callback_id("result", "k97_a-b"), "result-k97_a-b");
         assert_eq!(callback_id("result", "grüß~/x"), "result-gr~c3~bc~c3~9f~7e~2fx");
     }

@@ -1,4 +1,4 @@
-//! A question's test cases, as Convex has them.
+//! Fetching a question and its test cases from Convex.
 
 use gavel_domain::question::InvalidLimits;
 use gavel_domain::{
@@ -6,69 +6,70 @@ use gavel_domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::call::{CallError, measured, word};
-use crate::client::{Convex, is_page, read_up_to, refusal, to_json};
-use crate::in_flight::Slot;
+use crate::call::{CallError, error_label, measured};
+use crate::client::{Convex, to_json};
+use crate::permits::CallPermit;
+use crate::response::{error_status, is_page, read_up_to};
 use crate::sign::callback_id;
 
-/// What a question may be at most.
+/// The limits for a question.
 #[derive(Clone, Copy, Debug)]
 pub struct FetchLimits {
-    /// Test cases.
+    /// The largest number of test cases.
     pub tests: usize,
-    /// Bytes of the whole answer.
+    /// The largest size of the whole response, in bytes.
     pub bytes: usize,
 }
 
-/// Why there are no test cases. Only [`FetchError::Call`] is worth another try.
+/// Why the test cases of a question were not fetched. Only [`FetchError::Call`] is worth a retry.
 ///
-/// No variant repeats what the answer holds: test data must not reach logs or results.
+/// No text quotes the response: test data must not reach logs or verdicts. Except for `Call`, learners see these texts.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// 404.
+    /// Convex answered 404.
     #[error("the question was not found")]
     NotFound,
-    /// 400.
-    #[error("Convex refused the question's id")]
+    /// Convex answered 400.
+    #[error("the question's id is invalid")]
     BadId,
-    /// An empty list.
+    /// The list of test cases is empty.
     #[error("the question has no test cases")]
     NoTests,
-    /// More than `MAX_TESTCASES`.
-    #[error("the question has {count} test cases, more than the {max} that are allowed")]
+    /// The question has more than `MAX_TESTCASES` test cases.
+    #[error("the question has {count} test cases, but at most {max} are allowed")]
     TooMany {
-        /// How many it has.
+        /// The number of test cases.
         count: usize,
-        /// How many it may have.
+        /// The allowed number.
         max: usize,
     },
-    /// More than `MAX_BUNDLE_BYTES`.
-    #[error("the question's test cases are larger than the {max} bytes that are allowed")]
+    /// The response is larger than `MAX_BUNDLE_BYTES`.
+    #[error("the question's test cases exceed {max} bytes")]
     TooLarge {
-        /// How many bytes the answer may have.
+        /// The allowed size in bytes.
         max: usize,
     },
-    /// Not the JSON of the contract.
-    #[error("the question's test cases are malformed (line {line}, column {column} of Convex's answer)")]
+    /// The response does not match the contract.
+    #[error("the question's test cases are malformed (line {line}, column {column} of the response)")]
     Malformed {
-        /// Where it stops making sense.
+        /// The line at which parsing failed.
         line: usize,
-        /// Where it stops making sense.
+        /// The column at which parsing failed.
         column: usize,
     },
-    /// Limits that make no sense.
-    #[error("the question cannot be used")]
+    /// A limit of the question is out of range.
+    #[error("the question's limits are invalid")]
     Limits(#[from] InvalidLimits),
-    /// The call failed; another may not.
-    #[error("the test cases cannot be fetched")]
+    /// The call failed; a retry may succeed.
+    #[error("cannot fetch the test cases")]
     Call(#[from] CallError),
 }
 
 impl FetchError {
-    /// The word for figures.
-    fn word(&self) -> &'static str {
+    /// Returns the metric label of the error.
+    fn label(&self) -> &'static str {
         match self {
-            Self::Call(error) => word(error),
+            Self::Call(error) => error_label(error),
             Self::NotFound => "not_found",
             Self::BadId => "refused",
             Self::NoTests
@@ -88,22 +89,22 @@ struct Request<'a> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
-    question: AnsweredQuestion,
-    test_cases: Vec<AnsweredTest>,
+struct ResponseBody {
+    question: QuestionBody,
+    test_cases: Vec<TestCaseBody>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct AnsweredQuestion {
+struct QuestionBody {
     time_limit_seconds: f64,
     memory_limit_mb: f64,
-    output_comparison: AnsweredComparison,
+    output_comparison: ComparisonBody,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct AnsweredComparison {
+struct ComparisonBody {
     trim_outputs: bool,
     normalize_whitespace: bool,
     case_sensitive: bool,
@@ -111,8 +112,8 @@ struct AnsweredComparison {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct AnsweredTest {
-    visibility: AnsweredVisibility,
+struct TestCaseBody {
+    visibility: VisibilityBody,
     stdin: String,
     expected_stdout: String,
     order: f64,
@@ -120,19 +121,20 @@ struct AnsweredTest {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum AnsweredVisibility {
+enum VisibilityBody {
     Public,
     Hidden,
 }
 
 impl Convex {
-    /// Fetches a question.
+    /// Fetches the limits and test cases of a question.
     ///
     /// # Errors
-    /// [`FetchError`].
-    pub async fn question(
+    /// Returns an error if the call fails, if Convex does not know the question, or if the question exceeds `limits` or is
+    /// otherwise unusable.
+    pub async fn fetch_question(
         &self,
-        _slot: &Slot,
+        _permit: &CallPermit,
         id: &QuestionId,
         kind: SubmissionKind,
         limits: FetchLimits,
@@ -142,10 +144,10 @@ impl Convex {
             SubmissionKind::Standard => "/coding/testcases",
             SubmissionKind::Personalized => "/coding/personalized-testcases",
         };
-        measured(path, FetchError::word, self.ask(path, id, limits, request_id)).await
+        measured(path, FetchError::label, self.fetch(path, id, limits, request_id)).await
     }
 
-    async fn ask(
+    async fn fetch(
         &self,
         path: &str,
         id: &QuestionId,
@@ -153,53 +155,53 @@ impl Convex {
         request_id: Option<&RequestId>,
     ) -> Result<Question, FetchError> {
         let body = to_json(&Request { question_id: id.as_str() });
-        // Each question is a call of its own: a receiver that drops repeats must not drop an answer.
+        // Each fetch has its own id: a receiver that drops repeated calls must answer this one.
         let call = callback_id("testcases", &format!("{:032x}", rand::random::<u128>()));
         let response = self.post(path, body, &call, request_id, None).await?;
         match response.status().as_u16() {
-            // Not Convex's word on the question: a proxy or a sign-in in between.
+            // Sent by a proxy or a sign-in page, so it says nothing about the question.
             status @ 200 if is_page(&response) => return Err(CallError::Page { status }.into()),
             200 => {}
             404 => return Err(FetchError::NotFound),
             400 => return Err(FetchError::BadId),
-            _ => return Err(refusal(&response).into()),
+            _ => return Err(error_status(&response).into()),
         }
-        let answer = read_up_to(response, limits.bytes).await?;
-        if answer.cut {
+        let body = read_up_to(response, limits.bytes).await?;
+        if body.is_truncated {
             return Err(FetchError::TooLarge { max: limits.bytes });
         }
-        question(&answer.head, limits)
+        parse(&body.bytes, limits)
     }
 }
 
-fn question(answer: &[u8], limits: FetchLimits) -> Result<Question, FetchError> {
-    let mut answer: Answer = serde_json::from_slice(answer)
+fn parse(response: &[u8], limits: FetchLimits) -> Result<Question, FetchError> {
+    let mut body: ResponseBody = serde_json::from_slice(response)
         .map_err(|error| FetchError::Malformed { line: error.line(), column: error.column() })?;
-    let count = answer.test_cases.len();
+    let count = body.test_cases.len();
     if count == 0 {
         return Err(FetchError::NoTests);
     }
     if count > limits.tests {
         return Err(FetchError::TooMany { count, max: limits.tests });
     }
-    // Stable: tests of one order stay as Convex sent them.
-    answer.test_cases.sort_by(|a, b| a.order.total_cmp(&b.order));
-    let comparison = answer.question.output_comparison;
+    // A stable sort: test cases with equal `order` stay in the order that Convex sent.
+    body.test_cases.sort_by(|a, b| a.order.total_cmp(&b.order));
+    let comparison = body.question.output_comparison;
     Ok(Question {
-        limits: Limits::new(answer.question.time_limit_seconds, answer.question.memory_limit_mb)?,
+        limits: Limits::new(body.question.time_limit_seconds, body.question.memory_limit_mb)?,
         comparison: Comparison {
             trim_outputs: comparison.trim_outputs,
             normalize_whitespace: comparison.normalize_whitespace,
             case_sensitive: comparison.case_sensitive,
         },
-        tests: answer.test_cases.into_iter().map(test).collect(),
+        tests: body.test_cases.into_iter().map(test).collect(),
     })
 }
 
-fn test(test: AnsweredTest) -> TestCase {
+fn test(test: TestCaseBody) -> TestCase {
     let visibility = match test.visibility {
-        AnsweredVisibility::Public => Visibility::Public,
-        AnsweredVisibility::Hidden => Visibility::Hidden,
+        VisibilityBody::Public => Visibility::Public,
+        VisibilityBody::Hidden => Visibility::Hidden,
     };
     TestCase { visibility, stdin: test.stdin, expected_stdout: test.expected_stdout }
 }
@@ -210,7 +212,7 @@ mod tests {
 
     const LIMITS: FetchLimits = FetchLimits { tests: 2, bytes: 1000 };
 
-    fn answer(limits: &str, tests: &str) -> String {
+    fn response(limits: &str, tests: &str) -> String {
         let comparison = r#"{"trimOutputs":true,"normalizeWhitespace":false,"caseSensitive":true,"new":1}"#;
         format!(
             r#"{{"question":{{"_id":"q",{limits},"outputComparison":{comparison}}},"testCases":[{tests}],"new":[]}}"#
@@ -223,39 +225,40 @@ mod tests {
         )
     }
 
-    const SOUND: &str = r#""timeLimitSeconds":0.5,"memoryLimitMb":64"#;
+    const VALID: &str = r#""timeLimitSeconds":0.5,"memoryLimitMb":64"#;
 
     #[test]
-    fn tests_come_in_their_order_and_unknown_fields_are_ignored() {
+    fn tests_are_sorted_and_unknown_fields_ignored() {
         let tests = [test_case("b", "1.5"), test_case("a", "-1")].join(",");
-        let question = question(answer(SOUND, &tests).as_bytes(), LIMITS).ok().unwrap();
+        let question = parse(response(VALID, &tests).as_bytes(), LIMITS).ok().unwrap();
         let inputs: Vec<_> = question.tests.iter().map(|test| test.stdin.as_str()).collect();
         assert_eq!(inputs, ["a", "b"]);
         assert_eq!(question.limits.cpu_time.as_millis(), 500);
     }
 
     #[test]
-    fn none_and_too_many_are_final() {
-        let none = question(answer(SOUND, "").as_bytes(), LIMITS);
+    fn empty_and_too_long_lists_are_rejected() {
+        let none = parse(response(VALID, "").as_bytes(), LIMITS);
         assert!(matches!(none, Err(FetchError::NoTests)));
         let three = vec![test_case("a", "1"); 3].join(",");
-        let three = question(answer(SOUND, &three).as_bytes(), LIMITS);
+        let three = parse(response(VALID, &three).as_bytes(), LIMITS);
         assert!(matches!(three, Err(FetchError::TooMany { count: 3, max: 2 })));
     }
 
     #[test]
-    fn what_is_malformed_is_not_repeated() {
+    fn error_of_a_malformed_response_does_not_quote_it() {
         let secret = test_case("secret", "\"secret\"");
-        for bad in ["", "null", "<html>secret</html>", r#"{"question":"secret"}"#, &answer(SOUND, &secret)] {
-            let error = question(bad.as_bytes(), LIMITS).err().unwrap();
+        for bad in ["", "null", "<html>secret</html>", r#"{"question":"secret"}"#, &response(VALID, &secret)]
+        {
+            let error = parse(bad.as_bytes(), LIMITS).err().unwrap();
             assert!(matches!(error, FetchError::Malformed { .. }), "{bad}");
             assert!(!error.to_string().contains("secret"), "{error}");
         }
     }
 
     #[test]
-    fn limits_that_make_no_sense_are_final() {
-        let zero = answer(r#""timeLimitSeconds":0,"memoryLimitMb":64"#, &test_case("a", "1"));
-        assert!(matches!(question(zero.as_bytes(), LIMITS), Err(FetchError::Limits(_))));
+    fn limits_out_of_range_are_rejected() {
+        let zero = response(r#""timeLimitSeconds":0,"memoryLimitMb":64"#, &test_case("a", "1"));
+        assert!(matches!(parse(zero.as_bytes(), LIMITS), Err(FetchError::Limits(_))));
     }
 }

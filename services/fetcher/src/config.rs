@@ -1,4 +1,4 @@
-//! What the fetcher is configured with.
+//! The configuration of the fetcher.
 
 use std::time::Duration;
 
@@ -6,45 +6,45 @@ use gavel_config::Env;
 use gavel_convex::{ConvexConfig, FetchLimits};
 use gavel_runtime::ServiceConfig;
 
-/// The fetcher's configuration.
+/// The settings of the fetcher.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// What all services have.
+    /// The settings that all services share.
     pub service: ServiceConfig,
-    /// Where Convex is.
+    /// The settings of the Convex client.
     pub convex: ConvexConfig,
-    /// What a question may be at most.
+    /// The limits for a question.
     pub limits: FetchLimits,
-    /// How many submissions may be in hand at once.
+    /// How many submissions are in progress at once, at most.
     pub slots: usize,
-    /// How long a submission's test cases are tried for before it ends in an error.
+    /// How long fetching test cases is retried before the submission ends with an error.
     pub give_up_after: Duration,
 }
 
 impl Config {
-    /// Reads it.
+    /// Reads the settings from the environment.
     pub fn read(env: &mut Env) -> Self {
         Self {
             service: ServiceConfig::read(env, "fetcher", 4002),
             convex: ConvexConfig::read(env),
             limits: FetchLimits {
-                tests: env.number("MAX_TESTCASES", 50, 1, 10_000, "the most test cases a question may have"),
+                tests: env.number("MAX_TESTCASES", 50, 1, 10_000, "test cases per question, at most"),
                 bytes: env.number(
                     "MAX_BUNDLE_BYTES",
                     32 << 20,
                     1_000,
                     1 << 30,
-                    "the most bytes a question's test cases may take",
+                    "size of a question's test cases in bytes, at most",
                 ),
             },
-            slots: env.number("FETCHER_SLOTS", 64, 1, 1_000, "submissions in hand at once"),
-            // The history forgets what was queued after 72 hours, fetched or not.
+            slots: env.number("FETCHER_SLOTS", 64, 1, 1_000, "submissions in progress at once, at most"),
+            // Queued submissions are kept for 72 hours only, so retrying for longer is not possible.
             give_up_after: Duration::from_secs(env.number(
                 "FETCH_GIVE_UP_AFTER_S",
                 600,
                 1,
                 48 * 3_600,
-                "how long test cases are tried for before the submission ends in an error",
+                "how long fetching test cases is retried before the submission ends with an error, in seconds",
             )),
         }
     }

@@ -1,4 +1,4 @@
-//! One queued submission.
+//! Turns queued submissions into ready ones.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -13,40 +13,41 @@ use moka::sync::Cache;
 use tracing::{Instrument as _, info};
 
 use crate::Config;
-use crate::single_flight::{Crowded, SingleFlight};
+use crate::single_flight::{SingleFlight, TooManyWaiters};
 
 const BACKOFF: Backoff = Backoff { base: Duration::from_millis(500), cap: Duration::from_secs(30) };
-/// When a submission comes back whose question is being fetched while all who may wait for that do.
-const CROWDED: Duration = Duration::from_secs(1);
-/// When it is looked again whether a judge has let go of an event.
-const UNACKNOWLEDGED: Duration = Duration::from_millis(500);
-/// How many bundles are remembered as stored. One more put costs a refused publish, nothing else.
-const REMEMBERED: u64 = 10_000;
+/// The redelivery delay of a submission whose question is being fetched while too many others wait for a fetch.
+const TOO_MANY_WAITERS_DELAY: Duration = Duration::from_secs(1);
+/// The redelivery delay of an expired event while the judge has not acknowledged the ready event yet.
+const UNACKNOWLEDGED_DELAY: Duration = Duration::from_millis(500);
+/// How many bundles are remembered as stored. Storing one again costs a rejected publish, nothing else.
+const MAX_REMEMBERED_BUNDLES: u64 = 10_000;
 
-/// Why a question is not stored as a bundle.
+/// Why a question could not be stored as a bundle.
 #[derive(Debug, thiserror::Error)]
-enum FetchFault {
+enum BundleFailure {
     #[error(transparent)]
     Fetch(#[from] FetchError),
     #[error(transparent)]
     Bundle(#[from] BundleError),
-    /// As many as may come again are calling Convex.
-    #[error("too many are tried again at Convex")]
-    Busy,
+    /// All permits for retries are in use.
+    #[error("too many retries are calling Convex")]
+    TooManyRetries,
 }
 
-/// What those who share a fetch are told.
-type Fetched = Arc<Result<BundleKey, FetchFault>>;
+/// The result of a fetch, shared by all submissions that waited for it.
+type Fetched = Arc<Result<BundleKey, BundleFailure>>;
 
-/// Fetches what queued submissions need. Clones share their fetches.
+/// Fetches the test cases of queued submissions. Clones share their fetches.
 #[derive(Clone)]
 pub(crate) struct Fetcher {
     source: Arc<Source>,
-    flights: Arc<SingleFlight<(QuestionId, SubmissionKind), Fetched>>,
+    fetches: Arc<SingleFlight<(QuestionId, SubmissionKind), Fetched>>,
     give_up_after: Duration,
     instance: String,
 }
 
+/// Where bundles come from: fetched from Convex, stored in NATS.
 struct Source {
     convex: Convex,
     bundles: Bundles,
@@ -60,46 +61,49 @@ impl Fetcher {
             convex,
             bundles: Bundles::new(bus),
             limits: config.limits,
-            stored: Cache::builder().max_capacity(REMEMBERED).time_to_live(Duration::from_hours(1)).build(),
+            stored: Cache::builder()
+                .max_capacity(MAX_REMEMBERED_BUNDLES)
+                .time_to_live(Duration::from_hours(1))
+                .build(),
         };
         Self {
             source: Arc::new(source),
-            // The other slots are for other questions.
-            flights: Arc::new(SingleFlight::new(config.slots * 7 / 8)),
+            // An eighth of the slots stays free for other questions.
+            fetches: Arc::new(SingleFlight::new(config.slots * 7 / 8)),
             give_up_after: config.give_up_after,
             instance: config.service.instance.clone(),
         }
     }
 
-    /// The bundle of a submission's question. Those who ask at the same time share one fetch.
+    /// Returns the bundle of a submission's question. Simultaneous requests for a question share one fetch.
     async fn bundle(
         &self,
         submission: &Submission,
         attempt: u64,
         request_id: Option<RequestId>,
-    ) -> Result<Fetched, Crowded> {
+    ) -> Result<Fetched, TooManyWaiters> {
         let key = (submission.question_id.clone(), submission.kind);
         let (source, (id, kind)) = (Arc::clone(&self.source), key.clone());
         let mut found = "hit";
         let start = || {
             found = "miss";
-            // The others only wait: it belongs to the trace of whoever came first.
+            // The fetch belongs to the trace of the submission that started it; the others only wait.
             async move { Arc::new(source.fetch(&id, kind, attempt, request_id.as_ref()).await) }
                 .in_current_span()
                 .boxed()
         };
-        let fetched = self.flights.join(key, start).await;
+        let fetched = self.fetches.join(key, start).await;
         table::CACHE.add(["fetcher", "flight", found]);
         fetched
     }
 
-    /// The end of a submission that cannot be judged.
+    /// Returns the `error` verdict of a submission that cannot be judged.
     fn error(&self, submission: &Submission, reason: &str) -> Outgoing {
         let verdict = Verdict::error(reason);
         Outgoing::from(&Judged::new(submission.clone(), verdict, SystemTime::now(), &self.instance))
     }
 
-    /// The ready event of a submission, or its error.
+    /// Returns the ready event of a submission, or its `error` verdict.
     async fn prepare<E>(
         &self,
         delivery: &Delivery<E>,
@@ -109,7 +113,7 @@ impl Fetcher {
     ) -> Result<Vec<Outgoing>, Failure> {
         let request_id = delivery.trace.request_id.clone();
         let Ok(fetched) = self.bundle(submission, delivery.attempt, request_id).await else {
-            return Err(Failure::Later(CROWDED));
+            return Err(Failure::Later(TOO_MANY_WAITERS_DELAY));
         };
         match fetched.as_ref() {
             Ok(bundle) => {
@@ -117,36 +121,39 @@ impl Fetcher {
                 let (submission, source, bundle) = (submission.clone(), source.to_owned(), bundle.clone());
                 Ok(vec![Outgoing::from(&Ready { submission, source, bundle, renewals })])
             }
-            Err(FetchFault::Busy) => Err(Failure::Later(BACKOFF.delay(delivery.attempt, rand::random()))),
-            Err(fault @ (FetchFault::Bundle(_) | FetchFault::Fetch(FetchError::Call(_)))) => {
-                Err(self.retry(delivery, fault))
+            Err(BundleFailure::TooManyRetries) => {
+                Err(Failure::Later(BACKOFF.delay(delivery.attempt, rand::random())))
             }
-            Err(FetchFault::Fetch(fault)) => {
-                let reason = Cause::from(fault);
+            Err(error @ (BundleFailure::Bundle(_) | BundleFailure::Fetch(FetchError::Call(_)))) => {
+                Err(self.retry(delivery, error))
+            }
+            Err(BundleFailure::Fetch(error)) => {
+                let reason = Cause::from(error);
                 info!(submission_id = %submission.id, question_id = %submission.question_id, %reason, "error");
                 Ok(vec![self.error(submission, reason.as_str())])
             }
         }
     }
 
-    fn retry<E>(&self, delivery: &Delivery<E>, fault: &FetchFault) -> Failure {
-        let cause = Cause::from(fault);
+    /// Decides whether to retry: rejects a delivery that is older than the limit.
+    fn retry<E>(&self, delivery: &Delivery<E>, error: &BundleFailure) -> Failure {
+        let cause = Cause::from(error);
         if delivery.age() > self.give_up_after {
             return Failure::Reject(cause);
         }
-        let asked = match fault {
-            FetchFault::Fetch(FetchError::Call(call)) => CallError::retry_after(call),
+        let retry_after = match error {
+            BundleFailure::Fetch(FetchError::Call(call)) => CallError::retry_after(call),
             _ => None,
         };
         let backoff = BACKOFF.delay(delivery.attempt, rand::random());
-        Failure::Retry { after: asked.unwrap_or_default().max(backoff).min(self.give_up_after), cause }
+        Failure::Retry { after: retry_after.unwrap_or_default().max(backoff).min(self.give_up_after), cause }
     }
 }
 
 impl Source {
-    /// Whatever is remembered of the storing of this question; it is stored again, or found to be there.
+    /// Forgets that this bundle is stored, so that the next fetch stores it again.
     fn forget(&self, bundle: &BundleKey) {
-        // The same content may be stored under a later day by now, and be as missing.
+        // The same content may have been stored on a later day since, and may be missing there, too.
         let stale: Vec<_> =
             self.stored.iter().map(|(key, ())| key).filter(|key| key.digest == bundle.digest).collect();
         for key in stale {
@@ -160,11 +167,15 @@ impl Source {
         kind: SubmissionKind,
         attempt: u64,
         request_id: Option<&RequestId>,
-    ) -> Result<BundleKey, FetchFault> {
-        let slot = if attempt == 1 { Some(self.convex.slot().await) } else { self.convex.slot_again().await };
-        let slot = slot.ok_or(FetchFault::Busy)?;
-        let question = self.convex.question(&slot, id, kind, self.limits, request_id).await?;
-        drop(slot);
+    ) -> Result<BundleKey, BundleFailure> {
+        let permit = if attempt == 1 {
+            Some(self.convex.acquire_permit().await)
+        } else {
+            self.convex.acquire_retry_permit().await
+        };
+        let permit = permit.ok_or(BundleFailure::TooManyRetries)?;
+        let question = self.convex.fetch_question(&permit, id, kind, self.limits, request_id).await?;
+        drop(permit);
         let (key, bytes) = Bundles::seal(&question);
         let is_stored = self.stored.contains_key(&key);
         table::CACHE.add(["fetcher", "stored", if is_stored { "hit" } else { "miss" }]);
@@ -190,7 +201,7 @@ impl Handler for Fetcher {
     }
 }
 
-/// Fetches anew what a judge did not find.
+/// Fetches bundles again that a judge did not find in the store.
 pub(crate) struct Renewer(pub(crate) Fetcher);
 
 impl Handler for Renewer {
@@ -200,10 +211,10 @@ impl Handler for Renewer {
     async fn handle(&self, delivery: &Delivery<Expired>) -> Result<Vec<Outgoing>, Failure> {
         let ready = &delivery.event.ready;
         let source = &self.0.source;
-        // Published while the old event is there, the new one would be refused as a repeat, and lost.
+        // While the old ready event is stored, a new one would be rejected as a repeat and lost.
         let is_awaited = source.bundles.is_awaited(ready).await;
         if is_awaited.map_err(|error| self.0.retry(delivery, &error.into()))? {
-            return Err(Failure::Later(UNACKNOWLEDGED));
+            return Err(Failure::Later(UNACKNOWLEDGED_DELAY));
         }
         source.forget(&ready.bundle);
         self.0.prepare(delivery, &ready.submission, &ready.source, ready.renewals + 1).await

@@ -1,4 +1,5 @@
-//! The fetcher: queued → test cases from Convex → bundle → ready.
+//! The fetcher: fetches the test cases of queued submissions from Convex, stores them as bundles, and publishes ready
+//! events.
 
 mod config;
 mod handler;
@@ -57,7 +58,7 @@ impl App {
             abort: lifecycle.abort.clone(),
         };
         let fetcher = Fetcher::new(frame.bus.clone(), convex.clone(), &config);
-        let dependencies = Arc::new(move || vec![convex.seen()]);
+        let dependencies = Arc::new(move || vec![convex.status()]);
         let renewer = Box::pin(consume(
             frame.bus.clone(),
             Arc::new(Renewer(fetcher.clone())),

@@ -1,4 +1,4 @@
-//! `gavel-fetcher`: the fetcher as a process of its own.
+//! `gavel-fetcher`: the fetcher as a standalone process.
 
 use std::process::ExitCode;
 

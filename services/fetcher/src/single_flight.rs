@@ -1,4 +1,4 @@
-//! Work that many want at the same time, done once.
+//! Deduplicates equal calls that run at the same time (the "single flight" pattern).
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -9,62 +9,63 @@ use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
 use tokio::sync::Semaphore;
 
-/// Flights that are under way, by what they fetch. A flight that has landed is forgotten: this is no cache.
+/// Calls in progress by key. Callers with the same key share one call and its result. This is no cache: a call that has
+/// completed is forgotten.
 pub(crate) struct SingleFlight<K, V: Clone> {
-    flights: Mutex<HashMap<K, Flight<V>>>,
-    /// Places for those who wait for a flight that another has started.
-    seats: Semaphore,
+    calls: Mutex<HashMap<K, SharedCall<V>>>,
+    /// Permits for callers that wait for a call started by another.
+    waiters: Semaphore,
 }
 
-type Flight<V> = Shared<BoxFuture<'static, V>>;
+type SharedCall<V> = Shared<BoxFuture<'static, V>>;
 
-/// All seats are taken: who waits for a slow flight must not keep the others from starting theirs.
+/// All waiter permits are in use. The limit keeps the callers of a slow call from filling all slots, so that others can
+/// start theirs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Crowded;
+pub(crate) struct TooManyWaiters;
 
 impl<K: Clone + Eq + Hash, V: Clone + Send + Sync + 'static> SingleFlight<K, V> {
-    /// Flights that so many may join; those who start one are not counted.
-    pub(crate) fn new(seats: usize) -> Self {
-        Self { flights: Mutex::new(HashMap::new()), seats: Semaphore::new(seats) }
+    /// Allows up to `max_waiters` callers to wait for calls that others have started, over all keys.
+    pub(crate) fn new(max_waiters: usize) -> Self {
+        Self { calls: Mutex::new(HashMap::new()), waiters: Semaphore::new(max_waiters) }
     }
 
-    /// Joins the flight for `key`, starting it where there is none. A flight goes on when one of those who
-    /// wait for it goes away.
+    /// Waits for the call for `key`, and starts it if there is none. The call continues if one of its callers is cancelled.
     pub(crate) async fn join(
         &self,
         key: K,
         start: impl FnOnce() -> BoxFuture<'static, V>,
-    ) -> Result<V, Crowded> {
-        let (flight, seat) = match self.lock().entry(key.clone()) {
+    ) -> Result<V, TooManyWaiters> {
+        let (call, permit) = match self.lock().entry(key.clone()) {
             Entry::Occupied(entry) => {
-                let seat = self.seats.try_acquire().map_err(|_| Crowded)?;
-                (entry.get().clone(), Some(seat))
+                let permit = self.waiters.try_acquire().map_err(|_| TooManyWaiters)?;
+                (entry.get().clone(), Some(permit))
             }
             Entry::Vacant(entry) => (entry.insert(start().shared()).clone(), None),
         };
-        let landing = Landing { flights: self, key, flight: flight.clone() };
-        let value = flight.await;
-        drop((landing, seat));
+        let remover = RemoveOnDrop { single_flight: self, key, call: call.clone() };
+        let value = call.await;
+        drop((remover, permit));
         Ok(value)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<K, Flight<V>>> {
-        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, SharedCall<V>>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Forgets a flight however the wait for it ends: one that has panicked would fail for ever.
-struct Landing<'a, K: Eq + Hash, V: Clone> {
-    flights: &'a SingleFlight<K, V>,
+/// Removes a call however the wait for it ends: a panicked call that stayed would fail every later caller.
+struct RemoveOnDrop<'a, K: Eq + Hash, V: Clone> {
+    single_flight: &'a SingleFlight<K, V>,
     key: K,
-    flight: Flight<V>,
+    call: SharedCall<V>,
 }
 
-impl<K: Eq + Hash, V: Clone> Drop for Landing<'_, K, V> {
+impl<K: Eq + Hash, V: Clone> Drop for RemoveOnDrop<'_, K, V> {
     fn drop(&mut self) {
-        let mut flights = self.flights.flights.lock().unwrap_or_else(PoisonError::into_inner);
-        if flights.get(&self.key).is_some_and(|current| current.ptr_eq(&self.flight)) {
-            flights.remove(&self.key);
+        let mut calls = self.single_flight.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        if calls.get(&self.key).is_some_and(|current| current.ptr_eq(&self.call)) {
+            calls.remove(&self.key);
         }
     }
 }
@@ -79,8 +80,8 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_simultaneous_is_done_once_and_what_comes_later_again() {
-        let flights = SingleFlight::new(9);
+    async fn simultaneous_calls_run_once_and_later_calls_again() {
+        let single_flight = SingleFlight::new(9);
         let (count, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
         let start = || {
             let (count, gate) = (Arc::clone(&count), Arc::clone(&gate));
@@ -90,33 +91,33 @@ mod tests {
             }
             .boxed()
         };
-        let all = join_all((0..10).map(|_| flights.join("q", start)));
+        let all = join_all((0..10).map(|_| single_flight.join("q", start)));
         let (joined, ()) = tokio::join!(all, async { gate.add_permits(3) });
         assert_eq!(joined, vec![Ok(0); 10]);
-        assert_eq!(flights.join("q", start).await, Ok(1));
-        assert_eq!(flights.join("other", start).await, Ok(2));
-        assert!(flights.lock().is_empty());
+        assert_eq!(single_flight.join("q", start).await, Ok(1));
+        assert_eq!(single_flight.join("other", start).await, Ok(2));
+        assert!(single_flight.lock().is_empty());
     }
 
     #[tokio::test]
-    async fn without_a_seat_nobody_waits_but_whoever_is_first() {
-        let flights = SingleFlight::new(0);
-        let lands = || async {}.boxed();
-        let mut first = Box::pin(flights.join("q", || std::future::pending().boxed()));
+    async fn waiters_are_limited_but_starters_are_not() {
+        let single_flight = SingleFlight::new(0);
+        let completes = || async {}.boxed();
+        let mut first = Box::pin(single_flight.join("q", || std::future::pending().boxed()));
         assert!(first.as_mut().now_or_never().is_none());
-        assert_eq!(flights.join("q", lands).await, Err(Crowded));
-        assert_eq!(flights.join("other", lands).await, Ok(()));
-        // Nobody waits any more, so nobody would bring it to its end.
+        assert_eq!(single_flight.join("q", completes).await, Err(TooManyWaiters));
+        assert_eq!(single_flight.join("other", completes).await, Ok(()));
+        // The call has no callers left, so nothing would poll it to completion.
         drop(first);
-        assert_eq!(flights.join("q", lands).await, Ok(()));
+        assert_eq!(single_flight.join("q", completes).await, Ok(()));
     }
 
     #[tokio::test]
-    async fn a_flight_that_panics_is_forgotten() {
-        let flights = Arc::new(SingleFlight::new(1));
-        let crashing = Arc::clone(&flights);
-        let crash = async move { crashing.join("q", || async { panic!("it crashes") }.boxed()).await };
-        assert!(tokio::spawn(crash).await.unwrap_err().is_panic());
-        assert_eq!(flights.join("q", || async {}.boxed()).await, Ok(()));
+    async fn panicked_call_is_removed() {
+        let single_flight = Arc::new(SingleFlight::new(1));
+        let panicking = Arc::clone(&single_flight);
+        let panic = async move { panicking.join("q", || async { panic!("a failing call") }.boxed()).await };
+        assert!(tokio::spawn(panic).await.unwrap_err().is_panic());
+        assert_eq!(single_flight.join("q", || async {}.boxed()).await, Ok(()));
     }
 }

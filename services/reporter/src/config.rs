@@ -1,4 +1,4 @@
-//! What the reporter is configured with.
+//! The configuration of the reporter.
 
 use std::time::Duration;
 
@@ -6,43 +6,43 @@ use gavel_config::Env;
 use gavel_convex::{ConvexConfig, running_linger};
 use gavel_runtime::ServiceConfig;
 
-/// The reporter's configuration.
+/// The settings of the reporter.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// What all services have.
+    /// The settings that all services share.
     pub service: ServiceConfig,
-    /// Where Convex is.
+    /// The settings of the Convex client.
     pub convex: ConvexConfig,
-    /// How many results may be in hand at once; a quarter as many submissions that have begun.
+    /// How many results are in progress at once, at most; for `running` callbacks, a quarter of that.
     pub slots: usize,
-    /// How long telling Convex that a submission is running may take, all tries together.
+    /// The timeout of a `running` callback, all attempts together.
     pub running_timeout: Duration,
-    /// How much later than that Convex may still apply the call.
+    /// How long after that Convex may still apply a `running` call.
     pub running_linger: Duration,
-    /// How long a result is tried for before it is given up.
+    /// How long a result callback is retried before it becomes a dead letter.
     pub give_up_after: Duration,
 }
 
 impl Config {
-    /// Reads it.
+    /// Reads the settings from the environment.
     pub fn read(env: &mut Env) -> Self {
         Self {
             service: ServiceConfig::read(env, "reporter", 4004),
             convex: ConvexConfig::read(env),
-            slots: env.number("REPORTER_SLOTS", 64, 1, 1_000, "results in hand at once"),
+            slots: env.number("REPORTER_SLOTS", 64, 1, 1_000, "results in progress at once, at most"),
             running_timeout: env.millis(
                 "RUNNING_TIMEOUT_MS",
                 Duration::from_secs(5),
-                "how long the running callback may take, all tries together; a result waits for no longer",
+                "timeout of a running callback, all attempts together, in milliseconds; a result waits at most this long for it",
             ),
             running_linger: running_linger(env),
-            // The history forgets a verdict after 72 hours, tried or not.
+            // Verdicts are kept for 72 hours only, so retrying for longer is not possible.
             give_up_after: Duration::from_secs(env.number(
                 "REPORT_GIVE_UP_AFTER_S",
                 24 * 3_600,
                 1,
                 48 * 3_600,
-                "how long a result is tried for before it goes to the dead letters",
+                "how long a result callback is retried before it becomes a dead letter, in seconds",
             )),
         }
     }

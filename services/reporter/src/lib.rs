@@ -1,14 +1,14 @@
-//! The reporter: tells Convex that a submission is running, then what came of it.
+//! The reporter: notifies Convex that a submission is running, then sends its verdict.
 //!
-//! Two loops, one for what has begun and one for verdicts, so that no verdict waits behind a `running`. Their
-//! order at Convex is kept by the claims of [`gavel_bus::Ledger`], across any number of reporters.
+//! It has two consumer loops, one for `running` events and one for verdicts, so that no verdict waits behind a `running`
+//! call. The claims of [`gavel_bus::Ledger`] keep their order at Convex, across any number of reporters.
 
-mod callback;
+mod attempts;
+mod callback_ids;
 mod config;
 mod policy;
 mod result;
 mod running;
-mod tries;
 mod window;
 
 use std::net::SocketAddr;
@@ -19,10 +19,10 @@ use gavel_bus::{ConsumeSettings, Ledger, consume};
 use gavel_convex::Convex;
 use gavel_runtime::{Frame, Lifecycle, Offer, health};
 
+use attempts::CallbackAttempts;
 pub use config::Config;
 use result::ResultReporter;
 use running::RunningReporter;
-use tries::Tries;
 
 /// The service, bound to its port.
 pub struct App {
@@ -56,10 +56,10 @@ impl App {
     pub async fn run(self, lifecycle: Lifecycle) -> anyhow::Result<()> {
         let Self { frame, convex, config } = self;
         let ledger = Ledger::new(frame.bus.clone(), config.service.instance.clone());
-        let tries = Tries::new();
-        let running = RunningReporter::new(ledger.clone(), convex.clone(), tries.clone(), &config);
-        let result = ResultReporter::new(ledger, convex.clone(), tries, &config);
-        let dependencies = Arc::new(move || vec![convex.seen()]);
+        let attempts = CallbackAttempts::new();
+        let running = RunningReporter::new(ledger.clone(), convex.clone(), attempts.clone(), &config);
+        let result = ResultReporter::new(ledger, convex.clone(), attempts, &config);
+        let dependencies = Arc::new(move || vec![convex.status()]);
         let settings = |durable, slots| ConsumeSettings {
             durable,
             slots,

@@ -1,4 +1,4 @@
-//! `gavel-reporter`: the reporter as a process of its own.
+//! `gavel-reporter`: the reporter as a standalone process.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use gavel_reporter::{App, Config};
 fn main() -> ExitCode {
     gavel_runtime::run(
         "gavel-reporter",
-        "tells Convex what is running and what came of it",
+        "notifies Convex that submissions are running, and sends their verdicts",
         Config::read,
         |config| config.service.grace,
         async |config, lifecycle| App::new(config).await?.run(lifecycle).await,

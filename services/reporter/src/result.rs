@@ -1,31 +1,32 @@
-//! Telling Convex the verdict: until it is taken, and after `running`.
+//! Sends the verdict to Convex: after the `running` call has ended, and until Convex accepts it.
 
 use std::time::{Duration, SystemTime};
 
 use gavel_bus::{Cause, Delivery, Failure, Handler, Ledger, LedgerError, Outgoing, RunningFate};
-use gavel_convex::{Convex, Slot};
+use gavel_convex::{CallPermit, Convex};
 use gavel_domain::event::{CallbackKind, Judged, Reported, Stage};
 use gavel_telemetry::table;
 use tracing::info;
 
+use crate::attempts::CallbackAttempts;
 use crate::policy::MissingPaths;
-use crate::tries::Tries;
-use crate::window::MARGIN;
-use crate::{Config, callback, policy};
+use crate::window::CLAIM_MARGIN;
+use crate::{Config, callback_ids, policy};
 
-/// How long a result waits in hand for the end of `running`, which mostly comes within milliseconds.
-const SHORT_WAIT: Duration = Duration::from_millis(300);
-/// When it looks for the first time; each further look comes after twice as long.
-const FIRST_LOOK: Duration = Duration::from_millis(1);
-/// The first wait out of hand; it doubles.
-const LONG_WAIT: Duration = Duration::from_millis(500);
-/// For how long a result is new: its first deliveries mostly wait for `running`.
-const NEW: Duration = Duration::from_secs(20);
+/// How long a result waits for the end of `running` before it is handed back to the queue. Most `running` calls end within
+/// milliseconds.
+const RUNNING_WAIT: Duration = Duration::from_millis(300);
+/// The delay before the first check whether `running` has ended. It doubles with each check.
+const FIRST_CHECK_DELAY: Duration = Duration::from_millis(1);
+/// The redelivery delay of the first result that is handed back because of `running`. It doubles with each delivery.
+const BASE_REDELIVERY_DELAY: Duration = Duration::from_millis(500);
+/// Up to this age, a redelivered result counts as a first attempt: it was mostly handed back because of `running`.
+const FIRST_ATTEMPT_MAX_AGE: Duration = Duration::from_secs(20);
 
 pub(crate) struct ResultReporter {
     ledger: Ledger,
     convex: Convex,
-    tries: Tries,
+    attempts: CallbackAttempts,
     running_window: Duration,
     linger: Duration,
     give_up_after: Duration,
@@ -34,12 +35,12 @@ pub(crate) struct ResultReporter {
 }
 
 impl ResultReporter {
-    pub(crate) fn new(ledger: Ledger, convex: Convex, tries: Tries, config: &Config) -> Self {
+    pub(crate) fn new(ledger: Ledger, convex: Convex, attempts: CallbackAttempts, config: &Config) -> Self {
         Self {
             ledger,
             convex,
-            tries,
-            running_window: config.running_timeout + MARGIN,
+            attempts,
+            running_window: config.running_timeout + CLAIM_MARGIN,
             linger: config.running_linger,
             give_up_after: config.give_up_after,
             missing: MissingPaths::default(),
@@ -47,19 +48,19 @@ impl ResultReporter {
         }
     }
 
-    /// A slot at Convex. A result that was not tried for the first time just now comes again.
-    async fn slot(&self, delivery: &Delivery<Judged>) -> Option<Slot> {
-        if delivery.attempt == 1 || delivery.age() < NEW {
-            Some(self.convex.slot().await)
+    /// Waits for a permit. Returns `None` if this is a retry and too many retries are running.
+    async fn acquire_permit(&self, delivery: &Delivery<Judged>) -> Option<CallPermit> {
+        if delivery.attempt == 1 || delivery.age() < FIRST_ATTEMPT_MAX_AGE {
+            Some(self.convex.acquire_permit().await)
         } else {
-            self.convex.slot_again().await
+            self.convex.acquire_retry_permit().await
         }
     }
 
-    /// Whether `running` ends within the short wait.
-    async fn ends_soon(&self, delivery: &Delivery<Judged>) -> Result<bool, LedgerError> {
-        let (mut pause, mut waited) = (FIRST_LOOK, Duration::ZERO);
-        while waited < SHORT_WAIT {
+    /// Waits up to [`RUNNING_WAIT`] for `running` to end, and returns whether it has.
+    async fn wait_for_running(&self, delivery: &Delivery<Judged>) -> Result<bool, LedgerError> {
+        let (mut pause, mut waited) = (FIRST_CHECK_DELAY, Duration::ZERO);
+        while waited < RUNNING_WAIT {
             tokio::time::sleep(pause).await;
             waited += pause;
             pause *= 2;
@@ -70,8 +71,8 @@ impl ResultReporter {
         Ok(false)
     }
 
-    /// Waits until `running` can no longer be alive on our side. It returns until when Convex may still apply
-    /// it, where its fate is not known.
+    /// Makes sure that `running` is no longer alive on this side, and returns until when Convex may still apply it: `None`
+    /// if it has certainly ended. Fails with the delay to the next delivery if it may be alive.
     async fn after_running(
         &self,
         delivery: &Delivery<Judged>,
@@ -81,11 +82,11 @@ impl ResultReporter {
         let Ok(left) = expires_at.duration_since(SystemTime::now()) else {
             return Ok(Some(expires_at + self.linger));
         };
-        if self.ends_soon(delivery).await.map_err(retry)? {
+        if self.wait_for_running(delivery).await.map_err(retry)? {
             return Ok(None);
         }
         let doublings = u32::try_from(delivery.attempt.saturating_sub(1)).unwrap_or(u32::MAX).min(10);
-        Err(Failure::Later(left.min(LONG_WAIT * (1 << doublings))))
+        Err(Failure::Later(left.min(BASE_REDELIVERY_DELAY * (1 << doublings))))
     }
 }
 
@@ -101,8 +102,8 @@ impl Handler for ResultReporter {
         let judged = &delivery.event;
         let (id, key) = (&judged.submission.id, judged.submission.key());
         let claim = self.ledger.claim_result(&key, self.running_window).await.map_err(retry)?;
-        // A second report would set off once more whatever follows a result at Convex. And a generation that has
-        // a newer one was told, or given up; had nobody claimed its calls, there could be no newer one.
+        // A second result would trigger again whatever Convex does after a result. A generation with a newer one was
+        // reported or given up. If its calls were never claimed, there cannot be a newer one.
         if !claim.is_first {
             if self.ledger.is_reported(&key).await.map_err(retry)? {
                 return Ok(Vec::new());
@@ -113,23 +114,25 @@ impl Handler for ResultReporter {
             }
         }
         let open_until = self.after_running(delivery, claim.running).await?;
-        let slot =
-            self.slot(delivery).await.ok_or_else(|| Failure::Later(policy::pause(delivery.attempt)))?;
-        let is_last_word = open_until.is_some_and(|until| until <= SystemTime::now());
-        let callback = if is_last_word { callback::last_word(&key) } else { callback::result(&key) };
-        let call = self.convex.result(&slot, judged, &callback, delivery.trace.request_id.as_ref());
-        let called = self.tries.make(&key, CallbackKind::Result, call).await;
-        drop(slot);
-        let missing = self.missing.look(judged.submission.kind, called.as_ref().err());
+        let permit = self
+            .acquire_permit(delivery)
+            .await
+            .ok_or_else(|| Failure::Later(policy::backoff(delivery.attempt)))?;
+        let is_final = open_until.is_some_and(|until| until <= SystemTime::now());
+        let callback = if is_final { callback_ids::final_result(&key) } else { callback_ids::result(&key) };
+        let call = self.convex.notify_result(&permit, judged, &callback, delivery.trace.request_id.as_ref());
+        let called = self.attempts.record(&key, CallbackKind::Result, call).await;
+        drop(permit);
+        let missing = self.missing.record(judged.submission.kind, called.as_ref().err());
         called.map_err(|error| {
-            policy::after(error, delivery.attempt, delivery.age(), missing, self.give_up_after)
+            policy::failure(error, delivery.attempt, delivery.age(), missing, self.give_up_after)
         })?;
         let status = judged.verdict.status;
         let accepted_at = SystemTime::UNIX_EPOCH + Duration::from_millis(judged.submission.accepted_at_ms);
         table::SUBMISSION.note(["reporter", status.as_str()], accepted_at.elapsed().unwrap_or_default());
         info!(submission_id = %id, status = status.as_str(), duration_ms = judged.duration_ms, "result reported");
-        // Convex may apply a `running` that had no answer after this result: the same result once more, when
-        // that is over, has the last word.
+        // Convex may still apply a `running` call of unknown outcome, after this result. The same result is sent again
+        // when that is no longer possible, so that Convex ends on the result.
         if let Some(left) = open_until.and_then(|until| until.duration_since(SystemTime::now()).ok()) {
             return Err(Failure::Later(left));
         }
@@ -138,11 +141,11 @@ impl Handler for ResultReporter {
             status,
             attempts: delivery.attempt,
             instance: self.instance.clone(),
-            callback_attempts: self.tries.take(&key),
+            callback_attempts: self.attempts.take(&key),
         })])
     }
 
-    /// The dead letter is all there is: the verdict stands, and Convex does not take it.
+    /// Publishes nothing besides the dead letter: the verdict is stored, but Convex does not accept it.
     fn give_up(&self, _event: &Judged, _cause: &Cause) -> Vec<Outgoing> {
         Vec::new()
     }

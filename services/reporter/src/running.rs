@@ -1,96 +1,103 @@
-//! Telling Convex that a submission is running: at most once each, and never after the result.
+//! Notifies Convex that a submission is running: at most once per submission, and never after the result.
 
 use std::time::{Duration, Instant};
 
 use gavel_bus::{Cause, Delivery, Failure, Handler, Ledger, LedgerError, Outgoing, RunningClaim};
-use gavel_convex::{CallError, Convex, Slot};
+use gavel_convex::{CallError, CallPermit, Convex};
 use gavel_domain::event::{CallbackKind, Running, Stage};
 use gavel_domain::{Backoff, SubmissionKey};
 use tracing::{info, warn};
 
-use crate::policy::{self, is_passing};
-use crate::tries::Tries;
-use crate::window::Window;
-use crate::{Config, callback};
+use crate::attempts::CallbackAttempts;
+use crate::policy::{self, is_transient};
+use crate::window::CallWindow;
+use crate::{Config, callback_ids};
 
 const BACKOFF: Backoff = Backoff { base: Duration::from_millis(200), cap: Duration::from_secs(2) };
 
 pub(crate) struct RunningReporter {
     ledger: Ledger,
     convex: Convex,
-    tries: Tries,
+    attempts: CallbackAttempts,
     timeout: Duration,
     linger: Duration,
     give_up_after: Duration,
 }
 
-/// How our call of `running` went.
+/// What is known about the `running` call of this delivery.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
+enum CallState {
     /// It was never sent.
-    Unsent,
+    NotSent,
     /// It has certainly ended.
-    Over,
-    /// It had no answer of Convex's own, which may still apply it.
+    Ended,
+    /// Convex itself did not answer, and may still apply it.
     Open,
 }
 
 impl RunningReporter {
-    pub(crate) fn new(ledger: Ledger, convex: Convex, tries: Tries, config: &Config) -> Self {
+    pub(crate) fn new(ledger: Ledger, convex: Convex, attempts: CallbackAttempts, config: &Config) -> Self {
         Self {
             ledger,
             convex,
-            tries,
+            attempts,
             timeout: config.running_timeout,
             linger: config.running_linger,
             give_up_after: config.give_up_after,
         }
     }
 
-    /// Calls until Convex has taken it, or refused it, or there is a verdict, or the time is over.
-    async fn call(&self, delivery: &Delivery<Running>, window: &Window, mut slot: Slot) -> End {
+    /// Calls until Convex accepts or rejects the callback, a verdict is stored, or the window ends.
+    async fn call(
+        &self,
+        delivery: &Delivery<Running>,
+        window: &CallWindow,
+        mut permit: CallPermit,
+    ) -> CallState {
         let submission = &delivery.event.submission;
-        let callback = callback::running(&submission.key());
-        let mut end = End::Unsent;
+        let callback = callback_ids::running(&submission.key());
+        let mut state = CallState::NotSent;
         for attempt in 1_u64.. {
-            // Asked just before the call: this process may have slept.
-            let Some(left) = window.left() else { break };
+            // Checked right before the call: this process may have been suspended.
+            let Some(left) = window.time_left() else { break };
             let request_id = delivery.trace.request_id.as_ref();
             let (id, kind) = (&submission.id, submission.kind);
-            let call = self.convex.running(&slot, id, kind, &callback, request_id, left);
-            let called = self.tries.make(&submission.key(), CallbackKind::Running, call).await;
+            let call = self.convex.notify_running(&permit, id, kind, &callback, request_id, left);
+            let called = self.attempts.record(&submission.key(), CallbackKind::Running, call).await;
             let Err(error) = called else {
                 info!(submission_id = %submission.id, "running reported");
-                return End::Over;
+                return CallState::Ended;
             };
-            if error.is_open() {
-                return warn_of(delivery, error, End::Open);
+            if error.can_still_take_effect() {
+                warn_not_reported(delivery, error);
+                return CallState::Open;
             }
             let pause = BACKOFF.delay(attempt, rand::random()).max(error.retry_after().unwrap_or_default());
-            if !is_passing(&error) || window.left().is_none_or(|left| pause >= left) {
-                return warn_of(delivery, error, End::Over);
+            if !is_transient(&error) || window.time_left().is_none_or(|left| pause >= left) {
+                warn_not_reported(delivery, error);
+                return CallState::Ended;
             }
-            end = End::Over;
-            drop(slot);
+            state = CallState::Ended;
+            drop(permit);
             tokio::time::sleep(pause).await;
-            let Some(again) = self.convex.slot_again().await else { break };
-            slot = again;
-            // Where nobody says whether there is a verdict, there may be one.
+            let Some(retry_permit) = self.convex.acquire_retry_permit().await else { break };
+            permit = retry_permit;
+            // If the read fails, there may be a verdict.
             if self.ledger.is_judged(&submission.key()).await.unwrap_or(true) {
                 break;
             }
         }
-        end
+        state
     }
 
-    /// Not handed back where NATS is away: the next delivery would not know that there is an end to record. Once the
-    /// claim has expired nobody waits for the record any more.
-    async fn record_end(&self, key: &SubmissionKey, window: &Window) {
+    /// Records that the call has ended. If NATS is unreachable this repeats here instead of handing the message back: the
+    /// next delivery would not know that there is an end to record. Once the claim has expired, no reporter waits for it.
+    async fn record_end(&self, key: &SubmissionKey, window: &CallWindow) {
         let mut attempt = 1;
         while let Err(error) = self.ledger.running_ended(key).await {
             let cause = Cause::from(error);
-            warn!(submission_id = %key.id, %cause, attempt, "the end of running is not recorded");
-            if window.is_overslept() {
+            warn!(submission_id = %key.id, %cause, attempt, "cannot record the end of the running call yet");
+            if window.is_claim_expired() {
                 return;
             }
             tokio::time::sleep(BACKOFF.delay(attempt, rand::random())).await;
@@ -98,31 +105,31 @@ impl RunningReporter {
         }
     }
 
-    /// After a call that others took for dead while it was alive, because this process or its machine stood
-    /// still: where there is a verdict by now, the result may have been told before that call took effect, so it
-    /// is told again. Not handed back meanwhile: the next delivery would not know that there is something to
-    /// make good.
-    async fn make_amends(&self, delivery: &Delivery<Running>, end: End) -> Result<(), Failure> {
+    /// Sends the result again if there is a verdict, after a call that was alive beyond its claim because this process or its
+    /// machine was suspended. Other reporters took the call for ended, so Convex may have applied it after the result. This
+    /// repeats here instead of handing the message back: the next delivery would not know that a result must be sent.
+    async fn resend_result(&self, delivery: &Delivery<Running>, state: CallState) -> Result<(), Failure> {
         let id = &delivery.event.submission.id;
-        warn!(submission_id = %id, "a call of running overslept; the result is told again if there is one");
-        if end == End::Open {
+        warn!(submission_id = %id, "a running call outlived its claim: sending the result again if there is one");
+        if state == CallState::Open {
             tokio::time::sleep(self.linger).await;
         }
         let began = Instant::now();
         let mut attempt = 1;
         loop {
-            match self.tell_again(delivery, attempt, began.elapsed()).await {
+            match self.try_resend(delivery, attempt, began.elapsed()).await {
                 Err(Failure::Retry { after, cause }) => {
-                    warn!(submission_id = %id, %cause, attempt, "the result is not told again yet");
+                    warn!(submission_id = %id, %cause, attempt, "cannot send the result again yet");
                     tokio::time::sleep(after).await;
                     attempt += 1;
                 }
-                end => return end,
+                result => return result,
             }
         }
     }
 
-    async fn tell_again(
+    /// Sends the newest generation's result once, if there is one.
+    async fn try_resend(
         &self,
         delivery: &Delivery<Running>,
         attempt: u64,
@@ -135,10 +142,11 @@ impl RunningReporter {
             },
         )?;
         let Some(judged) = verdict else { return Ok(()) };
-        let callback = callback::last_word(&judged.submission.key());
-        let slot = self.convex.slot().await;
-        let called = self.convex.result(&slot, &judged, &callback, delivery.trace.request_id.as_ref()).await;
-        called.map_err(|error| policy::after(error, attempt, age, Duration::ZERO, self.give_up_after))?;
+        let callback = callback_ids::final_result(&judged.submission.key());
+        let permit = self.convex.acquire_permit().await;
+        let called =
+            self.convex.notify_result(&permit, &judged, &callback, delivery.trace.request_id.as_ref()).await;
+        called.map_err(|error| policy::failure(error, attempt, age, Duration::ZERO, self.give_up_after))?;
         Ok(())
     }
 }
@@ -147,10 +155,9 @@ fn retry(error: LedgerError) -> Failure {
     Failure::Retry { after: Duration::from_secs(1), cause: error.into() }
 }
 
-fn warn_of(delivery: &Delivery<Running>, error: CallError, end: End) -> End {
+fn warn_not_reported(delivery: &Delivery<Running>, error: CallError) {
     let cause = Cause::from(error);
-    warn!(submission_id = %delivery.event.submission.id, %cause, "running not reported; the result will be");
-    end
+    warn!(submission_id = %delivery.event.submission.id, %cause, "running not reported: Convex learns of the submission by its result");
 }
 
 impl Handler for RunningReporter {
@@ -159,17 +166,17 @@ impl Handler for RunningReporter {
 
     async fn handle(&self, delivery: &Delivery<Running>) -> Result<Vec<Outgoing>, Failure> {
         let key = delivery.event.submission.key();
-        // Before the claim: while this waits for its turn, the verdict may come and make it needless.
-        let slot = self.convex.slot().await;
-        let window = Window::open(self.timeout);
-        match self.ledger.claim_running(&key, window.expires_at()).await.map_err(retry)? {
+        // Acquired before the claim: a verdict that arrives during the wait makes the call unnecessary.
+        let permit = self.convex.acquire_permit().await;
+        let window = CallWindow::open(self.timeout);
+        match self.ledger.claim_running(&key, window.claim_expires_at()).await.map_err(retry)? {
             RunningClaim::Lost => {}
             RunningClaim::Won => {
-                let end = self.call(delivery, &window, slot).await;
-                if end != End::Unsent && window.is_overslept() {
-                    self.make_amends(delivery, end).await?;
+                let state = self.call(delivery, &window, permit).await;
+                if state != CallState::NotSent && window.is_claim_expired() {
+                    self.resend_result(delivery, state).await?;
                 }
-                if end != End::Open {
+                if state != CallState::Open {
                     self.record_end(&key, &window).await;
                 }
             }
@@ -177,7 +184,7 @@ impl Handler for RunningReporter {
         Ok(Vec::new())
     }
 
-    /// Convex learns of the submission by its result.
+    /// Publishes nothing: Convex learns of the submission by its result.
     fn give_up(&self, _event: &Running, _cause: &Cause) -> Vec<Outgoing> {
         Vec::new()
     }

@@ -1,44 +1,45 @@
-//! The time in which a `running` call may be alive on our side.
+//! The period in which a `running` call may be alive on this side (ADR 0002).
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// Between the end of our last try and the time from which others may rely on it: the pause in which a call is
-/// cut off, and clocks that differ.
-pub(crate) const MARGIN: Duration = Duration::from_secs(1);
+/// The time between the end of a call's window and the expiry of its claim, after which other reporters take the call for
+/// ended. It covers the delay in cancelling a call, and clocks that differ.
+pub(crate) const CLAIM_MARGIN: Duration = Duration::from_secs(1);
 
-/// A window that opens when it is made. It is over when either clock says so: the monotonic one stands still
-/// while the machine is suspended, and the other one can be set back.
+/// The window of a `running` call, from its claim to the end of its last attempt. It ends by whichever clock is first: the
+/// monotonic clock stops while the machine is suspended, and the wall clock can be set back.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Window {
+pub(crate) struct CallWindow {
     opened: Instant,
     closes_at: SystemTime,
     length: Duration,
 }
 
-impl Window {
+impl CallWindow {
+    /// Opens a window of this length.
     pub(crate) fn open(length: Duration) -> Self {
         Self { opened: Instant::now(), closes_at: SystemTime::now() + length, length }
     }
 
-    /// How much of it is left; nothing once it is over.
-    pub(crate) fn left(&self) -> Option<Duration> {
-        self.left_at(self.opened.elapsed(), SystemTime::now())
+    /// Returns the time left, or `None` if the window has ended.
+    pub(crate) fn time_left(&self) -> Option<Duration> {
+        self.time_left_at(self.opened.elapsed(), SystemTime::now())
     }
 
-    /// From when on others take our call for dead.
-    pub(crate) fn expires_at(&self) -> SystemTime {
-        self.closes_at + MARGIN
+    /// Returns when the claim expires. From then on other reporters take the call for ended.
+    pub(crate) fn claim_expires_at(&self) -> SystemTime {
+        self.closes_at + CLAIM_MARGIN
     }
 
-    /// Whether others may have taken our call for dead while it was alive.
-    pub(crate) fn is_overslept(&self) -> bool {
-        self.opened.elapsed() >= self.length + MARGIN || SystemTime::now() >= self.expires_at()
+    /// Whether the claim has expired, so that other reporters may have taken the call for ended.
+    pub(crate) fn is_claim_expired(&self) -> bool {
+        self.opened.elapsed() >= self.length + CLAIM_MARGIN || SystemTime::now() >= self.claim_expires_at()
     }
 
-    fn left_at(&self, elapsed: Duration, now: SystemTime) -> Option<Duration> {
-        let by_one_clock = self.length.checked_sub(elapsed)?;
-        let by_the_other = self.closes_at.duration_since(now).ok()?;
-        Some(by_one_clock.min(by_the_other)).filter(|left| !left.is_zero())
+    fn time_left_at(&self, elapsed: Duration, now: SystemTime) -> Option<Duration> {
+        let by_monotonic_clock = self.length.checked_sub(elapsed)?;
+        let by_wall_clock = self.closes_at.duration_since(now).ok()?;
+        Some(by_monotonic_clock.min(by_wall_clock)).filter(|left| !left.is_zero())
     }
 }
 
@@ -47,14 +48,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn either_clock_ends_it() {
+    fn window_ends_by_whichever_clock_is_first() {
         let second = Duration::from_secs(1);
-        let window = Window::open(second * 5);
+        let window = CallWindow::open(second * 5);
         let opened_at = window.closes_at - second * 5;
-        assert_eq!(window.left_at(second, opened_at + second * 2), Some(second * 3));
-        assert_eq!(window.left_at(second * 2, opened_at - second * 3_600), Some(second * 3));
-        assert_eq!(window.left_at(Duration::ZERO, opened_at + second * 3_600), None);
-        assert_eq!(window.left_at(second * 5, opened_at), None);
-        assert!(!window.is_overslept());
+        assert_eq!(window.time_left_at(second, opened_at + second * 2), Some(second * 3));
+        assert_eq!(window.time_left_at(second * 2, opened_at - second * 3_600), Some(second * 3));
+        assert_eq!(window.time_left_at(Duration::ZERO, opened_at + second * 3_600), None);
+        assert_eq!(window.time_left_at(second * 5, opened_at), None);
+        assert!(!window.is_claim_expired());
     }
 }

@@ -105,7 +105,7 @@ impl Settings {
     pub(crate) fn services(self, own_nats: Option<String>, mock_convex: Option<String>) -> Services {
         let mut services = self.services;
         // One process has one bound.
-        services.reporter.convex.in_flight = services.fetcher.convex.in_flight.clone();
+        services.reporter.convex.permits = services.fetcher.convex.permits.clone();
         if let Some(url) = own_nats {
             let Services { ingress, fetcher, judge, reporter } = &mut services;
             let all = [&mut ingress.service, &mut fetcher.service, &mut judge.service, &mut reporter.service];

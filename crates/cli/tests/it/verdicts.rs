@@ -161,7 +161,7 @@ async fn what_is_not_the_programs_fault_is_an_error_with_its_reason() {
     let rows = [
         ("nowhere", "nosuchquestion", PYTHON, "The question was not found."),
         ("none", "empty", PYTHON, "The question has no test cases."),
-        ("many", "full", PYTHON, "The question has 51 test cases, more than the 50 that are allowed."),
+        ("many", "full", PYTHON, "The question has 51 test cases, but at most 50 are allowed."),
     ];
     for (id, question, language, reason) in rows {
         line.submit(id, question, language, ADD).await;

@@ -1,11 +1,11 @@
-//! What goes over the wire to Convex, byte by byte.
+//! The bytes of a call to Convex.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use gavel_convex::{Convex, ConvexConfig, InFlight, callback_id};
+use gavel_convex::{CallPermits, Convex, ConvexConfig, callback_id};
 use gavel_domain::{Secret, SubmissionId, SubmissionKind};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -16,8 +16,8 @@ use tokio::net::TcpListener;
 const OLD: &str = "b2xkLW9sZC1vbGQtb2xkLW9sZC1vbGQt";
 const NEW: &str = "bmV3LW5ldy1uZXctbmV3LW5ldy1uZXct";
 
-/// Takes one request and answers it with success; its head in lower case, and its body.
-async fn take(listener: &TcpListener) -> (String, Vec<u8>) {
+/// Answers one request with success, and returns its head and its body.
+async fn answer_one(listener: &TcpListener) -> (String, Vec<u8>) {
     let (mut stream, _) = listener.accept().await.unwrap();
     let mut bytes = Vec::new();
     loop {
@@ -34,7 +34,7 @@ async fn take(listener: &TcpListener) -> (String, Vec<u8>) {
                 return (head, bytes[at + 4..].to_vec());
             }
         }
-        assert!(stream.read_buf(&mut bytes).await.unwrap() > 0, "the request breaks off");
+        assert!(stream.read_buf(&mut bytes).await.unwrap() > 0, "the request is incomplete");
     }
 }
 
@@ -47,12 +47,18 @@ async fn call(config: ConvexConfig, listener: &TcpListener) -> (String, Vec<u8>)
     let convex = Convex::new(&config).unwrap();
     let id = SubmissionId::new("k97").unwrap();
     let callback = callback_id("running", "k97");
-    let slot = convex.slot().await;
-    let calling =
-        convex.running(&slot, &id, SubmissionKind::Standard, &callback, None, Duration::from_secs(30));
-    let (called, taken) = tokio::join!(calling, take(listener));
+    let permit = convex.acquire_permit().await;
+    let calling = convex.notify_running(
+        &permit,
+        &id,
+        SubmissionKind::Standard,
+        &callback,
+        None,
+        Duration::from_secs(30),
+    );
+    let (called, request) = tokio::join!(calling, answer_one(listener));
     called.unwrap();
-    taken
+    request
 }
 
 async fn config(token: Option<&str>, secrets: &[&str]) -> (ConvexConfig, TcpListener) {
@@ -60,7 +66,7 @@ async fn config(token: Option<&str>, secrets: &[&str]) -> (ConvexConfig, TcpList
     let config = ConvexConfig {
         site_url: format!("http://{}", listener.local_addr().unwrap()),
         timeout: Duration::from_secs(30),
-        in_flight: InFlight::new(1),
+        permits: CallPermits::new(1),
         token: token.map(Secret::new),
         signing_secrets: secrets.iter().map(|secret| Secret::new(format!("whsec_{secret}"))).collect(),
     };
@@ -68,7 +74,7 @@ async fn config(token: Option<&str>, secrets: &[&str]) -> (ConvexConfig, TcpList
 }
 
 #[tokio::test]
-async fn a_call_is_signed_with_each_secret_and_bears_the_token() {
+async fn call_carries_the_token_and_a_signature_of_each_secret() {
     let (config, listener) = config(Some("the-token"), &[NEW, OLD]).await;
     let shown = format!("{config:?}");
     assert!(![NEW, OLD, "the-token"].iter().any(|secret| shown.contains(secret)), "{shown}");
@@ -79,7 +85,7 @@ async fn a_call_is_signed_with_each_secret_and_bears_the_token() {
     assert_eq!(id, "running-k97");
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     assert!(now.abs_diff(at.parse().unwrap()) < 60, "{at}");
-    // As a receiver checks it: over the id, the time, and the bytes of the body as they came.
+    // Computed as a receiver does it: over the id, the time and the bytes of the body.
     let expected = [NEW, OLD].map(|secret| {
         let mut mac = Hmac::<Sha256>::new_from_slice(&STANDARD.decode(secret).unwrap()).unwrap();
         mac.update(&[id.as_bytes(), b".", at.as_bytes(), b".", &body].concat());
@@ -89,7 +95,7 @@ async fn a_call_is_signed_with_each_secret_and_bears_the_token() {
 }
 
 #[tokio::test]
-async fn without_token_and_secrets_nothing_of_the_kind_is_sent() {
+async fn call_without_token_and_secrets_has_no_such_headers() {
     let (config, listener) = config(None, &[]).await;
     let (head, _) = call(config, &listener).await;
     for name in ["authorization", "webhook-id", "webhook-timestamp", "webhook-signature"] {
@@ -98,7 +104,7 @@ async fn without_token_and_secrets_nothing_of_the_kind_is_sent() {
 }
 
 #[tokio::test]
-async fn what_can_never_work_is_said_without_the_secret() {
+async fn invalid_config_errors_name_the_variable_but_not_its_value() {
     let with = async |change: fn(&mut ConvexConfig)| {
         let (mut config, _) = config(None, &[]).await;
         change(&mut config);

@@ -35,14 +35,14 @@ async fn a_question_that_cannot_be_used_is_told_in_a_sentence() {
     rig.convex.fault(Matcher::of(Endpoint::TEST_CASES).id("bad-id"), Fault::status(400));
     let expected = [
         ("nowhere", "The question was not found."),
-        ("bad-id", "Convex refused the question's id."),
+        ("bad-id", "The question's id is invalid."),
         ("none", "The question has no test cases."),
-        ("many", "The question has 51 test cases, more than the 50 that are allowed."),
-        ("large", "The question's test cases are larger than the 20000 bytes that are allowed."),
-        ("no-time", "The question cannot be used: a time limit of 0 s is not between 0 and 300 s."),
+        ("many", "The question has 51 test cases, but at most 50 are allowed."),
+        ("large", "The question's test cases exceed 20000 bytes."),
+        ("no-time", "The question's limits are invalid: a time limit of 0 s is not between 0 and 300 s."),
         (
             "no-memory",
-            "The question cannot be used: a memory limit of -1 MiB is not between 0 and 1048576 MiB.",
+            "The question's limits are invalid: a memory limit of -1 MiB is not between 0 and 1048576 MiB.",
         ),
     ];
     for (id, _) in expected {
@@ -118,7 +118,7 @@ async fn as_many_tests_as_are_allowed_are_none_too_many() {
     rig.fetcher.kill().await.unwrap();
     rig.line.queue("s2", "three").await;
     let reason = rig.line.reason("s2").await;
-    assert_eq!(reason, "The question has 3 test cases, more than the 2 that are allowed.");
+    assert_eq!(reason, "The question has 3 test cases, but at most 2 are allowed.");
     drop(other);
 }
 

@@ -62,7 +62,7 @@ async fn what_does_not_pass_is_given_up() {
     rig.line.queue_with(&event, "r1").await;
     rig.line.queue("s2", "hour").await;
     for (id, status) in [("s1", 503), ("s2", 429)] {
-        let cause = format!("the test cases cannot be fetched: Convex answered {status}");
+        let cause = format!("cannot fetch the test cases: Convex answered {status}");
         let dead = rig.line.dead(id).await;
         assert_eq!((dead.stage.as_str(), dead.cause.as_str()), ("fetcher", cause.as_str()));
         assert!(dead.attempts >= 2, "{}", dead.attempts);

@@ -69,7 +69,7 @@ async fn nobody_there_is_tried_until_somebody_is() {
     let submission = submission("s1");
     rig.begin(&submission).await;
     rig.judge(&submission, passed()).await;
-    let unreachable = |line: &gavel_testkit::LogLine| line.contains("Convex cannot be reached");
+    let unreachable = |line: &gavel_testkit::LogLine| line.contains("cannot connect to Convex");
     rig.reporter(0).wait_log("the trouble", crate::PATIENCE, unreachable).await.unwrap();
     rig.mock_convex = gavel_mock_convex::MockConvex::start(port, Vec::new()).await.unwrap();
     rig.ends_right(&submission).await;

@@ -1,0 +1,87 @@
+//! The callback attempts that this instance made for submissions not yet reported, for the `reported` event. They only
+//! inform operators: nothing is decided by them, and they are lost when the process ends.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use gavel_convex::CallError;
+use gavel_domain::SubmissionKey;
+use gavel_domain::event::{CallbackAttempt, CallbackKind};
+use moka::sync::Cache;
+
+/// How many attempts are kept per submission; older ones are dropped.
+const MAX_ATTEMPTS_PER_SUBMISSION: usize = 16;
+/// For how many submissions attempts are kept.
+const MAX_TRACKED_SUBMISSIONS: u64 = 20_000;
+/// A submission without an attempt for this long was reported by another instance, or given up. No pause between two
+/// attempts is as long.
+const IDLE_TIMEOUT: Duration = Duration::from_mins(30);
+
+/// Records callback attempts by submission. Clones share them.
+#[derive(Clone)]
+pub(crate) struct CallbackAttempts(Cache<SubmissionKey, Arc<Vec<CallbackAttempt>>>);
+
+impl CallbackAttempts {
+    pub(crate) fn new() -> Self {
+        Self(Cache::builder().max_capacity(MAX_TRACKED_SUBMISSIONS).time_to_idle(IDLE_TIMEOUT).build())
+    }
+
+    /// Makes a call, and records when it began, how long it took and how it ended.
+    pub(crate) async fn record(
+        &self,
+        key: &SubmissionKey,
+        of: CallbackKind,
+        call: impl Future<Output = Result<u16, CallError>>,
+    ) -> Result<u16, CallError> {
+        let (at, begun) = (SystemTime::now(), Instant::now());
+        let result = call.await;
+        let attempt = CallbackAttempt {
+            of,
+            at_ms: ms(at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()),
+            took_ms: ms(begun.elapsed()),
+            status: result.as_ref().map_or_else(CallError::status, |&status| Some(status)),
+            problem: result.as_ref().err().filter(|error| error.status().is_none()).map(ToString::to_string),
+        };
+        self.0.entry_by_ref(key).and_upsert_with(|earlier| {
+            let mut attempts = earlier.map(|earlier| earlier.into_value().to_vec()).unwrap_or_default();
+            if attempts.len() == MAX_ATTEMPTS_PER_SUBMISSION {
+                attempts.remove(0);
+            }
+            attempts.push(attempt);
+            Arc::new(attempts)
+        });
+        result
+    }
+
+    /// Removes and returns the attempts for a submission.
+    pub(crate) fn take(&self, key: &SubmissionKey) -> Vec<CallbackAttempt> {
+        self.0.remove(key).map(|attempts| attempts.to_vec()).unwrap_or_default()
+    }
+}
+
+fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gavel_domain::{Generation, SubmissionId};
+
+    #[tokio::test]
+    async fn the_latest_attempts_are_kept_until_taken() {
+        let attempts = CallbackAttempts::new();
+        let key = SubmissionKey { id: SubmissionId::new("k97").unwrap(), generation: Generation::FIRST };
+        attempts.record(&key, CallbackKind::Running, async { Ok(200) }).await.unwrap();
+        for status in 500..516 {
+            let refused = async { Err(CallError::Status { status, retry_after: None, body: None }) };
+            assert!(attempts.record(&key, CallbackKind::Result, refused).await.is_err());
+        }
+        let taken: Vec<_> = attempts.take(&key).iter().map(|attempt| (attempt.of, attempt.status)).collect();
+        assert_eq!(
+            (taken.len(), taken[0], taken[15]),
+            (16, (CallbackKind::Result, Some(500)), (CallbackKind::Result, Some(515)))
+        );
+        assert!(attempts.take(&key).is_empty());
+    }
+}
