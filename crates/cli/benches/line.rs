@@ -10,9 +10,10 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use gavel_domain::engine::{EngineFault, Job, Observer, Progress};
 use gavel_domain::heartbeat::ServedLanguage;
 use gavel_domain::{Execution, Outcome, Usage};
-use gavel_judge::{Engine, EngineFault, Job, Observer, Progress};
+use gavel_judge::Engine;
 use gavel_mock_convex::{Endpoint, Limits, MockConvex, Question, SubmissionKind};
 use gavel_runtime::Lifecycle;
 use gavel_testkit::NatsServer;

@@ -5,6 +5,7 @@
 //! fault (an error type of whoever failed) is ours and never becomes a verdict other than [`Status::Error`].
 
 pub mod compare;
+pub mod engine;
 pub mod event;
 pub mod heartbeat;
 pub mod ids;

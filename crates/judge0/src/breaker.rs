@@ -1,4 +1,5 @@
-//! The circuit breaker: a Judge0 that is away, or that refuses us, is left alone, and everybody is told.
+//! The circuit breaker: after an outage or a rejected API key, no calls are made except probes, and the judge takes no
+//! submissions for Judge0.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -10,103 +11,107 @@ use tracing::{error, info, warn};
 
 use crate::call::{CallError, chain};
 
-/// After how many failed calls in a row it opens: one lost connection is nothing, five are an outage.
-const THRESHOLD: u32 = 5;
+/// How many calls in a row must fail to open the breaker: one lost connection is normal, five are an outage.
+const FAILURE_THRESHOLD: u32 = 5;
 
-/// What the breaker knows of Judge0.
+/// The state of the breaker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
-    /// It works, as far as is known: calls are made.
+    /// Judge0 works as far as is known. Calls are made.
     Closed,
-    /// It is away, for this reason: only a probe is sent, now and then.
+    /// Judge0 is unreachable, for this reason. Only probes are sent.
     Open(String),
-    /// It refuses us, with this HTTP status: somebody must mend the configuration.
+    /// Judge0 rejected the API key with this HTTP status. Only probes are sent until the configuration is fixed.
     Denied(u16),
 }
 
 impl State {
-    /// Shows it among the judge's figures.
-    fn show(&self) {
-        let states = [("closed", *self == Self::Closed), ("open", matches!(self, Self::Open(_)))];
-        for (word, is_it) in states.into_iter().chain([("denied", matches!(self, Self::Denied(_)))]) {
-            table::BREAKER.set(["judge", "judge0", word], f64::from(u8::from(is_it)));
+    /// Sets the metric of the breaker's state.
+    fn record(&self) {
+        let states = [
+            ("closed", *self == Self::Closed),
+            ("open", matches!(self, Self::Open(_))),
+            ("denied", matches!(self, Self::Denied(_))),
+        ];
+        for (label, is_current) in states {
+            table::BREAKER.set(["judge", "judge0", label], f64::from(u8::from(is_current)));
         }
     }
 
-    /// What is wrong, as one clause.
+    /// What is wrong, in one clause. `None` if the breaker is closed.
     #[must_use]
     pub fn problem(&self) -> Option<String> {
         match self {
             Self::Closed => None,
-            Self::Open(cause) => Some(format!("Judge0 is away: {cause}")),
+            Self::Open(cause) => Some(format!("Judge0 is unreachable: {cause}")),
             Self::Denied(status) => Some(CallError::Denied { status: *status }.to_string()),
         }
     }
 }
 
 #[derive(Debug, Default)]
-struct Count {
+struct Counts {
     /// Failed calls in a row.
     failures: u32,
-    /// How often it opened since a test was last brought to an end.
+    /// How many times the breaker opened since Judge0 last finished a test.
     opened: u64,
 }
 
-/// The breaker of one Judge0.
+/// The circuit breaker of one Judge0.
 #[derive(Debug)]
 pub struct Breaker {
-    count: Mutex<Count>,
-    /// When it was last closed or opened.
-    since: Mutex<SystemTime>,
+    counts: Mutex<Counts>,
+    /// When it last closed or opened.
+    changed_at: Mutex<SystemTime>,
     state: watch::Sender<State>,
-    works: watch::Sender<bool>,
-    pause: Backoff,
+    is_closed: watch::Sender<bool>,
+    probe_backoff: Backoff,
 }
 
 impl Breaker {
-    pub(crate) fn new(pause: Backoff) -> Self {
-        let (state, works) = (watch::Sender::new(State::Closed), watch::Sender::new(true));
-        State::Closed.show();
-        let since = Mutex::new(SystemTime::now());
-        Self { count: Mutex::default(), since, state, works, pause }
+    pub(crate) fn new(probe_backoff: Backoff) -> Self {
+        let (state, is_closed) = (watch::Sender::new(State::Closed), watch::Sender::new(true));
+        State::Closed.record();
+        let changed_at = Mutex::new(SystemTime::now());
+        Self { counts: Mutex::default(), changed_at, state, is_closed, probe_backoff }
     }
 
-    /// Its state now.
+    /// The current state.
     #[must_use]
     pub fn state(&self) -> State {
         self.state.borrow().clone()
     }
 
-    /// Since when it is closed, or not, in milliseconds since the Unix epoch.
+    /// When the breaker last closed or opened, in milliseconds since the Unix epoch.
     #[must_use]
     pub fn since_ms(&self) -> u64 {
-        let since = *self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        let changed_at = *self.changed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let since_epoch = changed_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Its state, as it changes.
+    /// The state, with its changes.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<State> {
         self.state.subscribe()
     }
 
-    /// Whether work can be taken: true while it is closed.
+    /// Whether submissions can be taken for Judge0: true while the breaker is closed.
     #[must_use]
-    pub fn works(&self) -> watch::Receiver<bool> {
-        self.works.subscribe()
+    pub fn is_closed(&self) -> watch::Receiver<bool> {
+        self.is_closed.subscribe()
     }
 
-    /// Waits until it is not closed; what is wrong then.
+    /// Waits until the breaker is not closed, and returns what is wrong.
     pub(crate) async fn problem(&self) -> String {
         let mut state = self.watch();
-        // The sender is ours: it cannot be gone.
+        // `self` owns the sender, so that waiting cannot fail.
         let problem =
             state.wait_for(|state| *state != State::Closed).await.ok().and_then(|state| state.problem());
         problem.unwrap_or_default()
     }
 
-    /// Takes note of a call's end. Being busy, or refusing one request, is a sign of life.
+    /// Records the result of a call. A Judge0 that is busy or rejects one request is alive.
     pub(crate) fn note<T>(&self, called: &Result<T, CallError>) {
         match called {
             Err(CallError::Denied { status }) => self.deny(*status),
@@ -115,48 +120,48 @@ impl Breaker {
         }
     }
 
-    /// Takes note that Judge0 has brought a test to an end: it works as a whole.
-    pub(crate) fn delivered(&self) {
-        *self.lock() = Count::default();
+    /// Records that Judge0 has finished a test, which proves that all of it works.
+    pub(crate) fn note_finished_test(&self) {
+        *self.lock() = Counts::default();
     }
 
-    /// Takes note of a probe that succeeded.
+    /// Closes the breaker after a probe that succeeded.
     pub(crate) fn close(&self) {
         self.lock().failures = 0;
-        State::Closed.show();
+        State::Closed.record();
         if self.state.send_replace(State::Closed) != State::Closed {
-            self.turn();
-            info!("Judge0 answers again");
+            self.set_changed_at();
+            info!("Judge0 answers again: taking submissions for it");
         }
-        self.works.send_replace(true);
+        self.is_closed.send_replace(true);
     }
 
-    /// Takes note of a probe that failed.
+    /// Keeps the breaker open after a probe that failed.
     pub(crate) fn stay_open(&self, error: &CallError) {
         self.lock().opened += 1;
         let state = match error {
             CallError::Denied { status } => State::Denied(*status),
             error => State::Open(chain(error)),
         };
-        state.show();
+        state.record();
         self.state.send_replace(state);
     }
 
-    /// How long to wait before the next probe.
-    pub(crate) fn pause(&self) -> Duration {
-        self.pause.delay(self.lock().opened, rand::random())
+    /// The delay before the next probe.
+    pub(crate) fn probe_delay(&self) -> Duration {
+        self.probe_backoff.delay(self.lock().opened, rand::random())
     }
 
     fn fail(&self, error: &CallError) {
-        let mut count = self.lock();
-        count.failures += 1;
-        if count.failures < THRESHOLD || !*self.works.borrow() {
+        let mut counts = self.lock();
+        counts.failures += 1;
+        if counts.failures < FAILURE_THRESHOLD || !*self.is_closed.borrow() {
             return;
         }
-        count.opened += 1;
-        drop(count);
+        counts.opened += 1;
+        drop(counts);
         let cause = chain(error);
-        warn!(%cause, "Judge0 is away: no work is taken for it until it answers");
+        warn!(%cause, "Judge0 is unreachable: taking no submissions for it until it answers");
         self.open(State::Open(cause));
     }
 
@@ -167,26 +172,26 @@ impl Breaker {
         self.lock().opened += 1;
         error!(
             status,
-            "Judge0 refuses us: JUDGE0_API_KEY or JUDGE0_HEADERS is missing or wrong; no work is taken for it"
+            "Judge0 rejected the API key: taking no submissions for it; check JUDGE0_API_KEY and JUDGE0_HEADERS"
         );
         self.open(State::Denied(status));
     }
 
-    fn turn(&self) {
-        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = SystemTime::now();
+    fn set_changed_at(&self) {
+        *self.changed_at.lock().unwrap_or_else(PoisonError::into_inner) = SystemTime::now();
     }
 
     fn open(&self, state: State) {
         if self.state() == State::Closed {
-            self.turn();
+            self.set_changed_at();
         }
-        self.works.send_replace(false);
-        state.show();
+        self.is_closed.send_replace(false);
+        state.record();
         self.state.send_replace(state);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Count> {
-        self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -207,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn it_opens_after_five_failures_in_a_row() {
+    fn breaker_opens_after_five_failures_in_a_row() {
         let breaker = breaker();
         for called in
             [failed(), failed(), failed(), failed(), busy(), failed(), failed(), failed(), failed(), Ok(())]
@@ -217,25 +222,25 @@ mod tests {
         }
         (0..5).for_each(|_| breaker.note(&failed()));
         let problem = breaker.state().problem().unwrap();
-        assert_eq!(problem, "Judge0 is away: status 502 came in the place of Judge0's answer");
-        assert!(!*breaker.works().borrow());
+        assert_eq!(problem, "Judge0 is unreachable: Judge0 answered with status 502");
+        assert!(!*breaker.is_closed().borrow());
         breaker.close();
-        assert_eq!((breaker.state(), *breaker.works().borrow()), (State::Closed, true));
+        assert_eq!((breaker.state(), *breaker.is_closed().borrow()), (State::Closed, true));
     }
 
     #[test]
-    fn a_refusal_opens_it_at_once_and_says_what_to_mend() {
+    fn rejected_api_key_opens_breaker_at_once_and_names_the_setting() {
         let breaker = breaker();
         breaker.note(&Err::<(), _>(CallError::Denied { status: 401 }));
         assert_eq!(breaker.state(), State::Denied(401));
         assert!(breaker.state().problem().unwrap().contains("JUDGE0_API_KEY"));
-        // What fails while it is open does not hide the reason.
+        // Failures while it is open do not replace the reason.
         (0..9).for_each(|_| breaker.note(&failed()));
         assert_eq!(breaker.state(), State::Denied(401));
     }
 
     #[test]
-    fn pauses_grow_until_a_test_was_brought_to_an_end() {
+    fn probe_delays_grow_until_a_test_finishes() {
         let breaker = breaker();
         let opened = |breaker: &Breaker| breaker.lock().opened;
         for times in 1..4 {
@@ -243,7 +248,7 @@ mod tests {
             breaker.close();
             assert_eq!(opened(&breaker), times);
         }
-        breaker.delivered();
+        breaker.note_finished_test();
         assert_eq!(opened(&breaker), 0);
     }
 }

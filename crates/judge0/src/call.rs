@@ -1,75 +1,77 @@
-//! What became of a call.
+//! The errors of a call to Judge0, and the metrics of calls.
 
 use std::time::Duration;
 
 use gavel_telemetry::{Call, OK, call};
 
-/// A call without an answer that can be used.
+/// Why a call has no usable answer.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// There was no connection.
-    #[error("Judge0 cannot be reached")]
+    /// No connection could be made.
+    #[error("cannot connect to Judge0")]
     Unreachable(#[source] reqwest::Error),
-    /// The call was sent, and no answer came, or half of one.
-    #[error("Judge0 did not answer in full")]
+    /// The request was sent, but no complete answer arrived.
+    #[error("no complete answer from Judge0")]
     NoAnswer(#[source] reqwest::Error),
-    /// It works, and cannot take more now: its queue is full, or we ask too often.
+    /// Judge0 works but cannot take more now: its queue is full, or the rate limit is reached.
     #[error("Judge0 is busy (status {status}{})", text.as_deref().map(|text| format!(": {text}")).unwrap_or_default())]
     Busy {
         /// The HTTP status code, 429 or 503.
         status: u16,
-        /// How long it asked us to wait.
+        /// The wait that Judge0 asked for.
         retry_after: Option<Duration>,
-        /// What it said.
+        /// Judge0's error message.
         text: Option<String>,
     },
-    /// It does not know us, or does not let us.
-    #[error("Judge0 refuses us (status {status}): JUDGE0_API_KEY or JUDGE0_HEADERS is missing or wrong")]
+    /// Judge0 rejected the credentials.
+    #[error("Judge0 rejected the API key (status {status}): check JUDGE0_API_KEY and JUDGE0_HEADERS")]
     Denied {
         /// The HTTP status code, 401 or 403.
         status: u16,
     },
-    /// It will not have this request, however often it is sent.
-    #[error("Judge0 refuses the request (status {status}): {text}")]
-    Refused {
+    /// Judge0 rejected this request and would reject it again.
+    #[error("Judge0 rejected the request (status {status}): {text}")]
+    Rejected {
         /// The HTTP status code.
         status: u16,
-        /// What it said.
+        /// Judge0's error message.
         text: String,
     },
-    /// It failed, or something in between did.
-    #[error("status {status} came in the place of Judge0's answer")]
+    /// Judge0 failed, or a proxy in front of it did.
+    #[error("Judge0 answered with status {status}")]
     Failed {
         /// The HTTP status code.
         status: u16,
     },
-    /// The answer is not what Judge0 sends: a page, half of the JSON, another JSON.
-    #[error("what answered is not Judge0 (status {status}): {text}")]
-    Garbled {
+    /// The answer is not one of Judge0's: an HTML page, truncated JSON, or JSON of another form.
+    #[error("the answer is not from Judge0 (status {status}): {text}")]
+    Unreadable {
         /// The HTTP status code.
         status: u16,
-        /// What is wrong with it.
+        /// What is wrong with the answer.
         text: String,
     },
-    /// The answer is larger than we take.
-    #[error("Judge0's answer has more than {max_bytes} bytes")]
+    /// The answer exceeds the size limit.
+    #[error("Judge0's answer exceeds {max_bytes} bytes")]
     TooLarge {
-        /// What we take.
+        /// The size limit.
         max_bytes: usize,
     },
-    /// Judge0 is set up without batches, on which this client is built.
-    #[error("Judge0 has batched submissions switched off (ENABLE_BATCHED_SUBMISSIONS)")]
+    /// Judge0 is configured without batched submissions, which this client requires.
+    #[error(
+        "batched submissions are disabled in Judge0: set ENABLE_BATCHED_SUBMISSIONS=true in its configuration"
+    )]
     NoBatches,
 }
 
 impl CallError {
-    /// Takes reqwest's error apart. It never repeats the URL: that is configuration, and in every message.
-    pub(crate) fn of(error: reqwest::Error) -> Self {
+    /// Converts an error of reqwest. Removes the URL, which is configuration and would be in every message.
+    pub(crate) fn from_reqwest(error: reqwest::Error) -> Self {
         let error = error.without_url();
         if error.is_connect() { Self::Unreachable(error) } else { Self::NoAnswer(error) }
     }
 
-    /// Whether it says that Judge0 is away or broken, and not merely busy, or unwilling to take this one request.
+    /// Whether the error means that Judge0 is unreachable or broken, not only busy or unable to take this one request.
     #[must_use]
     pub fn is_outage(&self) -> bool {
         match self {
@@ -77,44 +79,44 @@ impl CallError {
             | Self::NoAnswer(_)
             | Self::Denied { .. }
             | Self::Failed { .. }
-            | Self::Garbled { .. }
+            | Self::Unreadable { .. }
             | Self::NoBatches => true,
-            Self::Busy { .. } | Self::Refused { .. } | Self::TooLarge { .. } => false,
+            Self::Busy { .. } | Self::Rejected { .. } | Self::TooLarge { .. } => false,
         }
     }
 
-    /// The word for figures.
-    fn word(&self) -> &'static str {
+    /// The label value in metrics.
+    fn label(&self) -> &'static str {
         match self {
             Self::Unreachable(_) => "unreachable",
             Self::NoAnswer(_) => "no_answer",
             Self::Busy { .. } => "busy",
             Self::Denied { .. } => "denied",
-            Self::Refused { .. } => "refused",
+            Self::Rejected { .. } => "refused",
             Self::Failed { .. } => "failed",
-            Self::Garbled { .. } => "page",
+            Self::Unreadable { .. } => "page",
             Self::TooLarge { .. } | Self::NoBatches => "unusable",
         }
     }
 
-    /// How long Judge0 asked us to wait.
+    /// The wait that Judge0 asked for.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         if let Self::Busy { retry_after, .. } = self { *retry_after } else { None }
     }
 }
 
-/// Makes a call and takes its measures.
+/// Makes a call and records its metrics.
 pub(crate) async fn measured<T>(
     method: &'static str,
     endpoint: &'static str,
-    made: impl Future<Output = Result<T, CallError>>,
+    request: impl Future<Output = Result<T, CallError>>,
 ) -> Result<T, CallError> {
-    let what = Call { service: "judge", peer: "judge0", method, endpoint };
-    call(what, made, |answer| answer.as_ref().err().map_or(OK, CallError::word)).await
+    let labels = Call { service: "judge", peer: "judge0", method, endpoint };
+    call(labels, request, |answer| answer.as_ref().err().map_or(OK, CallError::label)).await
 }
 
-/// An error with its sources, in one line.
+/// Formats an error with its sources on one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

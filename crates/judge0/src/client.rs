@@ -1,4 +1,4 @@
-//! The client, and the one way in which every call is made.
+//! The HTTP client for Judge0's API.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,34 +15,34 @@ use crate::limits::Limits;
 use crate::post::{Batch, Entry, Posted};
 use crate::report::Report;
 
-/// The largest answer that is read. A batch of 20 tests that each fill both streams up to Judge0's usual 1 MiB
-/// comes to 56 MB in base64.
+/// The size limit of an answer. A batch of 20 tests that each fill both streams up to Judge0's default of 1 MiB takes
+/// 56 MB in base64.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
-/// How much of a refusal is told.
-const MAX_REFUSAL_BYTES: usize = 300;
-/// The path of what is asked about submissions, for figures.
-const BATCH: &str = "/submissions/batch";
-/// What a poll asks for: all that an outcome is made of, and not the program and its input once more.
+/// The size limit of an error message that is passed on.
+const MAX_MESSAGE_BYTES: usize = 300;
+/// The path of the batch endpoint, as the label value in metrics.
+const BATCH_ENDPOINT: &str = "/submissions/batch";
+/// The fields that a poll requests: those that the outcome depends on, without the program and its input.
 const FIELDS: &str =
     "token,status,status_id,stdout,stderr,compile_output,message,time,wall_time,memory,exit_code,exit_signal";
 
-/// Where Judge0 is, and how it is used.
+/// The address of Judge0 and how to use it.
 #[derive(Clone)]
 pub struct Judge0Config {
-    /// Its URL, such as `http://localhost:2358`; a trailing slash is tolerated.
+    /// The base URL, such as `http://localhost:2358`. A trailing slash is ignored.
     pub base_url: String,
-    /// Sent as `X-Auth-Token`.
+    /// The API key, sent as `X-Auth-Token`.
     pub api_key: Option<String>,
-    /// Sent with each call: name and value.
+    /// Headers to send with each call, as name and value.
     pub headers: Vec<(String, String)>,
-    /// How long a call may take, from connecting to the end of the answer.
+    /// The timeout of a call, from connecting to the end of the answer.
     pub timeout: Duration,
-    /// How many tests of a submission are sent ahead of the one whose turn it is.
+    /// How many tests of a submission are sent ahead of the current one.
     pub window: usize,
 }
 
 impl fmt::Debug for Judge0Config {
-    /// Without the key and the values of headers.
+    /// Omits the key and the values of headers.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("Judge0Config")
@@ -55,27 +55,27 @@ impl fmt::Debug for Judge0Config {
     }
 }
 
-/// A configuration that can never work. It never repeats a key or a header's value.
+/// Why a configuration is invalid. The text never contains a key or the value of a header.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidConfig {
-    /// Not an absolute http(s) URL, or one with more behind its path, or with a user or a password.
-    #[error("JUDGE0_BASE_URL must be a URL such as http://localhost:2358, without a user or a password")]
+    /// Not an absolute HTTP URL, or a URL with a query, a fragment, a user or a password.
+    #[error("JUDGE0_BASE_URL must be a URL such as http://localhost:2358, without user, password or query")]
     Url,
-    /// Not visible ASCII.
-    #[error("JUDGE0_API_KEY cannot be sent in a header")]
+    /// The key is not visible ASCII.
+    #[error("JUDGE0_API_KEY is not a valid header value")]
     ApiKey,
-    /// A name that is none, or a value that cannot be sent.
-    #[error("JUDGE0_HEADERS: {name:?} is not a header, or its value cannot be sent")]
+    /// The name or the value of a header is invalid.
+    #[error("JUDGE0_HEADERS: the name or the value of the header {name:?} is not valid")]
     Header {
-        /// The name as given.
+        /// The name of the header.
         name: String,
     },
-    /// The HTTP client cannot be made.
-    #[error("the HTTP client cannot be made")]
+    /// The HTTP client cannot be created.
+    #[error("cannot create the HTTP client")]
     Client(#[source] reqwest::Error),
 }
 
-/// Judge0's HTTP API, as far as it is used here. Cheap to clone.
+/// The client for Judge0's HTTP API. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Client {
     http: Http,
@@ -83,14 +83,14 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client for one Judge0.
+    /// Creates a client for one Judge0.
     ///
     /// # Errors
-    /// [`InvalidConfig`].
+    /// Returns an error if the configuration is invalid.
     pub fn new(config: &Judge0Config) -> Result<Self, InvalidConfig> {
         let url = Url::parse(&config.base_url).map_err(|_| InvalidConfig::Url)?;
         let is_plain = url.query().is_none() && url.fragment().is_none();
-        // The URL is logged: what is secret goes into headers.
+        // The URL is logged, so that secrets belong into headers.
         let has_secret = !url.username().is_empty() || url.password().is_some();
         if !matches!(url.scheme(), "http" | "https") || !is_plain || has_secret {
             return Err(InvalidConfig::Url);
@@ -100,27 +100,27 @@ impl Client {
             .default_headers(headers(config)?)
             .timeout(config.timeout)
             .connect_timeout(config.timeout.min(Duration::from_secs(5)))
-            // A redirect would carry a program to wherever it points.
+            // A redirect would send programs to another server.
             .redirect(redirect::Policy::none())
             .build()
             .map_err(InvalidConfig::Client)?;
         Ok(Self { http, base: url.as_str().trim_end_matches('/').to_owned() })
     }
 
-    /// Judge0's limits, from `GET /config_info`.
+    /// Reads Judge0's limits with `GET /config_info`.
     ///
     /// # Errors
-    /// [`CallError`].
+    /// Returns an error if the call fails, the answer is not Judge0's configuration, or batches are disabled.
     pub async fn limits(&self) -> Result<Limits, CallError> {
         let (status, answer) =
             measured("GET", "/config_info", self.json(self.request(Method::GET, "/config_info"))).await?;
-        Limits::read(&answer).ok_or_else(|| garbled(status, "no configuration in it"))?
+        Limits::read(&answer).ok_or_else(|| unreadable(status, "not a configuration"))?
     }
 
-    /// The languages that it takes, with its names for them, from `GET /languages`.
+    /// Reads the languages that Judge0 offers, with its names for them, with `GET /languages`.
     ///
     /// # Errors
-    /// [`CallError`].
+    /// Returns an error if the call fails or the answer is not a list of languages.
     pub async fn languages(&self) -> Result<Vec<(LanguageId, String)>, CallError> {
         let (status, answer) = self.json(self.request(Method::GET, "/languages")).await?;
         let language = |entry: &Value| {
@@ -128,40 +128,43 @@ impl Client {
             Some((LanguageId(id), short(entry.get("name")?.as_str()?)))
         };
         let languages = answer.as_array().and_then(|list| list.iter().map(language).collect());
-        languages.ok_or_else(|| garbled(status, "no list of languages in it"))
+        languages.ok_or_else(|| unreadable(status, "not a list of languages"))
     }
 
-    /// Sends programs with their inputs, at most as many as a batch may have; the answers are in their order.
+    /// Submits a batch of at most [`Limits::max_batch`] entries. The answers are in the same order.
     ///
     /// # Errors
-    /// [`CallError`]. After [`CallError::NoAnswer`] Judge0 may have taken them; nobody will ask for them.
+    /// Returns an error if the call fails or the answer is not a list of that length. After [`CallError::NoAnswer`]
+    /// Judge0 may have queued the batch; its results are never fetched.
     pub async fn submit(&self, entries: &[Entry<'_>]) -> Result<Vec<Posted>, CallError> {
         let request = self.request(Method::POST, "/submissions/batch?base64_encoded=true");
         let call = self.json(request.json(&Batch { submissions: entries }));
-        let (status, answer) = measured("POST", BATCH, call).await?;
+        let (status, answer) = measured("POST", BATCH_ENDPOINT, call).await?;
         let posted: Vec<Posted> = match &answer {
             Value::Array(answers) => answers.iter().map(Posted::read).collect(),
-            _ => return Err(garbled(status, "no list of tokens in it")),
+            _ => return Err(unreadable(status, "not a list of tokens")),
         };
         if posted.len() != entries.len() {
-            return Err(garbled(status, "as many answers as submissions were expected"));
+            return Err(unreadable(status, "the number of answers differs from the number of submissions"));
         }
         Ok(posted)
     }
 
-    /// Looks at submissions, at most as many as a batch may have. In their order: what Judge0 says of each, or
-    /// nothing where it does not know the token (any more).
+    /// Reads the reports on at most [`Limits::max_batch`] submissions, in the same order. A report is `None` if Judge0
+    /// does not know the token, or no longer knows it.
     ///
     /// # Errors
-    /// [`CallError`].
-    pub async fn look(&self, tokens: &[&str]) -> Result<Vec<Option<Report>>, CallError> {
+    /// Returns an error if the call fails or the answer is not a list of that length.
+    pub async fn poll(&self, tokens: &[&str]) -> Result<Vec<Option<Report>>, CallError> {
         let path =
             format!("/submissions/batch?tokens={}&base64_encoded=true&fields={FIELDS}", tokens.join(","));
-        let (status, answer) = measured("GET", BATCH, self.json(self.request(Method::GET, &path))).await?;
+        let (status, answer) =
+            measured("GET", BATCH_ENDPOINT, self.json(self.request(Method::GET, &path))).await?;
         let reports = answer.get("submissions").and_then(Value::as_array);
         let reports = reports.filter(|reports| reports.len() == tokens.len());
-        let reports =
-            reports.ok_or_else(|| garbled(status, "as many submissions as tokens were expected"))?;
+        let reports = reports.ok_or_else(|| {
+            unreadable(status, "the number of submissions differs from the number of tokens")
+        })?;
         let read =
             |(report, token): (&Value, &&str)| (!report.is_null()).then(|| Report::read(report, token));
         Ok(reports.iter().zip(tokens).map(read).collect())
@@ -171,13 +174,13 @@ impl Client {
         self.http.request(method, format!("{}{path}", self.base))
     }
 
-    /// Makes a call. The refusal of each entry of a batch (422 with a list) is an answer, too.
+    /// Sends a request and parses the JSON answer. A 422 with a list, which rejects each entry of a batch, is an answer.
     async fn json(&self, request: RequestBuilder) -> Result<(u16, Value), CallError> {
         let request = match traceparent() {
             Some(traceparent) => request.header("traceparent", traceparent),
             None => request,
         };
-        let response = request.send().await.map_err(CallError::of)?;
+        let response = request.send().await.map_err(CallError::from_reqwest)?;
         let status = response.status();
         let retry_after = retry_after(&response);
         let is_page = is_page(&response);
@@ -187,35 +190,35 @@ impl Client {
         let body = read(response).await?;
         let answer = serde_json::from_slice::<Value>(&body).map_err(|error| (error.is_eof(), is_page));
         match (status, answer) {
-            (status, Ok(answer)) if status.is_success() || is_list_of_refusals(status, &answer) => {
+            (status, Ok(answer)) if status.is_success() || is_list_of_errors(status, &answer) => {
                 Ok((status.as_u16(), answer))
             }
             (StatusCode::TOO_MANY_REQUESTS, answer) => Err(CallError::Busy {
                 status: 429,
                 retry_after,
-                text: answer.ok().and_then(|it| error_of(&it)),
+                text: answer.ok().and_then(|it| error_message(&it)),
             }),
-            // Judge0 says so in JSON; a page says that what is in front of it cannot reach it.
+            // Judge0 answers in JSON. An HTML page is from a proxy that cannot reach it.
             (StatusCode::SERVICE_UNAVAILABLE, Ok(answer)) => {
-                Err(CallError::Busy { status: 503, retry_after, text: error_of(&answer) })
+                Err(CallError::Busy { status: 503, retry_after, text: error_message(&answer) })
             }
             (status @ (StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY), Ok(answer)) => {
-                let text = error_of(&answer).unwrap_or_else(|| short(&answer.to_string()));
-                Err(CallError::Refused { status: status.as_u16(), text })
+                let text = error_message(&answer).unwrap_or_else(|| short(&answer.to_string()));
+                Err(CallError::Rejected { status: status.as_u16(), text })
             }
-            (StatusCode::PAYLOAD_TOO_LARGE, _) => Err(CallError::Refused {
+            (StatusCode::PAYLOAD_TOO_LARGE, _) => Err(CallError::Rejected {
                 status: 413,
                 text: "the program and its inputs are too large".to_owned(),
             }),
             (status, Err((is_eof, is_page))) if status.is_success() => {
                 let text = if is_page {
-                    "a page"
+                    "an HTML page"
                 } else if is_eof {
-                    "half of an answer"
+                    "truncated JSON"
                 } else {
-                    "no JSON"
+                    "not JSON"
                 };
-                Err(garbled(status.as_u16(), text))
+                Err(unreadable(status.as_u16(), text))
             }
             (status, _) => Err(CallError::Failed { status: status.as_u16() }),
         }
@@ -241,8 +244,8 @@ fn secret(text: &str) -> Option<HeaderValue> {
     Some(value)
 }
 
-fn garbled(status: u16, text: &str) -> CallError {
-    CallError::Garbled { status, text: text.to_owned() }
+fn unreadable(status: u16, text: &str) -> CallError {
+    CallError::Unreadable { status, text: text.to_owned() }
 }
 
 fn retry_after(response: &Response) -> Option<Duration> {
@@ -255,22 +258,22 @@ fn is_page(response: &Response) -> bool {
     media.is_some_and(|media| media.trim_start().to_ascii_lowercase().starts_with("text/html"))
 }
 
-/// Where all entries of a batch are invalid, the answer is 422 with each one's errors in its place.
-fn is_list_of_refusals(status: StatusCode, answer: &Value) -> bool {
+/// Whether the answer rejects all entries of a batch: a 422 with a list of their errors.
+fn is_list_of_errors(status: StatusCode, answer: &Value) -> bool {
     status == StatusCode::UNPROCESSABLE_ENTITY && answer.is_array()
 }
 
-fn error_of(answer: &Value) -> Option<String> {
+fn error_message(answer: &Value) -> Option<String> {
     answer.get("error").and_then(Value::as_str).map(short)
 }
 
 fn short(text: &str) -> String {
-    text[..text.floor_char_boundary(MAX_REFUSAL_BYTES)].to_owned()
+    text[..text.floor_char_boundary(MAX_MESSAGE_BYTES)].to_owned()
 }
 
 async fn read(mut response: Response) -> Result<Bytes, CallError> {
     let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(CallError::of)? {
+    while let Some(chunk) = response.chunk().await.map_err(CallError::from_reqwest)? {
         if body.len() + chunk.len() > MAX_ANSWER_BYTES {
             return Err(CallError::TooLarge { max_bytes: MAX_ANSWER_BYTES });
         }

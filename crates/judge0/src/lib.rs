@@ -1,11 +1,11 @@
 //! Judge0 as an engine.
 //!
-//! - [`Client`] makes the calls, one at a time, and says exactly what became of each.
-//! - [`Judge0`] runs a question's tests: a window of them ahead of the one whose turn it is, one poll for all that
-//!   is in flight, Judge0's own limits, and a [`Breaker`] for when it is away.
+//! - [`Client`] makes single calls and reports exactly how each one failed.
+//! - [`Judge0`] runs the tests of a question. It sends a window of tests ahead of the current one, polls all tests in
+//!   flight together, respects Judge0's limits, and has a [`Breaker`] for the time when Judge0 is unreachable.
 //!
-//! What it delivers is what the sandbox delivers: executions, in the order of the tests. Judge0's `Accepted` and
-//! `Wrong Answer` are both "it ran": outputs are compared by the caller's rules.
+//! Like the sandbox, it delivers executions in the order of the tests. Judge0's `Accepted` and `Wrong Answer` both mean
+//! that the program ran: the caller compares the outputs by its own rules.
 
 mod breaker;
 mod call;
@@ -17,15 +17,17 @@ mod poller;
 mod post;
 mod report;
 mod run;
+mod shared;
 mod text;
+mod tuning;
 mod upkeep;
 
 pub use breaker::{Breaker, State};
 pub use call::CallError;
 pub use client::{Client, InvalidConfig, Judge0Config};
-pub use judge0::{Fault, Judge0, Pace};
+pub use judge0::Judge0;
 pub use limits::{Limits, Misfit, RunSettings};
 pub use outcome::{Finished, interpret};
 pub use post::{Entry, Posted};
 pub use report::Report;
-pub use run::{Job, Progress};
+pub use tuning::Tuning;

@@ -1,4 +1,4 @@
-//! Judge0's own limits, and a question's beside them.
+//! Judge0's limits, and whether a question fits them.
 
 use std::time::Duration;
 
@@ -8,103 +8,103 @@ use serde_json::Value;
 use crate::call::CallError;
 use crate::report::{number, whole};
 
-/// The least memory that Judge0 takes, in KB (recorded: "must be greater than or equal to 2048").
+/// The lowest memory limit that Judge0 accepts, in KB (recorded: "must be greater than or equal to 2048").
 const MIN_MEMORY_KB: u64 = 2_048;
-/// The least wall time that Judge0 takes (recorded: "must be greater than or equal to 1").
+/// The lowest wall time limit that Judge0 accepts (recorded: "must be greater than or equal to 1").
 const MIN_WALL_TIME: Duration = Duration::from_secs(1);
-/// The most submissions of a batch, where Judge0 does not say (its default).
-const DEFAULT_BATCH: usize = 20;
+/// Judge0's default batch size, used if it does not report one.
+const DEFAULT_MAX_BATCH: usize = 20;
 
-/// Judge0's limits; nothing where it does not say.
+/// Judge0's limits. `None` if it does not report one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The most CPU time of a test.
+    /// The highest CPU time limit of a test.
     pub max_cpu_time: Option<Duration>,
-    /// The most wall time of a test.
+    /// The highest wall time limit of a test.
     pub max_wall_time: Option<Duration>,
-    /// The most memory of a test, in KB.
+    /// The highest memory limit of a test, in KB.
     pub max_memory_kb: Option<u64>,
-    /// The largest stack of a test, in KB.
+    /// The highest stack limit of a test, in KB.
     pub max_stack_kb: Option<u64>,
-    /// The largest file of a test, the two streams included, in KB.
+    /// The highest limit of each file and each output stream of a test, in KB.
     pub max_file_kb: Option<u64>,
-    /// The most submissions of a batch.
+    /// The largest number of submissions in a batch.
     pub max_batch: usize,
 }
 
-/// What each test of a question is run with.
+/// The limits that are sent with each test of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunSettings {
-    /// CPU time.
+    /// CPU time limit.
     pub cpu_time: Duration,
-    /// Wall time.
+    /// Wall time limit.
     pub wall_time: Duration,
-    /// Memory, in KB.
+    /// Memory limit, in KB.
     pub memory_kb: u64,
-    /// Stack, in KB; nothing for Judge0's default.
+    /// Stack limit, in KB. `None` means Judge0's default.
     pub stack_kb: Option<u64>,
-    /// What each stream may have, in KB.
+    /// Limit of each output stream, in KB.
     pub file_kb: u64,
 }
 
-/// A question that Judge0 cannot judge. The text names what is asked for and what is allowed.
+/// Why a question does not fit Judge0's limits. The text is shown to the learner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Misfit {
-    /// More CPU time than Judge0 allows.
+    /// The CPU time limit is too high.
     #[error("the question asks for {} s of CPU time and Judge0 allows at most {} s", asked.as_secs_f64(), allowed.as_secs_f64())]
     CpuTime {
-        /// By the question.
+        /// The question's limit.
         asked: Duration,
-        /// By Judge0.
+        /// Judge0's limit.
         allowed: Duration,
     },
-    /// More wall time than Judge0 allows.
+    /// The wall time limit is too high.
     #[error("the question asks for {} s of wall time and Judge0 allows at most {} s", asked.as_secs_f64(), allowed.as_secs_f64())]
     WallTime {
-        /// By the question.
+        /// The question's limit.
         asked: Duration,
-        /// By Judge0.
+        /// Judge0's limit.
         allowed: Duration,
     },
-    /// Less wall time than Judge0 can count.
+    /// The wall time limit is too low.
     #[error("the question asks for {} s of wall time and Judge0 allows at least {} s", asked.as_secs_f64(), allowed.as_secs_f64())]
-    LittleWallTime {
-        /// By the question.
+    WallTimeTooLow {
+        /// The question's limit.
         asked: Duration,
-        /// By Judge0.
+        /// Judge0's limit.
         allowed: Duration,
     },
-    /// More memory than Judge0 allows.
+    /// The memory limit is too high.
     #[error("the question asks for {asked_kb} KB of memory and Judge0 allows at most {allowed_kb} KB")]
     Memory {
-        /// By the question.
+        /// The question's limit.
         asked_kb: u64,
-        /// By Judge0.
+        /// Judge0's limit.
         allowed_kb: u64,
     },
-    /// Less memory than Judge0 takes.
+    /// The memory limit is too low.
     #[error("the question asks for {asked_kb} KB of memory and Judge0 allows at least {allowed_kb} KB")]
-    LittleMemory {
-        /// By the question.
+    MemoryTooLow {
+        /// The question's limit.
         asked_kb: u64,
-        /// By Judge0.
+        /// Judge0's limit.
         allowed_kb: u64,
     },
-    /// A right answer does not fit.
+    /// The expected output exceeds the output limit.
     #[error("the question expects {asked_bytes} bytes of output and Judge0 allows less than {allowed_bytes}")]
     Output {
-        /// By the question.
+        /// The question's limit.
         asked_bytes: u64,
-        /// By Judge0.
+        /// Judge0's limit.
         allowed_bytes: u64,
     },
 }
 
 impl Limits {
-    /// Reads the answer of `/config_info`; nothing where it is another.
+    /// Parses the answer of `/config_info`. Returns `None` if it is something else.
     pub(crate) fn read(answer: &Value) -> Option<Result<Self, CallError>> {
         let fields = answer.as_object()?;
-        // Any configuration of Judge0 has this; a sign-in or a gateway has not.
+        // Every configuration of Judge0 has this field; the answer of a login page or a gateway does not.
         fields.get("max_cpu_time_limit")?;
         if fields.get("enable_batched_submissions") == Some(&Value::Bool(false)) {
             return Some(Err(CallError::NoBatches));
@@ -119,15 +119,15 @@ impl Limits {
             max_memory_kb: kb("max_memory_limit"),
             max_stack_kb: kb("max_stack_limit"),
             max_file_kb: kb("max_max_file_size"),
-            max_batch: max_batch.unwrap_or(DEFAULT_BATCH).max(1),
+            max_batch: max_batch.unwrap_or(DEFAULT_MAX_BATCH).max(1),
         }))
     }
 
-    /// What a question's tests are run with; `max_output_bytes` is what a stream may have, or twice the expected
-    /// output if that is more, as far as Judge0 allows.
+    /// Returns the limits to send with a question's tests. The output limit is `max_output_bytes`, or twice the
+    /// expected output if that is more, but at most what Judge0 allows.
     ///
     /// # Errors
-    /// [`Misfit`], which no try will change.
+    /// Returns an error if Judge0 does not allow the question's limits. Another attempt would fail in the same way.
     pub fn fit(&self, question: &Question, max_output_bytes: u64) -> Result<RunSettings, Misfit> {
         let (cpu_time, wall_time) = (question.limits.cpu_time, question.limits.wall_time());
         let memory_kb = question.limits.memory_bytes.div_ceil(1_024);
@@ -138,13 +138,13 @@ impl Limits {
             return Err(Misfit::WallTime { asked: wall_time, allowed });
         }
         if wall_time < MIN_WALL_TIME {
-            return Err(Misfit::LittleWallTime { asked: wall_time, allowed: MIN_WALL_TIME });
+            return Err(Misfit::WallTimeTooLow { asked: wall_time, allowed: MIN_WALL_TIME });
         }
         if let Some(allowed_kb) = self.max_memory_kb.filter(|allowed| memory_kb > *allowed) {
             return Err(Misfit::Memory { asked_kb: memory_kb, allowed_kb });
         }
         if memory_kb < MIN_MEMORY_KB {
-            return Err(Misfit::LittleMemory { asked_kb: memory_kb, allowed_kb: MIN_MEMORY_KB });
+            return Err(Misfit::MemoryTooLow { asked_kb: memory_kb, allowed_kb: MIN_MEMORY_KB });
         }
         let file_kb = self.file_kb(question, max_output_bytes)?;
         let stack_kb = self.max_stack_kb.map(|allowed| allowed.min(memory_kb));
@@ -157,7 +157,7 @@ impl Limits {
         let wanted = max_output_bytes.max(longest.saturating_mul(2)).div_ceil(1_024).max(1);
         let Some(allowed_kb) = self.max_file_kb else { return Ok(wanted) };
         let allowed_bytes = allowed_kb.saturating_mul(1_024);
-        // What has as many bytes as are allowed cannot be told from what was cut.
+        // Output that reaches the limit cannot be distinguished from output that was truncated.
         if longest >= allowed_bytes {
             return Err(Misfit::Output { asked_bytes: longest, allowed_bytes });
         }
@@ -185,7 +185,7 @@ mod tests {
         }
     }
 
-    /// The figures of the recorded configuration.
+    /// The limits of the recorded configuration.
     fn limits() -> Limits {
         Limits {
             max_cpu_time: Some(Duration::from_secs(15)),
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_is_sent_in_judge0s_units() {
+    fn settings_are_in_judge0s_units() {
         let settings = limits().fit(&question(2.5, 256.0, 3), 1_000_000).unwrap();
         assert_eq!(settings.memory_kb, 262_144);
         assert_eq!((settings.cpu_time.as_secs_f64(), settings.wall_time.as_secs_f64()), (2.5, 5.0));
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_names_both_figures() {
+    fn misfit_names_both_limits() {
         let rows = [
             (question(16.0, 64.0, 1), "16 s of CPU time and Judge0 allows at most 15 s"),
             (question(12.0, 64.0, 1), "24 s of wall time and Judge0 allows at most 20 s"),
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_may_be_strings_or_missing_and_batches_must_be_on() {
+    fn limits_may_be_strings_or_missing_and_batches_must_be_enabled() {
         let read = Limits::read(&json!({ "max_cpu_time_limit": "15.0", "max_memory_limit": "512000" }));
         let read = read.unwrap().unwrap();
         assert_eq!((read.max_cpu_time, read.max_memory_kb), (Some(Duration::from_secs(15)), Some(512_000)));

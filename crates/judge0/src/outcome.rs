@@ -1,57 +1,57 @@
-//! What a report means, in the words of the sandbox.
+//! Converts a final report into the outcome that the sandbox would report.
 //!
 //! Judge0 has no status for the memory limit and hides signals behind the exit code of the shell that runs the
-//! program; the recordings under `tests/recorded` show how each can be told all the same.
+//! program. The recordings under `tests/recorded` show how to recognize both.
 
 use gavel_domain::{Clock, Execution, Outcome, OutputStream, Usage};
 
 use crate::limits::RunSettings;
 use crate::report::Report;
 
-/// SIGXFSZ: a file has grown over its limit.
+/// Sent when a file exceeds its size limit.
 const SIGXFSZ: i32 = 25;
 const SIGKILL: i32 = 9;
-/// The kernel counts memory limits in pages, so that the peak can be a page below what was asked for, in KB.
+/// The kernel counts memory in pages, so that the peak can be one page below the limit. In KB.
 const PAGE_KB: u64 = 4;
 
-/// What a final report comes to.
+/// The meaning of a final report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finished {
     /// The program ran.
     Ran(Execution),
-    /// It did not compile; this is what the compiler wrote.
+    /// The program did not compile. Holds the compiler's output.
     CompileError(Vec<u8>),
-    /// Judge0's fault, never the program's; this is what it was. A fresh submission may end differently.
-    Faulty(String),
+    /// Judge0 failed; the program is not at fault. Holds the cause. Another attempt may succeed.
+    Failed(String),
 }
 
-/// Reads a final report of a test that was run with `settings`.
+/// Interprets the final report of a test that ran with `settings`.
 #[must_use]
 pub fn interpret(report: Report, settings: &RunSettings) -> Finished {
     let Some(status) = report.status else {
-        return Finished::Faulty("an answer without a status".to_owned());
+        return Finished::Failed("answer without a status".to_owned());
     };
-    if report.is_garbled {
-        return Finished::Faulty("an answer that cannot be read".to_owned());
+    if report.is_malformed {
+        return Finished::Failed("unreadable answer".to_owned());
     }
     match status {
         6 if is_missing_program(&report.compile_output, b"compile") => {
-            Finished::Faulty("no compiler for this language".to_owned())
+            Finished::Failed("no compiler for this language".to_owned())
         }
         6 => Finished::CompileError(report.compile_output),
-        13 => Finished::Faulty("an internal error (status 13)".to_owned()),
-        14 => Finished::Faulty("an exec format error (status 14)".to_owned()),
+        13 => Finished::Failed("internal error (status 13)".to_owned()),
+        14 => Finished::Failed("exec format error (status 14)".to_owned()),
         3..=5 | 7..=12 => ran(status, report, settings),
-        _ => Finished::Faulty(format!("an unknown status ({status})")),
+        _ => Finished::Failed(format!("unknown status ({status})")),
     }
 }
 
 fn ran(status: u64, report: Report, settings: &RunSettings) -> Finished {
     if report.exit_code == Some(127) && is_missing_program(&report.stderr, b"run") {
-        return Finished::Faulty("no interpreter for this language".to_owned());
+        return Finished::Failed("no interpreter for this language".to_owned());
     }
     let Some((outcome, stderr)) = outcome(status, &report, settings) else {
-        return Finished::Faulty(format!("status {status} without an exit code or a signal"));
+        return Finished::Failed(format!("status {status} without an exit code or a signal"));
     };
     let usage = Usage {
         cpu_time: report.time.unwrap_or_default(),
@@ -61,7 +61,7 @@ fn ran(status: u64, report: Report, settings: &RunSettings) -> Finished {
     Finished::Ran(Execution { outcome, matched_bytes: 0, stdout: report.stdout, stderr, usage })
 }
 
-/// How it ended, and what the program itself wrote to standard error.
+/// The outcome, and what the program itself wrote to standard error.
 fn outcome(status: u64, report: &Report, settings: &RunSettings) -> Option<(Outcome, Vec<u8>)> {
     let is_cut = |stream: &[u8]| u64::try_from(stream.len()).is_ok_and(|len| len >= settings.file_kb * 1_024);
     let stderr = || report.stderr.clone();
@@ -71,13 +71,13 @@ fn outcome(status: u64, report: &Report, settings: &RunSettings) -> Option<(Outc
         return Some((Outcome::TimeLimit { clock }, stderr()));
     }
     let (signal, own_stderr) = signal(status, report);
-    // Whatever the program made of it, what it wrote is not what it wanted to write.
-    let flooded = if is_cut(&report.stdout) || signal == Some(SIGXFSZ) && !is_cut(&report.stderr) {
+    // The output is incomplete, however the program ended.
+    let exceeded = if is_cut(&report.stdout) || signal == Some(SIGXFSZ) && !is_cut(&report.stderr) {
         Some(OutputStream::Stdout)
     } else {
         is_cut(&report.stderr).then_some(OutputStream::Stderr)
     };
-    if let Some(stream) = flooded {
+    if let Some(stream) = exceeded {
         return Some((Outcome::OutputLimit { stream }, own_stderr));
     }
     let is_full = report.memory_kb.is_some_and(|peak| peak + PAGE_KB > settings.memory_kb);
@@ -93,8 +93,8 @@ fn outcome(status: u64, report: &Report, settings: &RunSettings) -> Option<(Outc
 
 /// The signal that ended the program, and its standard error without what the shell added about it.
 ///
-/// A shell runs the program, and makes 128 + n of signal n. A program can also exit with such a code; but then
-/// the shell does not add its line, `run: line 1:     3 Segmentation fault      ./a.out`.
+/// A shell runs the program and turns signal n into the exit code 128 + n. A program can exit with such a code by
+/// itself, but then the shell does not add its line, `run: line 1:     3 Segmentation fault      ./a.out`.
 fn signal(status: u64, report: &Report) -> (Option<i32>, Vec<u8>) {
     if let Some(signal) = report.exit_signal.filter(|signal| *signal > 0) {
         return (Some(signal), report.stderr.clone());
@@ -102,7 +102,7 @@ fn signal(status: u64, report: &Report) -> (Option<i32>, Vec<u8>) {
     let code = report.exit_code.unwrap_or_default();
     match (code, own_part(&report.stderr)) {
         (129..=192, Some(own)) => (Some(code - 128), own.to_vec()),
-        // At its limit, standard error has no room for the shell's line.
+        // Standard error is full: it has no room for the shell's line.
         _ if code == 128 + SIGXFSZ => (Some(SIGXFSZ), report.stderr.clone()),
         _ => {
             let named = match status {
@@ -117,7 +117,7 @@ fn signal(status: u64, report: &Report) -> (Option<i32>, Vec<u8>) {
     }
 }
 
-/// What comes before the shell's line about the end of the program, where that is the last line.
+/// Returns the part before the shell's line about the signal, or `None` if that is not the last line.
 fn own_part(stderr: &[u8]) -> Option<&[u8]> {
     let text = stderr.strip_suffix(b"\n").unwrap_or(stderr);
     // The program's own output need not end with a newline.
@@ -130,13 +130,13 @@ fn own_part(stderr: &[u8]) -> Option<&[u8]> {
     is_end.then(|| &text[..at])
 }
 
-/// Whether the shell said, and nothing else did, that there is no such program:
+/// Whether the output is only the shell's message that the compiler or interpreter is missing:
 /// `compile: line 1: /usr/local/go-1.13.5/bin/go: No such file or directory`.
 fn is_missing_program(output: &[u8], script: &[u8]) -> bool {
     let line = output.trim_ascii_end();
-    let said_by_shell = line.strip_prefix(script).is_some_and(|rest| rest.starts_with(b": line "));
+    let is_from_shell = line.strip_prefix(script).is_some_and(|rest| rest.starts_with(b": line "));
     let ends = [&b"No such file or directory"[..], b"command not found", b"Permission denied"];
-    said_by_shell && !line.contains(&b'\n') && ends.iter().any(|end| line.ends_with(end))
+    is_from_shell && !line.contains(&b'\n') && ends.iter().any(|end| line.ends_with(end))
 }
 
 #[cfg(test)]
@@ -162,7 +162,7 @@ mod tests {
         }
     }
 
-    fn end_of(report: Report) -> Outcome {
+    fn outcome_of(report: Report) -> Outcome {
         match interpret(report, &SETTINGS) {
             Finished::Ran(execution) => execution.outcome,
             other => panic!("{other:?}"),
@@ -170,61 +170,64 @@ mod tests {
     }
 
     #[test]
-    fn a_signal_is_told_from_an_exit_code_by_the_shells_line() {
+    fn shell_line_distinguishes_a_signal_from_an_exit_code() {
         let killed =
             report(11, 139, b"mine, without a newlinerun: line 1:     3 Segmentation fault      ./a.out\n");
         let Finished::Ran(execution) = interpret(killed, &SETTINGS) else { panic!() };
         assert_eq!(execution.outcome, Outcome::Signaled { signal: 11 });
         assert_eq!(execution.stderr, b"mine, without a newline");
-        assert_eq!(end_of(report(11, 139, b"")), Outcome::Exited { code: 139 });
-        assert_eq!(end_of(report(11, 139, b"run: line 1: 3 x\nmine")), Outcome::Exited { code: 139 });
-        assert_eq!(end_of(report(11, 42, b"run: line 1: 3 x\n")), Outcome::Exited { code: 42 });
+        assert_eq!(outcome_of(report(11, 139, b"")), Outcome::Exited { code: 139 });
+        assert_eq!(outcome_of(report(11, 139, b"run: line 1: 3 x\nmine")), Outcome::Exited { code: 139 });
+        assert_eq!(outcome_of(report(11, 42, b"run: line 1: 3 x\n")), Outcome::Exited { code: 42 });
         assert_eq!(
-            end_of(Report { exit_signal: Some(8), ..report(9, 0, b"") }),
+            outcome_of(Report { exit_signal: Some(8), ..report(9, 0, b"") }),
             Outcome::Signaled { signal: 8 }
         );
-        assert_eq!(end_of(report(10, 0, b"")), Outcome::Signaled { signal: 6 });
+        assert_eq!(outcome_of(report(10, 0, b"")), Outcome::Signaled { signal: 6 });
     }
 
     #[test]
-    fn killed_at_the_limit_is_the_memory_limit_and_below_it_is_not() {
+    fn sigkill_is_the_memory_limit_only_at_the_limit() {
         let line = b"run: line 1:     3 Killed                  ./a.out\n";
         let at = |kb| Report { memory_kb: Some(kb), ..report(11, 137, line) };
-        assert_eq!(end_of(at(128_000)), Outcome::MemoryLimit, "the kernel counts in pages");
-        assert_eq!(end_of(at(120_000)), Outcome::Signaled { signal: 9 });
+        assert_eq!(outcome_of(at(128_000)), Outcome::MemoryLimit, "the kernel counts in pages");
+        assert_eq!(outcome_of(at(120_000)), Outcome::Signaled { signal: 9 });
         assert_eq!(
-            end_of(Report { memory_kb: Some(128_000), ..report(11, 1, b"") }),
+            outcome_of(Report { memory_kb: Some(128_000), ..report(11, 1, b"") }),
             Outcome::Exited { code: 1 }
         );
     }
 
     #[test]
-    fn output_that_was_cut_is_the_output_limit_whatever_the_program_made_of_it() {
+    fn truncated_output_is_the_output_limit_however_the_program_ended() {
         let stdout = Outcome::OutputLimit { stream: OutputStream::Stdout };
         let stderr = Outcome::OutputLimit { stream: OutputStream::Stderr };
         let full = vec![b'x'; 1_024];
-        assert_eq!(end_of(report(11, 153, b"run: line 1:  3 File size limit exceeded ./a.out\n")), stdout);
-        assert_eq!(end_of(report(8, 0, b"")), stdout);
         assert_eq!(
-            end_of(Report { stdout: full.clone(), ..report(11, 1, b"OSError: File too large") }),
+            outcome_of(report(11, 153, b"run: line 1:  3 File size limit exceeded ./a.out\n")),
             stdout
         );
-        assert_eq!(end_of(Report { stdout: full.clone(), ..report(3, 0, b"") }), stdout);
+        assert_eq!(outcome_of(report(8, 0, b"")), stdout);
         assert_eq!(
-            end_of(Report { stdout: full[1..].to_vec(), ..report(3, 0, b"") }),
+            outcome_of(Report { stdout: full.clone(), ..report(11, 1, b"OSError: File too large") }),
+            stdout
+        );
+        assert_eq!(outcome_of(Report { stdout: full.clone(), ..report(3, 0, b"") }), stdout);
+        assert_eq!(
+            outcome_of(Report { stdout: full[1..].to_vec(), ..report(3, 0, b"") }),
             Outcome::Exited { code: 0 }
         );
-        assert_eq!(end_of(report(11, 153, &full)), stderr);
-        assert_eq!(end_of(report(3, 0, &full)), stderr);
+        assert_eq!(outcome_of(report(11, 153, &full)), stderr);
+        assert_eq!(outcome_of(report(3, 0, &full)), stderr);
     }
 
     #[test]
-    fn what_is_judge0s_is_a_fault() {
-        let garbled = Report { is_garbled: true, ..report(3, 0, b"") };
+    fn failures_of_judge0_are_not_outcomes() {
+        let malformed = Report { is_malformed: true, ..report(3, 0, b"") };
         let missing = b"run: line 1: /usr/local/ruby/bin/ruby: No such file or directory\n";
         let faults = [
             Report::default(),
-            garbled,
+            malformed,
             report(13, 0, b""),
             report(14, 0, b""),
             report(99, 0, b""),
@@ -234,8 +237,8 @@ mod tests {
         ];
         for report in faults {
             let shown = format!("{report:?}");
-            assert!(matches!(interpret(report, &SETTINGS), Finished::Faulty(_)), "{shown}");
+            assert!(matches!(interpret(report, &SETTINGS), Finished::Failed(_)), "{shown}");
         }
-        assert_eq!(end_of(report(11, 127, b"mine\n")), Outcome::Exited { code: 127 });
+        assert_eq!(outcome_of(report(11, 127, b"mine\n")), Outcome::Exited { code: 127 });
     }
 }

@@ -1,7 +1,7 @@
-//! One poll for all that is in flight, of all submissions of a judge.
+//! The poller: one task that polls the tests in flight of all submissions of a judge.
 //!
-//! It reads the batch endpoint: the answer to a single `GET` is cached by Judge0 for a second. A test is looked at
-//! early, then at intervals that grow with its age; whoever is nearly due is taken along in the same call.
+//! It uses the batch endpoint, because Judge0 caches the answer to a single `GET` for a second. A test is polled soon
+//! after it was sent, then at intervals that grow with its age. Tests that are nearly due join the same call.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,174 +14,177 @@ use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
 use crate::call::{CallError, chain};
-use crate::judge0::{Pace, Shared};
 use crate::report::Report;
+use crate::shared::Shared;
+use crate::tuning::Tuning;
 
-/// How many calls one look may make at once, where more is in flight than a batch may have.
-const CALLS_AT_ONCE: usize = 4;
+/// The most calls of one poll that run in parallel, when more tests are in flight than fit into a batch.
+const MAX_PARALLEL_CALLS: usize = 4;
 
-/// The status of what waits for a worker.
-const IN_QUEUE: u64 = 1;
+/// Judge0's status of a test that waits for a worker.
+const STATUS_IN_QUEUE: u64 = 1;
 
-/// What became of a test in flight.
+/// What polling a test led to.
 #[derive(Debug)]
-pub(crate) enum Sighting {
-    /// It is over.
-    Final(Report),
-    /// Judge0 does not know the token, or began with it and has not ended it in all the time it had.
+pub(crate) enum PollResult {
+    /// Judge0 has finished the test.
+    Finished(Report),
+    /// Judge0 does not know the token, or started the test and did not finish it in time.
     Lost(&'static str),
-    /// Judge0 could not be asked for too long, or has not begun with it in all that time; why.
-    Unseen(String),
+    /// Judge0 could not be polled for too long, or did not start the test in time. Holds the cause.
+    Unavailable(String),
 }
 
-/// A test in flight. Whoever drops the receiver is not interested any more: it is no longer looked at.
+/// A test that was sent to Judge0. Dropping the receiver of `result` stops its polling.
 #[derive(Debug)]
-pub(crate) struct Flight {
+pub(crate) struct SentTest {
     pub(crate) token: String,
-    /// When it was sent.
-    pub(crate) sent: Instant,
-    /// When it counts as lost.
-    pub(crate) until: Instant,
-    pub(crate) landed: oneshot::Sender<Sighting>,
+    pub(crate) sent_at: Instant,
+    /// When the test counts as lost.
+    pub(crate) deadline: Instant,
+    pub(crate) result: oneshot::Sender<PollResult>,
 }
 
-struct Watched {
-    flight: Flight,
+/// A test in flight and the time of its next poll.
+struct Polled {
+    test: SentTest,
     due: Instant,
 }
 
-/// Runs until every sender of flights is gone.
-pub(crate) async fn poll(shared: Arc<Shared>, mut flights: mpsc::Receiver<Flight>) {
-    let mut sky = Sky { watched: HashMap::new(), failures: 0, failing_since: None };
+/// Runs until every sender of `sent_tests` is dropped.
+pub(crate) async fn poll(shared: Arc<Shared>, mut sent_tests: mpsc::Receiver<SentTest>) {
+    let mut in_flight = InFlight { tests: HashMap::new(), failures: 0, failing_since: None };
     loop {
-        let due = sky.due();
+        let due = in_flight.next_due();
         tokio::select! {
             biased;
-            flight = flights.recv() => match flight {
-                Some(flight) => sky.take(flight, &shared.pace),
+            sent = sent_tests.recv() => match sent {
+                Some(test) => in_flight.add(test, &shared.tuning),
                 None => return,
             },
-            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => sky.look(&shared).await,
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => in_flight.poll(&shared).await,
         }
     }
 }
 
-struct Sky {
-    watched: HashMap<String, Watched>,
-    /// Looks in a row that failed.
+/// The tests in flight, by token.
+struct InFlight {
+    tests: HashMap<String, Polled>,
+    /// Polls in a row that failed.
     failures: u64,
     failing_since: Option<Instant>,
 }
 
-impl Sky {
-    fn take(&mut self, flight: Flight, pace: &Pace) {
-        let due = flight.sent + pace.first_look;
-        self.watched.insert(flight.token.clone(), Watched { flight, due });
+impl InFlight {
+    fn add(&mut self, test: SentTest, tuning: &Tuning) {
+        let due = test.sent_at + tuning.min_poll_interval;
+        self.tests.insert(test.token.clone(), Polled { test, due });
     }
 
-    fn due(&self) -> Option<Instant> {
-        self.watched.values().map(|watched| watched.due).min()
+    fn next_due(&self) -> Option<Instant> {
+        self.tests.values().map(|polled| polled.due).min()
     }
 
-    async fn look(&mut self, shared: &Shared) {
-        self.watched.retain(|_, watched| !watched.flight.landed.is_closed());
-        let tokens = self.nearly_due(&shared.pace);
+    async fn poll(&mut self, shared: &Shared) {
+        self.tests.retain(|_, polled| !polled.test.result.is_closed());
+        let tokens = self.nearly_due(&shared.tuning);
         let batch = shared.limits.borrow().map_or(1, |limits| limits.max_batch);
-        let looks: Vec<_> = stream::iter(tokens.chunks(batch).map(<[String]>::to_vec))
+        let polls: Vec<_> = stream::iter(tokens.chunks(batch).map(<[String]>::to_vec))
             .map(|tokens| async move {
-                let seen = look(shared, &tokens).await;
-                shared.breaker.note(&seen);
-                (tokens, seen)
+                let reports = poll_batch(shared, &tokens).await;
+                shared.breaker.note(&reports);
+                (tokens, reports)
             })
-            .buffer_unordered(CALLS_AT_ONCE)
+            .buffer_unordered(MAX_PARALLEL_CALLS)
             .collect()
             .await;
-        for (tokens, seen) in looks {
-            match seen {
-                Ok(reports) => self.saw(&tokens, reports, shared),
-                Err(error) => self.failed(&tokens, &error, &shared.pace),
+        for (tokens, reports) in polls {
+            match reports {
+                Ok(reports) => self.handle_reports(&tokens, reports, shared),
+                Err(error) => self.handle_failure(&tokens, &error, &shared.tuning),
             }
         }
     }
 
-    /// What is due, and what will be before half of its interval is over, oldest first.
-    fn nearly_due(&self, pace: &Pace) -> Vec<String> {
+    /// The tokens that are due now or within half of their interval, oldest first.
+    fn nearly_due(&self, tuning: &Tuning) -> Vec<String> {
         let now = Instant::now();
-        let nearly = |watched: &&Watched| watched.due <= now + interval(watched.flight.sent, now, pace) / 2;
+        let nearly = |polled: &&Polled| polled.due <= now + interval(polled.test.sent_at, now, tuning) / 2;
         let mut due: Vec<_> =
-            self.watched.values().filter(nearly).map(|it| (it.flight.sent, &it.flight.token)).collect();
+            self.tests.values().filter(nearly).map(|it| (it.test.sent_at, &it.test.token)).collect();
         due.sort();
         due.into_iter().map(|(_, token)| token.clone()).collect()
     }
 
-    fn saw(&mut self, tokens: &[String], reports: Vec<Option<Report>>, shared: &Shared) {
+    fn handle_reports(&mut self, tokens: &[String], reports: Vec<Option<Report>>, shared: &Shared) {
         (self.failures, self.failing_since) = (0, None);
         let now = Instant::now();
-        let _all_at_once = shared.telling();
+        let _all_at_once = shared.lock_delivery();
         for (token, report) in tokens.iter().zip(reports) {
-            let sighting = match report {
-                Some(report) if report.is_final() => Sighting::Final(report),
-                None => Sighting::Lost("a token that it has forgotten"),
+            let result = match report {
+                Some(report) if report.is_final() => PollResult::Finished(report),
+                None => PollResult::Lost("unknown token"),
                 Some(report) => {
-                    let Some(watched) = self.watched.get_mut(token) else { continue };
-                    if now < watched.flight.until {
-                        watched.due = now + interval(watched.flight.sent, now, &shared.pace);
+                    let Some(polled) = self.tests.get_mut(token) else { continue };
+                    if now < polled.test.deadline {
+                        polled.due = now + interval(polled.test.sent_at, now, &shared.tuning);
                         continue;
                     }
-                    if report.status == Some(IN_QUEUE) {
-                        // Another token would only wait behind this one.
-                        Sighting::Unseen("Judge0 does not get round to what is in its queue".to_owned())
+                    if report.status == Some(STATUS_IN_QUEUE) {
+                        // A second token would only wait in the queue behind this one.
+                        PollResult::Unavailable("Judge0 did not start a test in time".to_owned())
                     } else {
-                        Sighting::Lost("a test that it has not ended in time")
+                        PollResult::Lost("test not finished in time")
                     }
                 }
             };
-            self.land(token, sighting);
+            self.finish(token, result);
         }
     }
 
-    fn failed(&mut self, tokens: &[String], error: &CallError, pace: &Pace) {
+    fn handle_failure(&mut self, tokens: &[String], error: &CallError, tuning: &Tuning) {
         self.failures += 1;
         let now = Instant::now();
         let since = *self.failing_since.get_or_insert(now);
-        let pause =
-            pace.retry.delay(self.failures, rand::random()).max(error.retry_after().unwrap_or_default());
-        debug!(cause = chain(error), retry_in_ms = pause.as_millis(), "cannot look at what is in flight");
-        let is_over = now + pause > since + pace.patience || matches!(error, CallError::Refused { .. });
+        let delay =
+            tuning.retry.delay(self.failures, rand::random()).max(error.retry_after().unwrap_or_default());
+        debug!(cause = chain(error), retry_in_ms = delay.as_millis(), "cannot poll the tests in flight");
+        let gives_up =
+            now + delay > since + tuning.retry_budget || matches!(error, CallError::Rejected { .. });
         for token in tokens {
-            if is_over {
-                self.land(token, Sighting::Unseen(chain(error)));
-            } else if let Some(watched) = self.watched.get_mut(token) {
-                watched.due = now + pause;
+            if gives_up {
+                self.finish(token, PollResult::Unavailable(chain(error)));
+            } else if let Some(polled) = self.tests.get_mut(token) {
+                polled.due = now + delay;
             }
         }
     }
 
-    fn land(&mut self, token: &str, sighting: Sighting) {
-        if let Some(watched) = self.watched.remove(token) {
-            // Nobody may be waiting any more.
-            let _ = watched.flight.landed.send(sighting);
+    fn finish(&mut self, token: &str, result: PollResult) {
+        if let Some(polled) = self.tests.remove(token) {
+            // The submission may have ended already.
+            let _ = polled.test.result.send(result);
         }
     }
 }
 
-/// Looks at some; at fewer at a time where the answer would be too large.
-async fn look(shared: &Shared, tokens: &[String]) -> Result<Vec<Option<Report>>, CallError> {
+/// Polls one batch; polls its tokens one by one if the answer would be too large.
+async fn poll_batch(shared: &Shared, tokens: &[String]) -> Result<Vec<Option<Report>>, CallError> {
     let all: Vec<&str> = tokens.iter().map(String::as_str).collect();
-    match shared.client.look(&all).await {
+    match shared.client.poll(&all).await {
         Err(CallError::TooLarge { .. }) if all.len() > 1 => {
-            let mut seen = Vec::with_capacity(all.len());
+            let mut reports = Vec::with_capacity(all.len());
             for token in all {
-                seen.extend(shared.client.look(&[token]).await?);
+                reports.extend(shared.client.poll(&[token]).await?);
             }
-            Ok(seen)
+            Ok(reports)
         }
-        seen => seen,
+        reports => reports,
     }
 }
 
-/// Until the next look at a test: it grows with the age of the test, so that a quick one is seen at once, and a slow
-/// one costs few looks and is seen late by a part of what it took.
-fn interval(sent: Instant, now: Instant, pace: &Pace) -> Duration {
-    (now.saturating_duration_since(sent) / 2).clamp(pace.first_look, pace.longest_look)
+/// The time until the next poll of a test. It grows with the test's age: a short test is polled soon, and a long one
+/// needs few polls and is seen late by at most a fraction of the time it took.
+fn interval(sent_at: Instant, now: Instant, tuning: &Tuning) -> Duration {
+    (now.saturating_duration_since(sent_at) / 2).clamp(tuning.min_poll_interval, tuning.max_poll_interval)
 }

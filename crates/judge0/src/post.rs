@@ -1,14 +1,14 @@
-//! What is sent to Judge0, and what it answers at once.
+//! The entries of a batch of submissions, and Judge0's answers to them.
 
 use serde::Serialize;
 use serde_json::Value;
 
-/// One program with one input.
+/// A program with one input.
 #[derive(Clone, Debug, Serialize)]
 pub struct Entry<'a> {
     /// The program, in base64.
     pub source_code: &'a str,
-    /// Judge0's number of the language.
+    /// Judge0's id of the language.
     pub language_id: u32,
     /// The input, in base64.
     pub stdin: String,
@@ -21,13 +21,13 @@ pub struct Entry<'a> {
     /// KB of 1024 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stack_limit: Option<u64>,
-    /// KB of 1024 bytes, for each file, the two streams included.
+    /// KB of 1024 bytes, for each file and each of the two output streams.
     pub max_file_size: u64,
-    /// Once; Judge0's default can be another.
+    /// Always 1; Judge0's default may differ.
     pub number_of_runs: u32,
-    /// Off; Judge0's default can be another.
+    /// Always off; Judge0's default may differ.
     pub enable_network: bool,
-    /// Off; Judge0's default can be another.
+    /// Always off; Judge0's default may differ.
     pub redirect_stderr_to_stdout: bool,
 }
 
@@ -39,34 +39,34 @@ pub(crate) struct Batch<'a> {
 /// Judge0's answer to one entry of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Posted {
-    /// It is in the queue, under this token.
+    /// The entry is queued under this token.
     Token(String),
-    /// It is invalid; these are the fields and what is wrong with each.
-    Refused(String),
-    /// Neither a token nor an error.
-    Garbled,
+    /// The entry is invalid. Holds the fields and their errors.
+    Rejected(String),
+    /// The answer holds neither a valid token nor an error.
+    Invalid,
 }
 
 impl Posted {
     pub(crate) fn read(answer: &Value) -> Self {
         if let Some(token) = answer.get("token").and_then(Value::as_str) {
-            // It becomes part of a URL.
+            // The token becomes part of a URL.
             let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
             let is_token = (1..=128).contains(&token.len()) && token.bytes().all(is_plain);
-            return if is_token { Self::Token(token.to_owned()) } else { Self::Garbled };
+            return if is_token { Self::Token(token.to_owned()) } else { Self::Invalid };
         }
         let Some(fields) = answer.as_object().filter(|fields| !fields.is_empty()) else {
-            return Self::Garbled;
+            return Self::Invalid;
         };
-        let told: Vec<String> =
-            fields.iter().map(|(field, errors)| format!("{field} {}", words(errors))).collect();
-        Self::Refused(told.join("; "))
+        let problems: Vec<String> =
+            fields.iter().map(|(field, errors)| format!("{field} {}", error_text(errors))).collect();
+        Self::Rejected(problems.join("; "))
     }
 }
 
-fn words(errors: &Value) -> String {
+fn error_text(errors: &Value) -> String {
     match errors {
-        Value::Array(errors) => errors.iter().map(words).collect::<Vec<_>>().join(", "),
+        Value::Array(errors) => errors.iter().map(error_text).collect::<Vec<_>>().join(", "),
         Value::String(text) => text[..text.floor_char_boundary(200)].to_owned(),
         other => other.to_string(),
     }
@@ -79,12 +79,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_that_would_change_the_url_is_none() {
+    fn token_that_would_change_the_url_is_invalid() {
         for token in ["", "a,b", "a&fields=*", "../x", &"x".repeat(129)] {
-            assert_eq!(Posted::read(&json!({ "token": token })), Posted::Garbled, "{token}");
+            assert_eq!(Posted::read(&json!({ "token": token })), Posted::Invalid, "{token}");
         }
         for answer in [json!(null), json!({}), json!("x"), json!([])] {
-            assert_eq!(Posted::read(&answer), Posted::Garbled, "{answer}");
+            assert_eq!(Posted::read(&answer), Posted::Invalid, "{answer}");
         }
     }
 }

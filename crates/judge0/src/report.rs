@@ -1,5 +1,5 @@
-//! What Judge0 says of a submission, read leniently: numbers may be strings, fields may be missing, and what is not
-//! known is ignored.
+//! Judge0's report on a submission, parsed leniently: numbers may be strings, fields may be missing, and unknown
+//! fields are ignored.
 
 use std::time::Duration;
 
@@ -7,54 +7,55 @@ use serde_json::Value;
 
 use crate::text;
 
-/// What Judge0 says of one submission.
+/// Judge0's report on one submission.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// The status; nothing where there is none that is a number.
+    /// The id of the status. `None` if it is missing or not a number.
     pub status: Option<u64>,
-    /// What the program wrote.
+    /// The program's standard output.
     pub stdout: Vec<u8>,
-    /// What the program, and the shell around it, wrote to standard error.
+    /// The standard error of the program and of the shell that runs it.
     pub stderr: Vec<u8>,
-    /// What the compiler wrote.
+    /// The compiler's output.
     pub compile_output: Vec<u8>,
-    /// What isolate says.
+    /// The message of isolate, Judge0's sandbox.
     pub message: Vec<u8>,
     /// CPU time.
     pub time: Option<Duration>,
-    /// Time on the wall.
+    /// Wall time.
     pub wall_time: Option<Duration>,
     /// Peak memory, in KB of 1024 bytes.
     pub memory_kb: Option<u64>,
     /// The exit code.
     pub exit_code: Option<i32>,
-    /// The signal that ended it, where isolate saw one.
+    /// The signal that ended the program, if isolate reports one.
     pub exit_signal: Option<i32>,
-    /// Whether something in it cannot be what Judge0 meant: text that is not base64, another token than asked for.
-    pub is_garbled: bool,
+    /// Whether the report is invalid: text that is not base64, or a token other than the requested one.
+    pub is_malformed: bool,
 }
 
 impl Report {
-    /// Whether there will be no other.
+    /// Whether the submission has finished, so that no other report will follow.
     #[must_use]
     pub fn is_final(&self) -> bool {
         !matches!(self.status, Some(1 | 2))
     }
 
-    /// Reads what Judge0 says of the submission of this token. Never fails: what cannot be read is left out, or makes
-    /// the report [`Self::is_garbled`].
+    /// Parses the report on the submission with this token. Never fails: an unreadable field is left out or sets
+    /// [`Self::is_malformed`].
     #[must_use]
     pub fn read(report: &Value, token: &str) -> Self {
-        let mut is_garbled = report.get("token").and_then(Value::as_str).is_some_and(|named| named != token)
-            || !report.is_object();
+        let mut is_malformed =
+            report.get("token").and_then(Value::as_str).is_some_and(|reported| reported != token)
+                || !report.is_object();
         let mut bytes = |field: &str| match report.get(field) {
             None | Some(Value::Null) => Vec::new(),
             Some(Value::String(text)) => text::decode(text).unwrap_or_else(|_| {
-                is_garbled = true;
+                is_malformed = true;
                 Vec::new()
             }),
             Some(_) => {
-                is_garbled = true;
+                is_malformed = true;
                 Vec::new()
             }
         };
@@ -75,12 +76,12 @@ impl Report {
             memory_kb: report.get("memory").and_then(whole),
             exit_code: small("exit_code"),
             exit_signal: small("exit_signal"),
-            is_garbled,
+            is_malformed,
         }
     }
 }
 
-/// A number, also in the form of a string.
+/// Parses a number that may be a string.
 pub(crate) fn number(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) => number.as_f64(),
@@ -89,7 +90,7 @@ pub(crate) fn number(value: &Value) -> Option<f64> {
     }
 }
 
-/// A whole number that is not negative, also in the form of a string or with a fraction, which is dropped.
+/// Parses a non-negative number that may be a string. Drops a fraction.
 pub(crate) fn whole(value: &Value) -> Option<u64> {
     let number = number(value).filter(|number| (0.0..9e15).contains(number))?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 9e15, checked above")]
@@ -113,15 +114,15 @@ mod tests {
         assert_eq!(read.time, Some(Duration::from_millis(500)));
         assert_eq!(read.wall_time, Some(Duration::from_millis(1250)));
         assert_eq!((read.memory_kb, read.exit_code, read.exit_signal), (Some(128_000), Some(0), None));
-        assert!(!read.is_garbled);
+        assert!(!read.is_malformed);
     }
 
     #[test]
-    fn what_judge0_cannot_have_meant_is_told() {
+    fn invalid_reports_are_malformed() {
         for report in
             [json!({ "stdout": "<b>" }), json!({ "stdout": 5 }), json!({ "token": "u" }), json!("x")]
         {
-            assert!(Report::read(&report, "t").is_garbled, "{report}");
+            assert!(Report::read(&report, "t").is_malformed, "{report}");
         }
         for number in [json!(-1), json!("-1"), json!("NaN"), json!("1e300"), json!(true), json!("x")] {
             assert_eq!(whole(&number), None, "{number}");

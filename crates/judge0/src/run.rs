@@ -1,88 +1,67 @@
-//! One submission: its tests, a window of them ahead, shown in order.
+//! One job: sends its tests, up to a window ahead, and passes their executions to the observer in order.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::ops::ControlFlow;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
+use gavel_domain::Execution;
+use gavel_domain::engine::{EngineFault, Job, Observer, Progress};
 use gavel_domain::text::normalize_newlines;
-use gavel_domain::{Execution, LanguageId, Question};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::call::CallError;
-use crate::judge0::{Fault, Judge0, unavailable};
+use crate::judge0::Judge0;
 use crate::limits::{Limits, RunSettings};
 use crate::outcome::{Finished, interpret};
-use crate::poller::{Flight, Sighting};
+use crate::poller::{PollResult, SentTest};
 use crate::post::{Entry, Posted};
+use crate::shared::unavailable;
 use crate::text;
 
-/// A program and what it is to be run against.
-pub struct Job<'a> {
-    /// The language.
-    pub language: LanguageId,
-    /// The program; `\r\n` is `\n` already.
-    pub source: &'a str,
-    /// Its limits and test cases.
-    pub question: &'a Question,
-    /// What each stream may have, in bytes; twice the expected output if that is more, and Judge0's limit if that is
-    /// less.
-    pub max_output_bytes: u64,
-}
-
-/// How far a job came.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// The tests ran, up to where the observer ended it.
-    Ran,
-    /// The program did not compile; this is what the compiler wrote.
-    CompileError(Vec<u8>),
-}
-
-/// What is known of a test.
+/// What is known about a test.
 enum Known {
     Ran(Execution),
-    /// Judge0 failed on it too often; the last time by this.
-    Broken(String),
+    /// Judge0 failed on the test too often. Holds the last cause.
+    Failed(String),
 }
 
-/// The end of a test in flight, by its index.
-type Landing<'a> = std::pin::Pin<Box<dyn Future<Output = (usize, Sighting)> + Send + 'a>>;
+/// The result of a test in flight, with the test's index.
+type PendingResult<'a> = std::pin::Pin<Box<dyn Future<Output = (usize, PollResult)> + Send + 'a>>;
 
-/// A submission on its way.
+/// A job in progress.
 struct Run<'a> {
     judge0: &'a Judge0,
     job: &'a Job<'a>,
     source: String,
     settings: RunSettings,
     limits: Limits,
-    /// Tests to send, in order; one that Judge0 failed on is in it again.
+    /// The tests to send, in order. A test that Judge0 failed on returns here.
     unsent: BTreeSet<usize>,
-    in_flight: FuturesUnordered<Landing<'a>>,
-    /// What is known of the tests from the one whose turn it is.
+    in_flight: FuturesUnordered<PendingResult<'a>>,
+    /// What is known about each test that the observer has not seen yet, in order.
     known: VecDeque<Option<Known>>,
-    /// How many were shown.
-    shown: usize,
-    /// Whether a test has run: the program compiles.
+    /// The number of executions that the observer has seen.
+    observed: usize,
+    /// Whether a test has run, which proves that the program compiles.
     compiles: bool,
-    faults: Vec<u32>,
+    /// How many times Judge0 has failed on each test.
+    failures: Vec<u32>,
 }
 
 impl Judge0 {
-    /// Runs a job, showing `observer` the execution of each test in their order until it has seen enough. What is
-    /// in flight then is forgotten: Judge0 has no way to cancel what is in its queue or runs.
+    /// Runs a job and passes the execution of each test to `observer`, in order, until the observer stops the job.
+    /// Tests that are in flight at that time are abandoned: Judge0 cannot cancel what it has queued or started.
     ///
     /// # Errors
-    /// [`Fault`]; what was shown before stands.
-    pub async fn run(
-        &self,
-        job: &Job<'_>,
-        observer: &mut (dyn FnMut(Execution) -> ControlFlow<()> + Send),
-    ) -> Result<Progress, Fault> {
+    /// Returns [`EngineFault::Final`] if the question does not fit Judge0's limits, Judge0 rejects the program, or
+    /// Judge0 fails on one test too often; [`EngineFault::Unavailable`] if Judge0 cannot be used now. What the
+    /// observer has seen remains valid.
+    pub async fn run(&self, job: &Job<'_>, observer: &mut Observer<'_>) -> Result<Progress, EngineFault> {
         let limits = self.limits().await?;
-        let settings =
-            limits.fit(job.question, job.max_output_bytes).map_err(|it| Fault::Final(it.to_string()))?;
+        let settings = limits
+            .fit(job.question, job.max_output_bytes)
+            .map_err(|misfit| EngineFault::Final { reason: misfit.to_string(), source: None })?;
         let tests = job.question.tests.len();
         let run = Run {
             judge0: self,
@@ -93,62 +72,59 @@ impl Judge0 {
             unsent: (0..tests).collect(),
             in_flight: FuturesUnordered::new(),
             known: (0..tests).map(|_| None).collect(),
-            shown: 0,
+            observed: 0,
             compiles: false,
-            faults: vec![0; tests],
+            failures: vec![0; tests],
         };
         let breaker = self.breaker();
         tokio::select! {
             ended = run.drive(observer) => ended,
-            // Nobody will look at what is in flight.
+            // The results of the tests in flight are of no use any more.
             problem = breaker.problem() => Err(unavailable(problem)),
         }
     }
 }
 
 impl Run<'_> {
-    async fn drive(
-        mut self,
-        observer: &mut (dyn FnMut(Execution) -> ControlFlow<()> + Send),
-    ) -> Result<Progress, Fault> {
+    async fn drive(mut self, observer: &mut Observer<'_>) -> Result<Progress, EngineFault> {
         loop {
             while let Some(known) = self.known.front_mut().and_then(Option::take) {
                 self.known.pop_front();
-                self.shown += 1;
+                self.observed += 1;
                 match known {
                     Known::Ran(execution) => {
                         if observer(execution).is_break() {
                             return Ok(Progress::Ran);
                         }
                     }
-                    Known::Broken(cause) => return Err(self.broken(&cause)),
+                    Known::Failed(cause) => return Err(self.too_many_failures(&cause)),
                 }
             }
             if self.known.is_empty() {
                 return Ok(Progress::Ran);
             }
             self.send().await?;
-            // All that one look has brought is taken before more is sent, so that it is sent in one batch.
-            let mut landed = self.in_flight.next().await;
-            drop(self.judge0.shared.telling());
-            while let Some((index, sighting)) = landed {
-                if let Some(output) = self.take(index, sighting)? {
+            // Takes all results of one poll before it sends more, so that the next tests go in one batch.
+            let mut result = self.in_flight.next().await;
+            drop(self.judge0.shared.lock_delivery());
+            while let Some((index, polled)) = result {
+                if let Some(output) = self.take(index, polled)? {
                     return Ok(Progress::CompileError(output));
                 }
-                landed = futures::FutureExt::now_or_never(self.in_flight.next()).flatten();
+                result = futures::FutureExt::now_or_never(self.in_flight.next()).flatten();
             }
         }
     }
 
-    /// Fills the window, once half of it is free: each batch is a call.
-    async fn send(&mut self) -> Result<(), Fault> {
+    /// Fills the window if at least half of it is free, because each batch costs a call.
+    async fn send(&mut self) -> Result<(), EngineFault> {
         let window = self.judge0.window + 1;
         let free = window.saturating_sub(self.in_flight.len());
-        let is_urgent = self.unsent.first().is_some_and(|first| *first == self.shown);
+        let is_urgent = self.unsent.first().is_some_and(|first| *first == self.observed);
         if self.unsent.is_empty() || (2 * free < window && !is_urgent) {
             return Ok(());
         }
-        let ahead = self.shown + window;
+        let ahead = self.observed + window;
         let next: Vec<usize> =
             self.unsent.iter().copied().take_while(|test| *test < ahead).take(free).collect();
         for batch in next.chunks(self.limits.max_batch) {
@@ -157,83 +133,86 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn send_batch(&mut self, tests: &[usize]) -> Result<(), Fault> {
+    async fn send_batch(&mut self, tests: &[usize]) -> Result<(), EngineFault> {
         let entries: Vec<Entry<'_>> = tests.iter().map(|test| self.entry(*test)).collect();
-        let sent = self.judge0.patiently(|| self.judge0.shared.client.submit(&entries)).await?;
-        let posted = sent.map_err(|error| refused(&error))?;
+        let sent = self.judge0.call_with_retries(|| self.judge0.shared.client.submit(&entries)).await?;
+        let posted = sent.map_err(rejected)?;
         let now = Instant::now();
         for (&test, posted) in tests.iter().zip(posted) {
             self.unsent.remove(&test);
             match posted {
                 Posted::Token(token) => self.follow(test, token, now).await?,
-                Posted::Refused(text) => {
-                    return Err(Fault::Final(format!("Judge0 refuses the submission: {text}")));
+                Posted::Rejected(text) => {
+                    let reason = format!("Judge0 rejected the submission: {text}");
+                    return Err(EngineFault::Final { reason, source: None });
                 }
-                Posted::Garbled => self.fault(test, "an answer without a token".to_owned()),
+                Posted::Invalid => self.fail(test, "answer without a token".to_owned()),
             }
         }
         Ok(())
     }
 
-    async fn follow(&mut self, test: usize, token: String, sent: Instant) -> Result<(), Fault> {
-        let (landed, landing) = oneshot::channel();
-        let until = sent + self.settings.wall_time + self.judge0.shared.pace.lost_after;
-        let followed = self.judge0.flights.send(Flight { token, sent, until, landed }).await;
-        followed.map_err(|_| unavailable("the poll of Judge0 has ended".to_owned()))?;
+    async fn follow(&mut self, test: usize, token: String, sent_at: Instant) -> Result<(), EngineFault> {
+        const POLLER_STOPPED: &str = "the Judge0 poller has stopped";
+        let (result, receiver) = oneshot::channel();
+        let deadline = sent_at + self.settings.wall_time + self.judge0.shared.tuning.lost_after;
+        let sent = self.judge0.sent_tests.send(SentTest { token, sent_at, deadline, result }).await;
+        sent.map_err(|_| unavailable(POLLER_STOPPED))?;
         self.in_flight.push(Box::pin(async move {
-            let sighting = landing.await;
-            (test, sighting.unwrap_or_else(|_| Sighting::Unseen("the poll of Judge0 has ended".to_owned())))
+            let result = receiver.await;
+            (test, result.unwrap_or_else(|_| PollResult::Unavailable(POLLER_STOPPED.to_owned())))
         }));
         Ok(())
     }
 
-    /// Takes note of a test's end; where the program does not compile, what the compiler wrote.
-    fn take(&mut self, test: usize, sighting: Sighting) -> Result<Option<Vec<u8>>, Fault> {
-        let report = match sighting {
-            Sighting::Final(report) => report,
-            Sighting::Lost(what) => {
-                self.fault(test, what.to_owned());
+    /// Records the result of a test. Returns the compiler's output if the program does not compile.
+    fn take(&mut self, test: usize, result: PollResult) -> Result<Option<Vec<u8>>, EngineFault> {
+        let report = match result {
+            PollResult::Finished(report) => report,
+            PollResult::Lost(cause) => {
+                self.fail(test, cause.to_owned());
                 return Ok(None);
             }
-            Sighting::Unseen(cause) => return Err(unavailable(cause)),
+            PollResult::Unavailable(cause) => return Err(unavailable(cause)),
         };
         match interpret(report, &self.settings) {
             Finished::Ran(execution) => {
                 self.compiles = true;
-                self.judge0.breaker().delivered();
-                self.know(test, Known::Ran(execution));
+                self.judge0.breaker().note_finished_test();
+                self.record(test, Known::Ran(execution));
             }
-            // It is compiled anew for each test: what compiled once and then did not is not the program's fault.
+            // Judge0 compiles again for each test: a program that compiled once is not at fault.
             Finished::CompileError(_) if self.compiles => {
-                self.fault(test, "a compilation that failed only once".to_owned());
+                self.fail(test, "compilation failed after it had succeeded for another test".to_owned());
             }
             Finished::CompileError(output) => {
-                self.judge0.breaker().delivered();
+                self.judge0.breaker().note_finished_test();
                 return Ok(Some(output));
             }
-            Finished::Faulty(what) => self.fault(test, what),
+            Finished::Failed(cause) => self.fail(test, cause),
         }
         Ok(None)
     }
 
-    /// Judge0 has failed on a test: it is sent once more, under a fresh token, or given up.
-    fn fault(&mut self, test: usize, what: String) {
-        self.faults[test] += 1;
-        tracing::warn!(test, what, times = self.faults[test], "Judge0 failed on a test");
-        if self.faults[test] < self.judge0.shared.pace.max_faults {
+    /// Counts a failure of Judge0 on a test, which is then sent again under a new token, unless it failed too often.
+    fn fail(&mut self, test: usize, cause: String) {
+        self.failures[test] += 1;
+        tracing::warn!(test, cause, times = self.failures[test], "Judge0 failed on a test");
+        if self.failures[test] < self.judge0.shared.tuning.max_failures {
             self.unsent.insert(test);
         } else {
-            self.know(test, Known::Broken(what));
+            self.record(test, Known::Failed(cause));
         }
     }
 
-    fn know(&mut self, test: usize, known: Known) {
-        self.known[test - self.shown] = Some(known);
+    fn record(&mut self, test: usize, known: Known) {
+        self.known[test - self.observed] = Some(known);
     }
 
-    fn broken(&self, cause: &str) -> Fault {
-        let times = self.judge0.shared.pace.max_faults;
-        Fault::Final(format!("Judge0 failed on a test {times} times, the last time by {cause}"))
+    fn too_many_failures(&self, cause: &str) -> EngineFault {
+        let times = self.judge0.shared.tuning.max_failures;
+        let reason = format!("Judge0 failed on a test {times} times; the last cause: {cause}");
+        EngineFault::Final { reason, source: None }
     }
 
     fn entry(&self, test: usize) -> Entry<'_> {
@@ -254,10 +233,10 @@ impl Run<'_> {
     }
 }
 
-/// A batch that Judge0 refuses as a whole.
-fn refused(error: &CallError) -> Fault {
+/// The fault of a batch that Judge0 rejected as a whole.
+fn rejected(error: CallError) -> EngineFault {
     match error {
-        CallError::TooLarge { .. } => unavailable(error.to_string()),
-        error => Fault::Final(error.to_string()),
+        CallError::TooLarge { .. } => unavailable(error),
+        error => EngineFault::Final { reason: error.to_string(), source: None },
     }
 }

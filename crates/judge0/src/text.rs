@@ -1,26 +1,26 @@
-//! Base64 as Judge0 writes it: wrapped at 60 characters, with a newline at the end.
+//! Base64 in Judge0's form: wrapped at 60 characters, with a newline at the end.
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-/// Takes padding or none.
+/// Accepts base64 with or without padding.
 const ENGINE: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Text that should be base64 and is not.
+/// The text is not base64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it is not base64")]
+#[error("not base64")]
 pub(crate) struct NotBase64;
 
-/// One line, with padding.
+/// Encodes bytes on one line, with padding.
 pub(crate) fn encode(bytes: &[u8]) -> String {
     ENGINE.encode(bytes)
 }
 
-/// Whatever white space is in it, with or without padding.
+/// Decodes base64. Ignores white space and accepts missing padding.
 pub(crate) fn decode(text: &str) -> Result<Vec<u8>, NotBase64> {
     let mut packed = text.as_bytes().to_vec();
     packed.retain(|byte| !byte.is_ascii_whitespace());
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wrapped_or_not_padded_is_read() {
+    fn wrapped_and_unpadded_text_is_decoded() {
         let long = vec![b'x'; 100];
         let encoded = encode(&long);
         let wrapped = format!("{}\n{}\n{}\n", &encoded[..60], &encoded[60..120], &encoded[120..]);
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_one_padded_line() {
+    fn encoded_text_is_one_padded_line() {
         assert_eq!(encode(b"1\n"), "MQo=");
     }
 }

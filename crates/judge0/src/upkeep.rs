@@ -1,4 +1,4 @@
-//! What goes on beside the submissions: Judge0's limits are read and refreshed, and one that is away is probed.
+//! The upkeep task: reads Judge0's limits and languages from time to time, and probes a Judge0 that is unreachable.
 
 use std::sync::Arc;
 
@@ -8,18 +8,18 @@ use tracing::{info, warn};
 
 use crate::breaker::State;
 use crate::call::{CallError, chain};
-use crate::judge0::Shared;
 use crate::limits::Limits;
+use crate::shared::Shared;
 
-/// A token that no submission has: looking at it shows that Judge0 knows us and reaches its database.
-const NO_TOKEN: &str = "gavel-probe";
+/// A token that no submission has. Polling it proves that Judge0 accepts the API key and reaches its database.
+const PROBE_TOKEN: &str = "gavel-probe";
 
 /// Runs until it is aborted.
-pub(crate) async fn keep(shared: Arc<Shared>) {
+pub(crate) async fn run(shared: Arc<Shared>) {
     let mut failures = 0;
     loop {
         if shared.breaker.state() != State::Closed {
-            sleep(shared.breaker.pause()).await;
+            sleep(shared.breaker.probe_delay()).await;
             match probe(&shared).await {
                 Ok(()) => shared.breaker.close(),
                 Err(error) => shared.breaker.stay_open(&error),
@@ -28,39 +28,39 @@ pub(crate) async fn keep(shared: Arc<Shared>) {
         }
         let read = shared.client.limits().await;
         shared.breaker.note(&read);
-        let pause = match read {
+        let delay = match read {
             Ok(limits) => {
                 failures = 0;
-                set(&shared, limits);
-                // They are only told to others: without them everything works.
+                set_limits(&shared, limits);
+                // The languages are only shown to people: judging works without them.
                 match shared.client.languages().await {
                     Ok(languages) => drop(shared.languages.send_replace(languages)),
-                    Err(error) => info!(cause = chain(&error), "Judge0's languages cannot be read"),
+                    Err(error) => info!(cause = chain(&error), "cannot read Judge0's languages"),
                 }
-                shared.pace.refresh
+                shared.tuning.refresh_interval
             }
             Err(error) => {
                 failures += 1;
-                warn!(cause = chain(&error), "Judge0's limits cannot be read");
-                Backoff { base: shared.pace.retry.base, cap: shared.pace.refresh }
+                warn!(cause = chain(&error), "cannot read Judge0's limits");
+                Backoff { base: shared.tuning.retry.base, cap: shared.tuning.refresh_interval }
                     .delay(failures, rand::random())
             }
         };
-        // An outage ends the pause: an error is the end of the pause.
-        let _ = timeout(pause, shared.breaker.problem()).await;
+        // An outage ends the delay early; a timeout is its normal end.
+        let _ = timeout(delay, shared.breaker.problem()).await;
     }
 }
 
 async fn probe(shared: &Shared) -> Result<(), CallError> {
     let limits = shared.client.limits().await?;
-    shared.client.look(&[NO_TOKEN]).await?;
-    set(shared, limits);
+    shared.client.poll(&[PROBE_TOKEN]).await?;
+    set_limits(shared, limits);
     Ok(())
 }
 
-fn set(shared: &Shared, limits: Limits) {
+fn set_limits(shared: &Shared, limits: Limits) {
     let before = shared.limits.send_replace(Some(limits));
     if before != Some(limits) {
-        info!(?limits, "Judge0's limits");
+        info!(?limits, "read Judge0's limits");
     }
 }

@@ -8,8 +8,9 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use gavel_config::Env;
+use gavel_domain::engine::Job;
 use gavel_domain::{Comparison, LanguageId, Limits, Question, Scorer, Status, TestCase, Visibility};
-use gavel_judge::{Config, Engine, Job, Judge0Engine};
+use gavel_judge::{Config, Engine, Judge0Engine};
 use gavel_testkit::Judge0Double;
 use gavel_testkit::judge0::{Route, Settings};
 use serde_json::{Value, json};
@@ -55,7 +56,12 @@ async fn ours(double: &Judge0Double) -> Took {
     let mut all = Vec::new();
     for round in 0..=ROUNDS {
         let (began, before) = (Instant::now(), double.call_count(None));
-        let job = Job { language: LanguageId(71), source: "print(input())", question: &question };
+        let job = Job {
+            language: LanguageId(71),
+            source: "print(input())",
+            question: &question,
+            max_output_bytes: 4 << 20,
+        };
         let (mut scorer, mut status) = (Scorer::new(&question, 1_000), None);
         engine
             .execute(&job, &mut |execution| match scorer.next(&execution) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use gavel_bus::{BundleError, Bundles, Bus, Cause, Delivery, Failure, Handler, Outgoing};
+use gavel_domain::engine::{EngineFault, Job, Progress};
 use gavel_domain::event::{Assignment, BundleKey, Expired, Judged, Ready, Running, Stage};
 use gavel_domain::text::normalize_newlines;
 use gavel_domain::{Backoff, Question, Scorer, Verdict};
@@ -14,23 +15,23 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::Config;
-use crate::engine::{Engine, EngineFault, Job, Progress};
+use crate::engine::Engine;
 
 const BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), cap: Duration::from_secs(30) };
 
 /// How often test cases that are missing are asked for again. After that something else is wrong.
 const MAX_RENEWALS: u32 = 3;
 
-/// Why there is no verdict yet.
-struct Undone {
-    /// When to try again, where the engine says so.
-    after: Option<Duration>,
+/// Why a submission has no verdict yet.
+struct NoVerdict {
+    /// The delay before the next attempt, if the engine asks for one.
+    retry_after: Option<Duration>,
     cause: Cause,
 }
 
-impl Undone {
-    fn of(cause: Cause) -> Self {
-        Self { after: None, cause }
+impl From<Cause> for NoVerdict {
+    fn from(cause: Cause) -> Self {
+        Self { retry_after: None, cause }
     }
 }
 
@@ -40,6 +41,7 @@ pub(crate) struct Judge<E> {
     bundles: Bundles,
     cache: Cache<BundleKey, Arc<Question>>,
     max_field_bytes: usize,
+    max_output_bytes: u64,
     give_up_after: Duration,
     instance: String,
 }
@@ -55,6 +57,7 @@ impl<E: Engine> Judge<E> {
             bundles: Bundles::new(bus),
             cache: Cache::builder().weigher(bytes).max_capacity(config.bundle_cache_bytes).build(),
             max_field_bytes: config.max_field_bytes,
+            max_output_bytes: config.max_output_bytes,
             give_up_after: config.judge0_give_up_after,
             instance: config.service.instance.clone(),
         }
@@ -71,9 +74,14 @@ impl<E: Engine> Judge<E> {
         question
     }
 
-    async fn verdict(&self, ready: &Ready, question: &Question) -> Result<Verdict, Undone> {
+    async fn verdict(&self, ready: &Ready, question: &Question) -> Result<Verdict, NoVerdict> {
         let source = normalize_newlines(&ready.source);
-        let job = Job { language: ready.submission.language, source: &source, question };
+        let job = Job {
+            language: ready.submission.language,
+            source: &source,
+            question,
+            max_output_bytes: self.max_output_bytes,
+        };
         let (mut scorer, mut verdict) = (Scorer::new(question, self.max_field_bytes), None);
         let executed = self
             .engine
@@ -88,11 +96,17 @@ impl<E: Engine> Judge<E> {
         match (verdict, executed) {
             (Some(verdict), _) => Ok(verdict),
             (None, Ok(Progress::CompileError(output))) => Ok(scorer.compile_error(&output)),
-            (None, Ok(Progress::Ran)) => Err(Undone::of(Cause::new("the engine ended before the tests did"))),
-            (None, Err(EngineFault::Final(reason))) => Ok(scorer.error(&reason)),
-            (None, Err(EngineFault::Passing(cause))) => Err(Undone::of(cause)),
-            (None, Err(EngineFault::Unavailable { after, cause })) => {
-                Err(Undone { after: Some(after), cause })
+            (None, Ok(Progress::Ran)) => {
+                Err(Cause::new("the engine stopped before all tests had run").into())
+            }
+            (None, Err(EngineFault::Final { reason, source })) => {
+                let cause = source.map_or_else(|| Cause::new(&reason), |source| Cause::from(&*source));
+                warn!(submission_id = %ready.submission.id, %cause, "the engine cannot run the submission");
+                Ok(scorer.error(&reason))
+            }
+            (None, Err(EngineFault::Transient(source))) => Err(Cause::from(&*source).into()),
+            (None, Err(EngineFault::Unavailable { retry_after, source })) => {
+                Err(NoVerdict { retry_after: Some(retry_after), cause: Cause::from(&*source) })
             }
         }
     }
@@ -152,13 +166,13 @@ impl<E: Engine> Handler for Judge<E> {
                 warn!(submission_id = %ready.submission.id, "the test cases are missing; they are asked for again");
                 return Ok(vec![Outgoing::from(&Expired { ready: ready.clone() })]);
             }
-            Err(error) => Err(Undone::of(Cause::from(&*error))),
+            Err(error) => Err(Cause::from(&*error).into()),
         };
         match tried {
             Ok(verdict) => Ok(vec![self.judged(ready, Some(assignment(delivery)), verdict)]),
-            Err(undone) if self.is_too_old(delivery) => Err(Failure::Reject(undone.cause)),
-            Err(Undone { after, cause }) => {
-                let after = after.unwrap_or_else(|| BACKOFF.delay(delivery.attempt, rand::random()));
+            Err(no_verdict) if self.is_too_old(delivery) => Err(Failure::Reject(no_verdict.cause)),
+            Err(NoVerdict { retry_after, cause }) => {
+                let after = retry_after.unwrap_or_else(|| BACKOFF.delay(delivery.attempt, rand::random()));
                 Err(Failure::Retry { after, cause })
             }
         }

@@ -12,10 +12,7 @@ use gavel_bus::{ConsumeSettings, consume};
 use gavel_runtime::{Frame, Lifecycle, Offer, health};
 
 pub use config::Config;
-pub use engine::{
-    Engine, EngineChoice, EngineFault, EngineName, Engines, Job, Judge0Engine, Observer, Progress, Routes,
-    SandboxEngine,
-};
+pub use engine::{Engine, EngineChoice, EngineName, Engines, Judge0Engine, Routes, SandboxEngine};
 use handler::Judge;
 
 /// The service, bound to its port.
@@ -56,9 +53,8 @@ impl<E: Engine> App<E> {
             stop: lifecycle.stop,
             abort: lifecycle.abort,
         };
-        let mut checks = vec![attachment, frame.permitted()];
-        checks.extend(engine.checks());
         let engine = Arc::new(engine);
+        let checks = vec![attachment, frame.permitted(), dependency_check(&engine)];
         let (languages, dependencies) = (Arc::clone(&engine), Arc::clone(&engine));
         let offer = Offer {
             slots: config.slots,
@@ -70,4 +66,14 @@ impl<E: Engine> App<E> {
         let work = Box::pin(consume(frame.bus.clone(), handler, settings, attached));
         frame.offering(offer).run(health::router(checks), work).await
     }
+}
+
+/// A check that fails if the engine has a problem with an external service.
+fn dependency_check<E: Engine>(engine: &Arc<E>) -> health::Check {
+    let engine = Arc::clone(engine);
+    health::check(move || {
+        let problems: Vec<String> =
+            engine.dependencies().into_iter().filter_map(|dependency| dependency.problem).collect();
+        async move { if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) } }
+    })
 }

@@ -109,7 +109,7 @@ async fn what_services_say_of_themselves_and_of_others_is_found() {
     .unwrap_or_else(|_| panic!("{findings:?} {:?}", judge.log()));
     for name in ["Judge0 as judge-x sees it", "judge-x is ready"] {
         let is_it = |finding: &&Value| {
-            finding["name"] == name && finding["found"].as_str().unwrap().starts_with("Judge0 is away")
+            finding["name"] == name && finding["found"].as_str().unwrap().starts_with("Judge0 is unreachable")
         };
         assert_eq!(findings.iter().find(is_it).unwrap()["state"], "bad", "{findings:?}");
     }

@@ -153,10 +153,13 @@ async fn a_dead_judge0_is_waited_for_and_shows_on_readyz() {
     for id in ["a", "b", "c", "d"] {
         line.submit(id, "echo", 71, "echo").await;
     }
-    let said = |line: &gavel_testkit::LogLine| line.contains("Judge0 is away");
+    let said = |line: &gavel_testkit::LogLine| line.contains("Judge0 is unreachable");
     line.judge.wait_log("the breaker", PATIENCE, said).await.unwrap();
     let (status, problem) = readiness(&line.judge).await;
-    assert!(status == 503 && problem.contains("Judge0 is away: Judge0 cannot be reached"), "{problem}");
+    assert!(
+        status == 503 && problem.contains("Judge0 is unreachable: cannot connect to Judge0"),
+        "{problem}"
+    );
     assert_eq!(line.convex.finals(), 1);
     let double = Judge0Double::start_at(address, Settings::default()).await;
     for id in ["a", "b", "c", "d"] {
@@ -173,7 +176,7 @@ async fn a_wrong_key_is_said_plainly_and_no_submission_is_burnt() {
     let (double, line) =
         with_judge0(Settings { keys, ..Settings::default() }, vec![echo(3)], &variables).await;
     line.submit("a", "echo", 71, "echo").await;
-    let said = |line: &gavel_testkit::LogLine| line.contains("Judge0 refuses us");
+    let said = |line: &gavel_testkit::LogLine| line.contains("Judge0 rejected the API key");
     line.judge.wait_log("the refusal", PATIENCE, said).await.unwrap();
     let (status, problem) = readiness(&line.judge).await;
     assert!(status == 503 && problem.contains("JUDGE0_API_KEY"), "{problem}");

@@ -151,7 +151,7 @@ async fn judges_that_cannot_work_say_why() {
     // A judge that takes nothing, as it says of itself again and again.
     let away = DependencyStatus {
         name: "Judge0".to_owned(),
-        problem: Some("Judge0 is away".to_owned()),
+        problem: Some("Judge0 is unreachable".to_owned()),
         since_ms: Some(1),
     };
     let heartbeat = Heartbeat {
@@ -178,7 +178,9 @@ async fn judges_that_cannot_work_say_why() {
     let mut said = String::new();
     wait_until("the judge's word", PATIENCE, async || {
         said = sentence(&url, "a").await;
-        said.ends_with("0 ahead, 0 in hand, 3 slots, and nobody takes any; the judge says: Judge0 is away")
+        said.ends_with(
+            "0 ahead, 0 in hand, 3 slots, and nobody takes any; the judge says: Judge0 is unreachable",
+        )
     })
     .await
     .unwrap_or_else(|_| panic!("{said}"));

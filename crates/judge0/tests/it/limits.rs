@@ -1,16 +1,17 @@
-//! Judge0's limits: read once, refreshed, and said plainly.
+//! Judge0's limits: when they are read, and what happens to a question that exceeds them.
 
 use std::time::Duration;
 
-use gavel_judge0::{Fault, Pace, Progress};
+use gavel_domain::engine::Progress;
+use gavel_judge0::Tuning;
 use gavel_testkit::judge0::{Route, Settings};
 use serde_json::json;
 
-use crate::support::{PATIENCE, pace, pair, question, run, with_limits};
+use crate::support::{ComparableFault, TIMEOUT, pair, question, run, tuning, with_limits};
 
 #[tokio::test]
-async fn they_are_read_once_for_all_submissions() {
-    let (double, judge0) = pair(Settings::default(), pace()).await;
+async fn limits_are_read_once_for_all_submissions() {
+    let (double, judge0) = pair(Settings::default(), tuning()).await;
     for _ in 0..3 {
         assert_eq!(run(&judge0, "echo", &question(2)).await.1, Ok(Progress::Ran));
     }
@@ -18,15 +19,15 @@ async fn they_are_read_once_for_all_submissions() {
 }
 
 #[tokio::test]
-async fn they_are_read_again_from_time_to_time() {
+async fn limits_are_refreshed() {
     let (double, _judge0) =
-        pair(Settings::default(), Pace { refresh: Duration::from_millis(10), ..pace() }).await;
-    double.wait_calls(Route::Config, 3, PATIENCE).await;
+        pair(Settings::default(), Tuning { refresh_interval: Duration::from_millis(10), ..tuning() }).await;
+    double.wait_calls(Route::Config, 3, TIMEOUT).await;
 }
 
 #[tokio::test]
-async fn a_question_that_asks_for_too_much_or_too_little_is_final_and_never_sent() {
-    let (double, judge0) = pair(Settings::default(), pace()).await;
+async fn question_outside_the_limits_fails_and_is_never_sent() {
+    let (double, judge0) = pair(Settings::default(), tuning()).await;
     let rows = [
         (with_limits(1, 16.0, 64.0), "the question asks for 16 s of CPU time and Judge0 allows at most 15 s"),
         (
@@ -43,33 +44,38 @@ async fn a_question_that_asks_for_too_much_or_too_little_is_final_and_never_sent
         ),
     ];
     for (question, text) in rows {
-        assert_eq!(run(&judge0, "echo", &question).await, (vec![], Err(Fault::Final(text.to_owned()))));
+        assert_eq!(
+            run(&judge0, "echo", &question).await,
+            (vec![], Err(ComparableFault::Final(text.to_owned())))
+        );
     }
     assert_eq!(double.call_count(Route::PostBatch), 0);
 }
 
 #[tokio::test]
-async fn what_judge0_refuses_all_the_same_is_final_with_its_words() {
-    let (_double, judge0) = pair(Settings::default(), pace()).await;
+async fn rejection_by_judge0_is_final_and_quotes_it() {
+    let (_double, judge0) = pair(Settings::default(), tuning()).await;
     let unknown =
         crate::support::run_in(&judge0, gavel_domain::LanguageId(4242), "echo", &question(6)).await.1;
-    let text = "Judge0 refuses the submission: language_id language with id 4242 doesn't exist";
-    assert_eq!(unknown, Err(Fault::Final(text.to_owned())));
+    let text = "Judge0 rejected the submission: language_id language with id 4242 doesn't exist";
+    assert_eq!(unknown, Err(ComparableFault::Final(text.to_owned())));
 }
 
 #[tokio::test]
-async fn a_judge0_without_batches_is_no_use_and_says_so() {
+async fn disabled_batches_make_judge0_unavailable() {
     let settings = Settings { config: json!({ "enable_batched_submissions": false }), ..Settings::default() };
-    let (_double, judge0) = pair(settings, pace()).await;
-    let Err(Fault::Unavailable { cause, .. }) = run(&judge0, "echo", &question(1)).await.1 else { panic!() };
+    let (_double, judge0) = pair(settings, tuning()).await;
+    let Err(ComparableFault::Unavailable { cause, .. }) = run(&judge0, "echo", &question(1)).await.1 else {
+        panic!()
+    };
     assert!(cause.contains("ENABLE_BATCHED_SUBMISSIONS"), "{cause}");
 }
 
 #[tokio::test]
-async fn a_small_batch_size_is_kept_to() {
+async fn batches_respect_the_batch_size_of_judge0() {
     let settings = Settings { config: json!({ "max_submission_batch_size": 2 }), ..Settings::default() };
-    let (double, judge0) = pair(settings, pace()).await;
-    let (shown, ended) = run(&judge0, "echo", &question(7)).await;
-    assert_eq!((shown.len(), ended), (7, Ok(Progress::Ran)));
+    let (double, judge0) = pair(settings, tuning()).await;
+    let (executions, ended) = run(&judge0, "echo", &question(7)).await;
+    assert_eq!((executions.len(), ended), (7, Ok(Progress::Ran)));
     assert!(double.calls().iter().all(|call| call.submissions <= 2));
 }

@@ -1,11 +1,11 @@
-//! The client against recorded answers of a real Judge0, and against a double that is built on them.
+//! The client and the engine against recorded answers of a real Judge0, and against a mock built from them.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 mod breaker;
+mod failures;
 mod limits;
 mod recorded;
 mod replay;
 mod support;
-mod trouble;
 mod window;

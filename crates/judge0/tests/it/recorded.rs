@@ -1,4 +1,4 @@
-//! Every recorded exchange that the client can meet, replayed.
+//! Replays every recorded exchange that the client can have with Judge0.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,25 +10,25 @@ use serde_json::{Value, json};
 use crate::replay::{all, client, response};
 use crate::support::entry;
 
-/// What a recording is for the client: answers of tests, of which each goes through a poll of one token; and those
-/// of calls, which go to the call as they are.
-enum Meets {
-    Look,
+/// The call of the client that a recording belongs to. A recording of a single submission is replayed as the answer to
+/// a poll of one token; the others are replayed as they are.
+enum ClientCall {
+    Get,
     Post(usize),
-    LookAt,
+    GetBatch,
     Config,
 }
 
-fn meets(exchange: &Value) -> Meets {
+fn client_call(exchange: &Value) -> ClientCall {
     let (method, path) =
         (exchange["request"]["method"].as_str().unwrap(), exchange["request"]["path"].as_str().unwrap());
     let submissions = &exchange["request"]["body"]["submissions"];
     match (method, path.split('?').next().unwrap()) {
-        ("GET", "/config_info") => Meets::Config,
-        ("GET", "/submissions/batch") => Meets::LookAt,
-        ("POST", "/submissions/batch") => Meets::Post(submissions.as_array().map_or(0, Vec::len)),
-        ("POST", _) => Meets::Post(1),
-        _ => Meets::Look,
+        ("GET", "/config_info") => ClientCall::Config,
+        ("GET", "/submissions/batch") => ClientCall::GetBatch,
+        ("POST", "/submissions/batch") => ClientCall::Post(submissions.as_array().map_or(0, Vec::len)),
+        ("POST", _) => ClientCall::Post(1),
+        _ => ClientCall::Get,
     }
 }
 
@@ -40,12 +40,12 @@ fn entries(count: usize) -> Vec<Entry<'static>> {
     vec![entry(); count]
 }
 
-/// The one report of an exchange, through the client.
+/// The report of an exchange with one submission, read by the client.
 async fn report(exchange: &Value) -> Report {
     let body = &exchange["response"]["body"];
     let token = body["token"].as_str().unwrap_or("none");
     let client = client(response(exchange, Some(&json!({ "submissions": [body] })))).await;
-    client.look(&[token]).await.unwrap().pop().unwrap().unwrap()
+    client.poll(&[token]).await.unwrap().pop().unwrap().unwrap()
 }
 
 fn settings(body: &Value) -> RunSettings {
@@ -62,7 +62,7 @@ fn settings(body: &Value) -> RunSettings {
     }
 }
 
-/// What the client must make of each final report.
+/// The expected outcome of each final report.
 fn expected(name: &str) -> &'static str {
     match name {
         "compile_error_c" => "compile error",
@@ -86,7 +86,7 @@ fn shown(finished: &Finished) -> String {
     let execution = match finished {
         Finished::Ran(execution) => execution,
         Finished::CompileError(_) => return "compile error".to_owned(),
-        Finished::Faulty(_) => return "fault".to_owned(),
+        Finished::Failed(_) => return "fault".to_owned(),
     };
     match execution.outcome {
         Outcome::Exited { code } => format!("exit {code}"),
@@ -99,21 +99,21 @@ fn shown(finished: &Finished) -> String {
 }
 
 #[tokio::test]
-async fn every_end_of_a_test_means_what_it_means_in_the_sandbox() {
-    let mut seen = BTreeSet::new();
+async fn recorded_reports_lead_to_the_same_outcomes_as_in_the_sandbox() {
+    let mut covered = BTreeSet::new();
     for (name, exchange) in all() {
-        // Plain text where base64 was not asked for is nothing that the client meets.
+        // The client always asks for base64.
         let is_base64 = exchange["request"]["path"].as_str().unwrap().contains("base64_encoded=true");
         let body = &exchange["response"]["body"];
         let has_status = body["status"]["id"].as_u64().is_some_and(|status| status > 2);
         let has_end = has_status && body.get("exit_code").is_some();
-        if !(matches!(meets(&exchange), Meets::Look) && is_base64 && is_ok(&exchange) && has_end) {
+        if !(matches!(client_call(&exchange), ClientCall::Get) && is_base64 && is_ok(&exchange) && has_end) {
             continue;
         }
         let report = report(&exchange).await;
-        assert!(report.is_final() && !report.is_garbled, "{name}");
+        assert!(report.is_final() && !report.is_malformed, "{name}");
         assert_eq!(shown(&interpret(report, &settings(body))), expected(&name), "{name}");
-        seen.insert(expected(&name));
+        covered.insert(expected(&name));
     }
     let all = [
         "compile error",
@@ -127,11 +127,11 @@ async fn every_end_of_a_test_means_what_it_means_in_the_sandbox() {
         "signal 9",
         "wall",
     ];
-    assert!(all.iter().all(|one| seen.contains(one)), "{seen:?}");
+    assert!(all.iter().all(|outcome| covered.contains(outcome)), "{covered:?}");
 }
 
 #[tokio::test]
-async fn what_is_not_over_is_not_taken_for_an_end() {
+async fn unfinished_reports_are_not_final() {
     let all = all();
     for name in ["get_in_queue", "get_processing"] {
         assert!(!report(&all[name]).await.is_final(), "{name}");
@@ -139,7 +139,7 @@ async fn what_is_not_over_is_not_taken_for_an_end() {
 }
 
 #[tokio::test]
-async fn what_the_program_wrote_arrives_byte_by_byte() {
+async fn program_output_arrives_byte_for_byte() {
     let all = all();
     let ran = async |name: &str| match interpret(report(&all[name]).await, &settings(&Value::Null)) {
         Finished::Ran(execution) => execution,
@@ -154,25 +154,25 @@ async fn what_the_program_wrote_arrives_byte_by_byte() {
         (Duration::from_millis(14), Duration::from_millis(48))
     );
     assert_eq!(python.usage.memory_bytes, 3_496 * 1_024);
-    // What the shell says of a signal is not the program's.
+    // The shell's message about a signal is not part of the program's output.
     assert_eq!(ran("sigsegv_c").await.stderr, b"");
     assert_eq!(ran("sigfpe_c").await.stderr, b"");
-    let Finished::CompileError(said) =
+    let Finished::CompileError(output) =
         interpret(report(&all["compile_error_c"]).await, &settings(&Value::Null))
     else {
         panic!("it does not compile");
     };
-    assert!(String::from_utf8(said).unwrap().contains("‘x’ undeclared"), "wrapped base64 of UTF-8");
+    assert!(String::from_utf8(output).unwrap().contains("‘x’ undeclared"), "wrapped base64 of UTF-8");
 }
 
 #[tokio::test]
-async fn a_batch_is_answered_in_its_order_whatever_is_in_it() {
+async fn batch_answers_keep_their_order() {
     let all = all();
     let posted = async |name: &str, count: usize| {
         client(response(&all[name], None)).await.submit(&entries(count)).await.unwrap()
     };
     let token = |text: &str| Posted::Token(text.to_owned());
-    let refused = |text: &str| Posted::Refused(text.to_owned());
+    let rejected = |text: &str| Posted::Rejected(text.to_owned());
     assert_eq!(
         posted("batch_post", 2).await,
         [token("ad0ed66f-d4fa-413c-b4a3-d104fced23fe"), token("b1008f70-eaad-455a-b319-2c76ae7ea4e9")]
@@ -181,12 +181,12 @@ async fn a_batch_is_answered_in_its_order_whatever_is_in_it() {
         posted("batch_post_partly_invalid", 4).await,
         [
             token("02c2b308-55ae-4f0b-96b1-1ded26b1687e"),
-            refused("language_id language with id 123456 doesn't exist"),
-            refused("source_code can't be blank"),
-            refused("language_id can't be blank, language with id  doesn't exist"),
+            rejected("language_id language with id 123456 doesn't exist"),
+            rejected("source_code can't be blank"),
+            rejected("language_id can't be blank, language with id  doesn't exist"),
         ]
     );
-    let unknown = [refused("language_id language with id 123456 doesn't exist")];
+    let unknown = [rejected("language_id language with id 123456 doesn't exist")];
     assert_eq!(posted("batch_post_all_invalid", 1).await, unknown);
     let allowed = posted("maintenance_batch_still_allowed", 1).await;
     assert!(matches!(&allowed[..], [Posted::Token(_)]));
@@ -194,32 +194,33 @@ async fn a_batch_is_answered_in_its_order_whatever_is_in_it() {
         let tokens =
             ["ad0ed66f-d4fa-413c-b4a3-d104fced23fe", "b1008f70-eaad-455a-b319-2c76ae7ea4e9", "not-a-token"];
         let count = if name == "batch_get" { 3 } else { 2 };
-        let seen = client(response(&all[name], None)).await.look(&tokens[..count]).await.unwrap();
-        let found: Vec<_> = seen.iter().map(|it| it.as_ref().map(|it| (it.status, it.is_garbled))).collect();
+        let reports = client(response(&all[name], None)).await.poll(&tokens[..count]).await.unwrap();
+        let found: Vec<_> =
+            reports.iter().map(|it| it.as_ref().map(|it| (it.status, it.is_malformed))).collect();
         assert_eq!(found[..2], statuses.map(|status| Some((status, false))), "{name}");
-        assert!(found[2..].iter().all(Option::is_none), "a token that is not known is nothing");
+        assert!(found[2..].iter().all(Option::is_none), "an unknown token has no report");
     }
 }
 
-/// The refusals, each by what the caller must do.
+/// Each error response leads to the [`CallError`] that tells the caller what to do.
 #[tokio::test]
-async fn every_refusal_says_what_to_do() {
+async fn error_responses_map_to_call_errors() {
     let mut kinds = BTreeSet::new();
     for (name, exchange) in all() {
         if is_ok(&exchange) {
             continue;
         }
         let client = client(response(&exchange, None)).await;
-        let error = match meets(&exchange) {
-            Meets::Post(count) => match client.submit(&entries(count.max(1))).await {
+        let error = match client_call(&exchange) {
+            ClientCall::Post(count) => match client.submit(&entries(count.max(1))).await {
                 Err(error) => error,
                 Ok(posted) => {
-                    assert!(matches!(&posted[..], [Posted::Refused(_)]), "{name}");
+                    assert!(matches!(&posted[..], [Posted::Rejected(_)]), "{name}");
                     continue;
                 }
             },
-            Meets::LookAt | Meets::Look => client.look(&["x"]).await.unwrap_err(),
-            Meets::Config => client.limits().await.unwrap_err(),
+            ClientCall::GetBatch | ClientCall::Get => client.poll(&["x"]).await.unwrap_err(),
+            ClientCall::Config => client.limits().await.unwrap_err(),
         };
         let status = exchange["response"]["status_line"].as_str().unwrap()[9..12].parse::<u16>().unwrap();
         let has_json = !exchange["response"]["body"].is_null();
@@ -229,11 +230,11 @@ async fn every_refusal_says_what_to_do() {
                 "busy"
             }
             CallError::Denied { status: 401 | 403 } => "denied",
-            CallError::Refused { status: 400 | 422, text } => {
+            CallError::Rejected { status: 400 | 422, text } => {
                 assert!(has_json && !text.is_empty(), "{name}");
                 "refused"
             }
-            // Without Judge0's JSON nobody knows who answered.
+            // Without JSON the answer may be a proxy's.
             CallError::Failed { status: failed } => {
                 assert!(*failed == 404 || !has_json, "{name}: {error:?}");
                 "failed"
@@ -254,7 +255,7 @@ async fn every_refusal_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn the_configuration_gives_the_limits() {
+async fn config_info_gives_the_limits() {
     let limits = client(response(&all()["config_info"], None)).await.limits().await.unwrap();
     assert_eq!(
         (limits.max_cpu_time, limits.max_wall_time),

@@ -1,4 +1,4 @@
-//! A server that answers one call with a recorded response, byte by byte.
+//! A server that answers each call with a recorded response, byte for byte.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// All recordings, by name.
+/// All recordings by name.
 pub(crate) fn all() -> BTreeMap<String, Value> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recorded");
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
@@ -21,7 +21,7 @@ pub(crate) fn all() -> BTreeMap<String, Value> {
     files.map(read).collect()
 }
 
-/// The recorded response as it went over the wire; `body` in the place of what was recorded.
+/// The recorded response as it went over the wire, with `body` instead of the recorded body if it is given.
 pub(crate) fn response(exchange: &Value, body: Option<&Value>) -> Vec<u8> {
     let response = &exchange["response"];
     let body = match body.unwrap_or(&response["body"]) {
@@ -37,7 +37,7 @@ pub(crate) fn response(exchange: &Value, body: Option<&Value>) -> Vec<u8> {
     format!("{head}Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len()).into_bytes()
 }
 
-/// A client whose calls are all answered with these bytes.
+/// A client whose calls are all answered with `response`.
 pub(crate) async fn client(response: Vec<u8>) -> Client {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base_url = format!("http://{}/", listener.local_addr().unwrap());

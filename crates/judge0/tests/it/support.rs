@@ -1,23 +1,30 @@
-//! A double, a Judge0 that watches it, and questions.
+//! A mock Judge0, an engine that uses it, and questions.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use gavel_domain::engine::{EngineFault, Job, Progress};
 use gavel_domain::{
     Backoff, Comparison, Execution, LanguageId, Limits, Outcome, Question, TestCase, Visibility,
 };
-use gavel_judge0::{Entry, Fault, Job, Judge0, Judge0Config, Pace, Progress};
+use gavel_judge0::{Entry, Judge0, Judge0Config, Tuning};
 use gavel_testkit::Judge0Double;
 use gavel_testkit::judge0::Settings;
 
-/// Longer than anything here takes on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// Longer than any test here takes on a busy machine.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Pauses for tests: short ones between tries, long ones for whatever should not be waited for.
-pub(crate) fn pace() -> Pace {
+/// Short poll intervals and retry delays; the defaults for what a test should not wait for.
+pub(crate) fn tuning() -> Tuning {
     let (ms, short) =
         (Duration::from_millis, Backoff { base: Duration::from_millis(5), cap: Duration::from_millis(40) });
-    Pace { first_look: ms(5), longest_look: ms(40), retry: short, probe: short, ..Pace::default() }
+    Tuning {
+        min_poll_interval: ms(5),
+        max_poll_interval: ms(40),
+        retry: short,
+        probe: short,
+        ..Tuning::default()
+    }
 }
 
 pub(crate) fn config(url: String) -> Judge0Config {
@@ -30,14 +37,14 @@ pub(crate) fn config(url: String) -> Judge0Config {
     }
 }
 
-/// A double and a Judge0 that watches it.
-pub(crate) async fn pair(settings: Settings, pace: Pace) -> (Judge0Double, Judge0) {
+/// A mock Judge0 and an engine that uses it.
+pub(crate) async fn pair(settings: Settings, tuning: Tuning) -> (Judge0Double, Judge0) {
     let double = Judge0Double::start(settings).await;
-    let judge0 = Judge0::start(&config(double.url()), pace).unwrap();
+    let judge0 = Judge0::start(&config(double.url()), tuning).unwrap();
     (double, judge0)
 }
 
-/// A question of so many tests, the `n`th of which has `n` as its input and expects it back.
+/// A question with `tests` tests. Test `n` has the input `n` and expects it as output.
 pub(crate) fn question(tests: usize) -> Question {
     with_limits(tests, 1.0, 64.0)
 }
@@ -55,10 +62,30 @@ pub(crate) fn with_limits(tests: usize, seconds: f64, mb: f64) -> Question {
     }
 }
 
-/// What was shown, and how it ended.
-pub(crate) type Ran = (Vec<Execution>, Result<Progress, Fault>);
+/// An [`EngineFault`] with its cause as text, so that tests can compare it.
+#[derive(Debug, PartialEq)]
+pub(crate) enum ComparableFault {
+    Final(String),
+    Transient(String),
+    Unavailable { retry_after: Duration, cause: String },
+}
 
-/// Runs a program to the first test that does not end with 0, or that does not write what is expected.
+impl From<EngineFault> for ComparableFault {
+    fn from(fault: EngineFault) -> Self {
+        match fault {
+            EngineFault::Final { reason, .. } => Self::Final(reason),
+            EngineFault::Transient(source) => Self::Transient(source.to_string()),
+            EngineFault::Unavailable { retry_after, source } => {
+                Self::Unavailable { retry_after, cause: source.to_string() }
+            }
+        }
+    }
+}
+
+/// The executions that the observer has seen, and the result.
+pub(crate) type Ran = (Vec<Execution>, Result<Progress, ComparableFault>);
+
+/// Runs a program until a test fails.
 pub(crate) async fn run(judge0: &Judge0, source: &str, question: &Question) -> Ran {
     run_in(judge0, LanguageId(71), source, question).await
 }
@@ -73,11 +100,11 @@ pub(crate) async fn run_in(judge0: &Judge0, language: LanguageId, source: &str, 
         shown.push(execution);
         if passed { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     };
-    let ended = tokio::time::timeout(PATIENCE, judge0.run(&job, &mut observer)).await.unwrap();
-    (shown, ended)
+    let ended = tokio::time::timeout(TIMEOUT, judge0.run(&job, &mut observer)).await.unwrap();
+    (shown, ended.map_err(ComparableFault::from))
 }
 
-/// Any submission that Judge0 takes.
+/// A submission that Judge0 accepts.
 pub(crate) fn entry() -> Entry<'static> {
     Entry {
         source_code: "eA==",

@@ -1,100 +1,102 @@
-//! Tests ahead, polls for all, and what a user observes: one test after the other.
+//! The window of tests sent ahead, the shared polls, and the order in which executions arrive.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use gavel_domain::Outcome;
-use gavel_judge0::{Job, Judge0, Pace, Progress};
+use gavel_domain::engine::{Job, Progress};
+use gavel_judge0::{Judge0, Tuning};
 use gavel_testkit::Judge0Double;
 use gavel_testkit::judge0::{Program, Route, Settings, accepted, ended};
 
-use crate::support::{config, pace, pair, question, run};
+use crate::support::{config, pair, question, run, tuning};
 
 #[tokio::test]
-async fn executions_are_shown_in_order_with_what_each_test_wrote() {
-    let (double, judge0) = pair(Settings { workers: 1, ..Settings::default() }, pace()).await;
-    let (shown, ended) = run(&judge0, "echo", &question(12)).await;
+async fn executions_arrive_in_order_with_the_output_of_each_test() {
+    let (double, judge0) = pair(Settings { workers: 1, ..Settings::default() }, tuning()).await;
+    let (executions, ended) = run(&judge0, "echo", &question(12)).await;
     assert_eq!(ended, Ok(Progress::Ran));
-    let outputs: Vec<_> = shown.iter().map(|it| String::from_utf8_lossy(&it.stdout).into_owned()).collect();
+    let outputs: Vec<_> =
+        executions.iter().map(|it| String::from_utf8_lossy(&it.stdout).into_owned()).collect();
     assert_eq!(outputs, (0..12).map(|n| format!("{n}\n")).collect::<Vec<_>>());
-    // Line ends are the program's, not Windows's.
+    // Newlines are normalized.
     assert!(double.programs().iter().all(|program| !program.stdin.contains('\r')));
-    assert!(double.most_in_flight() <= 5, "the test in question and four ahead");
+    assert!(double.most_in_flight() <= 5, "the current test and four ahead");
 }
 
 #[tokio::test]
-async fn no_window_is_one_test_at_a_time() {
+async fn window_of_zero_runs_one_test_at_a_time() {
     let double = Judge0Double::start(Settings::default()).await;
     let judge0 =
-        Judge0::start(&gavel_judge0::Judge0Config { window: 0, ..config(double.url()) }, pace()).unwrap();
+        Judge0::start(&gavel_judge0::Judge0Config { window: 0, ..config(double.url()) }, tuning()).unwrap();
     assert_eq!(run(&judge0, "echo", &question(5)).await.1, Ok(Progress::Ran));
     assert_eq!((double.most_in_flight(), double.call_count(Route::PostBatch)), (1, 5));
 }
 
-/// The first failing test decides, whatever those behind it did, and nothing is sent after it.
+/// The first failing test decides, whatever later tests did, and nothing is sent after it.
 #[tokio::test]
-async fn the_first_failure_in_order_decides_and_ends_it() {
+async fn first_failure_in_order_decides_and_stops_the_job() {
     let script = |program: &Program| match program.stdin.as_str() {
         "3\n" => ended(11, 42, "", ""),
         "1\n" => accepted("no\n"),
         _ => accepted(&program.stdin),
     };
     let settings = Settings { script: Arc::new(script), ..Settings::default() };
-    let (double, judge0) = pair(settings, pace()).await;
-    let (shown, ended) = run(&judge0, "x", &question(20)).await;
-    assert_eq!((shown.len(), ended), (2, Ok(Progress::Ran)));
-    assert_eq!(shown[1].stdout, b"no\n");
-    assert!(double.programs().len() < 10, "a failure ends the sending: {}", double.programs().len());
-    // What was ahead is no longer looked at.
-    let looks = double.call_count(Route::GetBatch);
+    let (double, judge0) = pair(settings, tuning()).await;
+    let (executions, ended) = run(&judge0, "x", &question(20)).await;
+    assert_eq!((executions.len(), ended), (2, Ok(Progress::Ran)));
+    assert_eq!(executions[1].stdout, b"no\n");
+    assert!(double.programs().len() < 10, "nothing is sent after a failure: {}", double.programs().len());
+    // Tests that were ahead are no longer polled.
+    let polls = double.call_count(Route::GetBatch);
     let (after, _) = run(&judge0, "x", &question(1)).await;
     assert_eq!(after.len(), 1);
     let late: Vec<_> =
-        double.calls().into_iter().filter(|call| call.route == Route::GetBatch).skip(looks).collect();
+        double.calls().into_iter().filter(|call| call.route == Route::GetBatch).skip(polls).collect();
     assert!(late.iter().all(|call| call.submissions == 1), "{late:?}");
 }
 
 #[tokio::test]
-async fn a_compile_error_is_told_once_and_with_the_compilers_words() {
-    let (double, judge0) = pair(Settings::default(), pace()).await;
+async fn compile_error_is_reported_once_with_the_compiler_output() {
+    let (double, judge0) = pair(Settings::default(), tuning()).await;
     let source = "int main(){ return x }\n";
-    let (shown, ended) =
+    let (executions, ended) =
         crate::support::run_in(&judge0, gavel_domain::LanguageId(50), source, &question(9)).await;
     let Ok(Progress::CompileError(output)) = ended else { panic!("{ended:?}") };
-    assert!(shown.is_empty() && String::from_utf8(output).unwrap().contains("undeclared"));
+    assert!(executions.is_empty() && String::from_utf8(output).unwrap().contains("undeclared"));
     assert_eq!(double.call_count(Route::PostBatch), 1);
 }
 
-/// 20 tests of 50 ms at Judge0, of which a client that takes one after the other would make 40 calls at least.
+/// 20 tests of 50 ms each. A client that runs one after the other needs at least 40 calls.
 #[tokio::test]
-async fn twenty_tests_take_a_few_calls() {
+async fn twenty_tests_take_eight_calls() {
     let settings = Settings { test_time: Duration::from_millis(50), workers: 8, ..Settings::default() };
-    // Looks so late that a busy machine does not change their number.
-    let pace = Pace { first_look: Duration::from_millis(500), ..Pace::default() };
-    let (double, judge0) = pair(settings, pace).await;
+    // Polls so late that a busy machine does not change their number.
+    let tuning = Tuning { min_poll_interval: Duration::from_millis(500), ..Tuning::default() };
+    let (double, judge0) = pair(settings, tuning).await;
     assert_eq!(run(&judge0, "echo", &question(20)).await.1, Ok(Progress::Ran));
     assert_eq!((double.call_count(Route::PostBatch), double.call_count(Route::GetBatch)), (4, 4));
-    assert_eq!(double.call_count(Route::Get), 0, "single answers are cached for a second");
+    assert_eq!(double.call_count(Route::Get), 0, "Judge0 caches single answers for a second");
 }
 
-/// One poll for the tests of all submissions.
+/// One poll covers the tests of all submissions.
 #[tokio::test]
-async fn submissions_share_their_polls() {
-    let pace = Pace { first_look: Duration::from_millis(300), ..Pace::default() };
-    let (double, judge0) = pair(Settings::default(), pace).await;
+async fn submissions_share_polls() {
+    let tuning = Tuning { min_poll_interval: Duration::from_millis(300), ..Tuning::default() };
+    let (double, judge0) = pair(Settings::default(), tuning).await;
     let question = question(4);
     let submissions = (0..5).map(|_| run(&judge0, "echo", &question));
-    for (shown, ended) in futures::future::join_all(submissions).await {
-        assert_eq!((shown.len(), ended), (4, Ok(Progress::Ran)));
+    for (executions, ended) in futures::future::join_all(submissions).await {
+        assert_eq!((executions.len(), ended), (4, Ok(Progress::Ran)));
     }
-    let looks: Vec<_> = double.calls().into_iter().filter(|call| call.route == Route::GetBatch).collect();
-    assert!(looks.len() <= 3, "five submissions with polls of their own would make five: {looks:?}");
-    assert!(looks.iter().any(|call| call.submissions > 4), "{looks:?}");
+    let polls: Vec<_> = double.calls().into_iter().filter(|call| call.route == Route::GetBatch).collect();
+    assert!(polls.len() <= 3, "five submissions that poll separately would make five: {polls:?}");
+    assert!(polls.iter().any(|call| call.submissions > 4), "{polls:?}");
 }
 
 #[tokio::test]
-async fn the_limits_and_the_program_are_sent_as_judge0_wants_them() {
-    let (double, judge0) = pair(Settings::default(), pace()).await;
+async fn limits_and_program_are_sent_in_judge0s_format() {
+    let (double, judge0) = pair(Settings::default(), tuning()).await;
     let question = crate::support::with_limits(1, 1.5, 100.0);
     let job =
         Job {
@@ -107,18 +109,18 @@ async fn the_limits_and_the_program_are_sent_as_judge0_wants_them() {
             std::ops::ControlFlow::Continue(())
         })
         .await;
-    assert_eq!((ran, outcome), (Ok(Progress::Ran), Some(Outcome::Exited { code: 0 })));
+    assert_eq!((ran.unwrap(), outcome), (Progress::Ran, Some(Outcome::Exited { code: 0 })));
     let programs = double.programs();
     let entry = &programs[0].entry;
     assert_eq!((programs[0].source.as_str(), &entry["language_id"]), ("é", &71.into()));
     assert_eq!((&entry["cpu_time_limit"], &entry["wall_time_limit"]), (&1.5.into(), &3.0.into()));
     assert_eq!((&entry["memory_limit"], &entry["max_file_size"]), (&102_400.into(), &1.into()));
-    assert!(entry.get("expected_output").is_none(), "outputs are compared by our own rules");
+    assert!(entry.get("expected_output").is_none(), "the judge compares outputs itself");
 }
 
-/// Why the batch endpoint is polled: a single answer is kept for a while, whatever has become of the test.
+/// Why the poller uses the batch endpoint: Judge0 caches a single answer, even after the test has finished.
 #[tokio::test]
-async fn a_single_answer_is_stale_where_the_batch_is_not() {
+async fn single_answer_is_stale_when_batch_answer_is_current() {
     let hour = Duration::from_hours(1);
     let settings = Settings { test_time: Duration::from_millis(300), cache: hour, ..Settings::default() };
     let double = Judge0Double::start(settings).await;
@@ -131,11 +133,11 @@ async fn a_single_answer_is_stale_where_the_batch_is_not() {
         let text = reqwest::get(url).await.unwrap().text().await.unwrap();
         serde_json::from_str::<serde_json::Value>(&text).unwrap()["status"]["id"].as_u64().unwrap()
     };
-    assert_eq!(single().await, 2, "it runs");
-    gavel_testkit::wait_until("its end", crate::support::PATIENCE, async || {
-        client.look(&[&token]).await.unwrap()[0].as_ref().unwrap().is_final()
+    assert_eq!(single().await, 2, "the test is running");
+    gavel_testkit::wait_until("the end of the test", crate::support::TIMEOUT, async || {
+        client.poll(&[&token]).await.unwrap()[0].as_ref().unwrap().is_final()
     })
     .await
     .unwrap();
-    assert_eq!(single().await, 2, "as it was");
+    assert_eq!(single().await, 2, "the cached answer");
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use moka::future::Cache;
 use sha2::{Digest, Sha256};
 
-use crate::host::error::Fault;
+use crate::host::error::SandboxError;
 use crate::host::program::{Compilation, Program};
 use crate::language::Language;
 
@@ -24,7 +24,7 @@ pub(crate) struct Programs(Cache<Key, Program>);
 /// Why there is no program.
 enum NotMade {
     DidNotCompile(Vec<u8>),
-    Fault(Fault),
+    Fault(SandboxError),
 }
 
 impl Programs {
@@ -39,8 +39,8 @@ impl Programs {
     pub(crate) async fn get(
         &self,
         key: Key,
-        compile: impl Future<Output = Result<Compilation, Fault>> + Send,
-    ) -> Option<Result<Compilation, Fault>> {
+        compile: impl Future<Output = Result<Compilation, SandboxError>> + Send,
+    ) -> Option<Result<Compilation, SandboxError>> {
         let make = async {
             match compile.await {
                 Ok(Compilation::Ready(program)) => Ok(program),

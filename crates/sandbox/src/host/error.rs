@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use gavel_domain::LanguageId;
+use gavel_domain::engine::EngineFault;
 use rustix::io::Errno;
 
 /// What lets user namespaces be made.
@@ -65,7 +66,7 @@ pub enum StartError {
     Slot(#[from] SlotError),
     /// Finding out which toolchains work failed for a reason of ours.
     #[error("cannot ask the toolchains for their versions")]
-    Versions(#[source] Fault),
+    Versions(#[source] SandboxError),
 }
 
 /// Why a slot could not be built.
@@ -101,9 +102,9 @@ pub enum SlotError {
     NoAnswer(String),
 }
 
-/// A fault of the engine: try again, and in the end report an error, never a failed submission.
+/// Why a workspace could not compile or run a program. Never the program's doing.
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
+pub enum SandboxError {
     /// The language is not in the table, or its toolchain is not on this machine.
     #[error("{} is not served by this judge: {reason}", crate::language::judge0::named(*language))]
     NotServed {
@@ -147,4 +148,19 @@ pub enum Fault {
         /// Why.
         errno: Errno,
     },
+}
+
+impl From<SandboxError> for EngineFault {
+    fn from(error: SandboxError) -> Self {
+        match error {
+            SandboxError::NotServed { language, .. } => {
+                let name = crate::language::label(language).unwrap_or_else(|| format!("language {language}"));
+                Self::Final {
+                    reason: format!("{name} is not available on this judge"),
+                    source: Some(error.into()),
+                }
+            }
+            error => Self::Transient(error.into()),
+        }
+    }
 }

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::host::cache::Programs;
 use crate::host::config::{MAX_SLOTS, SandboxConfig};
-use crate::host::error::{Fault, SlotError, StartError};
+use crate::host::error::{SandboxError, SlotError, StartError};
 use crate::host::slot::{Factory, Slot};
 use crate::host::tier::{self, Tier};
 use crate::host::workspace::{Toolchain, Workspace};
@@ -91,19 +91,19 @@ impl Sandbox {
     }
 
     /// Asks each language's toolchain for its version, as many at a time as there are slots.
-    async fn probe(&self) -> Result<Vec<(Arc<Language>, Toolchain)>, Fault> {
+    async fn probe(&self) -> Result<Vec<(Arc<Language>, Toolchain)>, SandboxError> {
         let entries = self.0.factory.config.languages.entries();
         let mut asked = JoinSet::new();
         for (index, language) in entries.iter().enumerate() {
             let (sandbox, language) = (self.clone(), Arc::clone(language));
             asked.spawn(async move {
                 let toolchain = sandbox.workspace().await?.toolchain(&language).await?;
-                Ok::<_, Fault>((index, language, toolchain))
+                Ok::<_, SandboxError>((index, language, toolchain))
             });
         }
         let mut answers = Vec::new();
         while let Some(answered) = asked.join_next().await {
-            answers.push(answered.map_err(|error| Fault::Lost(error.to_string()))??);
+            answers.push(answered.map_err(|error| SandboxError::Lost(error.to_string()))??);
         }
         answers.sort_by_key(|(index, ..)| *index);
         Ok(answers.into_iter().map(|(_, language, toolchain)| (language, toolchain)).collect())
@@ -130,10 +130,10 @@ impl Sandbox {
     /// Waits for a free slot.
     ///
     /// # Errors
-    /// [`Fault::Closed`] after [`Self::shutdown`].
-    pub async fn workspace(&self) -> Result<Workspace, Fault> {
-        let permit = Arc::clone(&self.0.permits).acquire_owned().await.map_err(|_| Fault::Closed)?;
-        let seat = self.0.lock_seats().pop().ok_or(Fault::Closed)?;
+    /// [`SandboxError::Closed`] after [`Self::shutdown`].
+    pub async fn workspace(&self) -> Result<Workspace, SandboxError> {
+        let permit = Arc::clone(&self.0.permits).acquire_owned().await.map_err(|_| SandboxError::Closed)?;
+        let seat = self.0.lock_seats().pop().ok_or(SandboxError::Closed)?;
         Ok(Workspace::new(Arc::clone(&self.0), seat, permit))
     }
 
@@ -168,13 +168,13 @@ impl Pool {
     }
 
     /// The entry of a language that is served.
-    pub(crate) fn language(&self, language: LanguageId) -> Result<&Arc<Language>, Fault> {
+    pub(crate) fn language(&self, language: LanguageId) -> Result<&Arc<Language>, SandboxError> {
         let served = self.table.iter().find(|entry| entry.ids.contains(&language.0));
         served.ok_or_else(|| {
             let known = self.unserved.iter().find(|unserved| unserved.ids.contains(&language));
             let reason =
                 known.map_or("add it to the file that SANDBOX_LANGUAGES names", |known| &known.reason);
-            Fault::NotServed { language, reason: reason.to_owned() }
+            SandboxError::NotServed { language, reason: reason.to_owned() }
         })
     }
 

@@ -16,7 +16,7 @@ use crate::host::capture::{Capture, Captured};
 use crate::host::cgroup::{Cgroups, SlotGroup};
 use crate::host::config::SandboxConfig;
 use crate::host::cores::Cores;
-use crate::host::error::{Fault, SlotError};
+use crate::host::error::{SandboxError, SlotError};
 use crate::host::slot_ids::SlotIds;
 use crate::protocol::channel::{Channel, ChannelError};
 use crate::protocol::ids::Ids;
@@ -109,7 +109,7 @@ impl Slot {
         order: Order,
         streams: Streams<'_>,
         files: &[BorrowedFd<'_>],
-    ) -> Result<Finished, Fault> {
+    ) -> Result<Finished, SandboxError> {
         let Streams { stdin, stdout: (stdout, stdout_end), stderr: (stderr, stderr_end) } = streams;
         let error_fd = stderr_end.as_ref().map_or(stdout_end.as_fd(), AsFd::as_fd);
         let ends = [stdin.as_fd(), stdout_end.as_fd(), error_fd];
@@ -119,7 +119,7 @@ impl Slot {
         drop((stdin, stdout_end, stderr_end));
         match tokio::time::timeout(wall.saturating_add(GRACE), self.capture(stdout, stderr)).await {
             Ok(ended) => ended,
-            Err(_) => Err(Fault::Stuck { grace_seconds: GRACE.as_secs() }),
+            Err(_) => Err(SandboxError::Stuck { grace_seconds: GRACE.as_secs() }),
         }
     }
 
@@ -134,16 +134,20 @@ impl Slot {
         let _ = self.channel.get_ref().send(&ToInit::Wipe, &[]);
     }
 
-    async fn capture(&self, mut stdout: Capture<'_>, mut stderr: Capture<'_>) -> Result<Finished, Fault> {
+    async fn capture(
+        &self,
+        mut stdout: Capture<'_>,
+        mut stderr: Capture<'_>,
+    ) -> Result<Finished, SandboxError> {
         let (report, file) = if let Ok(reported) = tokio::time::timeout(QUICK, self.report()).await {
             reported?
         } else {
-            stdout = stdout.watch().map_err(Fault::Capture)?;
-            stderr = stderr.watch().map_err(Fault::Capture)?;
+            stdout = stdout.watch().map_err(SandboxError::Capture)?;
+            stderr = stderr.watch().map_err(SandboxError::Capture)?;
             self.capture_until_report(&mut stdout, &mut stderr).await?
         };
-        let stdout = stdout.finish().map_err(Fault::Capture)?;
-        let stderr = stderr.finish().map_err(Fault::Capture)?;
+        let stdout = stdout.finish().map_err(SandboxError::Capture)?;
+        let stderr = stderr.finish().map_err(SandboxError::Capture)?;
         Ok(Finished { report, stdout, stderr, file })
     }
 
@@ -151,7 +155,7 @@ impl Slot {
         &self,
         stdout: &mut Capture<'_>,
         stderr: &mut Capture<'_>,
-    ) -> Result<(Report, Option<OwnedFd>), Fault> {
+    ) -> Result<(Report, Option<OwnedFd>), SandboxError> {
         let mut stopped = false;
         loop {
             let filled = tokio::select! {
@@ -160,7 +164,7 @@ impl Slot {
                 filled = stdout.fill(), if stdout.is_open() => filled,
                 filled = stderr.fill(), if stderr.is_open() => filled,
             };
-            filled.map_err(Fault::Capture)?;
+            filled.map_err(SandboxError::Capture)?;
             if !stopped && (stdout.has_overflowed() || stderr.has_overflowed()) {
                 self.send(&ToInit::Stop, &[]).await?;
                 stopped = true;
@@ -168,23 +172,23 @@ impl Slot {
         }
     }
 
-    async fn report(&self) -> Result<(Report, Option<OwnedFd>), Fault> {
+    async fn report(&self) -> Result<(Report, Option<OwnedFd>), SandboxError> {
         match self.receive().await {
             Ok((FromInit::Report(report), fds)) => Ok((report, fds.into_iter().next())),
-            Ok(_) => Err(Fault::Lost("out of turn".to_owned())),
-            Err(error) => Err(Fault::Lost(error.to_string())),
+            Ok(_) => Err(SandboxError::Lost("out of turn".to_owned())),
+            Err(error) => Err(SandboxError::Lost(error.to_string())),
         }
     }
 
-    async fn send(&self, message: &ToInit, fds: &[BorrowedFd<'_>]) -> Result<(), Fault> {
+    async fn send(&self, message: &ToInit, fds: &[BorrowedFd<'_>]) -> Result<(), SandboxError> {
         loop {
             match self.channel.get_ref().send(message, fds) {
                 Ok(()) => return Ok(()),
                 Err(error) if error.would_block() => {
                     let ready = self.channel.writable().await;
-                    ready.map_err(|error| Fault::Lost(error.to_string()))?.clear_ready();
+                    ready.map_err(|error| SandboxError::Lost(error.to_string()))?.clear_ready();
                 }
-                Err(error) => return Err(Fault::Lost(error.to_string())),
+                Err(error) => return Err(SandboxError::Lost(error.to_string())),
             }
         }
     }

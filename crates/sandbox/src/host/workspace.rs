@@ -12,7 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::host::cache;
 use crate::host::capture::{Capture, Captured};
-use crate::host::error::Fault;
+use crate::host::error::SandboxError;
 use crate::host::memfd;
 use crate::host::outcome::{self, Evidence};
 use crate::host::program::{Compilation, Program};
@@ -67,9 +67,13 @@ impl Workspace {
     /// runs.
     ///
     /// # Errors
-    /// [`Fault::NotServed`] for a language that is not in [`crate::Sandbox::languages`]; other faults are the
+    /// [`SandboxError::NotServed`] for a language that is not in [`crate::Sandbox::languages`]; other faults are the
     /// engine's. What the source or its compiler did wrong is [`Compilation::Failed`].
-    pub async fn compile(&mut self, language: LanguageId, source: &[u8]) -> Result<Compilation, Fault> {
+    pub async fn compile(
+        &mut self,
+        language: LanguageId,
+        source: &[u8],
+    ) -> Result<Compilation, SandboxError> {
         let entry = Arc::clone(self.pool.language(language)?);
         if entry.compile.is_empty() {
             let source = memfd::sealed("source", source).map_err(prepare("source"))?;
@@ -83,7 +87,11 @@ impl Workspace {
         }
     }
 
-    async fn compile_anew(&mut self, entry: Arc<Language>, source: &[u8]) -> Result<Compilation, Fault> {
+    async fn compile_anew(
+        &mut self,
+        entry: Arc<Language>,
+        source: &[u8],
+    ) -> Result<Compilation, SandboxError> {
         let source = memfd::sealed("source", source).map_err(prepare("source"))?;
         let limits = entry.compile_limits();
         let order = Order {
@@ -109,7 +117,7 @@ impl Workspace {
         program: &Program,
         stdin: Bytes,
         limits: &RunLimits,
-    ) -> Result<Execution, Fault> {
+    ) -> Result<Execution, SandboxError> {
         self.run_expecting(program, stdin, limits, b"").await
     }
 
@@ -124,7 +132,7 @@ impl Workspace {
         stdin: Bytes,
         limits: &RunLimits,
         expected: &[u8],
-    ) -> Result<Execution, Fault> {
+    ) -> Result<Execution, SandboxError> {
         let language = program.language();
         let granted = language.granted(limits);
         let file = FileSpec {
@@ -161,7 +169,7 @@ impl Workspace {
     }
 
     /// Asks a language's toolchain for its version.
-    pub(crate) async fn toolchain(&mut self, language: &Language) -> Result<Toolchain, Fault> {
+    pub(crate) async fn toolchain(&mut self, language: &Language) -> Result<Toolchain, SandboxError> {
         if !std::path::Path::new(&language.toolchain).exists() {
             return Ok(Toolchain::Missing);
         }
@@ -182,7 +190,7 @@ impl Workspace {
             merged: true,
         };
         let finished = match self.finish(start).await {
-            Err(fault @ Fault::Launch { .. }) => return Ok(Toolchain::Broken(fault.to_string())),
+            Err(fault @ SandboxError::Launch { .. }) => return Ok(Toolchain::Broken(fault.to_string())),
             finished => finished?,
         };
         let text = String::from_utf8_lossy(&finished.stdout.bytes).trim().to_owned();
@@ -195,7 +203,7 @@ impl Workspace {
 
     /// Runs one order in this workspace's slot, building the slot anew where the last one is spent. While the
     /// order is under way the slot is in this future, and dies with it.
-    async fn finish(&mut self, start: Start<'_>) -> Result<Finished, Fault> {
+    async fn finish(&mut self, start: Start<'_>) -> Result<Finished, SandboxError> {
         self.loaded = None;
         let seat = self.seat.as_mut().expect("the seat is there until the drop");
         let slot = match seat.slot.take() {
@@ -214,7 +222,7 @@ impl Workspace {
             seat.slot = Some(slot);
         }
         if let End::NotStarted(errno) = finished.report.end {
-            return Err(Fault::Launch { program, errno: Errno::from_raw_os_error(errno) });
+            return Err(SandboxError::Launch { program, errno: Errno::from_raw_os_error(errno) });
         }
         Ok(finished)
     }
@@ -232,7 +240,11 @@ impl Drop for Workspace {
 }
 
 /// What a compiler's run means.
-fn compiled(language: Arc<Language>, limits: &RunLimits, finished: Finished) -> Result<Compilation, Fault> {
+fn compiled(
+    language: Arc<Language>,
+    limits: &RunLimits,
+    finished: Finished,
+) -> Result<Compilation, SandboxError> {
     let Finished { report, stdout, file, .. } = finished;
     let evidence = Evidence {
         limits,
@@ -275,7 +287,7 @@ fn too_large() -> String {
 
 /// A program's input: a file in memory that nobody can change, opened for reading only. A program that never
 /// reads it, or closes it, hinders nobody.
-fn input(stdin: &Bytes) -> Result<OwnedFd, Fault> {
+fn input(stdin: &Bytes) -> Result<OwnedFd, SandboxError> {
     if stdin.is_empty() {
         return no_input();
     }
@@ -283,10 +295,10 @@ fn input(stdin: &Bytes) -> Result<OwnedFd, Fault> {
     memfd::reader(&file).map_err(|errno| prepare("stdin")(errno.into()))
 }
 
-fn no_input() -> Result<OwnedFd, Fault> {
+fn no_input() -> Result<OwnedFd, SandboxError> {
     File::open("/dev/null").map(OwnedFd::from).map_err(prepare("stdin"))
 }
 
-fn prepare(what: &'static str) -> impl FnOnce(io::Error) -> Fault {
-    move |source| Fault::Prepare { what, source }
+fn prepare(what: &'static str) -> impl FnOnce(io::Error) -> SandboxError {
+    move |source| SandboxError::Prepare { what, source }
 }

@@ -1,7 +1,7 @@
 //! Compilers are hostile programs, too.
 
 use gavel_domain::LanguageId;
-use gavel_sandbox::{Compilation, Fault};
+use gavel_sandbox::{Compilation, SandboxError};
 
 use bytes::Bytes;
 
@@ -112,5 +112,5 @@ async fn one_whose_compilation_is_given_up_does_not_take_the_others_with_it() {
 async fn an_unknown_language_is_not_served() {
     let mut bench = Bench::open().await;
     let fault = bench.workspace.compile(LanguageId(4711), b"").await;
-    assert!(matches!(fault, Err(Fault::NotServed { language: LanguageId(4711), .. })));
+    assert!(matches!(fault, Err(SandboxError::NotServed { language: LanguageId(4711), .. })));
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gavel_domain::{Clock, Outcome};
-use gavel_sandbox::{Fault, InitProgram, RunLimits, Sandbox, SandboxConfig, StartError};
+use gavel_sandbox::{InitProgram, RunLimits, Sandbox, SandboxConfig, SandboxError, StartError};
 
 use crate::support::{Bench, C, chain, config, limits, printed, sandbox};
 
@@ -59,7 +59,7 @@ async fn a_shutdown_leaves_nothing_and_lends_nothing() {
     let waiting = sandbox.workspace().await.unwrap();
     drop(waiting);
     sandbox.shutdown().await;
-    assert!(matches!(again.workspace().await, Err(Fault::Closed)));
+    assert!(matches!(again.workspace().await, Err(SandboxError::Closed)));
 }
 
 #[tokio::test]

@@ -7,13 +7,13 @@ use std::str::FromStr;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use gavel_domain::LanguageId;
+use gavel_domain::engine::{EngineFault, Job, Observer, Progress};
 use gavel_domain::heartbeat::{DependencyStatus, ServedLanguage};
-use gavel_runtime::health::Check;
 use gavel_telemetry::table;
 use tokio::sync::watch;
 use tracing::info;
 
-use super::{Engine, EngineFault, Job, Judge0Engine, Observer, Progress, SandboxEngine};
+use super::{Engine, Judge0Engine, SandboxEngine};
 use crate::Config;
 
 /// `ENGINE`: what takes a language that no rule pins.
@@ -164,8 +164,8 @@ impl Engines {
             None
         };
         for name in [EngineName::Sandbox, EngineName::Judge0] {
-            for kind in EngineFault::KINDS {
-                table::ENGINE_FAULTS.show(["judge", name.as_str(), kind]);
+            for label in EngineFault::LABELS {
+                table::ENGINE_FAULTS.show(["judge", name.as_str(), label]);
             }
         }
         Ok(Self { plan, sandbox, judge0 })
@@ -192,7 +192,7 @@ impl Engine for Engines {
         let (name, engine) = self.of(job.language);
         let executed = engine.execute(job, observer).await;
         if let Err(fault) = &executed {
-            table::ENGINE_FAULTS.add(["judge", name.as_str(), fault.kind()]);
+            table::ENGINE_FAULTS.add(["judge", name.as_str(), fault.label()]);
         }
         executed
     }
@@ -200,10 +200,6 @@ impl Engine for Engines {
     /// With the sandbox there is always something that can be worked on.
     fn gate(&self) -> Option<watch::Receiver<bool>> {
         if self.sandbox.is_some() { None } else { self.judge0.as_ref().and_then(Engine::gate) }
-    }
-
-    fn checks(&self) -> Vec<Check> {
-        self.judge0.iter().flat_map(Engine::checks).collect()
     }
 
     fn dependencies(&self) -> Vec<DependencyStatus> {

@@ -3,21 +3,20 @@
 use anyhow::Context as _;
 use async_trait::async_trait;
 use bytes::Bytes;
-use gavel_bus::Cause;
+use gavel_domain::engine::{EngineFault, Job, Observer, Progress};
 use gavel_domain::heartbeat::ServedLanguage;
 use gavel_domain::text::normalize_newlines;
-use gavel_domain::{LanguageId, Question, TestCase};
-use gavel_sandbox::{Compilation, Fault, InstalledLanguage, RunLimits, Sandbox, SandboxConfig, probe};
+use gavel_domain::{LanguageId, TestCase};
+use gavel_sandbox::{Compilation, InstalledLanguage, RunLimits, Sandbox, SandboxConfig, probe};
 use gavel_telemetry::trace::step;
 use tracing::{Instrument as _, error, info};
 
-use super::{Engine, EngineFault, EngineName, Job, Observer, Progress};
+use super::{Engine, EngineName};
 use crate::Config;
 
 /// The sandbox as an engine.
 pub struct SandboxEngine {
     sandbox: Sandbox,
-    max_output_bytes: u64,
 }
 
 impl SandboxEngine {
@@ -51,7 +50,7 @@ impl SandboxEngine {
             let ids: Vec<u32> = language.ids.iter().map(|id| id.0).collect();
             info!(?ids, name = language.name, reason = language.reason, "language not served");
         }
-        Ok(Self { sandbox, max_output_bytes: config.max_output_bytes })
+        Ok(Self { sandbox })
     }
 
     /// Whether a language's toolchain was found.
@@ -63,19 +62,18 @@ impl SandboxEngine {
     fn served(&self, language: LanguageId) -> Option<&InstalledLanguage> {
         self.sandbox.languages().iter().find(|served| served.id == language)
     }
+}
 
-    fn limits(&self, question: &Question, test: &TestCase) -> RunLimits {
-        // A right answer must fit, with room for what a wrong one may add before it is told apart.
-        let expected = u64::try_from(test.expected_stdout.len()).unwrap_or(u64::MAX);
-        let output_bytes = self.max_output_bytes.max(expected.saturating_mul(2));
-        RunLimits {
-            cpu_time: question.limits.cpu_time,
-            wall_time: question.limits.wall_time(),
-            memory_bytes: question.limits.memory_bytes,
-            stdout_bytes: output_bytes,
-            stderr_bytes: self.max_output_bytes,
-            ..RunLimits::default()
-        }
+fn run_limits(job: &Job<'_>, test: &TestCase) -> RunLimits {
+    // A correct answer must fit, and a wrong one should fit well enough to be compared.
+    let expected = u64::try_from(test.expected_stdout.len()).unwrap_or(u64::MAX);
+    RunLimits {
+        cpu_time: job.question.limits.cpu_time,
+        wall_time: job.question.limits.wall_time(),
+        memory_bytes: job.question.limits.memory_bytes,
+        stdout_bytes: job.max_output_bytes.max(expected.saturating_mul(2)),
+        stderr_bytes: job.max_output_bytes,
+        ..RunLimits::default()
     }
 }
 
@@ -91,7 +89,7 @@ impl Engine for SandboxEngine {
         let run = async {
             for test in &job.question.tests {
                 let stdin = Bytes::from(normalize_newlines(&test.stdin));
-                let (limits, expected) = (self.limits(job.question, test), test.expected_stdout.as_bytes());
+                let (limits, expected) = (run_limits(job, test), test.expected_stdout.as_bytes());
                 let execution = workspace.run_expecting(&program, stdin, &limits, expected).await?;
                 if observer(execution).is_break() {
                     break;
@@ -114,14 +112,5 @@ impl Engine for SandboxEngine {
 
     fn toolchain(&self, language: LanguageId) -> Option<String> {
         self.served(language).map(|served| format!("{} {}", served.name, served.version))
-    }
-}
-
-impl From<Fault> for EngineFault {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::NotServed { .. } => Self::Final(fault.to_string()),
-            fault => Self::Passing(Cause::from(fault)),
-        }
     }
 }
