@@ -133,7 +133,7 @@ impl Bus {
         let context = ContextBuilder::new().timeout(ANSWER_WAIT).build(client.clone());
         let service = gavel_telemetry::service_of(&config.name);
         let (pace, in_hand, only_finds) = (Pace::default(), Arc::default(), config.only_finds);
-        let publish_times = table::PUBLISH_SECONDS.of([service]);
+        let publish_times = table::PUBLISH_SECONDS.series([service]);
         Ok(Self {
             client,
             context,

@@ -54,14 +54,14 @@ impl ConsumeSettings {
     }
 }
 
-/// Whether a loop is attached to its consumer, for `/readyz`.
-pub type Attachment = watch::Sender<bool>;
+/// Whether a loop is attached to its consumer; the loop sets it, `/readyz` reads it.
+pub type ConsumerState = watch::Sender<bool>;
 
 /// How long to wait before a lost consumer is looked up again.
 const REOPEN: Backoff = Backoff { base: Duration::from_millis(100), cap: Duration::from_secs(2) };
 
 /// Runs the loop until it is stopped, and returns once everything in hand is settled.
-pub async fn consume<H: Handler>(bus: Bus, handler: Arc<H>, settings: ConsumeSettings, attached: Attachment) {
+pub async fn consume<H: Handler>(bus: Bus, handler: Arc<H>, settings: ConsumeSettings, state: ConsumerState) {
     let mut workers = JoinSet::new();
     let (mut failures, mut is_missed) = (0, false);
     let mut gate = Gate(handler.gate());
@@ -73,12 +73,12 @@ pub async fn consume<H: Handler>(bus: Bus, handler: Arc<H>, settings: ConsumeSet
         }
         let ended = match Puller::open(&bus, settings.durable).await {
             Ok(puller) => {
-                attached.send_replace(true);
+                state.send_replace(true);
                 meter.attached(true);
                 let (puller, ended) =
                     serve(&bus, &handler, &settings, &mut gate, &meter, puller, &mut workers).await;
                 if !matches!(ended, Ended::Closed) {
-                    attached.send_replace(false);
+                    state.send_replace(false);
                     meter.attached(false);
                 }
                 if puller.was_useful() {

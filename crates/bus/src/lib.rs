@@ -34,7 +34,7 @@ mod watch;
 
 pub use bundles::{BundleError, Bundles};
 pub use connect::{Bus, ConnectError, NatsConfig};
-pub use consume::{Attachment, ConsumeSettings, consume};
+pub use consume::{ConsumeSettings, ConsumerState, consume};
 pub use generations::{BeginError, Begun, Generations};
 pub use handler::{Cause, Delivery, Failure, Handler};
 pub use heartbeat::{HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT, Heartbeats};

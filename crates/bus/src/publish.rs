@@ -63,10 +63,10 @@ impl Bus {
         let began = Instant::now();
         let published = async {
             let published = self.publish_until(outgoing, trace, began + patience).await;
-            trace::outcome(result(&published), published.is_err());
+            trace::record_outcome(result(&published), published.is_err());
             published
         }
-        .instrument(trace::publishing(&outgoing.subject))
+        .instrument(trace::producer_span(&outgoing.subject))
         .await;
         self.publish_times.record(began.elapsed());
         table::PUBLISHED.add([self.service, outgoing.schema, result(&published)]);

@@ -95,10 +95,10 @@ async fn start(nats: &NatsServer, convex: &MockConvex, lifecycle: &Lifecycle) ->
     let address = ingress(nats, lifecycle).await;
     let url = convex.url();
     let with_convex = || env(nats, &[("CONVEX_SITE_URL", &url)]);
-    let fetcher = gavel_fetcher::App::new(gavel_fetcher::Config::read(&mut with_convex())).await.unwrap();
+    let fetcher = gavel_fetcher::bind(gavel_fetcher::Config::read(&mut with_convex())).await.unwrap();
     let mut slots = env(nats, &[("JUDGE_SLOTS", "16")]);
-    let judge = gavel_judge::App::new(gavel_judge::Config::read(&mut slots), Instantly).await.unwrap();
-    let reporter = gavel_reporter::App::new(gavel_reporter::Config::read(&mut with_convex())).await.unwrap();
+    let judge = gavel_judge::bind(gavel_judge::Config::read(&mut slots), Instantly).await.unwrap();
+    let reporter = gavel_reporter::bind(gavel_reporter::Config::read(&mut with_convex())).await.unwrap();
     tokio::spawn(fetcher.run(lifecycle.clone()));
     tokio::spawn(judge.run(lifecycle.clone()));
     tokio::spawn(reporter.run(lifecycle.clone()));

@@ -177,7 +177,7 @@ pub(crate) fn env(nats: &NatsServer, more: &[(&str, &str)]) -> Env {
 
 /// Starts an ingress in this process and waits until it takes submissions.
 pub(crate) async fn ingress(nats: &NatsServer, lifecycle: &Lifecycle) -> std::net::SocketAddr {
-    let app = gavel_ingress::App::new(gavel_ingress::Config::read(&mut env(nats, &[]))).await.unwrap();
+    let app = gavel_ingress::bind(gavel_ingress::Config::read(&mut env(nats, &[]))).await.unwrap();
     let address = app.address().unwrap();
     tokio::spawn(app.run(lifecycle.clone()));
     let ready = format!("http://{address}/readyz");

@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         print!("{}", settings::describe());
         return ExitCode::SUCCESS;
     }
-    match gavel_runtime::traced(&telemetry, "gavel", || up(settings)) {
+    match gavel_runtime::run_with_telemetry(&telemetry, "gavel", || up(settings)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             error!("{failure:#}");
@@ -90,10 +90,10 @@ async fn stand_in(address: std::net::SocketAddr) -> anyhow::Result<MockConvex> {
 async fn serve(services: Services, lifecycle: &Lifecycle, nats: Option<&OwnNats>) -> anyhow::Result<()> {
     let engine = Engines::start(&services.judge).await?;
     let address = services.ingress.service.http.listen;
-    let ingress = gavel_ingress::App::new(services.ingress).await?;
-    let fetcher = gavel_fetcher::App::new(services.fetcher).await?;
-    let judge = gavel_judge::App::new(services.judge, engine).await?;
-    let reporter = gavel_reporter::App::new(services.reporter).await?;
+    let ingress = gavel_ingress::bind(services.ingress).await?;
+    let fetcher = gavel_fetcher::bind(services.fetcher).await?;
+    let judge = gavel_judge::bind(services.judge, engine).await?;
+    let reporter = gavel_reporter::bind(services.reporter).await?;
     let address = ingress.address().unwrap_or(address);
 
     let ended = CancellationToken::new();

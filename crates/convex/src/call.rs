@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gavel_telemetry::{Call, OK, call, table};
+use gavel_telemetry::{CallLabels, OK, measure_call, table};
 
 /// Why a call did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -99,7 +99,7 @@ fn service(endpoint: &str) -> &'static str {
 /// Exports the series for refused credentials at zero, so that the first refusal shows as an increase.
 pub(crate) fn register_denied_series() {
     for endpoint in PATHS {
-        table::CLIENT_REQUESTS.show([service(endpoint), PEER, METHOD, endpoint, DENIED]);
+        table::CLIENT_REQUESTS.init([service(endpoint), PEER, METHOD, endpoint, DENIED]);
     }
 }
 
@@ -109,8 +109,8 @@ pub(crate) async fn measured<T, E>(
     label: impl FnOnce(&E) -> &'static str,
     made: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
-    let what = Call { service: service(endpoint), peer: PEER, method: METHOD, endpoint };
-    call(what, made, |answer| answer.as_ref().err().map_or(OK, label)).await
+    let labels = CallLabels { service: service(endpoint), peer: PEER, method: METHOD, endpoint };
+    measure_call(labels, made, |answer| answer.as_ref().err().map_or(OK, label)).await
 }
 
 /// Returns the metric label of an error.

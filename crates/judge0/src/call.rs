@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gavel_telemetry::{Call, OK, call};
+use gavel_telemetry::{CallLabels, OK, measure_call};
 
 /// Why a call has no usable answer.
 #[derive(Debug, thiserror::Error)]
@@ -112,8 +112,8 @@ pub(crate) async fn measured<T>(
     endpoint: &'static str,
     request: impl Future<Output = Result<T, CallError>>,
 ) -> Result<T, CallError> {
-    let labels = Call { service: "judge", peer: "judge0", method, endpoint };
-    call(labels, request, |answer| answer.as_ref().err().map_or(OK, CallError::label)).await
+    let labels = CallLabels { service: "judge", peer: "judge0", method, endpoint };
+    measure_call(labels, request, |answer| answer.as_ref().err().map_or(OK, CallError::label)).await
 }
 
 /// Formats an error with its sources on one line.

@@ -1,4 +1,4 @@
-//! `GET /healthz`: the process works. `GET /readyz`: it can do its work, or what it cannot reach.
+//! `GET /healthz`: the process is alive. `GET /readyz`: the service can work, or the list of its problems.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,38 +10,38 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures::future::{BoxFuture, join_all};
-use gavel_bus::Attachment;
+use gavel_bus::ConsumerState;
 use serde_json::json;
 use tokio::sync::watch;
 
-/// Asks whether something that the service needs is there; the error is one plain sentence.
+/// Checks one thing that the service depends on; the error is one sentence.
 pub type Check = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
-/// How long all checks together may take.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// The timeout of all checks together.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A check of an async function.
-pub fn check<F>(ask: impl Fn() -> F + Send + Sync + 'static) -> Check
+/// Makes a [`Check`] from an async function.
+pub fn check<F>(run: impl Fn() -> F + Send + Sync + 'static) -> Check
 where
     F: Future<Output = Result<(), String>> + Send + 'static,
 {
-    Arc::new(move || Box::pin(ask()))
+    Arc::new(move || Box::pin(run()))
 }
 
-/// The two routes.
-pub fn router<S: Clone + Send + Sync + 'static>(checks: Vec<Check>) -> Router<S> {
+/// Returns the router of `/healthz` and `/readyz`.
+pub(crate) fn router(checks: Vec<Check>) -> Router {
     Router::new()
         .route("/healthz", get(async || Json(json!({ "ok": true }))))
         .route("/readyz", get(ready))
         .with_state(Arc::<[Check]>::from(checks))
 }
 
-/// Why the service is not ready, a sentence each.
+/// Runs the checks and returns one sentence for each that fails.
 pub(crate) async fn problems(checks: &[Check]) -> Vec<String> {
-    let answers = tokio::time::timeout(PATIENCE, join_all(checks.iter().map(|check| check()))).await;
-    match answers {
-        Ok(answers) => answers.into_iter().filter_map(Result::err).collect(),
-        Err(_) => vec!["no answer in time".to_owned()],
+    let results = tokio::time::timeout(CHECK_TIMEOUT, join_all(checks.iter().map(|check| check()))).await;
+    match results {
+        Ok(results) => results.into_iter().filter_map(Result::err).collect(),
+        Err(_) => vec![format!("the checks did not finish within {} s", CHECK_TIMEOUT.as_secs())],
     }
 }
 
@@ -54,13 +54,13 @@ async fn ready(State(checks): State<Arc<[Check]>>) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
 }
 
-/// What a consumer loop says of itself, and the check that asks it; `what` is what it is attached to.
-#[must_use]
-pub fn attachment(what: &'static str) -> (Attachment, Check) {
-    let (sender, receiver) = watch::channel(false);
-    let ask = move || {
-        let attached = *receiver.borrow();
-        async move { if attached { Ok(()) } else { Err(format!("{what} cannot be reached")) } }
+/// Returns the state that a consumer loop updates, and the check that reads it. The check fails until the loop is
+/// attached to its consumer.
+pub(crate) fn consumer_health(consumer: &'static str) -> (ConsumerState, Check) {
+    let (state, receiver) = watch::channel(false);
+    let attached = move || {
+        let is_attached = *receiver.borrow();
+        async move { if is_attached { Ok(()) } else { Err(format!("NATS consumer {consumer} is unreachable")) } }
     };
-    (sender, check(ask))
+    (state, check(attached))
 }

@@ -1,4 +1,4 @@
-//! Saying that this service is there, for as long as it works.
+//! Heartbeats: a message every few seconds that says that this instance is alive and what it is doing.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -11,35 +11,32 @@ use tracing::debug;
 use crate::ServiceConfig;
 use crate::health::{Check, problems};
 
-/// What a service says of itself.
+/// What the heartbeats of a service report, besides its identity and health.
 #[derive(Clone)]
-pub struct Offer {
-    /// How many messages it takes at a time.
+pub struct ServiceInfo {
+    /// How many messages the service handles at a time.
     pub slots: usize,
-    /// The languages that it serves at this moment.
+    /// Returns the languages that the service supports at the moment.
     pub languages: Arc<dyn Fn() -> Vec<ServedLanguage> + Send + Sync>,
-    /// What it calls outside of the line, as it sees it at this moment.
+    /// Returns the status of each system outside of the pipeline that the service calls.
     pub dependencies: Arc<dyn Fn() -> Vec<DependencyStatus> + Send + Sync>,
-    /// What tells whether it is ready.
-    pub checks: Vec<Check>,
 }
 
-impl Offer {
-    /// So many messages at a time, and nothing else.
-    #[must_use]
-    pub fn of(slots: usize) -> Self {
-        Self { slots, languages: Arc::new(Vec::new), dependencies: Arc::new(Vec::new), checks: Vec::new() }
+impl Default for ServiceInfo {
+    /// No slots, no languages, no dependencies.
+    fn default() -> Self {
+        Self { slots: 0, languages: Arc::new(Vec::new), dependencies: Arc::new(Vec::new) }
     }
 }
 
-/// What does not change while a service runs.
-pub(crate) struct Card {
+/// The part of the heartbeat that stays the same while the process runs.
+pub(crate) struct Identity {
     service: &'static str,
     instance: String,
     started_at_ms: u64,
 }
 
-impl Card {
+impl Identity {
     pub(crate) fn new(config: &ServiceConfig) -> Self {
         let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Self {
@@ -48,27 +45,27 @@ impl Card {
             started_at_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
         }
     }
+}
 
-    /// Says again and again that the service is there.
-    pub(crate) async fn show(self, bus: Bus, offer: Offer) {
-        let mut ticks = interval(HEARTBEAT_INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            let heartbeat = Heartbeat {
-                service: self.service.to_owned(),
-                instance: self.instance.clone(),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                started_at_ms: self.started_at_ms,
-                slots: count(offer.slots),
-                busy: count(bus.in_hand()),
-                languages: (offer.languages)(),
-                dependencies: (offer.dependencies)(),
-                problems: problems(&offer.checks).await,
-            };
-            if let Err(error) = bus.announce(&heartbeat).await {
-                debug!(%error, "cannot say that this service is there");
-            }
+/// Publishes a heartbeat every [`HEARTBEAT_INTERVAL`], until dropped.
+pub(crate) async fn publish_heartbeats(bus: Bus, identity: Identity, info: ServiceInfo, checks: Vec<Check>) {
+    let mut ticks = interval(HEARTBEAT_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let heartbeat = Heartbeat {
+            service: identity.service.to_owned(),
+            instance: identity.instance.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at_ms: identity.started_at_ms,
+            slots: count(info.slots),
+            busy: count(bus.in_hand()),
+            languages: (info.languages)(),
+            dependencies: (info.dependencies)(),
+            problems: problems(&checks).await,
+        };
+        if let Err(error) = bus.announce(&heartbeat).await {
+            debug!(%error, "cannot publish a heartbeat");
         }
     }
 }

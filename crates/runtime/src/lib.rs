@@ -1,25 +1,23 @@
-//! What every service starts with: configuration from the environment, logs, signals, health.
+//! What every service starts with: configuration, logging, lifecycle, health.
 //!
-//! A service's `main` is one call of [`run`]: read the configuration and report all that is wrong with it at
-//! once, set up logging, work until told to stop, and exit 0; or 64 for a bad configuration, 1 for a failure.
+//! The `main` of a service is one call of [`run_service`]: read the configuration and report all problems together,
+//! start logging, run until a signal, and exit with 0; 64 if the configuration is invalid, 1 if the service fails.
+//!
+//! A service itself is a [`Service`]: bind it, add its consumers and routes, run it.
 
 pub mod health;
-pub mod lifecycle;
-mod lines;
 pub mod nats;
-pub mod service;
 pub mod telemetry;
 
-mod frame;
+mod config;
+mod entry_point;
 mod heartbeat;
 mod http;
-mod metrics;
-mod observe;
-mod otlp;
-mod run;
+mod lifecycle;
+mod service;
 
-pub use frame::Frame;
-pub use heartbeat::Offer;
+pub use config::{HttpConfig, ServiceConfig};
+pub use entry_point::{EXIT_CONFIG, run_service, run_with_telemetry};
+pub use heartbeat::ServiceInfo;
 pub use lifecycle::Lifecycle;
-pub use run::{EXIT_CONFIG, run, traced};
-pub use service::{HttpConfig, ServiceConfig};
+pub use service::Service;

@@ -1,4 +1,4 @@
-//! The two steps of an end: stop taking work, then abort what is in hand.
+//! The two steps of a shutdown: stop taking work, then abort the work in progress.
 
 use std::time::Duration;
 
@@ -6,33 +6,33 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-/// The tokens that a service watches.
+/// The tokens that tell a service to shut down.
 #[derive(Clone, Debug, Default)]
 pub struct Lifecycle {
-    /// Take no new work; finish what is in hand.
+    /// Take no new work; finish the work in progress.
     pub stop: CancellationToken,
-    /// Hand back what is in hand.
+    /// Return the work in progress to its queue.
     pub abort: CancellationToken,
 }
 
 impl Lifecycle {
-    /// Tokens that the first SIGTERM or SIGINT stops, and that a second one, or the end of the grace, aborts.
+    /// Cancels `stop` on the first SIGTERM or SIGINT, and `abort` on the second one or when `grace` is over.
     ///
     /// # Errors
-    /// Where the process cannot listen to signals.
+    /// Returns an error if the signal handlers cannot be installed.
     pub fn on_signals(grace: Duration) -> std::io::Result<Self> {
         let lifecycle = Self::default();
         let mut term = signal(SignalKind::terminate())?;
         let mut int = signal(SignalKind::interrupt())?;
-        let watched = lifecycle.clone();
+        let tokens = lifecycle.clone();
         tokio::spawn(async move {
             either(&mut term, &mut int).await;
-            info!(grace_ms = grace.as_millis(), "stopping: finishing what is in hand");
-            watched.stop.cancel();
+            info!(grace_ms = grace.as_millis(), "stopping: finishing the work in progress");
+            tokens.stop.cancel();
             if tokio::time::timeout(grace, either(&mut term, &mut int)).await.is_ok() {
-                warn!("asked again: handing back what is in hand");
+                warn!("second signal: returning the work in progress to its queue");
             }
-            watched.abort.cancel();
+            tokens.abort.cancel();
         });
         Ok(lifecycle)
     }

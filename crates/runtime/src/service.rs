@@ -1,67 +1,167 @@
-//! What every service is configured with.
+//! A service as a process runs it: a port, a connection to NATS, consumers, and the order in which they stop.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use gavel_bus::NatsConfig;
-use gavel_bus::topology::TopologySettings;
-use gavel_config::Env;
+use anyhow::Context as _;
+use axum::{Router, middleware};
+use futures::future::{BoxFuture, join_all};
+use gavel_bus::topology::Durable;
+use gavel_bus::{Bus, ConsumeSettings, Handler, consume};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
 
-use crate::nats;
+use crate::health::{self, Check, consumer_health};
+use crate::heartbeat::{Identity, ServiceInfo, publish_heartbeats};
+use crate::http::{measure, server};
+use crate::telemetry::prometheus::{self, Metrics, UPKEEP_INTERVAL};
+use crate::{Lifecycle, ServiceConfig};
 
-/// Where a service listens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HttpConfig {
-    /// The address and port; port 0 takes a free one.
-    pub listen: SocketAddr,
+/// How often to check for missing streams and consumers: a server that has lost its store restarts without them.
+const TOPOLOGY_CHECK_INTERVAL: Duration = Duration::from_secs(10);
+
+type Routes = Box<dyn FnOnce(Router) -> Router + Send>;
+type Consumer = Box<dyn FnOnce(Lifecycle) -> BoxFuture<'static, ()> + Send>;
+
+/// A service that is bound to its port. Nothing is served or consumed before [`Service::run`].
+pub struct Service {
+    /// The connection to NATS; it may not be up yet.
+    pub bus: Bus,
+    /// What the heartbeats report.
+    pub info: ServiceInfo,
+    name: &'static str,
+    identity: Identity,
+    listener: TcpListener,
+    metrics: Metrics,
+    checks: Vec<Check>,
+    routes: Routes,
+    consumers: Vec<Consumer>,
+    tasks: Vec<BoxFuture<'static, ()>>,
 }
 
-/// What every service needs.
-#[derive(Clone, Debug)]
-pub struct ServiceConfig {
-    /// Its word, such as "judge".
-    pub service: &'static str,
-    /// Where it listens.
-    pub http: HttpConfig,
-    /// Where NATS is.
-    pub nats: NatsConfig,
-    /// How streams are made where they are missing.
-    pub topology: TopologySettings,
-    /// What this instance is called in events and logs.
-    pub instance: String,
-    /// How long what is in hand may take after a stop.
-    pub grace: Duration,
-}
+impl Service {
+    /// Binds the port and starts to connect to NATS.
+    ///
+    /// # Errors
+    /// Returns an error if the port is taken, or if the NATS URL or credentials are invalid. An unreachable server is
+    /// not an error: the connection is retried.
+    pub async fn bind(config: &ServiceConfig) -> anyhow::Result<Self> {
+        // Values that are set before the recorder is installed are lost.
+        prometheus::install();
+        let listen = config.http.listen;
+        let listener =
+            TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+        let bus = Bus::connect(&config.nats, config.topology).await?;
+        Ok(Self {
+            info: ServiceInfo::default(),
+            name: config.service,
+            identity: Identity::new(config),
+            listener,
+            metrics: Metrics::new(config.service, bus.clone()),
+            checks: Vec::new(),
+            routes: Box::new(std::convert::identity),
+            consumers: Vec::new(),
+            tasks: Vec::new(),
+            bus,
+        })
+    }
 
-impl ServiceConfig {
-    /// Reads what is common to all services; `service` is its word, such as "judge".
-    pub fn read(env: &mut Env, service: &'static str, default_port: u16) -> Self {
-        let address = env.get(
-            "BIND_ADDRESS",
-            IpAddr::V4(Ipv4Addr::LOCALHOST),
-            "the address to listen on; 0.0.0.0 in a container",
-        );
-        let port = env.get("PORT", default_port, "the port to listen on; 0 takes a free one");
-        let nats = nats::read(env, service);
-        let topology = nats::read_topology(env);
-        let grace = env.millis(
-            "SHUTDOWN_GRACE_MS",
-            Duration::from_secs(10),
-            "how long work in hand may take after SIGTERM before it is handed back",
-        );
-        let instance = env.optional("INSTANCE", "this instance's name; by default SERVICE-HOST-PID");
-        Self {
-            service,
-            http: HttpConfig { listen: SocketAddr::new(address, port) },
-            nats,
-            topology,
-            instance: instance.unwrap_or_else(|| default_instance(service)),
-            grace,
+    /// Returns the address that the service listens on.
+    ///
+    /// # Errors
+    /// Returns an error if the operating system cannot report the address.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Adds a consumer that handles up to `slots` messages at a time. With `max_deliveries`, a message that was
+    /// delivered that often without a result becomes a dead letter.
+    pub fn consume<H: Handler>(
+        &mut self,
+        durable: Durable,
+        slots: usize,
+        max_deliveries: Option<u64>,
+        handler: H,
+    ) {
+        let (state, check) = consumer_health(durable.name());
+        self.checks.push(check);
+        let bus = self.bus.clone();
+        self.consumers.push(Box::new(move |lifecycle| {
+            let Lifecycle { stop, abort } = lifecycle;
+            let settings = ConsumeSettings { durable, slots, max_deliveries, stop, abort };
+            Box::pin(consume(bus, Arc::new(handler), settings, state))
+        }));
+    }
+
+    /// Adds a check to `/readyz` and to the problems in the heartbeats.
+    pub fn add_check(&mut self, check: Check) {
+        self.checks.push(check);
+    }
+
+    /// Sets the routes of the service; `routes` is given the router of `/healthz` and `/readyz`.
+    pub fn set_routes(&mut self, routes: impl FnOnce(Router) -> Router + Send + 'static) {
+        self.routes = Box::new(routes);
+    }
+
+    /// Adds a task that runs until the service has stopped.
+    pub fn add_task(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.push(Box::pin(task));
+    }
+
+    /// Serves and consumes until `lifecycle` stops it, then lets open requests finish and flushes the connection.
+    /// Streams and consumers that are missing in NATS are created meanwhile, unless the configuration forbids it.
+    ///
+    /// # Errors
+    /// Returns an error if the operating system cannot report the address of the listener.
+    pub async fn run(self, lifecycle: Lifecycle) -> anyhow::Result<()> {
+        info!(address = %self.address()?, "listening");
+        let Self { bus, info, name, identity, listener, metrics, mut checks, routes, consumers, tasks } =
+            self;
+        checks.push(permission_check(bus.clone()));
+        let measure = middleware::from_fn(move |request, next| measure::measure(name, request, next));
+        let router = routes(health::router(checks.clone())).merge(metrics.route()).layer(measure);
+
+        let mut background = JoinSet::new();
+        background.spawn(keep_topology(bus.clone()));
+        background.spawn(async move {
+            loop {
+                tokio::time::sleep(UPKEEP_INTERVAL).await;
+                metrics.run_upkeep();
+            }
+        });
+        background.spawn(publish_heartbeats(bus.clone(), identity, info, checks));
+        for task in tasks {
+            background.spawn(task);
         }
+
+        let drain = CancellationToken::new();
+        let work = async {
+            if consumers.is_empty() {
+                lifecycle.stop.cancelled().await;
+            } else {
+                join_all(consumers.into_iter().map(|consumer| consumer(lifecycle.clone()))).await;
+            }
+            drain.cancel();
+        };
+        tokio::join!(server::serve(listener, router, drain.clone()), work);
+        background.abort_all();
+        bus.flush().await;
+        info!("stopped");
+        Ok(())
     }
 }
 
-fn default_instance(service: &str) -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{service}-{}-{}", host.trim(), std::process::id())
+/// Fails while NATS denies a permission that the service needs.
+fn permission_check(bus: Bus) -> Check {
+    health::check(move || std::future::ready(bus.permitted()))
+}
+
+async fn keep_topology(bus: Bus) {
+    loop {
+        bus.ensure_topology().await;
+        tokio::time::sleep(TOPOLOGY_CHECK_INTERVAL).await;
+    }
 }

@@ -1,5 +1,7 @@
-//! What a process tells of itself: structured logs on standard error, JSON or for people on a terminal; figures; and,
-//! where a collector is configured, traces.
+//! Logs, metrics and traces of a process.
+//!
+//! Logs go to standard error, as JSON or in a human format on a terminal. Traces are exported if a collector is
+//! configured.
 
 use std::fmt::{self, Display};
 use std::io::{IsTerminal as _, stderr};
@@ -13,26 +15,29 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry};
 
-use crate::lines::Lines;
-use crate::metrics;
-use crate::otlp::{self, Traces};
+use self::log_writer::LineWriter;
+use self::trace_exporter::TraceExporter;
 
-/// How log lines look.
+mod log_writer;
+pub(crate) mod prometheus;
+mod trace_exporter;
+
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// Human on a terminal, JSON otherwise.
+    /// Human-readable on a terminal, JSON otherwise.
     Auto,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
-    /// For people.
+    /// Human-readable.
     Human,
 }
 
 impl FromStr for LogFormat {
     type Err = ();
 
-    fn from_str(word: &str) -> Result<Self, ()> {
-        [Self::Auto, Self::Json, Self::Human].into_iter().find(|format| format.to_string() == word).ok_or(())
+    fn from_str(text: &str) -> Result<Self, ()> {
+        [Self::Auto, Self::Json, Self::Human].into_iter().find(|format| format.to_string() == text).ok_or(())
     }
 }
 
@@ -46,7 +51,7 @@ impl Display for LogFormat {
     }
 }
 
-/// How much is logged, and how; where traces go.
+/// The log level, the log format, and the collector of traces.
 #[derive(Clone, Debug)]
 pub struct TelemetryConfig {
     format: LogFormat,
@@ -57,17 +62,27 @@ pub struct TelemetryConfig {
 impl TelemetryConfig {
     /// Reads `LOG_FORMAT`, `LOG_LEVEL` and `OTEL_EXPORTER_OTLP_ENDPOINT`.
     pub fn read(env: &mut Env) -> Self {
-        let format = env.get("LOG_FORMAT", LogFormat::Auto, "auto (human on a terminal), json, or human");
-        let level = env.get("LOG_LEVEL", "info".to_owned(), "error, warn, info, debug, or a tracing filter");
+        let format = env.get(
+            "LOG_FORMAT",
+            LogFormat::Auto,
+            "log format: json, human, or auto (human on a terminal, json otherwise)",
+        );
+        let level = env.get(
+            "LOG_LEVEL",
+            "info".to_owned(),
+            "log level: error, warn, info, debug, or a filter of tracing-subscriber",
+        );
         if filter(&level).is_err() {
-            env.add_problem(format!("LOG_LEVEL={level:?} is not a level or a tracing filter"));
+            env.add_problem(format!(
+                "LOG_LEVEL={level:?} is not a log level or a filter of tracing-subscriber"
+            ));
         }
         let collector = env.optional(
             "OTEL_EXPORTER_OTLP_ENDPOINT",
-            "where traces go, by OTLP over HTTP with protobuf, such as http://127.0.0.1:4318; where not set, none are made",
+            "URL of the collector for traces (OTLP over HTTP, protobuf), such as http://127.0.0.1:4318; if unset, no traces",
         );
-        if collector.as_ref().is_some_and(|url| !otlp::is_endpoint(url)) {
-            // Not repeated: it may hold a password.
+        if collector.as_ref().is_some_and(|url| !trace_exporter::is_endpoint(url)) {
+            // The value is left out: it may contain a password.
             env.add_problem(
                 "OTEL_EXPORTER_OTLP_ENDPOINT must be a URL such as http://127.0.0.1:4318".to_owned(),
             );
@@ -76,10 +91,9 @@ impl TelemetryConfig {
     }
 }
 
-/// What is let through. The NATS client repeats each event that the bus logs already, so it is asked for
-/// warnings only, unless the level says otherwise; and never for the addresses that it tries, which it writes
-/// with their passwords, nor for what it reads and writes, sources and hidden tests among it. The spans of traces are
-/// not for logs.
+/// The filter of log events. The NATS client logs events that the bus logs already, so only its warnings pass, unless
+/// the level says otherwise. Two of its modules never log below info: one logs server addresses with their passwords,
+/// the other all traffic, including source code and hidden tests. Spans of traces are never logged.
 fn filter(level: &str) -> Result<EnvFilter, ParseError> {
     let traces = trace::TARGET;
     EnvFilter::try_new(format!(
@@ -87,19 +101,19 @@ fn filter(level: &str) -> Result<EnvFilter, ParseError> {
     ))
 }
 
-/// Starts logging, counting and, where a collector is configured, tracing, under the program's name. What is returned
-/// must be ended when the work is.
+/// Starts logs, metrics and, if a collector is configured, traces under the service name `name`. The caller must shut
+/// down the returned exporter at the end.
 ///
 /// # Errors
-/// Where traces cannot be sent by this configuration.
+/// Returns an error if the exporter for traces cannot be built.
 pub fn init(
     config: &TelemetryConfig,
     name: &'static str,
     runtime: &Handle,
-) -> anyhow::Result<Option<Traces>> {
-    metrics::record();
+) -> anyhow::Result<Option<TraceExporter>> {
+    prometheus::install();
     let collector = config.collector.as_ref();
-    let traces = collector.map(|url| Traces::start(url, name, runtime.clone())).transpose()?;
+    let exporter = collector.map(|url| TraceExporter::start(url, name, runtime.clone())).transpose()?;
     let filter = filter(&config.level).unwrap_or_else(|_| EnvFilter::new("info"));
     let human = match config.format {
         LogFormat::Auto => stderr().is_terminal(),
@@ -107,19 +121,21 @@ pub fn init(
         LogFormat::Json => false,
     };
     let has_colours = human && stderr().is_terminal();
-    let layer = tracing_subscriber::fmt::layer().with_writer(move || Lines::new(stderr(), has_colours));
+    let layer = tracing_subscriber::fmt::layer().with_writer(move || LineWriter::new(stderr(), has_colours));
     let logs =
         if human { layer.with_ansi(has_colours).boxed() } else { layer.json().flatten_event(true).boxed() };
-    match &traces {
+    match &exporter {
         None => drop(tracing_subscriber::registry().with(logs).with(filter).try_init()),
-        Some(traces) => {
-            let spans = traces.layer::<Registry>().with_filter(filter_fn(|it| it.target() == trace::TARGET));
+        Some(exporter) => {
+            let spans = exporter
+                .layer::<Registry>()
+                .with_filter(filter_fn(|metadata| metadata.target() == trace::TARGET));
             let layers: Vec<Box<dyn tracing_subscriber::Layer<Registry> + Send + Sync>> =
                 vec![logs.with_filter(filter).boxed(), spans.boxed()];
             if tracing_subscriber::registry().with(layers).try_init().is_ok() {
-                trace::switch_on();
+                trace::enable();
             }
         }
     }
-    Ok(traces)
+    Ok(exporter)
 }

@@ -1,4 +1,4 @@
-//! A call to another system, and its measures.
+//! Metrics and a span for a call to another system.
 
 use std::time::Instant;
 
@@ -6,12 +6,12 @@ use tracing::Instrument as _;
 
 use crate::{table, trace};
 
-/// What is called, and by whom.
+/// Labels that identify the endpoint of a call.
 #[derive(Clone, Copy, Debug)]
-pub struct Call {
+pub struct CallLabels {
     /// The service that calls.
     pub service: &'static str,
-    /// Who is called.
+    /// The system that is called.
     pub peer: &'static str,
     /// The HTTP method.
     pub method: &'static str,
@@ -19,26 +19,26 @@ pub struct Call {
     pub endpoint: &'static str,
 }
 
-/// The word for a call that did what it should.
+/// The outcome of a successful call.
 pub const OK: &str = "ok";
 
-/// Makes a call. `outcome` is a word for what became of it: [`OK`], or what was wrong.
-pub async fn call<T>(
-    what: Call,
-    made: impl Future<Output = T>,
+/// Makes a call and records its duration and outcome. `outcome` returns [`OK`] or a label for what went wrong.
+pub async fn measure_call<T>(
+    labels: CallLabels,
+    call: impl Future<Output = T>,
     outcome: impl FnOnce(&T) -> &'static str,
 ) -> T {
-    let Call { service, peer, method, endpoint } = what;
-    let began = Instant::now();
-    let (answer, outcome) = async {
-        let answer = made.await;
-        let outcome = outcome(&answer);
-        trace::outcome(outcome, outcome != OK);
-        (answer, outcome)
+    let CallLabels { service, peer, method, endpoint } = labels;
+    let started = Instant::now();
+    let (result, outcome) = async {
+        let result = call.await;
+        let outcome = outcome(&result);
+        trace::record_outcome(outcome, outcome != OK);
+        (result, outcome)
     }
-    .instrument(trace::calling(method, peer, endpoint))
+    .instrument(trace::client_span(method, peer, endpoint))
     .await;
-    table::CLIENT_SECONDS.note([service, peer, method, endpoint], began.elapsed());
+    table::CLIENT_SECONDS.record([service, peer, method, endpoint], started.elapsed());
     table::CLIENT_REQUESTS.add([service, peer, method, endpoint, outcome]);
-    answer
+    result
 }

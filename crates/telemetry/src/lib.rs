@@ -1,19 +1,19 @@
-//! The words of telemetry, below everything that has something to tell.
+//! Metrics and traces, for every crate that measures something.
 //!
-//! - [`table`] is the one table of metrics. Whoever counts names a row of it; whoever shows metrics asks it.
-//! - [`call`] makes a call to another system and takes its measures.
-//! - [`trace`] makes the spans that leave the process.
+//! - [`table`] is the one table of metrics: code that measures uses a row of it, `/metrics` describes all rows.
+//! - [`measure_call`] measures a call to another system.
+//! - [`trace`] makes the spans that are exported to a collector.
 //!
-//! Each series belongs to a service, by its label: in `gavel up` four of them share a process. No label's value is ever
-//! an id, or anything else that a caller chooses.
+//! The label `service` of each series names the service it belongs to: in `gavel up` four services share a process. No
+//! label value is an id, or anything else that a caller can choose.
 
 mod call;
 mod meter;
 pub mod table;
 pub mod trace;
 
-pub use call::{Call, OK, call};
-/// One series of a metric: cheap to use, dearer to get.
+pub use call::{CallLabels, OK, measure_call};
+/// One series of a metric: cheap to update, more expensive to look up.
 pub mod series {
     pub use metrics::{Counter, Gauge, Histogram};
 }
@@ -23,10 +23,10 @@ pub use meter::{Counter, Gauge, Histogram, Kind, Row, SERVICE};
 /// The services, as the label `service` names them.
 pub const SERVICES: [&str; 4] = ["ingress", "fetcher", "judge", "reporter"];
 
-/// The service of a client's name, such as `gavel-judge`; nothing where it is none of them, whose measures nobody asks
-/// for.
+/// Returns the service that a client name such as `gavel-judge` stands for, or an empty string for other clients,
+/// whose metrics are not exported.
 #[must_use]
-pub fn service_of(name: &str) -> &'static str {
-    let word = name.strip_prefix("gavel-").unwrap_or(name);
-    SERVICES.into_iter().find(|service| *service == word).unwrap_or_default()
+pub fn service_of(client_name: &str) -> &'static str {
+    let name = client_name.strip_prefix("gavel-").unwrap_or(client_name);
+    SERVICES.into_iter().find(|service| *service == name).unwrap_or_default()
 }

@@ -1,48 +1,48 @@
-//! Counters, gauges and histograms: a name and its labels, fixed when it is compiled.
+//! Counters, gauges and histograms, with names and labels fixed at compile time.
 
 use std::time::Duration;
 
 use metrics::{Key, Label, Level, Metadata, SharedString, with_recorder};
 
-/// The label that every metric has first: the service that a series belongs to.
+/// The first label of every metric: the service that the series belongs to.
 pub const SERVICE: &str = "service";
 
-/// Where series come from, for filters that nobody has set.
+/// The origin of all series; recorders can filter by it, ours does not.
 const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, None);
 
-/// What a metric is.
+/// The kind of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// It only grows.
+    /// A value that only increases.
     Counter,
-    /// It is what it is now.
+    /// A value that goes up and down.
     Gauge,
-    /// How often which values came.
+    /// A distribution of durations.
     Histogram,
 }
 
-/// A metric as the table tells it.
+/// A row of the table: one metric.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
-    /// Its name; it ends in its unit.
+    /// The name; it ends in the unit.
     pub name: &'static str,
-    /// What it is.
+    /// The kind.
     pub kind: Kind,
-    /// Its labels.
+    /// The names of the labels.
     pub labels: &'static [&'static str],
-    /// What it tells, in one line.
+    /// The help text, one line.
     pub help: &'static str,
 }
 
-/// Something that is counted.
+/// A counter with `N` labels.
 #[derive(Clone, Copy, Debug)]
 pub struct Counter<const N: usize>(Name<N>);
 
-/// Something that goes up and down.
+/// A gauge with `N` labels.
 #[derive(Clone, Copy, Debug)]
 pub struct Gauge<const N: usize>(Name<N>);
 
-/// Times, in seconds.
+/// A histogram of durations, in seconds, with `N` labels.
 #[derive(Clone, Copy, Debug)]
 pub struct Histogram<const N: usize>(Name<N>);
 
@@ -64,18 +64,18 @@ impl<const N: usize> Counter<N> {
         Self(Name { name, labels })
     }
 
-    /// Counts one more.
+    /// Adds one to the series with these label values.
     pub fn add(&self, values: [impl Into<SharedString>; N]) {
-        self.of(values).increment(1);
+        self.series(values).increment(1);
     }
 
-    /// Shows the series from now on, though nothing was counted: who alerts on a rise must see where it began.
-    pub fn show(&self, values: [impl Into<SharedString>; N]) {
-        self.of(values).increment(0);
+    /// Creates the series with the value 0, so that an alert on its increase sees the first one.
+    pub fn init(&self, values: [impl Into<SharedString>; N]) {
+        self.series(values).increment(0);
     }
 
-    /// One of its series, for whoever counts often.
-    pub fn of(&self, values: [impl Into<SharedString>; N]) -> metrics::Counter {
+    /// Returns one series, for code that counts often.
+    pub fn series(&self, values: [impl Into<SharedString>; N]) -> metrics::Counter {
         let key = self.0.key(values);
         with_recorder(|recorder| recorder.register_counter(&key, &METADATA))
     }
@@ -86,18 +86,18 @@ impl<const N: usize> Gauge<N> {
         Self(Name { name, labels })
     }
 
-    /// Sets it. What is not known is NaN.
+    /// Sets the series with these label values. NaN stands for an unknown value.
     pub fn set(&self, values: [impl Into<SharedString>; N], value: f64) {
-        self.of(values).set(value);
+        self.series(values).set(value);
     }
 
-    /// Adds to it, or takes away.
+    /// Adds `change`, which may be negative, to the series with these label values.
     pub fn add(&self, values: [impl Into<SharedString>; N], change: f64) {
-        self.of(values).increment(change);
+        self.series(values).increment(change);
     }
 
-    /// One of its series, for whoever sets it often.
-    pub fn of(&self, values: [impl Into<SharedString>; N]) -> metrics::Gauge {
+    /// Returns one series, for code that sets it often.
+    pub fn series(&self, values: [impl Into<SharedString>; N]) -> metrics::Gauge {
         let key = self.0.key(values);
         with_recorder(|recorder| recorder.register_gauge(&key, &METADATA))
     }
@@ -108,18 +108,18 @@ impl<const N: usize> Histogram<N> {
         Self(Name { name, labels })
     }
 
-    /// Takes note of a time.
-    pub fn note(&self, values: [impl Into<SharedString>; N], took: Duration) {
-        self.of(values).record(took);
+    /// Records a duration in the series with these label values.
+    pub fn record(&self, values: [impl Into<SharedString>; N], duration: Duration) {
+        self.series(values).record(duration);
     }
 
-    /// Shows the series from now on, though nothing was noted.
-    pub fn show(&self, values: [impl Into<SharedString>; N]) {
-        drop(self.of(values));
+    /// Creates the series without a value.
+    pub fn init(&self, values: [impl Into<SharedString>; N]) {
+        drop(self.series(values));
     }
 
-    /// One of its series, for whoever takes note often.
-    pub fn of(&self, values: [impl Into<SharedString>; N]) -> metrics::Histogram {
+    /// Returns one series, for code that records often.
+    pub fn series(&self, values: [impl Into<SharedString>; N]) -> metrics::Histogram {
         let key = self.0.key(values);
         with_recorder(|recorder| recorder.register_histogram(&key, &METADATA))
     }

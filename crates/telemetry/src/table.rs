@@ -1,11 +1,12 @@
-//! The one table of metrics. `docs/operations.md` has it for people, and a test keeps the two the same.
+//! The one table of metrics. `docs/operations.md` repeats it, and a test proves that both are the same.
 //!
-//! Label values are bounded: `consumer` is a durable's name, `endpoint` and `route` are templates, `language` is one of
-//! the known ones or `other`, `event` is a schema's name; the rest are words of this code.
+//! The number of label values is bounded: `consumer` is the name of a durable consumer, `endpoint` and `route` are
+//! templates, `language` is a known language or `other`, `event` is the name of a message type, and all others are
+//! constants in the code.
 
 use crate::meter::{Counter, Gauge, Histogram, Kind, Row};
 
-/// Each metric as a constant, and all of them as rows.
+/// Defines each metric as a constant, and all of them as rows of [`ALL`].
 macro_rules! table {
     ($($(#[doc = $help:literal])+ $kind:ident $id:ident = $name:literal [$($label:literal),+];)+) => {
         $(
@@ -13,7 +14,7 @@ macro_rules! table {
             pub const $id: $kind<{ [$($label),+].len() }> = $kind::new($name, [$($label),+]);
         )+
 
-        /// All of them.
+        /// All metrics.
         pub const ALL: &[Row] = &[$(
             Row { name: $name, kind: Kind::$kind, labels: &[$($label),+], help: concat!($($help),+).trim_ascii_start() },
         )+];
@@ -21,51 +22,51 @@ macro_rules! table {
 }
 
 table! {
-    /// 1; the label tells the version.
+    /// Always 1; the label `version` has the version of the service.
     Gauge BUILD = "gavel_build_info" ["service", "version"];
-    /// Requests that were answered, by route template and status.
+    /// HTTP requests, by route template and response status.
     Counter HTTP_REQUESTS = "gavel_http_requests_total" ["service", "method", "route", "status"];
-    /// How long requests took to be answered.
+    /// Duration of HTTP requests.
     Histogram HTTP_SECONDS = "gavel_http_request_duration_seconds" ["service", "method", "route"];
-    /// Calls to Convex and Judge0, callbacks among them, by what became of each.
+    /// Calls to Convex and Judge0, callbacks included, by outcome.
     Counter CLIENT_REQUESTS = "gavel_client_requests_total" ["service", "peer", "method", "endpoint", "outcome"];
-    /// How long such calls took.
+    /// Duration of calls to Convex and Judge0.
     Histogram CLIENT_SECONDS = "gavel_client_request_duration_seconds" ["service", "peer", "method", "endpoint"];
-    /// 1 while the connection to NATS is up.
+    /// 1 while the connection to NATS is up, otherwise 0.
     Gauge NATS_CONNECTED = "gavel_nats_connected" ["service"];
-    /// Messages that were to be stored, by what NATS made of each.
+    /// Messages published to NATS, by result.
     Counter PUBLISHED = "gavel_published_total" ["service", "event", "result"];
-    /// How long NATS took to say so, repeats included.
+    /// Duration of publishes until NATS answers, retries included.
     Histogram PUBLISH_SECONDS = "gavel_publish_duration_seconds" ["service"];
-    /// 1 while the loop is attached to its consumer.
+    /// 1 while this instance is attached to its consumer, otherwise 0.
     Gauge ATTACHED = "gavel_consumer_attached" ["service", "consumer"];
-    /// Events that may be in hand at once, in this instance.
+    /// Events that this instance can handle at a time.
     Gauge SLOTS = "gavel_slots" ["service", "consumer"];
-    /// Events in hand, in this instance.
+    /// Events that this instance is handling.
     Gauge SLOTS_IN_USE = "gavel_slots_in_use" ["service", "consumer"];
-    /// From an event's being stored to its first delivery.
+    /// Time from storing an event to its first delivery.
     Histogram WAITING = "gavel_waiting_seconds" ["service", "consumer"];
-    /// From an event's delivery to its settlement.
+    /// Time from the delivery of an event to its settlement.
     Histogram HANDLING = "gavel_handling_seconds" ["service", "consumer"];
-    /// Deliveries that came to an end: done, retry, later, dead, unpublished, aborted, panicked.
+    /// Deliveries, by outcome: done, retry, later, dead, unpublished, aborted, panicked.
     Counter HANDLED = "gavel_handled_total" ["service", "consumer", "outcome"];
-    /// Deliveries that were not an event's first.
+    /// Deliveries of an event after the first one.
     Counter REDELIVERIES = "gavel_redeliveries_total" ["service", "consumer"];
-    /// Events that nobody has taken yet. The reporters tell it for all; use max.
+    /// Events not delivered yet. Each reporter reports all consumers: aggregate with max.
     Gauge QUEUE_PENDING = "gavel_queue_pending" ["service", "consumer"];
-    /// Events in hand or waiting for a retry, over all instances. The reporters tell it for all; use max.
+    /// Events in progress or waiting for a retry, over all instances. Each reporter reports all consumers: aggregate with max.
     Gauge QUEUE_IN_HAND = "gavel_queue_in_hand" ["service", "consumer"];
-    /// The age of the oldest event that is not done. The reporters tell it for all; use max.
+    /// Age of the oldest unfinished event. Each reporter reports all consumers: aggregate with max.
     Gauge QUEUE_OLDEST = "gavel_queue_oldest_seconds" ["service", "consumer"];
-    /// Verdicts, counted by whoever stored each.
+    /// Verdicts, counted by the service that stored each.
     Counter VERDICTS = "gavel_verdicts_total" ["service", "language", "status"];
-    /// From a submission's being accepted to its result's being taken by Convex.
+    /// Time from accepting a submission to the delivery of its result to Convex.
     Histogram SUBMISSION = "gavel_submission_seconds" ["service", "status"];
-    /// Jobs that an engine could not do, the sandbox's faults among them: final, passing, unavailable.
+    /// Jobs that an engine could not run, faults of the sandbox included, by kind: final, passing, unavailable.
     Counter ENGINE_FAULTS = "gavel_engine_faults_total" ["service", "engine", "kind"];
-    /// 1 for the state that an engine's breaker is in: closed, open (it is away), denied (it refuses us).
+    /// 1 for the current state of an engine's circuit breaker: closed, open (unreachable), denied (API key rejected).
     Gauge BREAKER = "gavel_engine_breaker" ["service", "engine", "state"];
-    /// What was looked for before it was made: bundle, stored, flight (a fetch that others wait for, too).
+    /// Lookups in a cache, by result: bundle, stored, flight (a fetch shared by concurrent submissions).
     Counter CACHE = "gavel_cache_lookups_total" ["service", "cache", "result"];
 }
 
@@ -74,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_documentation_has_the_table_as_it_is() {
+    fn documentation_matches_the_table() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operations.md");
         let text = std::fs::read_to_string(path).unwrap();
         let documented: Vec<&str> = text.lines().filter(|line| line.starts_with("| `gavel_")).collect();
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn names_say_kind_and_unit_and_each_series_has_its_service() {
+    fn names_end_in_the_unit_and_labels_begin_with_the_service() {
         for row in ALL {
             assert_eq!(row.labels[0], crate::SERVICE, "{}", row.name);
             assert_eq!(row.kind == Kind::Counter, row.name.ends_with("_total"), "{}", row.name);

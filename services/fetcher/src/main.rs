@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use gavel_fetcher::{App, Config};
+use gavel_fetcher::Config;
 
 fn main() -> ExitCode {
-    gavel_runtime::run(
+    gavel_runtime::run_service(
         "gavel-fetcher",
-        "fetches the test cases of queued submissions from Convex",
+        "Fetches the test cases of queued submissions from Convex.",
         Config::read,
         |config| config.service.grace,
-        async |config, lifecycle| App::new(config).await?.run(lifecycle).await,
+        gavel_fetcher::bind,
     )
 }

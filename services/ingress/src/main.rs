@@ -1,15 +1,15 @@
-//! `gavel-ingress`: the ingress as a process of its own.
+//! `gavel-ingress`: the ingress as a standalone process.
 
 use std::process::ExitCode;
 
-use gavel_ingress::{App, Config};
+use gavel_ingress::Config;
 
 fn main() -> ExitCode {
-    gavel_runtime::run(
+    gavel_runtime::run_service(
         "gavel-ingress",
-        "takes submissions over HTTP and queues them",
+        "Accepts submissions over HTTP and queues them in NATS.",
         Config::read,
         |config| config.service.grace,
-        async |config, lifecycle| App::new(config).await?.run(lifecycle).await,
+        gavel_ingress::bind,
     )
 }

@@ -1,20 +1,20 @@
-//! `gavel-judge`: the judge as a process of its own.
+//! `gavel-judge`: the judge as a standalone process.
 
 use std::process::ExitCode;
 
-use gavel_judge::{App, Config, Engines};
+use gavel_judge::{Config, Engines, bind};
 
 fn main() -> ExitCode {
-    // First of all: the sandbox starts its own processes from this very program.
+    // Must come first: the sandbox starts its own processes from this executable.
     gavel_sandbox::init::enter_if_asked();
-    gavel_runtime::run(
+    gavel_runtime::run_service(
         "gavel-judge",
-        "runs ready submissions against their test cases",
+        "Runs submissions against their test cases.",
         Config::read,
         |config| config.service.grace,
-        async |config, lifecycle| {
+        async |config| {
             let engine = Engines::start(&config).await?;
-            App::new(config, engine).await?.run(lifecycle).await
+            bind(config, engine).await
         },
     )
 }

@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use gavel_reporter::{App, Config};
+use gavel_reporter::Config;
 
 fn main() -> ExitCode {
-    gavel_runtime::run(
+    gavel_runtime::run_service(
         "gavel-reporter",
-        "notifies Convex that submissions are running, and sends their verdicts",
+        "Notifies Convex that submissions are running, and of their results.",
         Config::read,
         |config| config.service.grace,
-        async |config, lifecycle| App::new(config).await?.run(lifecycle).await,
+        gavel_reporter::bind,
     )
 }

@@ -64,12 +64,12 @@ impl Meter {
         table::SLOTS.set(labels, f64::from(u32::try_from(slots).unwrap_or(u32::MAX)));
         let meter = Self {
             consumer,
-            attached: table::ATTACHED.of(labels),
-            slots_in_use: table::SLOTS_IN_USE.of(labels),
-            waiting: table::WAITING.of(labels),
-            handling: table::HANDLING.of(labels),
-            redeliveries: table::REDELIVERIES.of(labels),
-            handled: Outcome::ALL.map(|outcome| table::HANDLED.of([service, consumer, outcome.as_str()])),
+            attached: table::ATTACHED.series(labels),
+            slots_in_use: table::SLOTS_IN_USE.series(labels),
+            waiting: table::WAITING.series(labels),
+            handling: table::HANDLING.series(labels),
+            redeliveries: table::REDELIVERIES.series(labels),
+            handled: Outcome::ALL.map(|outcome| table::HANDLED.series([service, consumer, outcome.as_str()])),
         };
         meter.attached(false);
         Arc::new(meter)
@@ -87,7 +87,7 @@ impl Meter {
 
     /// Takes note of a delivery. Later ones have waited for what was decided before, not for a free slot.
     pub(super) fn delivered(&self, attempt: u64, waited: Duration) {
-        trace::attempt(attempt);
+        trace::record_attempt(attempt);
         if attempt > 1 {
             self.redeliveries.increment(1);
         } else {
@@ -97,12 +97,12 @@ impl Meter {
 
     /// The span of a delivery.
     pub(super) fn processing(&self, subject: &str, traceparent: Option<&str>) -> Span {
-        trace::processing(subject, self.consumer, traceparent)
+        trace::consumer_span(subject, self.consumer, traceparent)
     }
 
     /// Takes note of a delivery's end.
     pub(super) fn ended(&self, outcome: Outcome) {
-        trace::outcome(outcome.as_str(), !matches!(outcome, Outcome::Done | Outcome::Later));
+        trace::record_outcome(outcome.as_str(), !matches!(outcome, Outcome::Done | Outcome::Later));
         self.handled[outcome as usize].increment(1);
     }
 

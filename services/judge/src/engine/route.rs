@@ -165,7 +165,7 @@ impl Engines {
         };
         for name in [EngineName::Sandbox, EngineName::Judge0] {
             for label in EngineFault::LABELS {
-                table::ENGINE_FAULTS.show(["judge", name.as_str(), label]);
+                table::ENGINE_FAULTS.init(["judge", name.as_str(), label]);
             }
         }
         Ok(Self { plan, sandbox, judge0 })

@@ -8,7 +8,7 @@ use gavel_domain::heartbeat::ServedLanguage;
 use gavel_domain::text::normalize_newlines;
 use gavel_domain::{LanguageId, TestCase};
 use gavel_sandbox::{Compilation, InstalledLanguage, RunLimits, Sandbox, SandboxConfig, probe};
-use gavel_telemetry::trace::step;
+use gavel_telemetry::trace::step_span;
 use tracing::{Instrument as _, error, info};
 
 use super::{Engine, EngineName};
@@ -81,11 +81,14 @@ fn run_limits(job: &Job<'_>, test: &TestCase) -> RunLimits {
 impl Engine for SandboxEngine {
     async fn execute(&self, job: &Job<'_>, observer: &mut Observer<'_>) -> Result<Progress, EngineFault> {
         let mut workspace = self.sandbox.workspace().await?;
-        let program =
-            match workspace.compile(job.language, job.source.as_bytes()).instrument(step("compile")).await? {
-                Compilation::Ready(program) => program,
-                Compilation::Failed { output } => return Ok(Progress::CompileError(output)),
-            };
+        let program = match workspace
+            .compile(job.language, job.source.as_bytes())
+            .instrument(step_span("compile"))
+            .await?
+        {
+            Compilation::Ready(program) => program,
+            Compilation::Failed { output } => return Ok(Progress::CompileError(output)),
+        };
         let run = async {
             for test in &job.question.tests {
                 let stdin = Bytes::from(normalize_newlines(&test.stdin));
@@ -97,7 +100,7 @@ impl Engine for SandboxEngine {
             }
             Ok(Progress::Ran)
         };
-        run.instrument(step("run the tests")).await
+        run.instrument(step_span("run the tests")).await
     }
 
     fn languages(&self) -> Vec<ServedLanguage> {

@@ -1,7 +1,7 @@
-//! `GET /metrics`: the service's figures, as Prometheus reads them.
+//! `GET /metrics`: the metrics of the service in the Prometheus text format.
 //!
-//! In `gavel up` four services share the process and its one recorder; each one's port shows its own series, told apart by
-//! their label `service`.
+//! In `gavel up` four services share one process and its only recorder. Each service's port shows its own series, which
+//! the label `service` identifies.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -16,16 +16,16 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
-/// Upper bounds of the histograms' buckets, in seconds: from a publish to a submission that waits for a judge.
+/// Upper bounds of the buckets of all histograms, in seconds: from a publish to a long wait for a judge.
 const BUCKETS: [f64; 16] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 600.0];
-/// How often what histograms were told is put into their buckets; until then it is kept as it came.
-pub(crate) const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+/// How often recorded values are moved into the buckets of their histograms; until then each value is kept.
+pub(crate) const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The one recorder of the process.
-struct ByService(Vec<(&'static str, PrometheusRecorder)>);
+/// The recorder of the process: one Prometheus recorder for each service.
+struct RecorderByService(Vec<(&'static str, PrometheusRecorder)>);
 
-/// A service's figures.
+/// The metrics of one service.
 #[derive(Clone)]
 pub(crate) struct Metrics {
     bus: Bus,
@@ -33,46 +33,46 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// The figures of one service.
-    pub(crate) fn of(service: &'static str, bus: Bus) -> Self {
+    /// Returns the metrics of `service` and sets its build information.
+    pub(crate) fn new(service: &'static str, bus: Bus) -> Self {
         table::BUILD.set([service, env!("CARGO_PKG_VERSION")], 1.0);
         Self { bus, handle: handle(service) }
     }
 
-    /// The route.
+    /// Returns the router of `/metrics`.
     pub(crate) fn route(&self) -> Router {
         let metrics = self.clone();
-        let show = async move || ([(CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.show().await);
-        Router::new().route("/metrics", get(show))
+        let render = async move || ([(CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render().await);
+        Router::new().route("/metrics", get(render))
     }
 
-    /// Empties what histograms were told into their buckets.
-    pub(crate) fn keep_up(&self) {
+    /// Moves recorded values into the buckets of their histograms.
+    pub(crate) fn run_upkeep(&self) {
         if let Some(handle) = &self.handle {
             handle.run_upkeep();
         }
     }
 
-    async fn show(&self) -> String {
+    async fn render(&self) -> String {
         self.bus.measure().await;
         self.handle.as_ref().map(PrometheusHandle::render).unwrap_or_default()
     }
 }
 
-/// The part of the process's recorder that is a service's; nothing where another recorder was there first.
+/// Returns the handle of a service's recorder, or `None` if another recorder was installed first.
 fn handle(service: &str) -> Option<PrometheusHandle> {
     handles().iter().find(|(name, _)| *name == service).map(|(_, handle)| handle.clone())
 }
 
-/// Begins to record; a second call does nothing. What is told before is lost.
-pub(crate) fn record() {
+/// Installs the recorder; a second call does nothing. Values recorded before are lost.
+pub(crate) fn install() {
     handles();
 }
 
 fn handles() -> &'static [(&'static str, PrometheusHandle)] {
     static HANDLES: OnceLock<Vec<(&'static str, PrometheusHandle)>> = OnceLock::new();
     HANDLES.get_or_init(|| {
-        let recorders = ByService(SERVICES.map(|service| (service, recorder())).into());
+        let recorders = RecorderByService(SERVICES.map(|service| (service, recorder())).into());
         let handles = recorders.0.iter().map(|(service, recorder)| (*service, recorder.handle())).collect();
         if set_global_recorder(recorders).is_err() {
             return Vec::new();
@@ -85,7 +85,7 @@ fn handles() -> &'static [(&'static str, PrometheusHandle)] {
 fn recorder() -> PrometheusRecorder {
     PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)
-        .expect("there are buckets")
+        .expect("the list of buckets is not empty")
         .build_recorder()
 }
 
@@ -102,14 +102,14 @@ fn describe() {
     });
 }
 
-impl ByService {
+impl RecorderByService {
     fn of(&self, key: &Key) -> Option<&PrometheusRecorder> {
         let service = key.labels().find(|label| label.key() == SERVICE)?.value();
         self.0.iter().find(|(name, _)| *name == service).map(|(_, recorder)| recorder)
     }
 }
 
-impl Recorder for ByService {
+impl Recorder for RecorderByService {
     fn describe_counter(&self, name: KeyName, unit: Option<Unit>, help: SharedString) {
         self.0.iter().for_each(|(_, it)| it.describe_counter(name.clone(), unit, help.clone()));
     }

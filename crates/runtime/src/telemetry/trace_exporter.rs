@@ -1,7 +1,7 @@
-//! Traces on their way to a collector: OTLP over HTTP, with protobuf.
+//! Exports traces to a collector: OTLP over HTTP, with protobuf.
 //!
-//! Spans wait in a bounded queue and leave in batches, from a thread of their own. A collector that is away or slow costs
-//! its spans and nothing else.
+//! Spans wait in a bounded queue and are sent in batches from a separate thread. If the collector is unreachable or
+//! slow, spans are lost and nothing else is affected.
 
 use std::env::var_os;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,35 +22,35 @@ use tracing::{Subscriber, info, warn};
 use tracing_opentelemetry::OpenTelemetryLayer;
 use tracing_subscriber::registry::LookupSpan;
 
-/// How long the collector may take to answer one batch.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// How long the last batch may take when the process ends.
-const FAREWELL: Duration = Duration::from_secs(3);
+/// The timeout of sending one batch.
+const BATCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// The timeout of sending the last batch when the process ends.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The traces of this process.
-pub struct Traces {
+/// The exporter of the traces of this process.
+pub struct TraceExporter {
     provider: SdkTracerProvider,
     tracer: SdkTracer,
 }
 
-impl Traces {
-    /// Begins to send to the collector at this URL, from `runtime`.
+impl TraceExporter {
+    /// Starts to export to the collector at `url`, with requests that run on `runtime`.
     pub(crate) fn start(url: &str, name: &'static str, runtime: Handle) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder()
-            .timeout(PATIENCE)
+            .timeout(BATCH_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .build()
-            .context("the HTTP client for traces cannot be made")?;
+            .context("cannot build the HTTP client for traces")?;
         let exporter = SpanExporter::builder()
             .with_http()
-            .with_http_client(Sender { http, runtime, is_failing: AtomicBool::new(false) })
+            .with_http_client(OtlpClient { http, runtime, is_failing: AtomicBool::new(false) })
             .with_endpoint(format!("{}/v1/traces", url.trim_end_matches('/')))
-            .with_timeout(PATIENCE)
+            .with_timeout(BATCH_TIMEOUT)
             .build()
-            .context("traces cannot be sent")?;
+            .context("cannot build the exporter for traces")?;
         let resource =
             Resource::builder().with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
-        // The SDK has taken the operator's own name already, where there is one.
+        // If the operator sets a name, the SDK has read it already.
         let resource =
             if var_os("OTEL_SERVICE_NAME").is_some() { resource } else { resource.with_service_name(name) };
         let provider = SdkTracerProvider::builder()
@@ -61,7 +61,7 @@ impl Traces {
         Ok(Self { provider, tracer })
     }
 
-    /// What takes the spans.
+    /// Returns the layer that passes spans to the exporter.
     pub(crate) fn layer<S: Subscriber + for<'span> LookupSpan<'span>>(
         &self,
     ) -> OpenTelemetryLayer<S, SdkTracer> {
@@ -73,45 +73,47 @@ impl Traces {
             .with_tracked_inactivity(false)
     }
 
-    /// Sends what still waits. Blocks; the runtime must still be there.
-    pub fn end(self) {
-        if let Err(error) = self.provider.shutdown_with_timeout(FAREWELL) {
-            warn!(%error, "the last traces are not sent");
+    /// Sends the spans that are still queued. Blocks; the runtime must still exist.
+    pub fn shut_down(self) {
+        if let Err(error) = self.provider.shutdown_with_timeout(SHUTDOWN_TIMEOUT) {
+            warn!(%error, "cannot send the last traces");
         }
     }
 }
 
-/// Whether a text can be a collector's address.
+/// Whether `url` is an absolute http(s) URL.
 pub(crate) fn is_endpoint(url: &str) -> bool {
     let Ok(uri) = url.parse::<Uri>() else { return false };
     matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
 }
 
-/// Sends batches with our own HTTP client, on the runtime: the thread that asks has none.
+/// Sends batches with reqwest on the Tokio runtime: the thread of the exporter has no runtime of its own.
 #[derive(Debug)]
-struct Sender {
+struct OtlpClient {
     http: reqwest::Client,
     runtime: Handle,
     is_failing: AtomicBool,
 }
 
 #[async_trait]
-impl HttpClient for Sender {
+impl HttpClient for OtlpClient {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let http = self.http.clone();
-        let sent = self.runtime.spawn(async move {
-            let answer = http.execute(request.try_into()?).await?.error_for_status()?;
-            // Its body says how many spans it did not want, which nobody can do anything about.
-            Ok::<_, reqwest::Error>(Response::builder().status(answer.status()).body(Bytes::new()))
+        let response = self.runtime.spawn(async move {
+            let response = http.execute(request.try_into()?).await?.error_for_status()?;
+            // The body only counts rejected spans. There is nothing to do about them.
+            Ok::<_, reqwest::Error>(Response::builder().status(response.status()).body(Bytes::new()))
         });
-        let sent = sent.await?.map_err(reqwest::Error::without_url);
-        match &sent {
-            Ok(_) if self.is_failing.swap(false, Ordering::Relaxed) => info!("traces are taken again"),
+        let response = response.await?.map_err(reqwest::Error::without_url);
+        match &response {
+            Ok(_) if self.is_failing.swap(false, Ordering::Relaxed) => {
+                info!("the trace collector accepts traces again")
+            }
             Err(error) if !self.is_failing.swap(true, Ordering::Relaxed) => {
-                warn!(%error, "traces are lost: the collector at OTEL_EXPORTER_OTLP_ENDPOINT does not take them");
+                warn!(%error, "traces are lost: cannot send them to OTEL_EXPORTER_OTLP_ENDPOINT");
             }
             _ => {}
         }
-        Ok(sent??)
+        Ok(response??)
     }
 }
