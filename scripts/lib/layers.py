@@ -1,9 +1,10 @@
-"""The order of the crates: who may depend on whom, and what each violation's mending is.
+"""The order of the crates: which crate may depend on which, with a remedy for each violation.
 
-domain ← proto ← bus ← runtime ← services; domain ← config ← {convex, runtime}; domain ← {convex, sandbox, judge0} ←
-services. telemetry, the table of metrics, is below all that have some. Only the fetcher and the reporter use convex.
-Services meet only in crates/cli, which runs them together. testkit is for tests, and chaos tests the pipeline from
-outside; neither ships. Only the bus names async-nats.
+domain ← proto ← bus ← {runtime, inspect} ← {services, cli}; domain ← config ← {convex, runtime};
+domain ← {convex, sandbox, judge0} ← services. telemetry, the table of metrics, is below every crate that has metrics.
+Only the fetcher and the reporter use convex, and no service uses inspect. Only crates/cli imports services, which it
+runs together. testkit is for tests, and chaos tests the pipeline from outside; neither ships. Only bus and inspect use
+async-nats.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from typing import Any, Optional
 SERVICES = {"gavel-ingress", "gavel-fetcher", "gavel-judge", "gavel-reporter"}
 CALLS_CONVEX = {"gavel-fetcher", "gavel-reporter"}
 COMMAND_LINE = "gavel-cli"
+INSPECT = "gavel-inspect"
 LIBRARIES = {"gavel-domain", "gavel-proto", "gavel-bus", "gavel-convex", "gavel-sandbox", "gavel-judge0", "gavel-telemetry",
              "gavel-runtime", "gavel-config"}
 FOR_TESTS = {"gavel-testkit", "gavel-mock-convex"}
 
-# What the code that ships (normal and build dependencies) of each crate may use of this workspace.
+# The crates of this workspace that the shipped code of each crate may use (normal and build dependencies).
 ALLOWED: dict[str, set[str]] = {
     "gavel-domain": set(),
     "gavel-proto": {"gavel-domain"},
@@ -29,101 +31,104 @@ ALLOWED: dict[str, set[str]] = {
     "gavel-convex": {"gavel-domain", "gavel-telemetry", "gavel-config"},
     "gavel-sandbox": {"gavel-domain"},
     "gavel-judge0": {"gavel-domain", "gavel-telemetry"},
+    INSPECT: {"gavel-domain", "gavel-proto", "gavel-bus", "gavel-telemetry", "gavel-config"},
     "gavel-runtime": {"gavel-domain", "gavel-bus", "gavel-telemetry", "gavel-config"},
     "gavel-mock-convex": {"gavel-domain"},
-    "gavel-testkit": LIBRARIES | {"gavel-mock-convex"},
-    # It starts the services as programs, and looks at the server behind their backs.
-    "gavel-chaos": {"gavel-domain", "gavel-proto", "gavel-bus"} | FOR_TESTS,
+    "gavel-testkit": LIBRARIES | {"gavel-mock-convex", INSPECT},
+    # It starts the services as programs, and reads the state of the server directly.
+    "gavel-chaos": {"gavel-domain", "gavel-proto", "gavel-bus", INSPECT} | FOR_TESTS,
     # Only the fetcher and the reporter call Convex.
     **{service: LIBRARIES for service in CALLS_CONVEX},
     **{service: LIBRARIES - {"gavel-convex"} for service in SERVICES - CALLS_CONVEX},
-    COMMAND_LINE: LIBRARIES | SERVICES | {"gavel-mock-convex"},
+    COMMAND_LINE: LIBRARIES | SERVICES | {"gavel-mock-convex", INSPECT},
 }
 
-# What would bring I/O, a clock or a runtime into the pure crate.
+# Dependencies that would add I/O, a clock or a runtime to the pure crate.
 IMPURE = {"tokio", "tokio-util", "futures", "async-nats", "axum", "reqwest", "rand", "nix", "libc", "rustix"}
 
-# The test kit sets the signal that ends a test's processes with it, between fork and exec.
+# The test kit sets the parent-death signal of a test's processes between fork and exec.
 UNSAFE_ALLOWED = {"gavel-sandbox", "gavel-testkit"}
 
 
 def violations(packages: list[dict[str, Any]]) -> list[str]:
-    """Each violation in the packages of `cargo metadata --no-deps`, in order; empty when all is well."""
+    """The violations in the packages of `cargo metadata --no-deps`, in order."""
     members = {package["name"] for package in packages}
     found = []
     for package in sorted(packages, key=lambda each: each["name"]):
         if package["name"] not in ALLOWED:
-            found.append(f"{package['name']}: this crate has no place in the order: give it one in scripts/lib/layers.py "
-                         "and in CONTRIBUTING.md")
+            found.append(f"{package['name']}: this crate is not in the order of the crates: add it to scripts/lib/layers.py "
+                         "and to docs/architecture.md")
             continue
         for dependency in package["dependencies"]:
-            fault = against(package["name"], dependency, members)
-            if fault:
-                found.append(f"{package['name']} → {dependency['name']}: {fault}")
-        found.extend(unsafe_faults(package["name"], Path(package["manifest_path"]).parent))
+            remedy = violation(package["name"], dependency, members)
+            if remedy:
+                found.append(f"{package['name']} → {dependency['name']}: {remedy}")
+        found.extend(lint_violations(package["name"], Path(package["manifest_path"]).parent))
     return found
 
 
-def against(name: str, dependency: dict[str, Any], members: set[str]) -> Optional[str]:
-    """What one dependency violates and how to mend it; None when it is allowed."""
+def violation(name: str, dependency: dict[str, Any], members: set[str]) -> Optional[str]:
+    """The rule that a dependency violates, with the remedy; None if it is allowed."""
     target = dependency["name"]
     tests_only = dependency["kind"] == "dev"
     if target == "async-nats":
-        return against_nats(name, tests_only)
+        return nats_violation(name, tests_only)
     if name == "gavel-domain" and target in IMPURE and not tests_only:
-        return "the domain is pure, without I/O, clock or runtime: pass in what it needs as a value"
+        return "the domain is pure, without I/O, clock or runtime: pass the data that it needs as a value"
     if target not in members or target == name:
         return None
     if tests_only:
-        return against_in_tests(name, target)
+        return test_violation(name, target)
     if target in ALLOWED[name]:
         return None
-    return mending(name, target)
+    return remedy_for(name, target)
 
 
-def against_nats(name: str, tests_only: bool) -> Optional[str]:
-    """Only the bus names the client; tests may look at the server behind its back."""
+def nats_violation(name: str, tests_only: bool) -> Optional[str]:
+    """Only bus and inspect use the NATS client; tests may access the server directly."""
     users = SERVICES | {COMMAND_LINE}
-    if name in {"gavel-bus", "gavel-testkit", "gavel-chaos"} or (tests_only and name in users):
+    if name in {"gavel-bus", INSPECT, "gavel-testkit", "gavel-chaos"} or (tests_only and name in users):
         return None
     if name in users:
-        return "only gavel-bus uses async-nats: ask it, or make this a dev-dependency if just tests or benches need it"
-    return "only gavel-bus uses async-nats: put what is needed there and call it from the service"
+        return "only gavel-bus uses async-nats: use gavel-bus, or make this a dev-dependency if only tests or benches need it"
+    return "only gavel-bus uses async-nats: add a function there and call it from this crate"
 
 
-def against_in_tests(name: str, target: str) -> Optional[str]:
-    """Tests may use any library, but no service except from the command line."""
+def test_violation(name: str, target: str) -> Optional[str]:
+    """Tests may use any library; only the tests of the command line may use services."""
     if target in SERVICES | {COMMAND_LINE} and name != COMMAND_LINE:
-        return "a test that needs another service belongs in crates/cli/tests, where services meet"
+        return "a test that needs another service belongs in crates/cli/tests"
     return None
 
 
-def mending(name: str, target: str) -> str:
-    """How to mend a dependency of shipped code that is against the order."""
+def remedy_for(name: str, target: str) -> str:
+    """The remedy for a dependency of shipped code that violates the order."""
     if target == "gavel-testkit":
-        return "the testkit is for tests only: make it a dev-dependency"
+        return "gavel-testkit is for tests only: make it a dev-dependency"
     if target == "gavel-mock-convex":
-        return "the stand-in ships only in crates/cli: make it a dev-dependency"
+        return "gavel-mock-convex ships only in crates/cli: make it a dev-dependency"
     if target in SERVICES | {COMMAND_LINE}:
-        return "services meet only in crates/cli: move what is shared into a crate below, or send an event"
+        return "only crates/cli imports services: move the shared code into a crate below, or send an event"
+    if target == INSPECT:
+        return "gavel-inspect is for commands, and is never compiled into a service: use gavel-bus"
     if name in FOR_TESTS:
-        return "the stand-in speaks only the wire contract: give it what it needs as a value"
+        return "gavel-mock-convex knows only the wire contract: pass the data that it needs as a value"
     allowed = ", ".join(sorted(ALLOWED[name])) or "no crate of this workspace"
-    return f"this points the wrong way, {name} may use {allowed}: move the shared part down, or let the service join the two"
+    return f"this dependency points upwards; {name} may use {allowed}: move the shared code down, or combine both in the service"
 
 
-def unsafe_faults(name: str, folder: Path) -> list[str]:
-    """The workspace's lints hold everywhere, and unsafe code is let in only where the system calls are."""
+def lint_violations(name: str, folder: Path) -> list[str]:
+    """Crates that do not use the workspace's lints, or that allow unsafe code and may not."""
     found = []
     manifest = (folder / "Cargo.toml").read_text(encoding="utf-8")
     if not re.search(r"^\[lints\]\s*\n(?:#.*\n)*workspace\s*=\s*true", manifest, re.MULTILINE) and name not in UNSAFE_ALLOWED:
-        found.append(f"{name}: Cargo.toml does not take the workspace's lints: add `[lints]` with `workspace = true`")
+        found.append(f"{name}: Cargo.toml does not use the workspace's lints: add `[lints]` with `workspace = true`")
     if name in UNSAFE_ALLOWED:
         return found
     for source in sorted(folder.rglob("*.rs")):
         if "target" in source.relative_to(folder).parts:
             continue
         if re.search(r"\b(?:allow|expect|warn)\s*\([^)]*\bunsafe_code\b", source.read_text(encoding="utf-8")):
-            found.append(f"{name}: {source.relative_to(folder)} lets unsafe code in: only gavel-sandbox may, so move it there "
-                         "or use a safe form (rustix, nix)")
+            found.append(f"{name}: {source.relative_to(folder)} allows unsafe code: only gavel-sandbox may, so move the code there "
+                         "or use a safe wrapper (rustix)")
     return found

@@ -1,4 +1,4 @@
-"""The layer check sees each violation in made-up metadata, and is content with what is allowed."""
+"""The layer check finds each violation in artificial metadata, and accepts the allowed dependencies."""
 
 from __future__ import annotations
 
@@ -37,64 +37,71 @@ class Layers(unittest.TestCase):
         return {"name": name, "manifest_path": str(manifest),
                 "dependencies": [{"name": to, "kind": kind} for to, kind in dependencies]}
 
-    def assert_refused(self, user: str, to: str, kind: Optional[str], mending: str) -> None:
+    def assert_refused(self, user: str, to: str, kind: Optional[str], remedy: str) -> None:
         with self.subTest(user=user, to=to, kind=kind):
             found = layers.violations(self.metadata((user, to, kind)))
             self.assertEqual(len(found), 1, found)
             self.assertTrue(found[0].startswith(f"{user} → {to}: "), found)
-            self.assertIn(mending, found[0])
+            self.assertIn(remedy, found[0])
 
     def assert_fine(self, user: str, to: str, kind: Optional[str]) -> None:
         with self.subTest(user=user, to=to, kind=kind):
             self.assertEqual(layers.violations(self.metadata((user, to, kind))), [])
 
-    def test_the_allowed_direction(self) -> None:
+    def test_dependencies_that_are_allowed(self) -> None:
         for user, to in [("gavel-proto", "gavel-domain"), ("gavel-bus", "gavel-proto"), ("gavel-judge", "gavel-bus"),
                          ("gavel-judge", "gavel-sandbox"), ("gavel-fetcher", "gavel-convex"), ("gavel-ingress", "gavel-runtime"),
-                         ("gavel-convex", "gavel-config"), ("gavel-runtime", "gavel-config"), ("gavel-cli", "gavel-judge"), ("gavel-cli", "gavel-mock-convex"), ("gavel-bus", "async-nats"),
+                         ("gavel-convex", "gavel-config"), ("gavel-runtime", "gavel-config"), ("gavel-inspect", "gavel-bus"),
+                         ("gavel-cli", "gavel-judge"), ("gavel-cli", "gavel-mock-convex"), ("gavel-cli", "gavel-inspect"),
+                         ("gavel-chaos", "gavel-inspect"), ("gavel-bus", "async-nats"), ("gavel-inspect", "async-nats"),
                          ("gavel-testkit", "async-nats"), ("gavel-chaos", "async-nats"),
                          ("gavel-chaos", "gavel-testkit"), ("gavel-domain", "thiserror")]:
             self.assert_fine(user, to, None)
 
-    def test_what_tests_may_use(self) -> None:
+    def test_dev_dependencies_that_are_allowed(self) -> None:
         for user, to in [("gavel-bus", "gavel-testkit"), ("gavel-reporter", "gavel-mock-convex"), ("gavel-ingress", "async-nats"),
                          ("gavel-cli", "async-nats"), ("gavel-domain", "gavel-testkit")]:
             self.assert_fine(user, to, "dev")
 
-    def test_upwards_is_refused(self) -> None:
+    def test_upward_dependency_is_refused(self) -> None:
         for user, to in [("gavel-domain", "gavel-proto"), ("gavel-proto", "gavel-bus"), ("gavel-convex", "gavel-bus"),
                          ("gavel-sandbox", "gavel-runtime"), ("gavel-judge0", "gavel-proto"), ("gavel-runtime", "gavel-sandbox"),
                          ("gavel-config", "gavel-bus"), ("gavel-runtime", "gavel-convex"), ("gavel-judge", "gavel-convex"),
-                         ("gavel-ingress", "gavel-convex")]:
-            self.assert_refused(user, to, None, "this points the wrong way")
-        self.assert_refused("gavel-proto", "gavel-bus", "build", "this points the wrong way")
+                         ("gavel-ingress", "gavel-convex"), ("gavel-bus", "gavel-runtime")]:
+            self.assert_refused(user, to, None, "points upwards")
+        self.assert_refused("gavel-proto", "gavel-bus", "build", "points upwards")
 
-    def test_services_do_not_meet(self) -> None:
-        self.assert_refused("gavel-judge", "gavel-fetcher", None, "services meet only in crates/cli")
-        self.assert_refused("gavel-ingress", "gavel-cli", None, "services meet only in crates/cli")
-        self.assert_refused("gavel-bus", "gavel-judge", None, "services meet only in crates/cli")
+    def test_service_does_not_import_another(self) -> None:
+        self.assert_refused("gavel-judge", "gavel-fetcher", None, "only crates/cli imports services")
+        self.assert_refused("gavel-ingress", "gavel-cli", None, "only crates/cli imports services")
+        self.assert_refused("gavel-bus", "gavel-judge", None, "only crates/cli imports services")
         self.assert_refused("gavel-judge", "gavel-reporter", "dev", "belongs in crates/cli/tests")
 
-    def test_for_tests_only(self) -> None:
+    def test_inspect_is_not_compiled_into_services(self) -> None:
+        for service in layers.SERVICES | {"gavel-runtime", "gavel-bus"}:
+            self.assert_refused(service, "gavel-inspect", None, "never compiled into a service")
+        self.assert_fine("gavel-judge", "gavel-inspect", "dev")
+
+    def test_mocks_and_testkit_do_not_ship(self) -> None:
         self.assert_refused("gavel-judge", "gavel-testkit", None, "make it a dev-dependency")
         self.assert_refused("gavel-cli", "gavel-testkit", None, "make it a dev-dependency")
         self.assert_refused("gavel-fetcher", "gavel-mock-convex", None, "make it a dev-dependency")
-        self.assert_refused("gavel-mock-convex", "gavel-bus", None, "speaks only the wire contract")
+        self.assert_refused("gavel-mock-convex", "gavel-bus", None, "knows only the wire contract")
 
-    def test_only_the_bus_names_nats(self) -> None:
-        self.assert_refused("gavel-judge", "async-nats", None, "dev-dependency if just tests")
+    def test_only_bus_and_inspect_use_the_nats_client(self) -> None:
+        self.assert_refused("gavel-judge", "async-nats", None, "dev-dependency if only tests")
         self.assert_refused("gavel-runtime", "async-nats", None, "only gavel-bus")
         self.assert_refused("gavel-runtime", "async-nats", "dev", "only gavel-bus")
 
-    def test_the_domain_is_pure(self) -> None:
+    def test_domain_is_pure(self) -> None:
         self.assert_refused("gavel-domain", "tokio", None, "the domain is pure")
 
-    def test_a_crate_without_a_place(self) -> None:
+    def test_unknown_crate_is_reported(self) -> None:
         found = layers.violations([*self.metadata(), self.package("gavel-helper", [])])
         self.assertEqual(len(found), 1, found)
-        self.assertIn("has no place in the order", found[0])
+        self.assertIn("is not in the order of the crates", found[0])
 
-    def test_unsafe_is_let_in_only_by_the_sandbox(self) -> None:
+    def test_unsafe_code_is_allowed_only_in_the_sandbox(self) -> None:
         packages = self.metadata()
         source = "#![expect(unsafe_code, reason = \"system calls\")]\n"
         for name in ("gavel-bus", "gavel-sandbox"):
@@ -102,16 +109,16 @@ class Layers(unittest.TestCase):
             (self.folder / name / "src" / "lib.rs").write_text(source, encoding="utf-8")
         found = layers.violations(packages)
         self.assertEqual(len(found), 1, found)
-        self.assertIn("gavel-bus: src/lib.rs lets unsafe code in", found[0])
+        self.assertIn("gavel-bus: src/lib.rs allows unsafe code", found[0])
 
-    def test_lints_are_not_left_out(self) -> None:
+    def test_missing_lints_are_reported(self) -> None:
         packages = self.metadata()
         (self.folder / "gavel-runtime" / "Cargo.toml").write_text('[package]\nname = "gavel-runtime"\n', encoding="utf-8")
         found = layers.violations(packages)
         self.assertEqual(len(found), 1, found)
-        self.assertIn("does not take the workspace's lints", found[0])
+        self.assertIn("does not use the workspace's lints", found[0])
 
-    def test_the_script_prints_and_exits_1(self) -> None:
+    def test_script_prints_violations_and_exits_1(self) -> None:
         listing = self.folder / "metadata.json"
         for edges, code in [((), 0), ((("gavel-judge", "gavel-fetcher", None),), 1)]:
             listing.write_text(json.dumps({"packages": self.metadata(*edges)}), encoding="utf-8")
