@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
-from lib.project import ROOT, TOOLS, Problem, cargo, environment, find, first_line_of, parse_version, say
+from lib.project import ROOT, TOOLS, Problem, cargo, environment, find, first_line_of, info, parse_version
 
 # The version to build, and the oldest and newest that are accepted: a linter gives the same result only at the same version.
 PINNED = {"cargo-deny": "0.20.2", "cargo-fuzz": "0.13.1", "cargo-nextest": "0.9.143"}
@@ -29,7 +29,7 @@ def installed_version(path: str, tool: str) -> tuple[int, ...]:
 
 def build(tool: str, version: str) -> None:
     """Run cargo install with the versions of the tool's lock file."""
-    say(f"building {tool} {version} into .tools/ (takes some minutes, once)")
+    info(f"building {tool} {version} into .tools/ (takes some minutes, once)")
     command = [cargo(), "install", tool, "--locked", "--version", version, "--root", str(TOOLS)]
     done = subprocess.run(command, cwd=ROOT, env=environment(), stdin=subprocess.DEVNULL, stdout=2, check=False)
     if done.returncode != 0:

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 
-from lib.project import Problem, say
+from lib.project import Problem, info
 
 
 def install(packages: list[str]) -> None:
@@ -17,7 +17,7 @@ def install(packages: list[str]) -> None:
     prefix = privileged()
     if prefix is None:
         raise Problem(f"packages are missing and this user may not install them; run\n  {by_hand}\nthen run this again")
-    say(f"installing {' '.join(packages)} with apt-get")
+    info(f"installing {' '.join(packages)} with apt-get")
     options = ["-o", "DPkg::Lock::Timeout=300", "-qq"]
     # A partly failed update (a broken third-party source) may not matter: the install decides.
     apt(prefix, [*options, "update"])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lib import debian
-from lib.project import ROOT, Problem, say
+from lib.project import ROOT, Problem, info
 
 TABLE = ROOT / "crates" / "sandbox" / "languages.toml"
 # The sandbox's table expects npm's packages here: below /usr, which programs can read.
@@ -84,7 +84,7 @@ def install_npm(languages: list[Language]) -> None:
             command = ["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--save-exact", *language.npm]
             if prefix is None:
                 raise Problem(f"this user may not write {folder}; run\n  sudo {' '.join(command)}\nthen run this again")
-            say(f"installing {' '.join(language.npm)} with npm into {folder}")
+            info(f"installing {' '.join(language.npm)} with npm into {folder}")
             make = [*prefix, "mkdir", "-p", str(folder)]
             for step in (make, [*prefix, *command]):
                 if subprocess.run(step, stdin=subprocess.DEVNULL, stdout=2, check=False).returncode != 0:

@@ -18,7 +18,7 @@ class Problem(Exception):
     """An error that the user can fix; the text says how."""
 
 
-def say(text: str) -> None:
+def info(text: str) -> None:
     """Print progress to stderr, so that stdout contains only the result."""
     print(text, file=sys.stderr, flush=True)
 
@@ -73,10 +73,10 @@ def run_main(main: Callable[[], int]) -> None:
     try:
         code = main()
     except Problem as problem:
-        say(f"{Path(sys.argv[0]).name}: {problem}")
+        info(f"{Path(sys.argv[0]).name}: {problem}")
         code = 1
     except KeyboardInterrupt:
-        say("")
+        info("")
         code = 130
     except BrokenPipeError:
         sys.stderr.close()

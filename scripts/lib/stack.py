@@ -16,7 +16,7 @@ import urllib.request
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from lib.project import ROOT, Problem, environment, say
+from lib.project import ROOT, Problem, environment, info
 
 READY_SECONDS = 60
 STOP_SECONDS = 10
@@ -196,7 +196,7 @@ class Stack:
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            say(f"gavel up did not exit within {STOP_SECONDS} s of SIGTERM; killing it")
+            info(f"gavel up did not exit within {STOP_SECONDS} s of SIGTERM; killing it")
         try:
             os.killpg(process.pid, signal.SIGKILL)
         except ProcessLookupError:

