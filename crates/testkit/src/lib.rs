@@ -1,18 +1,32 @@
-//! What tests own: a real nats-server (or a cluster of them), a wire to it that can be cut, a double of Judge0, and
-//! the services' own binaries, each ended with the test that started it.
+//! For tests: a real nats-server (or a cluster of them), a proxy in front of it that can be cut, mock Judge0, the
+//! services' own binaries, and events and questions to begin with. All of it ends with the test that started it.
 //!
-//! Nothing here sleeps to let something happen. A server is ready when it says so, a process is waited for by
-//! its log lines and its end, and only for what nobody signals there is [`wait_until`]. Whatever the test's own
-//! end is (return, panic, SIGKILL), no process and no data of it stay behind.
+//! Most tests of a service begin with a [`Rig`]. Nothing here sleeps as synchronisation: a server is ready when its
+//! log says so, a process is awaited by its log lines and its exit, and [`wait_until`] polls only for a state that
+//! nothing signals. However a test ends (return, panic, SIGKILL), it leaves no process and no data behind.
 
+use std::time::Duration;
+
+mod events;
+pub mod fixtures;
+mod jetstream;
 pub mod judge0;
 pub mod nats;
 pub mod process;
 mod proxy;
+pub mod rig;
+mod service;
 mod wait;
 
+pub use events::Events;
+pub use jetstream::JetStream;
 pub use judge0::Judge0Double;
 pub use nats::NatsServer;
 pub use process::{LogLine, Mark, Process, Signal};
 pub use proxy::Proxy;
+pub use rig::Rig;
+pub use service::ServiceProcess;
 pub use wait::{WaitError, wait_until};
+
+/// The longest that a test waits for one thing on a loaded machine. Only a test that fails waits this long.
+pub const TEST_TIMEOUT: Duration = Duration::from_mins(1);

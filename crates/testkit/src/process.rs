@@ -18,7 +18,7 @@ pub use self::logs::{LogLine, Mark};
 pub use rustix::process::Signal;
 
 use self::{child::Child, logs::Logs};
-use crate::wait::WaitError;
+use crate::{TEST_TIMEOUT, wait::WaitError};
 
 /// What to run, and how.
 #[derive(Debug, Clone)]
@@ -80,6 +80,18 @@ impl Builder {
         let logs = Arc::new(Logs::default());
         let child = Child::start(self.command(), &logs)?;
         Ok(Process { builder: self, logs, child: Mutex::new(Arc::new(child)) })
+    }
+
+    /// Starts it, waits for its exit, and returns its exit code and what it wrote.
+    ///
+    /// # Panics
+    /// Panics if it cannot be started or does not exit within [`TEST_TIMEOUT`].
+    pub async fn output(self) -> (Option<i32>, String) {
+        let name = self.name.clone();
+        let process = self.start().unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
+        let status = process.wait_exit(TEST_TIMEOUT).await.unwrap_or_else(|error| panic!("{error}"));
+        let lines: Vec<String> = process.log().into_iter().map(|line| line.text).collect();
+        (status.code(), lines.join("\n"))
     }
 
     fn command(&self) -> Command {

@@ -100,7 +100,7 @@ async fn what_is_not_what_was_sealed_is_damaged() {
 #[tokio::test]
 async fn two_may_write_the_same_at_once() {
     let (rig, one) = on_a_small_server().await;
-    let two = Bundles::new(rig.another().await);
+    let two = Bundles::new(rig.connect().await);
     for n in 0..3 {
         let question = exactly(2 * PIECE + n);
         let (key, sealed) = Bundles::seal(&question);

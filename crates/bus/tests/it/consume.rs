@@ -9,6 +9,7 @@ use gavel_bus::topology::{self, Durable, Stream, TopologySettings};
 use gavel_bus::{Cause, ConsumeSettings, Delivery, Failure, Handler, Outgoing, Stored, Trace};
 use gavel_domain::RequestId;
 use gavel_domain::event::{Queued, Ready, Stage};
+use gavel_testkit::TEST_TIMEOUT;
 use tokio::sync::{mpsc, watch};
 
 use crate::support::{
@@ -30,7 +31,7 @@ async fn each_message_is_handled_once_and_its_outputs_are_stored_before_it_is_ac
     });
     let work = Loop::start(&rig.bus, Durable::Fetcher, 16, script);
     let all = several(&mut told, 500).await;
-    rig.settled(Durable::Fetcher).await;
+    rig.jetstream.wait_idle(Durable::Fetcher).await;
     assert!(all.iter().all(|hand| hand.attempt == 1));
     assert_eq!(all.iter().collect::<HashSet<_>>().len(), 500);
     assert!(told.try_recv().is_err(), "none twice");
@@ -69,13 +70,13 @@ async fn a_message_whose_outputs_cannot_be_stored_is_not_acknowledged() {
     let raw = rig.raw().await;
     // The first output is stored, so the second one is being tried.
     let look = async || stored(&raw, Stream::Ready, &topology::subject("ready", &id)).await.is_some();
-    gavel_testkit::wait_until("the first output", crate::support::PATIENCE, look).await.unwrap();
+    gavel_testkit::wait_until("the first output", TEST_TIMEOUT, look).await.unwrap();
     assert_eq!(consumer(&raw, Durable::Fetcher).await.num_ack_pending, 1);
     // An operator makes room.
     let mut config = raw.get_stream("SUB_RESULT").await.unwrap().cached_info().config.clone();
     config.max_bytes *= 2;
     raw.update_stream(&config).await.unwrap();
-    rig.settled(Durable::Fetcher).await;
+    rig.jetstream.wait_idle(Durable::Fetcher).await;
     assert!(stored(&raw, Stream::Result, &topology::subject("judged", &id)).await.is_some());
     assert!(told.try_recv().is_err(), "its work was not done twice for it");
     work.stop().await;
@@ -90,7 +91,7 @@ async fn no_more_than_the_slots_are_in_hand_and_the_rest_is_for_others() {
     let held = several(&mut busy, 4).await;
     // What the busy one cannot begin is there for another at once.
     let (script, mut free) = telling::<Queued>();
-    let second = Loop::start(&rig.another().await, Durable::Fetcher, 4, script);
+    let second = Loop::start(&rig.connect().await, Durable::Fetcher, 4, script);
     let rest = several(&mut free, 16).await;
     assert!(rest.iter().chain(&held).all(|hand| hand.attempt == 1));
     assert_eq!(rest.iter().chain(&held).collect::<HashSet<_>>().len(), 20);
@@ -159,8 +160,8 @@ async fn a_long_handler_keeps_its_message() {
     let work = Loop::start(&rig.bus, Durable::Fetcher, 1, script);
     assert_eq!(next(&mut told).await.attempt, 1);
     let (script, mut other) = telling::<Queued>();
-    let idle = Loop::start(&rig.another().await, Durable::Fetcher, 1, script);
-    rig.settled(Durable::Fetcher).await;
+    let idle = Loop::start(&rig.connect().await, Durable::Fetcher, 1, script);
+    rig.jetstream.wait_idle(Durable::Fetcher).await;
     assert!(stored(&rig.raw().await, Stream::Result, "submission.judged.a").await.is_some());
     assert!(other.try_recv().is_err() && told.try_recv().is_err(), "nobody else was given it");
     work.stop().await;
@@ -176,7 +177,7 @@ async fn what_has_a_verdict_is_not_begun() {
     let (script, mut told) = telling::<Ready>();
     let work = Loop::start(&rig.bus, Durable::Judge, 1, script.announcing());
     assert_eq!(next(&mut told).await.id, "b");
-    rig.settled(Durable::Judge).await;
+    rig.jetstream.wait_idle(Durable::Judge).await;
     assert!(told.try_recv().is_err());
     let raw = rig.raw().await;
     assert!(stored(&raw, Stream::Result, "submission.running.a").await.is_none());
@@ -208,7 +209,7 @@ async fn the_trace_goes_along() {
         request_id: RequestId::new("r-1"),
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
     };
-    rig.bus.publish(&(&queued("a")).into(), &trace, crate::support::PATIENCE).await.unwrap();
+    rig.bus.publish(&(&queued("a")).into(), &trace, TEST_TIMEOUT).await.unwrap();
     let (tell, mut told) = mpsc::unbounded_channel();
     let settings = ConsumeSettings {
         durable: Durable::Fetcher,
@@ -223,8 +224,8 @@ async fn the_trace_goes_along() {
     let work = tokio::spawn(work);
     let (seen, age) = next(&mut told).await;
     assert_eq!(seen, trace);
-    assert!(age < crate::support::PATIENCE, "{age:?}");
-    rig.settled(Durable::Fetcher).await;
+    assert!(age < Duration::from_secs(30), "{age:?}");
+    rig.jetstream.wait_idle(Durable::Fetcher).await;
     let output = stored(&rig.raw().await, Stream::Ready, "submission.ready.a").await.unwrap();
     assert_eq!(output.headers.get("Gavel-Request-Id").unwrap().as_str(), "r-1");
     assert_eq!(output.headers.get("traceparent").unwrap().as_str(), trace.traceparent.unwrap());

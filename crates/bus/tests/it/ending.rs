@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use gavel_bus::Outgoing;
 use gavel_bus::topology::{Durable, Stream};
 use gavel_domain::event::Queued;
+use gavel_testkit::TEST_TIMEOUT;
 use tokio::sync::{Notify, mpsc};
 
 use crate::support::{
@@ -37,14 +38,14 @@ async fn stopped_it_finishes_what_is_in_hand_and_takes_nothing_new() {
     rig.publish(&queued("b")).await;
     // Whoever is there gets it; had the stopped one still asked, it could have got it.
     let (script, mut other) = telling::<Queued>();
-    let heir = Loop::start(&rig.another().await, Durable::Fetcher, 1, script);
+    let heir = Loop::start(&rig.connect().await, Durable::Fetcher, 1, script);
     assert_eq!(next(&mut other).await, Hand { id: "b".to_owned(), attempt: 1 });
     finish.notify_one();
     work.ended().await;
     assert!(told.try_recv().is_err());
     let raw = rig.raw().await;
     assert!(stored(&raw, Stream::Ready, "submission.ready.a").await.is_some());
-    rig.settled(Durable::Fetcher).await;
+    rig.jetstream.wait_idle(Durable::Fetcher).await;
     heir.stop().await;
 }
 
@@ -56,7 +57,7 @@ async fn aborted_it_hands_back_at_once() {
     let work = Loop::start(&rig.bus, Durable::Fetcher, 8, script);
     several(&mut told, 8).await;
     let (script, mut other) = telling::<Queued>();
-    let heir = Loop::start(&rig.another().await, Durable::Fetcher, 8, script);
+    let heir = Loop::start(&rig.connect().await, Durable::Fetcher, 8, script);
     let aborted = Instant::now();
     work.abort.cancel();
     // An abort is a stop, too: it does not take again what it hands back.
@@ -89,7 +90,7 @@ async fn what_was_on_its_way_when_stopped_is_handed_back() {
         handled.extend(rest.into_iter().map(|hand| Hand { attempt: 1, ..hand }));
         assert_eq!(handled.len(), 60);
         heir.stop().await;
-        rig.settled(Durable::Fetcher).await;
+        rig.jetstream.wait_idle(Durable::Fetcher).await;
     }
 }
 
@@ -101,7 +102,7 @@ async fn an_idle_one_ends_at_once_and_leaves_no_request_behind() {
     let mut work = Loop::start(&rig.bus, Durable::Fetcher, 8, script);
     work.is_attached(true).await;
     let look = async || consumer(&raw, Durable::Fetcher).await.num_waiting > 0;
-    gavel_testkit::wait_until("its request", crate::support::PATIENCE, look).await.unwrap();
+    gavel_testkit::wait_until("its request", TEST_TIMEOUT, look).await.unwrap();
     let stopped = Instant::now();
     work.stop().await;
     assert!(stopped.elapsed() < Duration::from_millis(500), "{:?}", stopped.elapsed());
@@ -118,7 +119,7 @@ async fn without_a_server_it_ends_all_the_same() {
     let (script, mut told) = holding::<Queued>();
     let held = Loop::start(&rig.bus, Durable::Fetcher, 1, script);
     next(&mut told).await;
-    rig.server.kill().await.unwrap();
+    rig.nats.kill().await.unwrap();
     let (script, _told) = telling::<Queued>();
     let never = Loop::start(&rig.bus, Durable::Fetcher, 1, script);
     let stopped = Instant::now();

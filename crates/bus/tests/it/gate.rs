@@ -6,6 +6,7 @@ use std::time::Duration;
 use gavel_bus::topology::Durable;
 use gavel_bus::{Cause, ConsumeSettings, Delivery, Failure, Handler, Outgoing};
 use gavel_domain::event::{Queued, Stage};
+use gavel_testkit::TEST_TIMEOUT;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -66,11 +67,11 @@ async fn nothing_is_delivered_while_the_gate_is_closed() {
     for attempt in 1..=5 {
         assert_eq!(next(&mut told).await, attempt, "more often than it counts for others");
     }
-    rig.settled(Durable::Fetcher).await;
+    rig.jetstream.wait_idle(Durable::Fetcher).await;
     assert!(*is_attached.borrow_and_update());
     gate.send_replace(false);
     // Its requests are gone from the server, and it still counts as attached.
-    gavel_testkit::wait_until("no request", crate::support::PATIENCE, async || {
+    gavel_testkit::wait_until("no request", TEST_TIMEOUT, async || {
         consumer(&rig.raw().await, Durable::Fetcher).await.num_waiting == 0
     })
     .await
@@ -83,9 +84,9 @@ async fn nothing_is_delivered_while_the_gate_is_closed() {
     for _ in 0..15 {
         next(&mut told).await;
     }
-    rig.settled(Durable::Fetcher).await;
+    rig.jetstream.wait_idle(Durable::Fetcher).await;
     // A closed gate does not hold up an end.
     gate.send_replace(false);
     stop.cancel();
-    tokio::time::timeout(crate::support::PATIENCE, work).await.unwrap().unwrap();
+    tokio::time::timeout(TEST_TIMEOUT, work).await.unwrap().unwrap();
 }

@@ -5,8 +5,9 @@ use std::time::{Duration, SystemTime};
 use futures::future::join_all;
 use gavel_bus::topology::Stream;
 use gavel_bus::{Bus, Ledger, LedgerError, ResultClaim, RunningClaim, RunningFate, Stored};
+use gavel_testkit::TEST_TIMEOUT;
 
-use crate::support::{PATIENCE, Rig, judged, key, publish, stored, within};
+use crate::support::{Rig, judged, key, publish, stored, within};
 
 /// How long a call of `running` may last. A claim without an end of its own ends that long after it was stored.
 const WINDOW: Duration = Duration::from_secs(5);
@@ -24,7 +25,7 @@ async fn of_fifty_one_wins() {
     let rig = Rig::start().await;
     let mut ledgers = Vec::new();
     for _ in 0..4 {
-        ledgers.push(ledger(&rig.another().await));
+        ledgers.push(ledger(&rig.connect().await));
     }
     let (mut by_running, mut by_result) = (0, 0);
     for n in 0..40 {
@@ -79,7 +80,7 @@ async fn nothing_is_called_running_once_it_is_judged() {
 #[tokio::test]
 async fn the_fate_of_running_is_told() {
     let rig = Rig::start().await;
-    let (ledger, other) = (ledger(&rig.bus), ledger(&rig.another().await));
+    let (ledger, other) = (ledger(&rig.bus), ledger(&rig.connect().await));
     // In whole milliseconds, and later than the window asks for, but not so late that it is not believed.
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let until = SystemTime::UNIX_EPOCH + Duration::from_secs(now) + WINDOW + Duration::from_millis(2_123);
@@ -99,12 +100,12 @@ async fn the_fate_of_running_is_told() {
 #[tokio::test]
 async fn a_lost_answer_gives_nobody_a_second_right() {
     let rig = Rig::start().await;
-    let (ledger, other) = (ledger(&rig.bus), ledger(&rig.another().await));
-    rig.server.freeze().unwrap();
+    let (ledger, other) = (ledger(&rig.bus), ledger(&rig.connect().await));
+    rig.nats.freeze().unwrap();
     // It gives up, and the claims reach the server later.
     let (a, b) = (key("a"), key("b"));
     let (running, result) = tokio::join!(ledger.claim_running(&a, soon()), ledger.claim_result(&b, WINDOW));
-    rig.server.thaw().unwrap();
+    rig.nats.thaw().unwrap();
     assert!(matches!(running, Err(LedgerError::Write(_))), "{running:?}");
     assert!(matches!(result, Err(LedgerError::Write(_))), "{result:?}");
     // Whoever asks next gets no right to call, whether the claim is theirs or not.
@@ -113,7 +114,7 @@ async fn a_lost_answer_gives_nobody_a_second_right() {
         stored(&raw, Stream::Result, "callback.claimed.a").await.is_some()
             && stored(&raw, Stream::Result, "callback.claimed.b").await.is_some()
     };
-    gavel_testkit::wait_until("both claims", PATIENCE, look).await.unwrap();
+    gavel_testkit::wait_until("both claims", TEST_TIMEOUT, look).await.unwrap();
     for ledger in [&ledger, &other] {
         assert_eq!(ledger.claim_running(&a, soon()).await.unwrap(), RunningClaim::Lost);
         assert_eq!(ledger.claim_running(&b, soon()).await.unwrap(), RunningClaim::Lost);

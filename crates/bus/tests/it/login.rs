@@ -5,23 +5,23 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gavel_bus::identity::{Credentials, Tls};
 use gavel_bus::{Bus, NatsConfig};
 use gavel_domain::Secret;
-use gavel_testkit::{NatsServer, wait_until};
+use gavel_testkit::{NatsServer, TEST_TIMEOUT, wait_until};
 use nkeys::KeyPair;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer};
 
-use crate::support::{PATIENCE, settings};
+use crate::support::settings;
 
 async fn connect(config: NatsConfig) -> Bus {
     Bus::connect(&NatsConfig { name: "test".to_owned(), ..config }, settings()).await.unwrap()
 }
 
 async fn until_in(bus: &Bus) {
-    wait_until("the connection", PATIENCE, async || bus.is_connected()).await.unwrap();
+    wait_until("the connection", TEST_TIMEOUT, async || bus.is_connected()).await.unwrap();
 }
 
 /// Waits until the server has turned somebody away.
 async fn until_refused(server: &NatsServer, says: &str) {
-    server.process().wait_log(says, PATIENCE, |line| line.contains(says)).await.unwrap();
+    server.process().wait_log(says, TEST_TIMEOUT, |line| line.contains(says)).await.unwrap();
 }
 
 #[tokio::test]

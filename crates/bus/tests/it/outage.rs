@@ -9,6 +9,7 @@ use futures::StreamExt as _;
 use gavel_bus::Outgoing;
 use gavel_bus::topology::{Durable, Stream, TopologySettings};
 use gavel_domain::event::Queued;
+use gavel_testkit::TEST_TIMEOUT;
 use tokio::sync::mpsc;
 use tracing::span;
 
@@ -54,7 +55,7 @@ async fn killed_and_restarted_under_load_every_message_is_handled() {
                 Ok(vec![output])
             }
         });
-        loops.push(Loop::start(&rig.another().await, Durable::Fetcher, 8, script));
+        loops.push(Loop::start(&rig.connect().await, Durable::Fetcher, 8, script));
     }
     let mut handled = HashSet::new();
     for round in 0..3 {
@@ -63,16 +64,14 @@ async fn killed_and_restarted_under_load_every_message_is_handled() {
         while handled.len() < round * 400 + 200 {
             handled.insert(next(&mut told).await);
         }
-        rig.server.kill().await.unwrap();
-        rig.server.restart().await.unwrap();
-        gavel_testkit::wait_until("us", crate::support::PATIENCE, async || rig.bus.is_connected())
-            .await
-            .unwrap();
+        rig.nats.kill().await.unwrap();
+        rig.nats.restart().await.unwrap();
+        gavel_testkit::wait_until("us", TEST_TIMEOUT, async || rig.bus.is_connected()).await.unwrap();
     }
     while handled.len() < 1_200 {
         handled.insert(next(&mut told).await);
     }
-    rig.settled(Durable::Fetcher).await;
+    rig.jetstream.wait_idle(Durable::Fetcher).await;
     let raw = rig.raw().await;
     for id in &handled {
         assert!(stored(&raw, Stream::Ready, &format!("submission.ready.{id}")).await.is_some(), "{id}");
@@ -90,7 +89,7 @@ async fn stopped_for_a_while_nobody_spins_and_all_come_back() {
     let (script, mut told) = telling::<Queued>();
     let mut work = Loop::start(&rig.bus, Durable::Fetcher, 4, script);
     work.is_attached(true).await;
-    rig.server.stop().await.unwrap();
+    rig.nats.stop().await.unwrap();
     work.is_attached(false).await;
     let before = lines.0.load(Ordering::SeqCst);
     // Time has to pass here: what is looked for is what happens too often in it.
@@ -98,7 +97,7 @@ async fn stopped_for_a_while_nobody_spins_and_all_come_back() {
     assert!(tokio::time::timeout_at(away.into(), work.is_attached(true)).await.is_err());
     let written = lines.0.load(Ordering::SeqCst) - before;
     assert!(written < 15, "{written} lines in four seconds");
-    rig.server.restart().await.unwrap();
+    rig.nats.restart().await.unwrap();
     work.is_attached(true).await;
     rig.publish(&queued("a")).await;
     next(&mut told).await;
@@ -111,10 +110,10 @@ async fn reattached_within_a_second_of_the_server_s_return() {
     let (script, mut told) = telling::<Queued>();
     let mut work = Loop::start(&rig.bus, Durable::Fetcher, 4, script);
     work.is_attached(true).await;
-    rig.server.kill().await.unwrap();
-    rig.server.restart().await.unwrap();
+    rig.nats.kill().await.unwrap();
+    rig.nats.restart().await.unwrap();
     let back = Instant::now();
-    gavel_testkit::wait_until("us", crate::support::PATIENCE, async || rig.bus.is_connected()).await.unwrap();
+    gavel_testkit::wait_until("us", TEST_TIMEOUT, async || rig.bus.is_connected()).await.unwrap();
     rig.publish(&queued("a")).await;
     next(&mut told).await;
     assert!(back.elapsed() < Duration::from_millis(1_500), "{:?}", back.elapsed());
@@ -149,16 +148,16 @@ async fn a_server_that_hangs_is_noticed_and_found_again() {
     work.is_attached(true).await;
     rig.queue("a", 20).await;
     several(&mut told, 20).await;
-    rig.server.freeze().unwrap();
+    rig.nats.freeze().unwrap();
     // No answer, no error, no end of the connection: only the missing heartbeats tell.
     work.is_attached(false).await;
-    rig.server.thaw().unwrap();
+    rig.nats.thaw().unwrap();
     let thawed = Instant::now();
     work.is_attached(true).await;
     rig.queue("b", 20).await;
     several(&mut told, 20).await;
     assert!(thawed.elapsed() < Duration::from_secs(5), "{:?}", thawed.elapsed());
-    rig.settled(Durable::Fetcher).await;
+    rig.jetstream.wait_idle(Durable::Fetcher).await;
     work.stop().await;
 }
 
@@ -167,16 +166,14 @@ async fn a_hang_that_costs_the_connection_costs_nothing_else() {
     let rig = Rig::start().await;
     let (script, mut held) = holding::<Queued>();
     rig.publish(&queued("held")).await;
-    let keeper = Loop::start(&rig.another().await, Durable::Fetcher, 1, script);
+    let keeper = Loop::start(&rig.connect().await, Durable::Fetcher, 1, script);
     next(&mut held).await;
     let (script, mut told) = telling::<Queued>();
     let work = Loop::start(&rig.bus, Durable::Fetcher, 4, script);
-    rig.server.freeze().unwrap();
-    gavel_testkit::wait_until("the loss", crate::support::PATIENCE, async || !rig.bus.is_connected())
-        .await
-        .unwrap();
-    rig.server.thaw().unwrap();
-    gavel_testkit::wait_until("us", crate::support::PATIENCE, async || rig.bus.is_connected()).await.unwrap();
+    rig.nats.freeze().unwrap();
+    gavel_testkit::wait_until("the loss", TEST_TIMEOUT, async || !rig.bus.is_connected()).await.unwrap();
+    rig.nats.thaw().unwrap();
+    gavel_testkit::wait_until("us", TEST_TIMEOUT, async || rig.bus.is_connected()).await.unwrap();
     rig.queue("a", 50).await;
     let all: HashSet<_> = several(&mut told, 50).await.into_iter().map(|hand| hand.id).collect();
     assert!(all.iter().filter(|id| id.starts_with('a')).count() >= 49, "{all:?}");

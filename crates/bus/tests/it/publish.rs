@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use gavel_bus::topology::{self, Stream, TopologySettings};
 use gavel_bus::{Bus, NatsConfig, Outgoing, PublishError, Stored, Trace};
 use gavel_domain::event::{DeadLetter, Queued, Stage};
-use gavel_testkit::{NatsServer, wait_until};
+use gavel_testkit::{NatsServer, TEST_TIMEOUT, wait_until};
 
-use crate::support::{PATIENCE, Rig, judged, queued, running, settings, stored, submission, within};
+use crate::support::{Rig, judged, queued, running, settings, stored, submission, within};
 
 fn dead(id: &str, stage: Stage, payload: Vec<u8>) -> DeadLetter {
     DeadLetter {
@@ -35,7 +35,7 @@ where
 /// Publishes until the stream is full; returns how many were stored.
 async fn fill(bus: &Bus, mut event: impl FnMut(usize) -> Outgoing) -> usize {
     for n in 0..10_000 {
-        match bus.publish(&event(n), &Trace::default(), PATIENCE).await {
+        match bus.publish(&event(n), &Trace::default(), TEST_TIMEOUT).await {
             Ok(stored) => assert_eq!(stored, Stored::New, "message {n}"),
             Err(PublishError::Full) => return n,
             Err(error) => panic!("message {n}: {error:?}"),
@@ -100,29 +100,29 @@ async fn what_the_server_does_not_take_is_too_large_and_costs_no_connection() {
     // Around the limit, headers included, each size is either stored or refused.
     let mut sizes = Vec::new();
     for bytes in (limit - 300..limit + 100).step_by(7) {
-        match publish(&rig.bus, &large(&format!("a{bytes}"), bytes), PATIENCE).await {
+        match publish(&rig.bus, &large(&format!("a{bytes}"), bytes), TEST_TIMEOUT).await {
             Ok(Stored::New) => sizes.push(bytes),
             Err(PublishError::TooLarge) => {}
             other => panic!("{bytes}: {other:?}"),
         }
     }
     assert!(!sizes.is_empty() && sizes.iter().all(|bytes| *bytes < limit));
-    let reconnects = rig.server.process().log().iter().filter(|line| line.contains("aximum")).count();
+    let reconnects = rig.nats.process().log().iter().filter(|line| line.contains("aximum")).count();
     assert_eq!(reconnects, 0, "the server has complained");
 }
 
 #[tokio::test]
 async fn without_a_connection_nothing_is_sent_and_the_answer_comes_at_once() {
     let rig = Rig::start().await;
-    rig.server.stop().await.unwrap();
-    wait_until("the disconnection", PATIENCE, async || !rig.bus.is_connected()).await.unwrap();
+    rig.nats.stop().await.unwrap();
+    wait_until("the disconnection", TEST_TIMEOUT, async || !rig.bus.is_connected()).await.unwrap();
     let asked = Instant::now();
-    let answer = publish(&rig.bus, &queued("a"), PATIENCE).await;
+    let answer = publish(&rig.bus, &queued("a"), TEST_TIMEOUT).await;
     assert!(matches!(answer, Err(PublishError::Disconnected)), "{answer:?}");
     assert!(asked.elapsed() < Duration::from_millis(200), "{:?}", asked.elapsed());
 
-    rig.server.restart().await.unwrap();
-    wait_until("the connection", PATIENCE, async || rig.bus.is_connected()).await.unwrap();
+    rig.nats.restart().await.unwrap();
+    wait_until("the connection", TEST_TIMEOUT, async || rig.bus.is_connected()).await.unwrap();
     assert_eq!(rig.publish(&queued("a")).await, Stored::New, "the first one was not kept for later");
 }
 
@@ -131,11 +131,11 @@ async fn without_an_answer_the_outcome_is_unknown_within_the_patience() {
     let rig = Rig::start().await;
     for (id, patience) in [("a", 500), ("b", 3_000)] {
         let patience = Duration::from_millis(patience);
-        rig.server.freeze().unwrap();
+        rig.nats.freeze().unwrap();
         let asked = Instant::now();
         let answer = publish(&rig.bus, &queued(id), patience).await;
         let took = asked.elapsed();
-        rig.server.thaw().unwrap();
+        rig.nats.thaw().unwrap();
         assert!(matches!(answer, Err(PublishError::Unknown(_))), "{answer:?}");
         assert!(took >= patience && took < patience + Duration::from_millis(700), "{took:?}");
         assert_eq!(rig.publish(&queued(id)).await, Stored::Already);
@@ -145,14 +145,14 @@ async fn without_an_answer_the_outcome_is_unknown_within_the_patience() {
 #[tokio::test]
 async fn what_was_sent_once_stays_unknown_when_the_connection_is_lost_after() {
     let rig = Rig::start().await;
-    rig.server.freeze().unwrap();
+    rig.nats.freeze().unwrap();
     let event = queued("a");
     let answer = publish(&rig.bus, &event, Duration::from_secs(4));
     let mut answer = std::pin::pin!(answer);
     // Frozen, it may have taken the message; killed, it cannot say.
     assert!(futures::poll!(&mut answer).is_pending());
-    rig.server.kill().await.unwrap();
-    wait_until("the disconnection", PATIENCE, async || !rig.bus.is_connected()).await.unwrap();
+    rig.nats.kill().await.unwrap();
+    wait_until("the disconnection", TEST_TIMEOUT, async || !rig.bus.is_connected()).await.unwrap();
     let answer = within("an answer", answer).await;
     assert!(matches!(answer, Err(PublishError::Unknown(_))), "{answer:?}");
 }
@@ -160,12 +160,12 @@ async fn what_was_sent_once_stays_unknown_when_the_connection_is_lost_after() {
 #[tokio::test]
 async fn a_publish_outlives_a_restart_of_the_server() {
     let rig = Rig::start().await;
-    rig.server.freeze().unwrap();
+    rig.nats.freeze().unwrap();
     let event = queued("a");
-    let mut answer = std::pin::pin!(publish(&rig.bus, &event, PATIENCE));
+    let mut answer = std::pin::pin!(publish(&rig.bus, &event, TEST_TIMEOUT));
     assert!(futures::poll!(&mut answer).is_pending());
-    rig.server.kill().await.unwrap();
-    rig.server.restart().await.unwrap();
+    rig.nats.kill().await.unwrap();
+    rig.nats.restart().await.unwrap();
     let answer = within("an answer", answer).await;
     // Whether the frozen server had taken it is not ours to say; that it is stored now, is.
     assert!(matches!(answer, Ok(Stored::New | Stored::Already)), "{answer:?}");

@@ -2,8 +2,8 @@
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
+use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_nats::jetstream;
 use futures::future::BoxFuture;
@@ -11,18 +11,15 @@ use gavel_bus::topology::{self, Durable, TopologySettings};
 use gavel_bus::{
     Bus, Cause, ConsumeSettings, Delivery, Failure, Handler, NatsConfig, Outgoing, Stored, Trace,
 };
-use gavel_domain::event::{BundleKey, Judged, Queued, Ready, Running, Stage};
-use gavel_domain::{
-    LanguageId, QuestionId, Submission, SubmissionId, SubmissionKey, SubmissionKind, Verdict,
-};
+use gavel_domain::event::{Judged, Stage};
+use gavel_domain::{SubmissionId, Verdict};
 use gavel_proto::WireEvent;
-use gavel_testkit::{NatsServer, wait_until};
+use gavel_testkit::fixtures;
+pub(crate) use gavel_testkit::fixtures::{key, queued, ready, running, submission};
+use gavel_testkit::{NatsServer, TEST_TIMEOUT};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-
-/// Long enough for a loaded machine; nothing waits for it unless it fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Small enough for any disk, and an `ack_wait` that nothing in a quick test should ever wait for.
 pub(crate) fn settings() -> TopologySettings {
@@ -30,10 +27,14 @@ pub(crate) fn settings() -> TopologySettings {
 }
 
 /// A server with the streams on it, and a connection.
-pub(crate) struct Rig {
-    pub(crate) bus: Bus,
-    pub(crate) server: NatsServer,
-    settings: TopologySettings,
+pub(crate) struct Rig(gavel_testkit::Rig);
+
+impl Deref for Rig {
+    type Target = gavel_testkit::Rig;
+
+    fn deref(&self) -> &gavel_testkit::Rig {
+        &self.0
+    }
 }
 
 impl Rig {
@@ -46,25 +47,12 @@ impl Rig {
     }
 
     pub(crate) async fn on(server: NatsServer, settings: TopologySettings) -> Self {
-        let bus = connect(&server, settings).await;
-        bus.ensure_topology().await;
-        Self { bus, server, settings }
-    }
-
-    /// One more connection, as another process would have.
-    pub(crate) async fn another(&self) -> Bus {
-        let bus = connect(&self.server, self.settings).await;
-        wait_until("the connection", PATIENCE, async || bus.is_connected()).await.unwrap();
-        bus
+        Self(gavel_testkit::Rig::builder().nats(server).topology(settings).start().await)
     }
 
     /// The server as an operator sees it.
     pub(crate) async fn raw(&self) -> jetstream::Context {
-        jetstream::new(async_nats::connect(self.server.url()).await.unwrap())
-    }
-
-    pub(crate) async fn publish(&self, event: impl Into<Outgoing>) -> Stored {
-        publish(&self.bus, event).await
+        jetstream::new(async_nats::connect(self.nats.url()).await.unwrap())
     }
 
     /// Queues submissions `<prefix>0`, `<prefix>1`, … many at a time.
@@ -74,20 +62,10 @@ impl Rig {
             futures::future::join_all((first..count.min(first + 100)).map(publish)).await;
         }
     }
-
-    /// Waits until the server has nothing to deliver and nothing in hand.
-    pub(crate) async fn settled(&self, durable: Durable) {
-        let raw = self.raw().await;
-        let look = async || {
-            let info = consumer(&raw, durable).await;
-            info.num_pending == 0 && info.num_ack_pending == 0
-        };
-        wait_until("the consumer to have nothing left", PATIENCE, look).await.unwrap();
-    }
 }
 
 pub(crate) async fn publish(bus: &Bus, event: impl Into<Outgoing>) -> Stored {
-    bus.publish(&event.into(), &Trace::default(), PATIENCE).await.unwrap()
+    bus.publish(&event.into(), &Trace::default(), TEST_TIMEOUT).await.unwrap()
 }
 
 pub(crate) async fn connect(server: &NatsServer, settings: TopologySettings) -> Bus {
@@ -114,44 +92,8 @@ pub(crate) fn id(text: &str) -> SubmissionId {
     SubmissionId::new(text).unwrap()
 }
 
-pub(crate) fn key(text: &str) -> SubmissionKey {
-    SubmissionKey::parse(text).unwrap()
-}
-
-pub(crate) fn submission(text: &str) -> Submission {
-    let SubmissionKey { id, generation } = key(text);
-    Submission {
-        id,
-        question_id: QuestionId::new("q1").unwrap(),
-        language: LanguageId(71),
-        kind: SubmissionKind::Standard,
-        accepted_at_ms: 1_700_000_000_000,
-        generation,
-    }
-}
-
-pub(crate) fn queued(text: &str) -> Queued {
-    Queued { submission: submission(text), source: "print(1)".to_owned() }
-}
-
-pub(crate) fn ready(text: &str) -> Ready {
-    let bundle = BundleKey { day: 20_000, digest: "ab".repeat(32) };
-    Ready { submission: submission(text), source: "print(1)".to_owned(), bundle, renewals: 0 }
-}
-
-pub(crate) fn running(text: &str) -> Running {
-    Running { submission: submission(text), instance: "test".to_owned() }
-}
-
 pub(crate) fn judged(text: &str) -> Judged {
-    let verdict = Verdict::error("for the test");
-    Judged {
-        submission: submission(text),
-        verdict,
-        duration_ms: 1,
-        instance: "test".to_owned(),
-        assignment: None,
-    }
+    fixtures::judged(text, Verdict::error("for the test"))
 }
 
 /// An event in the hand of a [`Script`].
@@ -271,7 +213,7 @@ impl Loop {
 
 /// What the future comes to, or a failure that says what did not happen.
 pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+    tokio::time::timeout(TEST_TIMEOUT, future).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
 }
 
 /// The next thing told.

@@ -6,9 +6,9 @@ use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::stream::{DiscardPolicy, RetentionPolicy};
 use gavel_bus::topology::{Durable, Stream, TopologySettings};
 use gavel_bus::{Bus, Stored};
-use gavel_testkit::NatsServer;
+use gavel_testkit::{NatsServer, TEST_TIMEOUT};
 
-use crate::support::{PATIENCE, Rig, connect, consumer, judged, queued, ready, settings, telling, within};
+use crate::support::{Rig, connect, consumer, judged, queued, ready, settings, telling, within};
 
 const HOUR: u64 = 3_600;
 
@@ -80,7 +80,7 @@ async fn what_exists_stays_as_it_is() {
     config.max_age = Duration::from_secs(HOUR);
     raw.update_stream(&config).await.unwrap();
     let other = TopologySettings { store_bytes: 2 << 30, ack_wait: Duration::from_secs(99), replicas: 1 };
-    let bus = connect(&rig.server, other).await;
+    let bus = connect(&rig.nats, other).await;
     within("the streams", bus.ensure_topology()).await;
     let now = raw.get_stream("SUB_QUEUED").await.unwrap().cached_info().config.clone();
     assert_eq!((now.max_age, now.max_bytes), (config.max_age, config.max_bytes));
@@ -109,9 +109,9 @@ async fn the_memory_of_what_was_submitted_cannot_be_wiped() {
     let code = code.map(async_nats::jetstream::Error::error_code);
     assert_eq!(code, Some(ErrorCode::STREAM_STORE_FAILED), "{error:?}");
     assert_eq!(rig.publish(&queued("a")).await, Stored::Already);
-    rig.server.kill().await.unwrap();
-    rig.server.restart().await.unwrap();
-    gavel_testkit::wait_until("us", PATIENCE, async || rig.bus.is_connected()).await.unwrap();
+    rig.nats.kill().await.unwrap();
+    rig.nats.restart().await.unwrap();
+    gavel_testkit::wait_until("us", TEST_TIMEOUT, async || rig.bus.is_connected()).await.unwrap();
     assert_eq!(rig.publish(&queued("a")).await, Stored::Already, "also after a crash");
     assert_eq!(rig.publish(&judged("a")).await, Stored::Already);
 }
@@ -124,7 +124,7 @@ async fn work_that_is_done_may_be_stored_anew() {
     let (script, mut told) = telling::<gavel_domain::event::Ready>();
     let work = crate::support::Loop::start(&rig.bus, Durable::Judge, 1, script);
     crate::support::next(&mut told).await;
-    rig.settled(Durable::Judge).await;
+    rig.jetstream.wait_idle(Durable::Judge).await;
     assert_eq!(rig.publish(&ready("a")).await, Stored::New);
     crate::support::next(&mut told).await;
     work.stop().await;

@@ -21,7 +21,7 @@ async fn word(watch: &mut Watch) -> String {
 #[tokio::test]
 async fn every_event_is_seen_in_order() {
     let rig = Rig::start().await;
-    let mut watch = rig.another().await.watch(&id("a")).await.unwrap();
+    let mut watch = rig.connect().await.watch(&id("a")).await.unwrap();
     let reported = Reported {
         submission: submission("a"),
         status: Status::Error,
@@ -64,7 +64,7 @@ async fn every_event_is_seen_in_order() {
 #[tokio::test]
 async fn what_is_published_once_it_watches_is_seen() {
     let rig = Rig::start().await;
-    let watcher = rig.another().await;
+    let watcher = rig.connect().await;
     for n in 0..300 {
         let text = format!("a{n}");
         let mut watch = watcher.watch(&id(&text)).await.unwrap();
@@ -76,6 +76,6 @@ async fn what_is_published_once_it_watches_is_seen() {
 #[tokio::test]
 async fn a_server_that_does_not_answer_is_an_error() {
     let rig = Rig::start().await;
-    rig.server.freeze().unwrap();
+    rig.nats.freeze().unwrap();
     assert!(within("an answer", rig.bus.watch(&id("a"))).await.is_err());
 }

@@ -3,7 +3,7 @@
 use gavel_mock_convex::{Question, SubmissionKind};
 use serde_json::json;
 
-use crate::line::Line;
+use crate::pipeline::Pipeline;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_switch_alone_and_all_together() {
@@ -26,18 +26,18 @@ async fn each_switch_alone_and_all_together() {
             .public("", "Hi there")
             .done()
     });
-    let line = Line::start(questions.to_vec()).await;
+    let pipeline = Pipeline::start(questions.to_vec()).await;
     for (question, _) in switches {
         for (program, output) in programs {
             let source = format!("import sys\nsys.stdout.write({output:?})");
-            line.submit(&format!("{question}-{program}"), question, 71, &source).await;
+            pipeline.submit(&format!("{question}-{program}"), question, 71, &source).await;
         }
     }
     for (question, _) in switches {
         for (program, _) in programs {
             let id = format!("{question}-{program}");
             let expected = if question == "all" || question == program { "passed" } else { "failed" };
-            assert_eq!(line.result(&id).await["status"], expected, "{id}");
+            assert_eq!(pipeline.result(&id).await["status"], expected, "{id}");
         }
     }
 }

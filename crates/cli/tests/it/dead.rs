@@ -2,10 +2,10 @@
 
 use async_nats::jetstream;
 use gavel_mock_convex::{Endpoint, Fault, Matcher, Question, Status, SubmissionKind};
-use gavel_testkit::{LogLine, Process, wait_until};
+use gavel_testkit::{LogLine, Process, TEST_TIMEOUT, wait_until};
 use serde_json::{Value, json};
 
-use crate::line::{Line, PATIENCE};
+use crate::pipeline::Pipeline;
 
 const ECHO: &str = "print(input())  # a secret of the author's";
 
@@ -30,24 +30,24 @@ impl Ended {
 }
 
 /// Runs the command line against a line.
-pub(crate) async fn gavel(line: &Line, arguments: &[&str]) -> Ended {
+pub(crate) async fn gavel(pipeline: &Pipeline, arguments: &[&str]) -> Ended {
     let process = Process::builder(env!("CARGO_BIN_EXE_gavel"))
         .args(arguments)
-        .env("NATS_URL", line.nats.url())
+        .env("NATS_URL", pipeline.nats.url())
         // Convex holds no call here; what does says so itself.
         .env("REQUEST_TIMEOUT_MS", "1")
         .env("RUNNING_LINGER_MS", "1")
         .start()
         .unwrap();
-    let code = process.wait_exit(PATIENCE).await.unwrap().code().unwrap();
+    let code = process.wait_exit(TEST_TIMEOUT).await.unwrap().code().unwrap();
     Ended { code, lines: process.log() }
 }
 
 /// Waits until there are so many dead letters.
-pub(crate) async fn wait_letters(line: &Line, count: usize) -> Vec<Value> {
+pub(crate) async fn wait_letters(pipeline: &Pipeline, count: usize) -> Vec<Value> {
     let mut letters = Vec::new();
-    wait_until("dead letters", PATIENCE, async || {
-        letters = gavel(line, &["dead", "list", "--json"]).await.json();
+    wait_until("dead letters", TEST_TIMEOUT, async || {
+        letters = gavel(pipeline, &["dead", "list", "--json"]).await.json();
         letters.len() == count
     })
     .await
@@ -57,79 +57,83 @@ pub(crate) async fn wait_letters(line: &Line, count: usize) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_result_is_shown_and_told_again_by_a_retry() {
-    let line = Line::start(questions()).await;
-    line.convex.fault(Matcher::of(Endpoint::RESULT).first(1), Fault::status(422));
-    line.submit("a", "q", 71, ECHO).await;
-    let letters = wait_letters(&line, 1).await;
+    let pipeline = Pipeline::start(questions()).await;
+    pipeline.convex.fault(Matcher::of(Endpoint::RESULT).first(1), Fault::status(422));
+    pipeline.submit("a", "q", 71, ECHO).await;
+    let letters = wait_letters(&pipeline, 1).await;
     assert_eq!(letters[0]["id"], "a");
     assert_eq!((&letters[0]["stage"], &letters[0]["attempts"]), (&json!("reporter"), &json!(1)));
     assert_eq!(letters[0]["cause"], "Convex answered 422");
 
-    let shown = gavel(&line, &["dead", "show", "a", "--json"]).await;
+    let shown = gavel(&pipeline, &["dead", "show", "a", "--json"]).await;
     let letter = &shown.json()[0];
     assert_eq!(letter["message"]["result"]["status"], "passed");
     let events: Vec<_> =
         letter["history"].as_array().unwrap().iter().map(|moment| &moment["event"]).collect();
     assert_eq!(events, ["queued", "running", "judged"]);
-    let plain = gavel(&line, &["dead", "show", "a"]).await;
+    let plain = gavel(&pipeline, &["dead", "show", "a"]).await;
     assert!(plain.contains("cause: Convex answered 422"));
     for shown in [&shown, &plain] {
         assert!(!shown.contains("secret") && !shown.contains("40404"), "it shows what it must not");
     }
 
-    let retried = gavel(&line, &["dead", "retry", "a", "--json"]).await;
+    let retried = gavel(&pipeline, &["dead", "retry", "a", "--json"]).await;
     let expected = json!({ "id": "a", "outcome": "begun", "generation": 2, "stage": "reporter" });
     assert_eq!((retried.code, retried.json()), (0, vec![expected]));
-    let state = line.convex.wait_final("a", PATIENCE).await.unwrap();
+    let state = pipeline.convex.wait_final("a", TEST_TIMEOUT).await.unwrap();
     assert_eq!((state.status, state.running_calls), (Status::Passed, 1), "it was not judged again");
-    wait_letters(&line, 0).await;
-    assert_eq!(gavel(&line, &["dead", "retry", "a"]).await.code, 1, "there is no letter any more");
+    wait_letters(&pipeline, 0).await;
+    assert_eq!(gavel(&pipeline, &["dead", "retry", "a"]).await.code, 1, "there is no letter any more");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_could_not_be_fetched_is_fetched_by_a_retry_of_the_stage() {
-    let line = Line::start_with(questions(), &[("FETCH_GIVE_UP_AFTER_S", "1")]).await;
-    let fault = line.convex.fault(Endpoint::TEST_CASES, Fault::status(500));
+    let pipeline = Pipeline::start_with(questions(), &[("FETCH_GIVE_UP_AFTER_S", "1")]).await;
+    let fault = pipeline.convex.fault(Endpoint::TEST_CASES, Fault::status(500));
     for id in ["a", "b"] {
-        line.submit(id, "q", 71, ECHO).await;
+        pipeline.submit(id, "q", 71, ECHO).await;
     }
-    wait_letters(&line, 2).await;
+    wait_letters(&pipeline, 2).await;
     for id in ["a", "b"] {
-        line.convex.wait_submission(id, PATIENCE, |state| state.status == Status::Error).await.unwrap();
+        pipeline
+            .convex
+            .wait_submission(id, TEST_TIMEOUT, |state| state.status == Status::Error)
+            .await
+            .unwrap();
     }
-    let source = gavel(&line, &["dead", "show", "a", "--show-source"]).await;
+    let source = gavel(&pipeline, &["dead", "show", "a", "--show-source"]).await;
     assert!(source.contains("secret"), "asked for, the program is shown");
-    assert!(!gavel(&line, &["dead", "show", "a"]).await.contains("secret"));
-    line.convex.lift(fault);
+    assert!(!gavel(&pipeline, &["dead", "show", "a"]).await.contains("secret"));
+    pipeline.convex.lift(fault);
 
-    let none = gavel(&line, &["dead", "retry", "--stage", "judge"]).await;
+    let none = gavel(&pipeline, &["dead", "retry", "--stage", "judge"]).await;
     assert_eq!((none.code, none.lines.len()), (0, 0));
     // What is told twice would be told in any order, so the error must have been taken before.
-    wait_until("both to be begun", PATIENCE, async || {
-        gavel(&line, &["dead", "retry", "--stage", "fetcher", "--since", "1h"]).await.code == 0
+    wait_until("both to be begun", TEST_TIMEOUT, async || {
+        gavel(&pipeline, &["dead", "retry", "--stage", "fetcher", "--since", "1h"]).await.code == 0
     })
     .await
     .unwrap();
     for id in ["a", "b"] {
         let passed = |state: &gavel_mock_convex::SubmissionState| state.status == Status::Passed;
-        let state = line.convex.wait_submission(id, PATIENCE, passed).await.unwrap();
+        let state = pipeline.convex.wait_submission(id, TEST_TIMEOUT, passed).await.unwrap();
         assert_eq!(state.fields["stderr"], "", "the reason of the error is gone");
         assert_eq!(state.result_calls, 2);
     }
-    wait_letters(&line, 0).await;
+    wait_letters(&pipeline, 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_can_read_is_said_to_be_so_and_dropped() {
-    let line = Line::start(questions()).await;
-    let raw = jetstream::new(async_nats::connect(line.nats.url()).await.unwrap());
+    let pipeline = Pipeline::start(questions()).await;
+    let raw = jetstream::new(async_nats::connect(pipeline.nats.url()).await.unwrap());
     raw.publish("submission.queued.junk", "\u{1b}[31mno event".into()).await.unwrap().await.unwrap();
     raw.publish("submission.queued.junk.x", "no event".into()).await.unwrap().await.unwrap();
-    let letters = wait_letters(&line, 2).await;
+    let letters = wait_letters(&pipeline, 2).await;
     for key in ["junk", "junk.x"] {
         assert!(letters.iter().any(|letter| letter["key"] == key), "{letters:?}");
     }
-    let shown = gavel(&line, &["dead", "show", "junk", "--json"]).await;
+    let shown = gavel(&pipeline, &["dead", "show", "junk", "--json"]).await;
     for letter in shown.json() {
         let message = &letter["message"];
         assert!(
@@ -138,14 +142,14 @@ async fn what_nobody_can_read_is_said_to_be_so_and_dropped() {
         );
         assert!(message["sha256"].is_string());
     }
-    let retried = gavel(&line, &["dead", "retry", "junk"]).await;
+    let retried = gavel(&pipeline, &["dead", "retry", "junk"]).await;
     assert_eq!(retried.code, 1);
     assert!(retried.contains("nothing can go on from it"));
-    let dropped = gavel(&line, &["dead", "drop", "junk", "--json"]).await;
+    let dropped = gavel(&pipeline, &["dead", "drop", "junk", "--json"]).await;
     let expected = json!({ "id": "junk", "outcome": "dropped", "letters": 2 });
     assert_eq!((dropped.code, dropped.json()), (0, vec![expected]));
-    wait_letters(&line, 0).await;
-    assert_eq!(gavel(&line, &["dead", "drop", "junk"]).await.code, 1);
+    wait_letters(&pipeline, 0).await;
+    assert_eq!(gavel(&pipeline, &["dead", "drop", "junk"]).await.code, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -156,7 +160,7 @@ async fn wrong_use_is_64_and_an_absent_line_69() {
             .env("NATS_URL", "nats://127.0.0.1:9")
             .start()
             .unwrap();
-        process.wait_exit(PATIENCE).await.unwrap().code()
+        process.wait_exit(TEST_TIMEOUT).await.unwrap().code()
     };
     let wrong: [&[&str]; 8] = [
         &["dead"],

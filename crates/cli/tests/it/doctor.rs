@@ -3,11 +3,11 @@
 use async_nats::jetstream::stream::Config;
 use gavel_mock_convex::{MockConvex, Question, SubmissionKind};
 use gavel_testkit::process::built_binary;
-use gavel_testkit::{NatsServer, Process, wait_until};
+use gavel_testkit::{NatsServer, Process, TEST_TIMEOUT, wait_until};
 use serde_json::Value;
 
 use crate::events::{Rig, exit_code};
-use crate::line::{Line, PATIENCE};
+use crate::pipeline::Pipeline;
 
 /// What was found, and how it ended.
 async fn doctor(variables: &[(&str, &str)]) -> (Option<i32>, Vec<Value>) {
@@ -31,13 +31,13 @@ fn state<'a>(findings: &'a [Value], name: &str) -> &'a str {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_line_that_is_well_is_found_so_and_nothing_has_happened() {
     let question = Question::build(SubmissionKind::Standard, "q").public("7", "7").done();
-    let line = Line::start_with(vec![question], &[("INGRESS_KEYS", "a-key-of-16-bytes")]).await;
-    let (nats, ingress) = (line.nats.url(), line.url.replace("/v1/judge-question", ""));
-    let convex = line.convex.url();
+    let pipeline = Pipeline::start_with(vec![question], &[("INGRESS_KEYS", "a-key-of-16-bytes")]).await;
+    let (nats, ingress) = (pipeline.nats.url(), pipeline.url.replace("/v1/judge-question", ""));
+    let convex = pipeline.convex.url();
     let variables = [("NATS_URL", nats.as_str()), ("INGRESS_URL", &ingress), ("CONVEX_SITE_URL", &convex)];
     let with_key = |key| [&variables[..], &[("INGRESS_KEY", key)]].concat();
     let mut findings = Vec::new();
-    wait_until("all four", PATIENCE, async || {
+    wait_until("all four", TEST_TIMEOUT, async || {
         let (code, found) = doctor(&with_key("a-key-of-16-bytes")).await;
         findings = found;
         code == Some(0)
@@ -55,7 +55,7 @@ async fn a_line_that_is_well_is_found_so_and_nothing_has_happened() {
     let with_token = [&variables[..], &[("CONVEX_TOKEN", "a-token-of-16-bytes")]].concat();
     let (code, findings) = doctor(&with_token).await;
     assert_eq!((code, state(&findings, "Convex credentials")), (Some(0), "warning"), "{findings:?}");
-    let calls = line.convex.calls();
+    let calls = pipeline.convex.calls();
     let had_none = calls.iter().all(|call| call.status() == Some(400) && call.applied_at().is_none());
     assert!(!calls.is_empty() && had_none, "a probe had an effect: {calls:?}");
 }
@@ -101,7 +101,7 @@ async fn what_services_say_of_themselves_and_of_others_is_found() {
         .start()
         .unwrap();
     let mut findings = Vec::new();
-    wait_until("the judge's word", PATIENCE, async || {
+    wait_until("the judge's word", TEST_TIMEOUT, async || {
         findings = doctor(&[("NATS_URL", &url)]).await.1;
         findings.iter().any(|finding| finding["name"] == "Judge0 as judge-x sees it")
     })

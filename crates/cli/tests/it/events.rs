@@ -1,19 +1,25 @@
-//! Events as a test sends them, on a server of its own with the line's streams and nobody at work.
+//! Events that a test publishes itself, on a server with streams and without services.
 
-use gavel_bus::topology::TopologySettings;
-use gavel_bus::{Bus, NatsConfig, Outgoing, Trace};
-use gavel_domain::event::{BundleKey, Judged, Queued, Ready, Reported, Running};
-use gavel_domain::{
-    FirstFailure, LanguageId, QuestionId, Status, Submission, SubmissionId, SubmissionKind, Verdict,
-};
-use gavel_testkit::{NatsServer, Process};
+use std::ops::Deref;
 
-use crate::line::PATIENCE;
+use gavel_bus::{Outgoing, Trace};
+use gavel_domain::event::{Judged, Queued, Ready};
+use gavel_domain::{Status, Verdict};
+pub(crate) use gavel_testkit::fixtures::{reported, running};
+use gavel_testkit::{NatsServer, Process, TEST_TIMEOUT, fixtures};
 
-/// A server with streams, and who publishes to it.
-pub(crate) struct Rig {
-    pub(crate) nats: NatsServer,
-    pub(crate) bus: Bus,
+/// A source that no command may print.
+const SECRET_SOURCE: &str = "print('a secret idea')";
+
+/// A server with streams, and a publisher of events.
+pub(crate) struct Rig(gavel_testkit::Rig);
+
+impl Deref for Rig {
+    type Target = gavel_testkit::Rig;
+
+    fn deref(&self) -> &gavel_testkit::Rig {
+        &self.0
+    }
 }
 
 impl Rig {
@@ -22,14 +28,12 @@ impl Rig {
     }
 
     pub(crate) async fn on(nats: NatsServer) -> Self {
-        let bus = connect(&nats.url()).await;
-        bus.ensure_topology().await;
-        Self { nats, bus }
+        Self(gavel_testkit::Rig::builder().nats(nats).start().await)
     }
 
     pub(crate) async fn publish(&self, event: impl Into<Outgoing>) {
         let trace = Trace { request_id: gavel_domain::RequestId::new("request-1"), traceparent: None };
-        self.bus.publish(&event.into(), &trace, PATIENCE).await.unwrap();
+        self.publish_with(event, &trace).await;
     }
 
     /// A submission's life up to its report.
@@ -47,19 +51,12 @@ impl Rig {
     }
 }
 
-pub(crate) async fn connect(url: &str) -> Bus {
-    let config = NatsConfig { url: url.to_owned(), name: "test".to_owned(), ..NatsConfig::default() };
-    Bus::connect(&config, TopologySettings { store_bytes: 1 << 30, ..TopologySettings::default() })
-        .await
-        .unwrap()
-}
-
 pub(crate) fn gavel(url: &str, arguments: &[&str]) -> Process {
     Process::builder(env!("CARGO_BIN_EXE_gavel")).args(arguments).env("NATS_URL", url).start().unwrap()
 }
 
 pub(crate) async fn exit_code(process: &Process) -> Option<i32> {
-    process.wait_exit(PATIENCE).await.unwrap().code()
+    process.wait_exit(TEST_TIMEOUT).await.unwrap().code()
 }
 
 /// What a process has written, without what begins with its own name.
@@ -67,60 +64,17 @@ pub(crate) fn lines(process: &Process) -> Vec<String> {
     process.log().into_iter().map(|line| line.text).filter(|line| !line.starts_with("gavel ")).collect()
 }
 
-pub(crate) fn submission(id: &str) -> Submission {
-    Submission {
-        id: SubmissionId::new(id).unwrap(),
-        question_id: QuestionId::new("q1").unwrap(),
-        language: LanguageId(71),
-        kind: SubmissionKind::Standard,
-        accepted_at_ms: 0,
-        generation: gavel_domain::Generation::FIRST,
-    }
-}
-
 pub(crate) fn queued(id: &str) -> Queued {
-    Queued { submission: submission(id), source: "print('a secret idea')".to_owned() }
+    Queued { source: SECRET_SOURCE.to_owned(), ..fixtures::queued(id) }
 }
 
 pub(crate) fn ready(id: &str) -> Ready {
-    let bundle = BundleKey { day: 1, digest: "ab".repeat(32) };
-    Ready { submission: submission(id), source: "print('a secret idea')".to_owned(), bundle, renewals: 0 }
-}
-
-pub(crate) fn running(id: &str) -> Running {
-    Running { submission: submission(id), instance: "judge-a".to_owned() }
+    Ready { source: SECRET_SOURCE.to_owned(), ..fixtures::ready(id) }
 }
 
 pub(crate) fn judged(id: &str, status: Status) -> Judged {
-    let failure = FirstFailure {
-        index: 3,
-        stdin: None,
-        actual_output: None,
-        expected_output: None,
-        error_message: "Wrong answer".to_owned(),
-    };
-    let verdict = Verdict {
-        status,
-        passed_count: Some(3),
-        total_count: Some(10),
-        first_failure: (status == Status::Failed).then_some(failure),
-        ..Verdict::error("something broke")
-    };
-    Judged {
-        submission: submission(id),
-        verdict,
-        duration_ms: 812,
-        instance: "judge-a".to_owned(),
-        assignment: None,
-    }
-}
-
-pub(crate) fn reported(id: &str, status: Status) -> Reported {
-    Reported {
-        submission: submission(id),
-        status,
-        attempts: 1,
-        instance: "reporter-a".to_owned(),
-        callback_attempts: Vec::new(),
-    }
+    let failed = fixtures::failed();
+    let first_failure = failed.first_failure.clone().filter(|_| status == Status::Failed);
+    let stderr = Some("Something broke.".to_owned());
+    fixtures::judged(id, Verdict { status, first_failure, stderr, ..failed })
 }

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gavel_testkit::Process;
-
-use crate::line::PATIENCE;
+use gavel_testkit::{Process, TEST_TIMEOUT};
 
 /// The figures of one scrape.
 pub(crate) struct Figures {
@@ -21,7 +19,7 @@ struct Series {
 /// Where a service listens.
 pub(crate) async fn address(process: &Process) -> String {
     let line =
-        process.wait_log("its address", PATIENCE, |line| line.contains("\"listening\"")).await.unwrap();
+        process.wait_log("its address", TEST_TIMEOUT, |line| line.contains("\"listening\"")).await.unwrap();
     line.field("/address").unwrap().as_str().unwrap().to_owned()
 }
 

@@ -3,10 +3,10 @@
 
 use gavel_mock_convex::{Question, SubmissionKind};
 use gavel_testkit::judge0::{Mishap, Route, Settings, recording};
-use gavel_testkit::{Judge0Double, Process};
+use gavel_testkit::{Judge0Double, Process, TEST_TIMEOUT};
 use serde_json::{Value, json};
 
-use crate::line::{Line, PATIENCE};
+use crate::pipeline::Pipeline;
 
 /// Recorded programs whose verdicts are to be the same to the letter.
 const SAME: [&str; 13] = [
@@ -46,24 +46,24 @@ fn question(name: &str) -> Question {
         .done()
 }
 
-async fn submit(line: &Line, name: &str) {
+async fn submit(pipeline: &Pipeline, name: &str) {
     let report = &recording(name)["response"]["body"];
     let language = u32::try_from(report["language_id"].as_u64().unwrap()).unwrap();
     let id = name.replace('_', "");
-    line.submit(&id, &id, language, &text(&report["source_code"])).await;
+    pipeline.submit(&id, &id, language, &text(&report["source_code"])).await;
 }
 
 async fn with_judge0(
     settings: Settings,
     questions: Vec<Question>,
     variables: &[(&str, &str)],
-) -> (Judge0Double, Line) {
+) -> (Judge0Double, Pipeline) {
     let double = Judge0Double::start(settings).await;
     let url = double.url();
     let mut all = vec![("ENGINE", "judge0"), ("JUDGE0_BASE_URL", url.as_str())];
     all.extend(variables);
-    let line = Line::start_with(questions, &all).await;
-    (double, line)
+    let pipeline = Pipeline::start_with(questions, &all).await;
+    (double, pipeline)
 }
 
 /// Whatever of the corpus Judge0 can express: what a real one answered, and the sandbox, side by side.
@@ -72,7 +72,7 @@ async fn recorded_programs_get_the_same_verdicts_from_both_engines() {
     let names: Vec<&str> = SAME.into_iter().chain(ALIKE).collect();
     let questions = || names.iter().map(|name| question(name)).collect::<Vec<_>>();
     let (_double, judge0) = with_judge0(Settings::default(), questions(), &[]).await;
-    let sandbox = Line::start(questions()).await;
+    let sandbox = Pipeline::start(questions()).await;
     for name in &names {
         submit(&judge0, name).await;
         submit(&sandbox, name).await;
@@ -98,22 +98,22 @@ fn echo(tests: usize) -> Question {
     numbers.iter().fold(Question::build(SubmissionKind::Standard, "echo"), |q, n| q.hidden(n, n)).done()
 }
 
-async fn passes(line: &Line, id: &str, tests: usize) {
+async fn passes(pipeline: &Pipeline, id: &str, tests: usize) {
     let passed = json!({ "status": "passed", "passedCount": tests, "totalCount": tests });
-    assert_eq!(line.result(id).await, passed, "{id}");
+    assert_eq!(pipeline.result(id).await, passed, "{id}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_tests_pass_and_nothing_is_asked_of_the_machine() {
-    let (double, line) = with_judge0(Settings::default(), vec![echo(20)], &[]).await;
+    let (double, pipeline) = with_judge0(Settings::default(), vec![echo(20)], &[]).await;
     for id in ["a", "b", "c"] {
-        line.submit(id, "echo", 83, "echo").await;
+        pipeline.submit(id, "echo", 83, "echo").await;
     }
     for id in ["a", "b", "c"] {
-        passes(&line, id, 20).await;
+        passes(&pipeline, id, 20).await;
     }
     assert_eq!(double.programs().len(), 60);
-    assert!(!line.judge.log().iter().any(|entry| entry.contains("sandbox")), "it is not even started");
+    assert!(!pipeline.judge.log().iter().any(|entry| entry.contains("sandbox")), "it is not even started");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,20 +122,23 @@ async fn what_judge0_cannot_do_is_an_error_with_both_figures() {
         .time_limit_seconds(16.0)
         .hidden("secretin", "secretout")
         .done();
-    let (double, line) = with_judge0(Settings::default(), vec![echo(1), much], &[]).await;
-    line.submit("much", "much", 71, "echo").await;
+    let (double, pipeline) = with_judge0(Settings::default(), vec![echo(1), much], &[]).await;
+    pipeline.submit("much", "much", 71, "echo").await;
     let reason = "The question asks for 16 s of CPU time and Judge0 allows at most 15 s.";
-    assert_eq!(line.result("much").await["stderr"], reason);
+    assert_eq!(pipeline.result("much").await["stderr"], reason);
     double.mishap(None, Mishap::Internal);
-    line.submit("broken", "echo", 71, "echo").await;
-    let result = line.result("broken").await;
+    pipeline.submit("broken", "echo", 71, "echo").await;
+    let result = pipeline.result("broken").await;
     assert_eq!(result["status"], "error", "{result}");
     assert!(result["stderr"].as_str().unwrap().contains("internal error"), "{result}");
-    assert!(!line.judge.log().iter().any(|entry| entry.contains("secretin") || entry.contains("secretout")));
+    assert!(
+        !pipeline.judge.log().iter().any(|entry| entry.contains("secretin") || entry.contains("secretout"))
+    );
 }
 
 async fn readiness(judge: &Process) -> (u16, String) {
-    let line = judge.wait_log("its address", PATIENCE, |line| line.contains("\"listening\"")).await.unwrap();
+    let line =
+        judge.wait_log("its address", TEST_TIMEOUT, |line| line.contains("\"listening\"")).await.unwrap();
     let url = format!("http://{}/readyz", line.field("/address").unwrap().as_str().unwrap());
     let answer = reqwest::get(url).await.unwrap();
     (answer.status().as_u16(), answer.text().await.unwrap())
@@ -144,28 +147,28 @@ async fn readiness(judge: &Process) -> (u16, String) {
 /// A dead Judge0, however often a submission was handed back: nothing is lost, and nothing burnt.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_judge0_is_waited_for_and_shows_on_readyz() {
-    let (double, line) =
+    let (double, pipeline) =
         with_judge0(Settings::default(), vec![echo(3)], &[("JUDGE_MAX_DELIVERIES", "1")]).await;
-    line.submit("before", "echo", 71, "echo").await;
-    passes(&line, "before", 3).await;
+    pipeline.submit("before", "echo", 71, "echo").await;
+    passes(&pipeline, "before", 3).await;
     let address = double.address();
     double.stop().await;
     for id in ["a", "b", "c", "d"] {
-        line.submit(id, "echo", 71, "echo").await;
+        pipeline.submit(id, "echo", 71, "echo").await;
     }
     let said = |line: &gavel_testkit::LogLine| line.contains("Judge0 is unreachable");
-    line.judge.wait_log("the breaker", PATIENCE, said).await.unwrap();
-    let (status, problem) = readiness(&line.judge).await;
+    pipeline.judge.wait_log("the breaker", TEST_TIMEOUT, said).await.unwrap();
+    let (status, problem) = readiness(&pipeline.judge).await;
     assert!(
         status == 503 && problem.contains("Judge0 is unreachable: cannot connect to Judge0"),
         "{problem}"
     );
-    assert_eq!(line.convex.finals(), 1);
+    assert_eq!(pipeline.convex.finals(), 1);
     let double = Judge0Double::start_at(address, Settings::default()).await;
     for id in ["a", "b", "c", "d"] {
-        passes(&line, id, 3).await;
+        passes(&pipeline, id, 3).await;
     }
-    assert_eq!(readiness(&line.judge).await.0, 200);
+    assert_eq!(readiness(&pipeline.judge).await.0, 200);
     assert!(double.call_count(Route::PostBatch) >= 4);
 }
 
@@ -173,16 +176,16 @@ async fn a_dead_judge0_is_waited_for_and_shows_on_readyz() {
 async fn a_wrong_key_is_said_plainly_and_no_submission_is_burnt() {
     let keys = vec!["right".to_owned()];
     let variables = [("JUDGE0_API_KEY", "wrongkey"), ("JUDGE_MAX_DELIVERIES", "1")];
-    let (double, line) =
+    let (double, pipeline) =
         with_judge0(Settings { keys, ..Settings::default() }, vec![echo(3)], &variables).await;
-    line.submit("a", "echo", 71, "echo").await;
+    pipeline.submit("a", "echo", 71, "echo").await;
     let said = |line: &gavel_testkit::LogLine| line.contains("Judge0 rejected the API key");
-    line.judge.wait_log("the refusal", PATIENCE, said).await.unwrap();
-    let (status, problem) = readiness(&line.judge).await;
+    pipeline.judge.wait_log("the refusal", TEST_TIMEOUT, said).await.unwrap();
+    let (status, problem) = readiness(&pipeline.judge).await;
     assert!(status == 503 && problem.contains("JUDGE0_API_KEY"), "{problem}");
-    assert!(!line.judge.log().iter().any(|entry| entry.contains("wrongkey")));
+    assert!(!pipeline.judge.log().iter().any(|entry| entry.contains("wrongkey")));
     double.set_keys(&["wrongkey"]);
-    passes(&line, "a", 3).await;
+    passes(&pipeline, "a", 3).await;
 }
 
 /// A team moves over one language at a time.
@@ -191,12 +194,12 @@ async fn auto_takes_the_sandbox_where_it_can_and_rules_come_first() {
     let double = Judge0Double::start(Settings::default()).await;
     let url = double.url();
     let variables = [("ENGINE", "auto"), ("JUDGE0_BASE_URL", url.as_str()), ("ENGINE_ROUTES", "50=judge0")];
-    let line = Line::start_with(vec![echo(2)], &variables).await;
-    line.submit("python", "echo", 71, "print(input())").await;
-    line.submit("assembly", "echo", 45, "echo 45").await;
-    line.submit("c", "echo", 50, "echo 50").await;
+    let pipeline = Pipeline::start_with(vec![echo(2)], &variables).await;
+    pipeline.submit("python", "echo", 71, "print(input())").await;
+    pipeline.submit("assembly", "echo", 45, "echo 45").await;
+    pipeline.submit("c", "echo", 50, "echo 50").await;
     for id in ["python", "assembly", "c"] {
-        passes(&line, id, 2).await;
+        passes(&pipeline, id, 2).await;
     }
     let sources: std::collections::BTreeSet<_> = double.programs().into_iter().map(|it| it.source).collect();
     assert_eq!(sources.into_iter().collect::<Vec<_>>(), ["echo 45", "echo 50"]);

@@ -2,25 +2,25 @@
 
 use std::time::{Duration, Instant};
 
-use gavel_testkit::Judge0Double;
 use gavel_testkit::judge0::Settings;
+use gavel_testkit::{Judge0Double, TEST_TIMEOUT};
 use serde_json::Value;
 
-use crate::line::{Line, PATIENCE, service, service_with};
+use crate::pipeline::{Pipeline, service, service_with};
 
-async fn languages(line: &Line) -> Value {
-    let url = line.url.replace("/v1/judge-question", "/v1/languages");
-    line.http.get(&url).send().await.unwrap().json().await.unwrap()
+async fn languages(pipeline: &Pipeline) -> Value {
+    let url = pipeline.url.replace("/v1/judge-question", "/v1/languages");
+    pipeline.http.get(&url).send().await.unwrap().json().await.unwrap()
 }
 
 /// Waits until this many judges are listed, and gives the listing.
-async fn until_judges(line: &Line, judges: u64) -> Value {
-    gavel_testkit::wait_until("the number of judges", PATIENCE, async || {
-        languages(line).await["judges"] == judges
+async fn until_judges(pipeline: &Pipeline, judges: u64) -> Value {
+    gavel_testkit::wait_until("the number of judges", TEST_TIMEOUT, async || {
+        languages(pipeline).await["judges"] == judges
     })
     .await
     .unwrap();
-    languages(line).await
+    languages(pipeline).await
 }
 
 fn entry(listing: &Value, id: u64) -> Option<&Value> {
@@ -29,21 +29,21 @@ fn entry(listing: &Value, id: u64) -> Option<&Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn judges_that_are_there_are_counted_and_dead_ones_forgotten() {
-    let line = Line::start(Vec::new()).await;
-    let listing = until_judges(&line, 1).await;
+    let pipeline = Pipeline::start(Vec::new()).await;
+    let listing = until_judges(&pipeline, 1).await;
     let python = entry(&listing, 71).unwrap();
     assert_eq!((&python["name"], &python["judges"]), (&"Python".into(), &1.into()));
     assert!(python["version"].as_str().unwrap().starts_with("3."), "{python}");
     assert_eq!(python["engines"], serde_json::json!(["sandbox"]));
     assert!(entry(&listing, 54).is_some() && entry(&listing, 83).is_none());
 
-    let second = service("gavel-judge", &line.nats, &line.convex);
-    let listing = until_judges(&line, 2).await;
+    let second = service("gavel-judge", &pipeline.nats, &pipeline.convex);
+    let listing = until_judges(&pipeline, 2).await;
     assert_eq!(entry(&listing, 71).unwrap()["judges"], 2);
 
     second.kill().await.unwrap();
     let killed = Instant::now();
-    let listing = until_judges(&line, 1).await;
+    let listing = until_judges(&pipeline, 1).await;
     assert_eq!(entry(&listing, 71).unwrap()["judges"], 1);
     assert!(killed.elapsed() > Duration::from_secs(5), "a breath missed is no death");
 }
@@ -52,28 +52,28 @@ async fn judges_that_are_there_are_counted_and_dead_ones_forgotten() {
 async fn both_engines_are_listed_and_an_outage_of_nats_is_survived() {
     let judge0 = Judge0Double::start(Settings::default()).await;
     let url = judge0.url();
-    let line = Line::start(Vec::new()).await;
+    let pipeline = Pipeline::start(Vec::new()).await;
     let variables = [("ENGINE", "auto"), ("JUDGE0_BASE_URL", url.as_str())];
-    let _auto = service_with("gavel-judge", &line.nats, &line.convex, &variables);
-    let has_swift = async || entry(&languages(&line).await, 83).is_some();
-    gavel_testkit::wait_until("Judge0's languages", PATIENCE, has_swift).await.unwrap();
-    let listing = languages(&line).await;
+    let _auto = service_with("gavel-judge", &pipeline.nats, &pipeline.convex, &variables);
+    let has_swift = async || entry(&languages(&pipeline).await, 83).is_some();
+    gavel_testkit::wait_until("Judge0's languages", TEST_TIMEOUT, has_swift).await.unwrap();
+    let listing = languages(&pipeline).await;
     let swift = entry(&listing, 83).unwrap();
     assert_eq!((&swift["name"], &swift["judges"]), (&"Swift (5.2.3)".into(), &1.into()));
     assert_eq!(swift["engines"], serde_json::json!(["judge0"]));
     assert_eq!(entry(&listing, 71).unwrap()["engines"], serde_json::json!(["sandbox"]), "auto prefers it");
 
-    line.nats.kill().await.unwrap();
-    until_judges(&line, 0).await;
-    line.nats.restart().await.unwrap();
-    until_judges(&line, 2).await;
+    pipeline.nats.kill().await.unwrap();
+    until_judges(&pipeline, 0).await;
+    pipeline.nats.restart().await.unwrap();
+    until_judges(&pipeline, 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_needs_a_key_to_submit_needs_one_to_ask() {
-    let line = Line::start_with(Vec::new(), &[("INGRESS_KEYS", "secret")]).await;
-    let url = line.url.replace("/v1/judge-question", "/v1/languages");
-    assert_eq!(line.http.get(&url).send().await.unwrap().status(), 401);
-    assert_eq!(line.http.get(&url).bearer_auth("secret").send().await.unwrap().status(), 200);
-    assert_eq!(line.http.post(&url).bearer_auth("secret").send().await.unwrap().status(), 405);
+    let pipeline = Pipeline::start_with(Vec::new(), &[("INGRESS_KEYS", "secret")]).await;
+    let url = pipeline.url.replace("/v1/judge-question", "/v1/languages");
+    assert_eq!(pipeline.http.get(&url).send().await.unwrap().status(), 401);
+    assert_eq!(pipeline.http.get(&url).bearer_auth("secret").send().await.unwrap().status(), 200);
+    assert_eq!(pipeline.http.post(&url).bearer_auth("secret").send().await.unwrap().status(), 405);
 }

@@ -6,16 +6,16 @@ use std::collections::BTreeSet;
 
 use gavel_mock_convex::{Endpoint, Fault, Question, SubmissionKind};
 use gavel_telemetry::{SERVICES, table};
-use gavel_testkit::Judge0Double;
 use gavel_testkit::judge0::Settings;
+use gavel_testkit::{Judge0Double, TEST_TIMEOUT};
 
 use crate::figures::{Figures, address};
-use crate::line::{Line, PATIENCE, submission};
+use crate::pipeline::{Pipeline, submission};
 
 /// The four services' figures, in the order of the line.
-async fn scrape(line: &Line) -> [Figures; 4] {
+async fn scrape(pipeline: &Pipeline) -> [Figures; 4] {
     let mut all = Vec::new();
-    for process in [&line.ingress, &line.fetcher, &line.judge, &line.reporter] {
+    for process in [&pipeline.ingress, &pipeline.fetcher, &pipeline.judge, &pipeline.reporter] {
         all.push(Figures::of(&address(process).await).await);
     }
     all.try_into().ok().unwrap()
@@ -30,21 +30,21 @@ async fn the_figures_are_what_happened() {
         .hidden("secretin", "secretin")
         .done();
     let variables = [("ENGINE", "auto"), ("JUDGE0_BASE_URL", url.as_str())];
-    let line = Line::start_with(vec![question], &variables).await;
+    let pipeline = Pipeline::start_with(vec![question], &variables).await;
     let ids = ["idpass1", "idpass2", "idfail", "idgone", "idother"];
-    line.submit(ids[0], "echo", 71, "print(input())").await;
-    line.submit(ids[1], "echo", 71, "print(input())").await;
-    line.submit(ids[2], "echo", 71, "print(1)").await;
-    line.submit(ids[3], "idmissing", 71, "print(1)").await;
-    line.submit(ids[4], "echo", 45, "echo").await;
-    line.submit(ids[0], "echo", 71, "print(input())").await;
-    assert_eq!(line.post(&serde_json::json!({ "questionId": 1 })).await, 400);
+    pipeline.submit(ids[0], "echo", 71, "print(input())").await;
+    pipeline.submit(ids[1], "echo", 71, "print(input())").await;
+    pipeline.submit(ids[2], "echo", 71, "print(1)").await;
+    pipeline.submit(ids[3], "idmissing", 71, "print(1)").await;
+    pipeline.submit(ids[4], "echo", 45, "echo").await;
+    pipeline.submit(ids[0], "echo", 71, "print(input())").await;
+    assert_eq!(pipeline.post(&serde_json::json!({ "questionId": 1 })).await, 400);
     for id in ids {
-        line.result(id).await;
+        pipeline.result(id).await;
     }
     // What is counted after Convex has its result; nobody else tells of it.
-    gavel_testkit::wait_until("the last settlement", PATIENCE, async || {
-        let reporter = Figures::of(&address(&line.reporter).await).await;
+    gavel_testkit::wait_until("the last settlement", TEST_TIMEOUT, async || {
+        let reporter = Figures::of(&address(&pipeline.reporter).await).await;
         let judged = [("consumer", "reporter-judged"), ("outcome", "done")];
         let running = [("consumer", "reporter-running"), ("outcome", "done")];
         reporter.sum("gavel_handled_total", &judged) == Some(5.0)
@@ -53,7 +53,7 @@ async fn the_figures_are_what_happened() {
     })
     .await
     .unwrap();
-    let all = scrape(&line).await;
+    let all = scrape(&pipeline).await;
     let [ingress, fetcher, judge, reporter] = &all;
 
     let posts = |status| [("route", "/v1/judge-question"), ("method", "POST"), ("status", status)];
@@ -134,38 +134,38 @@ async fn in_one_process_each_port_shows_its_own_figures() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_for_a_judge_shows_while_there_is_none() {
     let question = Question::build(SubmissionKind::Standard, "echo").public("1", "1").done();
-    let line = Line::start(vec![question]).await;
-    line.judge.kill().await.unwrap();
-    line.submit("a", "echo", 71, "print(input())").await;
-    line.submit("b", "echo", 71, "print(input())").await;
+    let pipeline = Pipeline::start(vec![question]).await;
+    pipeline.judge.kill().await.unwrap();
+    pipeline.submit("a", "echo", 71, "print(input())").await;
+    pipeline.submit("b", "echo", 71, "print(input())").await;
     let judges = [("consumer", "judge")];
-    gavel_testkit::wait_until("two that wait", PATIENCE, async || {
-        let figures = Figures::of(&address(&line.reporter).await).await;
+    gavel_testkit::wait_until("two that wait", TEST_TIMEOUT, async || {
+        let figures = Figures::of(&address(&pipeline.reporter).await).await;
         figures.sum("gavel_queue_pending", &judges) == Some(2.0)
             && figures.sum("gavel_queue_oldest_seconds", &judges).unwrap() > 0.0
     })
     .await
     .unwrap();
-    line.judge.restart().await.unwrap();
-    line.result("a").await;
-    line.result("b").await;
+    pipeline.judge.restart().await.unwrap();
+    pipeline.result("a").await;
+    pipeline.result("b").await;
 }
 
 /// What somebody must mend has a word of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_convex_that_refuses_us_shows_and_so_does_the_dead_letter() {
     let question = Question::build(SubmissionKind::Standard, "echo").public("1", "1").done();
-    let line = Line::start(vec![question]).await;
-    line.convex.fault(Endpoint::RESULT, Fault::status(401));
-    line.submit("a", "echo", 71, "print(input())").await;
-    gavel_testkit::wait_until("the dead letter", PATIENCE, async || {
-        let figures = Figures::of(&address(&line.reporter).await).await;
+    let pipeline = Pipeline::start(vec![question]).await;
+    pipeline.convex.fault(Endpoint::RESULT, Fault::status(401));
+    pipeline.submit("a", "echo", 71, "print(input())").await;
+    gavel_testkit::wait_until("the dead letter", TEST_TIMEOUT, async || {
+        let figures = Figures::of(&address(&pipeline.reporter).await).await;
         figures.sum("gavel_handled_total", &[("consumer", "reporter-judged"), ("outcome", "dead")])
             == Some(1.0)
     })
     .await
     .unwrap();
-    let figures = Figures::of(&address(&line.reporter).await).await;
+    let figures = Figures::of(&address(&pipeline.reporter).await).await;
     let denied = [("endpoint", "/coding/submission-result"), ("outcome", "denied")];
     assert_eq!(figures.sum("gavel_client_requests_total", &denied), Some(1.0));
     let letters = [("event", "gavel.v1.DeadLetter"), ("result", "stored")];

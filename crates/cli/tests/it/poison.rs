@@ -2,43 +2,43 @@
 
 use async_nats::jetstream;
 use gavel_mock_convex::{Question, Status, SubmissionKind};
-use gavel_testkit::wait_until;
+use gavel_testkit::{TEST_TIMEOUT, wait_until};
 
 use crate::dead::{gavel, wait_letters};
-use crate::line::{Line, PATIENCE};
+use crate::pipeline::Pipeline;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_kills_the_judge_each_time_ends_in_an_error() {
     let question =
         Question::build(SubmissionKind::Standard, "q").time_limit_seconds(20.0).public("7", "7").done();
-    let line = Line::start_with(vec![question], &[("JUDGE_MAX_DELIVERIES", "3")]).await;
-    let raw = jetstream::new(async_nats::connect(line.nats.url()).await.unwrap());
+    let pipeline = Pipeline::start_with(vec![question], &[("JUDGE_MAX_DELIVERIES", "3")]).await;
+    let raw = jetstream::new(async_nats::connect(pipeline.nats.url()).await.unwrap());
     let deliveries = async || {
         let stream = raw.get_stream_no_info("SUB_READY").await.unwrap();
         stream.consumer_info("judge").await.map_or(0, |info| info.delivered.consumer_sequence)
     };
-    line.submit("a", "q", 71, "import time\ntime.sleep(15)\nprint(input())").await;
+    pipeline.submit("a", "q", 71, "import time\ntime.sleep(15)\nprint(input())").await;
     for delivery in 1..=3 {
         let delivered = async || deliveries().await >= delivery;
-        wait_until("the delivery", PATIENCE, delivered).await.unwrap();
-        line.judge.kill().await.unwrap();
+        wait_until("the delivery", TEST_TIMEOUT, delivered).await.unwrap();
+        pipeline.judge.kill().await.unwrap();
         assert_eq!(deliveries().await, delivery, "each one was met by its own judge");
-        line.judge.restart().await.unwrap();
+        pipeline.judge.restart().await.unwrap();
     }
-    let result = line.result("a").await;
+    let result = pipeline.result("a").await;
     assert_eq!(
         (&result["status"], &result["stderr"]),
         (&"error".into(), &"Delivered 3 times without an end.".into())
     );
-    let letters = wait_letters(&line, 1).await;
+    let letters = wait_letters(&pipeline, 1).await;
     assert_eq!((&letters[0]["stage"], &letters[0]["attempts"]), (&"judge".into(), &4.into()));
 
     // On a judge that lives it goes on from there.
-    let begun = async || gavel(&line, &["dead", "retry", "a"]).await.code == 0;
-    wait_until("a retry once the error is told", PATIENCE, begun).await.unwrap();
-    line.convex.wait_submission("a", PATIENCE, |state| state.status == Status::Passed).await.unwrap();
+    let begun = async || gavel(&pipeline, &["dead", "retry", "a"]).await.code == 0;
+    wait_until("a retry once the error is told", TEST_TIMEOUT, begun).await.unwrap();
+    pipeline.convex.wait_submission("a", TEST_TIMEOUT, |state| state.status == Status::Passed).await.unwrap();
     assert_eq!(
-        line.convex.call_count(gavel_mock_convex::Endpoint::TEST_CASES),
+        pipeline.convex.call_count(gavel_mock_convex::Endpoint::TEST_CASES),
         1,
         "its test cases are not fetched again"
     );

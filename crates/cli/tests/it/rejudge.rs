@@ -8,11 +8,11 @@ use gavel_bus::{Bus, NatsConfig, Outgoing, Stored, Trace};
 use gavel_domain::event::{Queued, Rejudged, Stage};
 use gavel_mock_convex::{Endpoint, Matcher, Question, Status, SubmissionKind};
 use gavel_proto::WireEvent as _;
-use gavel_testkit::Process;
+use gavel_testkit::{Process, TEST_TIMEOUT};
 use serde_json::json;
 
 use crate::dead::gavel;
-use crate::line::{Line, PATIENCE};
+use crate::pipeline::Pipeline;
 
 const ECHO: &str = "print(input())";
 
@@ -21,73 +21,73 @@ fn question(expected: &str) -> Question {
 }
 
 /// Waits until all that was told of a submission is recorded, in its newest generation.
-async fn wait_reported(line: &Line, key: &str) {
-    let raw = jetstream::new(async_nats::connect(line.nats.url()).await.unwrap());
+async fn wait_reported(pipeline: &Pipeline, key: &str) {
+    let raw = jetstream::new(async_nats::connect(pipeline.nats.url()).await.unwrap());
     let stream = raw.get_stream_no_info("SUB_RESULT").await.unwrap();
     let subject = format!("submission.reported.{key}");
     let reported = async || stream.direct_get_last_for_subject(&subject).await.is_ok();
-    gavel_testkit::wait_until(&format!("the report of {key}"), PATIENCE, reported).await.unwrap();
+    gavel_testkit::wait_until(&format!("the report of {key}"), TEST_TIMEOUT, reported).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_corrected_question_changes_the_verdict_once() {
-    let line = Line::start(vec![question("8")]).await;
+    let pipeline = Pipeline::start(vec![question("8")]).await;
     for id in ["a", "b"] {
-        line.submit(id, "q", 71, ECHO).await;
-        wait_reported(&line, id).await;
+        pipeline.submit(id, "q", 71, ECHO).await;
+        wait_reported(&pipeline, id).await;
     }
-    assert_eq!(line.convex.submission("a").unwrap().status, Status::Failed);
-    line.convex.put_question(question("7"));
+    assert_eq!(pipeline.convex.submission("a").unwrap().status, Status::Failed);
+    pipeline.convex.put_question(question("7"));
 
-    let dry = gavel(&line, &["rejudge", "a", "--dry-run", "--json"]).await;
+    let dry = gavel(&pipeline, &["rejudge", "a", "--dry-run", "--json"]).await;
     let would = json!({ "id": "a", "outcome": "would begin", "generation": 2, "stage": "fetcher" });
     assert_eq!((dry.code, dry.json()), (0, vec![would]));
     let all = ["rejudge", "--question", "q", "--since", "1h"];
-    let begun = gavel(&line, &all).await;
+    let begun = gavel(&pipeline, &all).await;
     assert_eq!((begun.code, begun.lines.len()), (0, 2), "a dry run has begun nothing");
     for id in ["a", "b"] {
-        wait_reported(&line, &format!("{id}.2")).await;
-        let state = line.convex.submission(id).unwrap();
+        wait_reported(&pipeline, &format!("{id}.2")).await;
+        let state = pipeline.convex.submission(id).unwrap();
         assert_eq!((state.status, state.result_calls), (Status::Passed, 2));
         assert_eq!(state.fields["firstFailure"], json!({}), "nothing is left of the failure");
     }
-    let other = gavel(&line, &["rejudge", "--question", "other", "--since", "1h"]).await;
+    let other = gavel(&pipeline, &["rejudge", "--question", "other", "--since", "1h"]).await;
     assert_eq!((other.code, other.lines.len()), (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_is_not_over_or_not_there_is_refused() {
-    let line = Line::start(vec![question("7")]).await;
-    let hold = line.convex.hold_before(Endpoint::RESULT);
-    line.submit("a", "q", 71, ECHO).await;
-    hold.wait_arrived(1, PATIENCE).await.unwrap();
-    let early = gavel(&line, &["rejudge", "a", "absent"]).await;
+    let pipeline = Pipeline::start(vec![question("7")]).await;
+    let hold = pipeline.convex.hold_before(Endpoint::RESULT);
+    pipeline.submit("a", "q", 71, ECHO).await;
+    hold.wait_arrived(1, TEST_TIMEOUT).await.unwrap();
+    let early = gavel(&pipeline, &["rejudge", "a", "absent"]).await;
     assert_eq!(early.code, 1);
     assert!(early.contains("generation 1 is not over: its verdict is still to be told to Convex"));
     assert!(early.contains("absent: refused: the history, which reaches 72 hours back, does not have it"));
     hold.release();
-    wait_reported(&line, "a").await;
+    wait_reported(&pipeline, "a").await;
 
     // Of two at a time one begins, and the other is told so.
-    let hold = line.convex.hold_before(Endpoint::RESULT);
-    let (one, two) = tokio::join!(gavel(&line, &["rejudge", "a"]), gavel(&line, &["rejudge", "a"]));
+    let hold = pipeline.convex.hold_before(Endpoint::RESULT);
+    let (one, two) = tokio::join!(gavel(&pipeline, &["rejudge", "a"]), gavel(&pipeline, &["rejudge", "a"]));
     assert!(one.code == 0 || two.code == 0);
-    hold.wait_arrived(1, PATIENCE).await.unwrap();
+    hold.wait_arrived(1, TEST_TIMEOUT).await.unwrap();
     hold.release();
-    wait_reported(&line, "a.2").await;
-    assert_eq!(line.convex.submission("a").unwrap().result_calls, 2);
+    wait_reported(&pipeline, "a.2").await;
+    assert_eq!(pipeline.convex.submission("a").unwrap().result_calls, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_was_cut_off_is_completed_by_the_same_command() {
-    let line = Line::start(vec![question("7")]).await;
-    line.submit("a", "q", 71, ECHO).await;
-    wait_reported(&line, "a").await;
+    let pipeline = Pipeline::start(vec![question("7")]).await;
+    pipeline.submit("a", "q", 71, ECHO).await;
+    wait_reported(&pipeline, "a").await;
     // As far as a command comes that is killed right after the generation is allotted.
-    let config = NatsConfig { url: line.nats.url(), name: "test".to_owned(), ..NatsConfig::default() };
+    let config = NatsConfig { url: pipeline.nats.url(), name: "test".to_owned(), ..NatsConfig::default() };
     let bus = Bus::connect(&config, TopologySettings::default()).await.unwrap();
     bus.until_connected().await;
-    let raw = jetstream::new(async_nats::connect(line.nats.url()).await.unwrap());
+    let raw = jetstream::new(async_nats::connect(pipeline.nats.url()).await.unwrap());
     let stream = raw.get_stream_no_info("SUB_QUEUED").await.unwrap();
     let queued = stream.direct_get_last_for_subject("submission.queued.a").await.unwrap();
     let mut submission = Queued::decode(&queued.payload).unwrap().submission;
@@ -97,24 +97,24 @@ async fn one_that_was_cut_off_is_completed_by_the_same_command() {
     let stored = bus.publish(&Outgoing::from(&record), &Trace::default(), Duration::from_secs(10)).await;
     assert_eq!(stored.unwrap(), Stored::New);
 
-    let resumed = gavel(&line, &["rejudge", "a", "--json"]).await;
+    let resumed = gavel(&pipeline, &["rejudge", "a", "--json"]).await;
     let expected = json!({ "id": "a", "outcome": "resumed", "generation": 2, "stage": "fetcher" });
     assert_eq!((resumed.code, resumed.json()), (0, vec![expected]));
-    wait_reported(&line, "a.2").await;
-    assert_eq!(line.convex.submission("a").unwrap().result_calls, 2);
+    wait_reported(&pipeline, "a.2").await;
+    assert_eq!(pipeline.convex.submission("a").unwrap().result_calls, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_took_several_tries_waits_until_none_can_take_effect_any_more() {
     // The first result call is held up: its reporter gives it up, and tells the same once more.
-    let line = Line::start_with(vec![question("8")], &[("REQUEST_TIMEOUT_MS", "500")]).await;
-    let hold = line.convex.hold_before(Matcher::of(Endpoint::RESULT).first(1));
-    line.submit("a", "q", 71, ECHO).await;
-    wait_reported(&line, "a").await;
-    line.convex.put_question(question("7"));
+    let pipeline = Pipeline::start_with(vec![question("8")], &[("REQUEST_TIMEOUT_MS", "500")]).await;
+    let hold = pipeline.convex.hold_before(Matcher::of(Endpoint::RESULT).first(1));
+    pipeline.submit("a", "q", 71, ECHO).await;
+    wait_reported(&pipeline, "a").await;
+    pipeline.convex.put_question(question("7"));
     let rejudge = Process::builder(env!("CARGO_BIN_EXE_gavel")).args(["rejudge", "a", "--json"]);
-    let rejudge = rejudge.env("NATS_URL", line.nats.url()).start().unwrap();
-    assert_eq!(rejudge.wait_exit(PATIENCE).await.unwrap().code(), Some(1));
+    let rejudge = rejudge.env("NATS_URL", pipeline.nats.url()).start().unwrap();
+    assert_eq!(rejudge.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(1));
     let refused = rejudge.log()[0].json().unwrap();
     let reason = refused["reason"].as_str().unwrap();
     assert!(reason.starts_with("generation 1 was told to Convex in several tries"), "{reason}");
@@ -122,12 +122,12 @@ async fn one_that_took_several_tries_waits_until_none_can_take_effect_any_more()
     // It takes effect late, and no result of a newer generation is there that it could undo.
     hold.release();
     let has_effect = async || {
-        let calls = line.convex.calls_of("a");
+        let calls = pipeline.convex.calls_of("a");
         calls.iter().filter(|call| call.endpoint == Endpoint::RESULT && call.applied_at().is_some()).count()
             == 2
     };
-    gavel_testkit::wait_until("the late one", PATIENCE, has_effect).await.unwrap();
-    assert_eq!(gavel(&line, &["rejudge", "a"]).await.code, 0);
-    wait_reported(&line, "a.2").await;
-    assert_eq!(line.convex.submission("a").unwrap().status, Status::Passed);
+    gavel_testkit::wait_until("the late one", TEST_TIMEOUT, has_effect).await.unwrap();
+    assert_eq!(gavel(&pipeline, &["rejudge", "a"]).await.code, 0);
+    wait_reported(&pipeline, "a.2").await;
+    assert_eq!(pipeline.convex.submission("a").unwrap().status, Status::Passed);
 }

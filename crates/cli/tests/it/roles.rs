@@ -2,20 +2,18 @@
 //! streams that `gavel streams` makes; what each role may, what it may not, and the whole line on it.
 
 mod injection;
-mod line;
 mod permissions;
+mod pipeline;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_nats::{Client, ConnectOptions, Event, HeaderMap, ServerError};
 use gavel_bus::topology::Stream;
-use gavel_testkit::{NatsServer, Process};
+use gavel_testkit::{NatsServer, Process, TEST_TIMEOUT};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-
-use crate::line::PATIENCE;
 
 /// The server as it is deployed, and the keys to it.
 struct Deployed {
@@ -28,7 +26,7 @@ impl Deployed {
     async fn start() -> Self {
         let deployed = Self::without_streams().await;
         let made = deployed.streams(&[]);
-        assert_eq!(made.wait_exit(PATIENCE).await.unwrap().code(), Some(0));
+        assert_eq!(made.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(0));
         deployed
     }
 
@@ -36,7 +34,7 @@ impl Deployed {
         let keys = tempfile::tempdir().unwrap();
         let made =
             Process::builder(env!("CARGO_BIN_EXE_gavel")).arg("keys").arg(keys.path()).start().unwrap();
-        assert_eq!(made.wait_exit(PATIENCE).await.unwrap().code(), Some(0));
+        assert_eq!(made.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(0));
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/nats/nats-server.conf");
         let env = std::fs::read_to_string(keys.path().join("nats.env")).unwrap();
         let variables = env.lines().filter_map(|line| line.split_once('='));
@@ -120,7 +118,7 @@ impl Role {
         let mut refusals = self.refusals.lock().await;
         let mut seen = Vec::new();
         loop {
-            let refusal = tokio::time::timeout(PATIENCE, refusals.recv()).await.unwrap().unwrap();
+            let refusal = tokio::time::timeout(TEST_TIMEOUT, refusals.recv()).await.unwrap().unwrap();
             if refusal.contains(&fence) {
                 return seen;
             }

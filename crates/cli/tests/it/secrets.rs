@@ -3,10 +3,10 @@
 
 use gavel_mock_convex::{Endpoint, Fault, Matcher, Question, SubmissionKind};
 use gavel_testkit::process::built_binary;
-use gavel_testkit::{LogLine, NatsServer, Process};
+use gavel_testkit::{LogLine, NatsServer, Process, TEST_TIMEOUT};
 use serde_json::{Value, json};
 
-use crate::line::{Line, PATIENCE, submission};
+use crate::pipeline::{Pipeline, submission};
 
 const KEY: &str = "secret-of-the-ingress";
 const OTHER_KEY: &str = "secret-of-another";
@@ -47,13 +47,13 @@ fn questions() -> Vec<Question> {
 }
 
 /// Programs and ids that would like to be log lines.
-async fn feed(line: &Line) {
+async fn feed(pipeline: &Pipeline) {
     let python = "import sys\nfor out in (sys.stdout, sys.stderr):\n    \
          out.write('text-of-output \\x1b[31m\\r\\n{\"level\":\"ERROR\",\"message\":\"forged\"}\\n2026-01-01T00:00:00Z ERROR forged\\n')\n\
          # text-of-source";
     let c = "#error text-of-compiler \u{1b}[2J {\"message\":\"forged\"}\nint main(void) { return 0; }";
     let post = async |id: &str, language: u32, source: &str, key: &str| {
-        let request = line.http.post(&line.url).json(&submission(id, "echo", language, source));
+        let request = pipeline.http.post(&pipeline.url).json(&submission(id, "echo", language, source));
         let request = request.header("x-request-id", "r1\t{\"message\":\"forged\"}").bearer_auth(key);
         request.header("traceparent", "00-\"forged\"").send().await.unwrap().status().as_u16()
     };
@@ -67,15 +67,15 @@ async fn feed(line: &Line) {
         "t = input() if False else open(0).read()\nprint(t or 'x', end='' if t else '\\n')\n# text-of-source";
     assert_eq!(post("hidden", 71, hidden, KEY).await, 202);
     for id in ["writes", "hidden"] {
-        line.convex.wait_final(id, PATIENCE).await.unwrap();
+        pipeline.convex.wait_final(id, TEST_TIMEOUT).await.unwrap();
     }
     // Convex knows no such id; it was judged all the same.
     let refused = |line: &LogLine| line.contains("will be tried again") && line.contains("forged");
-    line.reporter.wait_log("the refusal of an id", PATIENCE, refused).await.unwrap();
+    pipeline.reporter.wait_log("the refusal of an id", TEST_TIMEOUT, refused).await.unwrap();
 }
 
-fn services(line: &Line) -> [&Process; 4] {
-    [&line.ingress, &line.fetcher, &line.judge, &line.reporter]
+fn services(pipeline: &Pipeline) -> [&Process; 4] {
+    [&pipeline.ingress, &pipeline.fetcher, &pipeline.judge, &pipeline.reporter]
 }
 
 fn assert_clean(what: &str, text: &str) {
@@ -84,26 +84,29 @@ fn assert_clean(what: &str, text: &str) {
     }
 }
 
-async fn start(format: &str, level: &str) -> Line {
+async fn start(format: &str, level: &str) -> Pipeline {
     let config = format!("authorization {{ user: line, password: {PASSWORD} }}");
     let nats = NatsServer::builder().config(&config).start().await;
-    Line::start_on(nats, questions(), |_| variables(format, level)).await
+    Pipeline::start_on(nats, questions(), |_| variables(format, level)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_secret_shows_and_nothing_forged_is_a_line_in_json() {
-    let line = start("json", "trace").await;
+    let pipeline = start("json", "trace").await;
     // Convex refuses, and repeats what it was sent.
     let refusal =
         Fault::Status { code: 401, retry_after: None, body: format!("{TOKEN} text-of-output\nforged") };
-    line.convex.fault(Matcher::of(Endpoint::RESULT).id("refused"), refusal);
-    feed(&line).await;
+    pipeline.convex.fault(Matcher::of(Endpoint::RESULT).id("refused"), refusal);
+    feed(&pipeline).await;
     let body = submission("refused", "echo", 71, "print('x') # text-of-source");
-    assert_eq!(line.http.post(&line.url).json(&body).bearer_auth(KEY).send().await.unwrap().status(), 202);
+    assert_eq!(
+        pipeline.http.post(&pipeline.url).json(&body).bearer_auth(KEY).send().await.unwrap().status(),
+        202
+    );
     let given_up = |line: &LogLine| line.contains("given up");
-    line.reporter.wait_log("the dead letter", PATIENCE, given_up).await.unwrap();
+    pipeline.reporter.wait_log("the dead letter", TEST_TIMEOUT, given_up).await.unwrap();
 
-    for process in services(&line) {
+    for process in services(&pipeline) {
         let arguments = std::fs::read(format!("/proc/{}/cmdline", process.pid())).unwrap();
         assert_clean("the arguments", &String::from_utf8_lossy(&arguments));
         let mut address = None;
@@ -115,7 +118,7 @@ async fn nothing_secret_shows_and_nothing_forged_is_a_line_in_json() {
         }
         let address = address.as_ref().and_then(Value::as_str).unwrap();
         for path in ["/healthz", "/readyz", "/metrics"] {
-            let answer = line.http.get(format!("http://{address}{path}")).send().await.unwrap();
+            let answer = pipeline.http.get(format!("http://{address}{path}")).send().await.unwrap();
             assert_clean(path, &answer.text().await.unwrap());
         }
     }
@@ -123,9 +126,9 @@ async fn nothing_secret_shows_and_nothing_forged_is_a_line_in_json() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_secret_shows_and_nothing_forged_is_a_line_for_people() {
-    let line = start("human", "debug").await;
-    feed(&line).await;
-    for process in services(&line) {
+    let pipeline = start("human", "debug").await;
+    feed(&pipeline).await;
+    for process in services(&pipeline) {
         for line in process.log() {
             assert_clean("the log", &line.text);
             assert!(!line.text.contains(char::is_control), "{:?}", line.text);
@@ -140,11 +143,11 @@ async fn nothing_secret_shows_and_nothing_forged_is_a_line_for_people() {
 async fn a_subject_from_elsewhere_is_no_line_either() {
     for format in ["json", "human"] {
         let nats = NatsServer::start().await;
-        let line = Line::start_on(nats, questions(), |_| {
+        let pipeline = Pipeline::start_on(nats, questions(), |_| {
             [("LOG_FORMAT", format), ("LOG_LEVEL", "debug")].map(|(a, b)| (a.to_owned(), b.to_owned())).into()
         })
         .await;
-        let raw = async_nats::connect(line.nats.url()).await.unwrap();
+        let raw = async_nats::connect(pipeline.nats.url()).await.unwrap();
         for name in ["\u{1b}[31mforged", "\u{9b}31mforged", "a\u{8}\u{7f}forged"] {
             raw.publish(format!("submission.queued.{name}"), "not ours".into()).await.unwrap();
         }
@@ -154,8 +157,8 @@ async fn a_subject_from_elsewhere_is_no_line_either() {
             seen += usize::from(line.contains("given up"));
             seen == 3
         };
-        line.fetcher.wait_log("three dead letters", PATIENCE, third).await.unwrap();
-        for line in line.fetcher.log() {
+        pipeline.fetcher.wait_log("three dead letters", TEST_TIMEOUT, third).await.unwrap();
+        for line in pipeline.fetcher.log() {
             assert!(!line.text.contains(char::is_control), "{format}: {:?}", line.text);
             assert!(format == "human" || line.json().is_some(), "{}", line.text);
         }
@@ -192,7 +195,7 @@ async fn help_and_complaints_about_the_configuration_hold_no_secret() {
     }
     for run in runs {
         let process = run.start().unwrap();
-        let status = process.wait_exit(PATIENCE).await.unwrap();
+        let status = process.wait_exit(TEST_TIMEOUT).await.unwrap();
         assert!(matches!(status.code(), Some(0 | 64)), "{status}");
         assert!(!process.log().is_empty());
         for line in process.log() {

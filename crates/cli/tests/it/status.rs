@@ -3,16 +3,16 @@
 use gavel_domain::Status;
 use gavel_domain::event::{DeadLetter, Stage};
 use gavel_mock_convex::{Question, SubmissionKind};
-use gavel_testkit::{NatsServer, wait_until};
+use gavel_testkit::{NatsServer, TEST_TIMEOUT, wait_until};
 use serde_json::Value;
 
 use crate::events::{Rig, exit_code, gavel, lines, queued, ready};
-use crate::line::{Line, PATIENCE};
+use crate::pipeline::Pipeline;
 
 /// What it counts, once the whole line is there: services that start make one consumer after the other.
 pub(crate) async fn status(url: &str) -> Value {
     let mut said = Vec::new();
-    wait_until("a whole line", PATIENCE, async || {
+    wait_until("a whole line", TEST_TIMEOUT, async || {
         let process = gavel(url, &["status", "--json"]);
         let code = exit_code(&process).await;
         said = process.log();
@@ -73,10 +73,10 @@ async fn what_waits_and_what_died_is_counted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_there_is_told_again_and_again() {
     let question = Question::build(SubmissionKind::Standard, "q").public("7", "7").done();
-    let line = Line::start(vec![question]).await;
-    let url = line.nats.url();
+    let pipeline = Pipeline::start(vec![question]).await;
+    let url = pipeline.nats.url();
     let mut counted = Value::Null;
-    wait_until("all four", PATIENCE, async || {
+    wait_until("all four", TEST_TIMEOUT, async || {
         counted = status(&url).await;
         counted["instances"].as_array().unwrap().len() == 4
     })
@@ -87,12 +87,12 @@ async fn who_is_there_is_told_again_and_again() {
         counted["instances"].as_array().unwrap().iter().find(|each| each["service"] == "judge").unwrap();
     assert!(judge["languages"].as_u64() > Some(0) && judge["engines"][0] == "sandbox", "{judge}");
     let watching = gavel(&url, &["status", "--watch"]);
-    wait_until("a second look", PATIENCE, async || {
+    wait_until("a second look", TEST_TIMEOUT, async || {
         lines(&watching).iter().filter(|line| line.starts_with("stage ")).count() >= 2
     })
     .await
     .unwrap();
-    line.nats.kill().await.unwrap();
+    pipeline.nats.kill().await.unwrap();
     assert_eq!(exit_code(&watching).await, Some(69));
 }
 

@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use gavel_testkit::Process;
+use gavel_testkit::{Process, TEST_TIMEOUT};
 use serde_json::Value;
 
-use crate::line::PATIENCE;
 use crate::up::Up;
 
 fn submit(up: &Up, file: &Path, arguments: &[&str]) -> Process {
@@ -19,7 +18,7 @@ fn submit(up: &Up, file: &Path, arguments: &[&str]) -> Process {
 }
 
 async fn exit_code(process: &Process) -> Option<i32> {
-    process.wait_exit(PATIENCE).await.unwrap().code()
+    process.wait_exit(TEST_TIMEOUT).await.unwrap().code()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,19 +6,19 @@ use std::process::{Command, Stdio};
 use futures::StreamExt as _;
 use gavel_domain::Status;
 use gavel_proto::WireEvent as _;
-use gavel_testkit::{NatsServer, Process, wait_until};
+use gavel_testkit::{NatsServer, Process, TEST_TIMEOUT, wait_until};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use crate::events::{Rig, exit_code, gavel, judged, lines, queued, ready, reported, running};
-use crate::line::{Line, PATIENCE};
+use crate::pipeline::Pipeline;
 
 async fn listening(tap: &Process) {
-    tap.wait_log("the tap", PATIENCE, |line| line.contains("listening")).await.unwrap();
+    tap.wait_log("the tap", TEST_TIMEOUT, |line| line.contains("listening")).await.unwrap();
 }
 
 async fn sees(tap: &Process, part: &str) {
-    tap.wait_log(part, PATIENCE, |line| line.contains(part)).await.unwrap();
+    tap.wait_log(part, TEST_TIMEOUT, |line| line.contains(part)).await.unwrap();
 }
 
 /// Stage and id of each line of JSON.
@@ -35,8 +35,8 @@ async fn the_lines_own_events_are_seen_live_and_end_with_the_verdict() {
             .public("7", "7")
             .done(),
     ];
-    let line = Line::start(questions).await;
-    let url = line.nats.url();
+    let pipeline = Pipeline::start(questions).await;
+    let url = pipeline.nats.url();
     let watching = gavel(&url, &["tap", "--headers"]);
     let passing = gavel(&url, &["tap", "--id", "a", "--until", "verdict", "-o", "jsonl"]);
     let failing = gavel(&url, &["tap", "--id", "b", "--until", "verdict"]);
@@ -45,9 +45,9 @@ async fn the_lines_own_events_are_seen_live_and_end_with_the_verdict() {
     for tap in [&watching, &passing, &failing, &erring] {
         listening(tap).await;
     }
-    line.submit("a", "q", 71, "print(input())").await;
-    line.submit("b", "q", 71, "print('a secret idea')").await;
-    line.submit("c", "q", 4242, "x").await;
+    pipeline.submit("a", "q", 71, "print(input())").await;
+    pipeline.submit("b", "q", 71, "print('a secret idea')").await;
+    pipeline.submit("c", "q", 4242, "x").await;
     assert_eq!(exit_code(&passing).await, Some(0));
     assert_eq!(exit_code(&failing).await, Some(1));
     assert_eq!(exit_code(&erring).await, Some(2));
@@ -83,7 +83,7 @@ async fn what_was_is_shown_and_what_is_follows_without_gap_or_double() {
         let ((), tap) = tokio::join!(flood, started);
         // Each of four streams is read to its end, read on once it listens, and once more a little later.
         for n in 0..12 {
-            let read = tokio::time::timeout(PATIENCE, reads.next()).await;
+            let read = tokio::time::timeout(TEST_TIMEOUT, reads.next()).await;
             assert!(read.is_ok_and(|read| read.is_some()), "only {n} reads");
         }
         rig.publish(&queued("end")).await;
@@ -101,7 +101,7 @@ async fn has(rig: &Rig, subject: &str) {
     let client = async_nats::connect(rig.nats.url()).await.unwrap();
     let stream = async_nats::jetstream::new(client).get_stream_no_info("SUB_QUEUED").await.unwrap();
     let found = async || stream.get_last_raw_message_by_subject(subject).await.is_ok();
-    wait_until("a part of the flood", PATIENCE, found).await.unwrap();
+    wait_until("a part of the flood", TEST_TIMEOUT, found).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -167,7 +167,7 @@ async fn a_server_that_goes_and_comes_back_is_told_of() {
     sees(&tap, "NATS is gone").await;
     rig.nats.restart().await.unwrap();
     sees(&tap, "what happened meanwhile is not shown here").await;
-    wait_until("a publisher", PATIENCE, async || rig.bus.is_connected()).await.unwrap();
+    wait_until("a publisher", TEST_TIMEOUT, async || rig.bus.is_connected()).await.unwrap();
     rig.publish(&queued("after")).await;
     sees(&tap, "queued    after").await;
 }
@@ -239,7 +239,7 @@ async fn a_slow_terminal_is_told_what_it_has_missed() {
         }
         client.flush().await.unwrap();
         sent += count;
-        wait_until("the tap to take it all", PATIENCE, async || {
+        wait_until("the tap to take it all", TEST_TIMEOUT, async || {
             let answer: Value = reqwest::get(&connections).await.unwrap().json().await.unwrap();
             let all = answer["connections"].as_array().unwrap();
             let tap = all.iter().find(|each| each["name"] == "gavel-tap").unwrap();
@@ -256,7 +256,7 @@ async fn a_slow_terminal_is_told_what_it_has_missed() {
     let mut written = BufReader::new(tap.stdout.take().unwrap()).lines();
     let (mut shown, mut lost) = (0, 0);
     while shown + lost < 2_120 {
-        let line = tokio::time::timeout(PATIENCE, written.next_line()).await;
+        let line = tokio::time::timeout(TEST_TIMEOUT, written.next_line()).await;
         let line = line.unwrap_or_else(|_| panic!("{shown} shown, {lost} lost, and nothing more"));
         let line = line.unwrap().unwrap();
         let value: Value = serde_json::from_str(&line).unwrap();

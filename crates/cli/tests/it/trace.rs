@@ -5,11 +5,11 @@ use std::time::Duration;
 use gavel_domain::Status;
 use gavel_domain::heartbeat::{DependencyStatus, Heartbeat};
 use gavel_mock_convex::{Endpoint, Fault, Matcher, Question, SubmissionKind};
-use gavel_testkit::wait_until;
+use gavel_testkit::{TEST_TIMEOUT, wait_until};
 use serde_json::Value;
 
 use crate::events::{Rig, exit_code, gavel, lines, queued, ready, running};
-use crate::line::{Line, PATIENCE};
+use crate::pipeline::Pipeline;
 
 async fn trace(url: &str, id: &str) -> Value {
     let process = gavel(url, &["trace", id, "--json"]);
@@ -34,12 +34,12 @@ async fn expect_drawn(url: &str, parts: &[&str]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_life_is_told_with_its_tests_and_callbacks() {
     let question = Question::build(SubmissionKind::Standard, "q").public("7", "7").hidden("8", "8").done();
-    let line = Line::start(vec![question]).await;
-    line.submit("a", "q", 71, "print(input())").await;
-    line.result("a").await;
-    let url = line.nats.url();
+    let pipeline = Pipeline::start(vec![question]).await;
+    pipeline.submit("a", "q", 71, "print(input())").await;
+    pipeline.result("a").await;
+    let url = pipeline.nats.url();
     let mut told = Value::Null;
-    wait_until("the report", PATIENCE, async || {
+    wait_until("the report", TEST_TIMEOUT, async || {
         told = trace(&url, "a").await["runs"][0].take();
         told["waitsFor"].is_null()
     })
@@ -70,13 +70,13 @@ async fn a_life_is_told_with_its_tests_and_callbacks() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_call_is_told_with_its_answer() {
     let question = Question::build(SubmissionKind::Standard, "q").public("7", "7").done();
-    let line = Line::start(vec![question]).await;
-    let url = line.nats.url();
-    let refused = line.convex.fault(Matcher::of(Endpoint::RESULT), Fault::status(503));
-    line.submit("a", "q", 71, "print(input())").await;
+    let pipeline = Pipeline::start(vec![question]).await;
+    let url = pipeline.nats.url();
+    let refused = pipeline.convex.fault(Matcher::of(Endpoint::RESULT), Fault::status(503));
+    pipeline.submit("a", "q", 71, "print(input())").await;
     // While it is refused, those who call Convex say so.
     let mut counted = Value::Null;
-    wait_until("what the reporter sees", PATIENCE, async || {
+    wait_until("what the reporter sees", TEST_TIMEOUT, async || {
         counted = crate::status::status(&url).await;
         counted["dependencies"].as_array().unwrap().iter().any(|peer| peer["problem"] == "Convex answers 503")
     })
@@ -84,10 +84,10 @@ async fn each_call_is_told_with_its_answer() {
     .unwrap_or_else(|_| panic!("{counted}"));
     let said = sentence(&url, "a").await;
     assert!(said.ends_with("; the reporter says: Convex answers 503"), "{said}");
-    line.convex.lift(refused);
-    line.result("a").await;
+    pipeline.convex.lift(refused);
+    pipeline.result("a").await;
     let mut told = Value::Null;
-    wait_until("the report", PATIENCE, async || {
+    wait_until("the report", TEST_TIMEOUT, async || {
         told = trace(&url, "a").await["runs"][0].take();
         told["waitsFor"].is_null()
     })
@@ -106,20 +106,20 @@ async fn each_call_is_told_with_its_answer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_hangs_says_what_it_waits_for() {
     let question = Question::build(SubmissionKind::Standard, "q").public("7", "7").done();
-    let line = Line::start(vec![question]).await;
-    let url = line.nats.url();
-    let cases = line.convex.hold(Endpoint::TEST_CASES);
-    line.submit("a", "q", 71, "print(input())").await;
-    cases.wait_arrived(1, PATIENCE).await.unwrap();
+    let pipeline = Pipeline::start(vec![question]).await;
+    let url = pipeline.nats.url();
+    let cases = pipeline.convex.hold(Endpoint::TEST_CASES);
+    pipeline.submit("a", "q", 71, "print(input())").await;
+    cases.wait_arrived(1, TEST_TIMEOUT).await.unwrap();
     let said = sentence(&url, "a").await;
     assert!(said.starts_with("a fetcher has had it for"), "{said}");
-    let result = line.convex.hold_before(Endpoint::RESULT);
+    let result = pipeline.convex.hold_before(Endpoint::RESULT);
     cases.release();
-    result.wait_arrived(1, PATIENCE).await.unwrap();
+    result.wait_arrived(1, TEST_TIMEOUT).await.unwrap();
     let said = sentence(&url, "a").await;
     assert!(said.starts_with("a reporter has had the verdict for"), "{said}");
     result.release();
-    line.convex.wait_final("a", PATIENCE).await.unwrap();
+    pipeline.convex.wait_final("a", TEST_TIMEOUT).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -176,7 +176,7 @@ async fn judges_that_cannot_work_say_why() {
     rig.publish(&queued("a")).await;
     rig.publish(&ready("a")).await;
     let mut said = String::new();
-    wait_until("the judge's word", PATIENCE, async || {
+    wait_until("the judge's word", TEST_TIMEOUT, async || {
         said = sentence(&url, "a").await;
         said.ends_with(
             "0 ahead, 0 in hand, 3 slots, and nobody takes any; the judge says: Judge0 is unreachable",

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gavel_mock_convex::{Endpoint, Question, SubmissionKind};
+use gavel_testkit::TEST_TIMEOUT;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 use crate::collector::{Collector, Span};
-use crate::line::{Line, PATIENCE, submission};
+use crate::pipeline::{Pipeline, submission};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER: &str = "00f067aa0ba902b7";
@@ -37,24 +38,25 @@ fn echo() -> Question {
 }
 
 /// Ends each service, which sends what it has left.
-async fn end(line: &Line) {
-    for process in [&line.ingress, &line.fetcher, &line.judge, &line.reporter] {
+async fn end(pipeline: &Pipeline) {
+    for process in [&pipeline.ingress, &pipeline.fetcher, &pipeline.judge, &pipeline.reporter] {
         process.terminate().unwrap();
-        assert!(process.wait_exit(PATIENCE).await.unwrap().success());
+        assert!(process.wait_exit(TEST_TIMEOUT).await.unwrap().success());
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_submission_is_one_trace_from_the_caller_to_convex() {
     let collector = Collector::start().await;
-    let line = Line::start_with(vec![echo()], &[("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url())]).await;
+    let pipeline =
+        Pipeline::start_with(vec![echo()], &[("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url())]).await;
     // Slow enough that `running` is told before the result.
     let source = "import time; time.sleep(0.3); print(input()) # sourcetext";
-    let post = line.http.post(&line.url).json(&submission("idone", "echo", 71, source));
+    let post = pipeline.http.post(&pipeline.url).json(&submission("idone", "echo", 71, source));
     let answer = post.header("traceparent", format!("00-{TRACE}-{CALLER}-01")).send().await.unwrap();
     assert_eq!(answer.status(), 202);
-    assert_eq!(line.result("idone").await["status"], "passed");
-    end(&line).await;
+    assert_eq!(pipeline.result("idone").await["status"], "passed");
+    end(&pipeline).await;
 
     let spans = collector.spans();
     assert!(spans.iter().all(|span| span.trace == TRACE), "nothing but the one trace: {spans:#?}");
@@ -89,7 +91,7 @@ async fn a_submission_is_one_trace_from_the_caller_to_convex() {
         (Endpoint::TEST_CASES, "POST /coding/testcases"),
         (Endpoint::RESULT, "POST /coding/submission-result"),
     ] {
-        let calls = line.convex.calls();
+        let calls = pipeline.convex.calls();
         let call = calls.iter().find(|call| call.endpoint == endpoint).unwrap();
         let expected = format!("00-{TRACE}-{}-01", named(name).id);
         assert_eq!(call.header("traceparent"), Some(expected.as_str()));
@@ -104,11 +106,11 @@ async fn a_collector_that_is_away_costs_nothing_but_the_traces() {
     let [silent_url, gone_url] = [&silent, &gone].map(|it| format!("http://{}", it.local_addr().unwrap()));
     drop(gone);
     for url in [silent_url, gone_url] {
-        let line = Line::start_with(vec![echo()], &[("OTEL_EXPORTER_OTLP_ENDPOINT", &url)]).await;
-        line.submit("one", "echo", 71, "print(input())").await;
-        assert_eq!(line.result("one").await["status"], "passed");
-        end(&line).await;
-        let said = line.judge.log().iter().any(|entry| entry.contains("traces"));
+        let pipeline = Pipeline::start_with(vec![echo()], &[("OTEL_EXPORTER_OTLP_ENDPOINT", &url)]).await;
+        pipeline.submit("one", "echo", 71, "print(input())").await;
+        assert_eq!(pipeline.result("one").await["status"], "passed");
+        end(&pipeline).await;
+        let said = pipeline.judge.log().iter().any(|entry| entry.contains("traces"));
         assert!(said, "that traces are lost is said");
     }
 }
@@ -120,6 +122,6 @@ async fn an_endpoint_that_is_none_is_told_with_exit_code_64() {
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318")
         .start()
         .unwrap();
-    assert_eq!(gavel.wait_exit(PATIENCE).await.unwrap().code(), Some(64));
+    assert_eq!(gavel.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(64));
     assert!(gavel.log().iter().any(|line| line.contains("OTEL_EXPORTER_OTLP_ENDPOINT must be a URL")));
 }

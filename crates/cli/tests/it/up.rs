@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use gavel_testkit::Process;
+use gavel_testkit::{Process, TEST_TIMEOUT};
 use serde_json::Value;
 
-use crate::line::{PATIENCE, submission};
+use crate::pipeline::submission;
 
 /// `gavel up` with four free ports in a row, as far as can be told.
 pub(crate) struct Up {
@@ -37,7 +37,7 @@ impl Up {
 
     pub(crate) async fn until_up(&self) {
         self.process
-            .wait_log("its readiness", PATIENCE, |line| line.contains("\"gavel is up\""))
+            .wait_log("its readiness", TEST_TIMEOUT, |line| line.contains("\"gavel is up\""))
             .await
             .unwrap();
     }
@@ -52,7 +52,7 @@ impl Up {
     async fn final_status(&self, id: &str) -> String {
         let url = format!("http://127.0.0.1:{}/submissions/{id}", self.port + 4);
         let mut status = String::new();
-        gavel_testkit::wait_until("a final status", PATIENCE, async || {
+        gavel_testkit::wait_until("a final status", TEST_TIMEOUT, async || {
             let Ok(answer) = reqwest::get(&url).await else { return false };
             let Ok(body) = answer.json::<Value>().await else { return false };
             body["status"].as_str().unwrap_or_default().clone_into(&mut status);
@@ -78,7 +78,7 @@ async fn it_judges_says_what_it_is_and_leaves_nothing_running() {
     up.post("one", SUM).await;
     assert_eq!(up.final_status("one").await, "passed");
     up.process.terminate().unwrap();
-    assert!(up.process.wait_exit(PATIENCE).await.unwrap().success());
+    assert!(up.process.wait_exit(TEST_TIMEOUT).await.unwrap().success());
     assert!(!up.is_nats_there(), "its nats-server still runs");
 }
 
@@ -110,7 +110,7 @@ async fn two_in_one_directory_is_an_error_that_says_so() {
         .env("NATS_SERVER", gavel_testkit::nats::find_binary().unwrap())
         .start()
         .unwrap();
-    assert_eq!(second.wait_exit(PATIENCE).await.unwrap().code(), Some(1));
+    assert_eq!(second.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(1));
     assert!(second.log().iter().any(|line| line.contains("another gavel up uses")));
 }
 
@@ -123,7 +123,7 @@ async fn a_bad_configuration_is_told_whole_with_exit_code_64() {
         .env("JUDGE_SLOTS", "0")
         .start()
         .unwrap();
-    assert_eq!(up.wait_exit(PATIENCE).await.unwrap().code(), Some(64));
+    assert_eq!(up.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(64));
     let log: Vec<String> = up.log().into_iter().map(|line| line.text).collect();
     for name in ["PORT=", "NATS_SYNC_INTERVAL=", "JUDGE_SLOTS="] {
         assert_eq!(log.iter().filter(|line| line.starts_with(name)).count(), 1, "{name} in {log:?}");

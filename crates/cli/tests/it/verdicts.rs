@@ -3,7 +3,7 @@
 use gavel_mock_convex::{Question, SubmissionKind};
 use serde_json::{Value, json};
 
-use crate::line::{Line, submission};
+use crate::pipeline::{Pipeline, submission};
 
 const C: u32 = 50;
 const CPP: u32 = 54;
@@ -98,20 +98,20 @@ fn exact() -> Vec<(&'static str, u32, &'static str, Value)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_row_of_the_table_for_standard_questions() {
-    let line = Line::start(questions()).await;
+    let pipeline = Pipeline::start(questions()).await;
     for (id, language, source, _) in exact() {
-        line.submit(id, "sum", language, source).await;
+        pipeline.submit(id, "sum", language, source).await;
     }
     for (id, _, _, expected) in exact() {
-        let result = line.result(id).await;
+        let result = pipeline.result(id).await;
         if id == "flood" {
             check_flood(&result);
         } else {
             assert_eq!(result, expected, "{id}");
         }
     }
-    assert!(line.convex.running_after_result().is_empty());
-    assert!(line.convex.wrong_paths().is_empty());
+    assert!(pipeline.convex.running_after_result().is_empty());
+    assert!(pipeline.convex.wrong_paths().is_empty());
 }
 
 /// Output is cut to 64 KiB with a marker that says so.
@@ -124,27 +124,27 @@ fn check_flood(result: &Value) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_row_of_the_table_for_personalized_questions() {
-    let line = Line::start(questions()).await;
+    let pipeline = Pipeline::start(questions()).await;
     let rows: Vec<_> =
         exact().into_iter().filter(|row| ["passed-c", "wrong-hidden", "exit"].contains(&row.0)).collect();
     for (id, language, source, _) in &rows {
         let mut body = submission(id, "mysum", *language, source);
         body["submissionKind"] = "personalized".into();
-        assert_eq!(line.post(&body).await, 202);
+        assert_eq!(pipeline.post(&body).await, 202);
     }
     for (id, _, _, expected) in rows {
-        assert_eq!(line.result(id).await, expected, "{id}");
-        assert_eq!(line.convex.submission(id).unwrap().kind, SubmissionKind::Personalized, "{id}");
+        assert_eq!(pipeline.result(id).await, expected, "{id}");
+        assert_eq!(pipeline.convex.submission(id).unwrap().kind, SubmissionKind::Personalized, "{id}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_compile_error_carries_the_compilers_words() {
-    let line = Line::start(questions()).await;
-    line.submit("c", "sum", C, "int main(void){ return x; }").await;
-    line.submit("cpp", "sum", CPP, "int main(){ retrun 0; }").await;
+    let pipeline = Pipeline::start(questions()).await;
+    pipeline.submit("c", "sum", C, "int main(void){ return x; }").await;
+    pipeline.submit("cpp", "sum", CPP, "int main(){ retrun 0; }").await;
     for (id, word) in [("c", "undeclared"), ("cpp", "retrun")] {
-        let result = line.result(id).await;
+        let result = pipeline.result(id).await;
         let said = result["compileOutput"].as_str().unwrap();
         assert!(said.contains(word), "{said}");
         let expected = json!({
@@ -157,39 +157,39 @@ async fn a_compile_error_carries_the_compilers_words() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_the_programs_fault_is_an_error_with_its_reason() {
-    let line = Line::start(questions()).await;
+    let pipeline = Pipeline::start(questions()).await;
     let rows = [
         ("nowhere", "nosuchquestion", PYTHON, "The question was not found."),
         ("none", "empty", PYTHON, "The question has no test cases."),
         ("many", "full", PYTHON, "The question has 51 test cases, but at most 50 are allowed."),
     ];
     for (id, question, language, reason) in rows {
-        line.submit(id, question, language, ADD).await;
-        assert_eq!(line.result(id).await, json!({ "status": "error", "stderr": reason }), "{id}");
+        pipeline.submit(id, question, language, ADD).await;
+        assert_eq!(pipeline.result(id).await, json!({ "status": "error", "stderr": reason }), "{id}");
     }
     // A language that nobody serves is found out by the judge, which knows the number of tests.
-    line.submit("language", "sum", 4242, ADD).await;
-    let result = line.result("language").await;
+    pipeline.submit("language", "sum", 4242, ADD).await;
+    let result = pipeline.result("language").await;
     assert_eq!((result["status"].as_str(), result["totalCount"].as_u64()), (Some("error"), Some(3)));
     assert!(result["stderr"].as_str().unwrap().contains("4242"), "{result}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_tests_fractions_of_a_second_windows_lines_and_unicode() {
-    let line = Line::start(questions()).await;
-    line.submit("fifty", "fifty", PYTHON, "print(input())").await;
-    line.submit("quick", "quick", PYTHON, "while True: pass").await;
+    let pipeline = Pipeline::start(questions()).await;
+    pipeline.submit("fifty", "fifty", PYTHON, "print(input())").await;
+    pipeline.submit("quick", "quick", PYTHON, "while True: pass").await;
     let lengths = "import sys\nt = sys.stdin.read()\r\nprint(t.count('\\n'), len(t))\r\n";
-    line.submit("windows", "windows", PYTHON, lengths).await;
-    line.submit("unicode", "unicode", PYTHON, "print(input()[::-1])").await;
+    pipeline.submit("windows", "windows", PYTHON, lengths).await;
+    pipeline.submit("unicode", "unicode", PYTHON, "print(input()[::-1])").await;
     assert_eq!(
-        line.result("fifty").await,
+        pipeline.result("fifty").await,
         json!({ "status": "passed", "passedCount": 50, "totalCount": 50 })
     );
-    assert_eq!(line.result("quick").await["firstFailure"]["errorMessage"], "Time limit exceeded");
+    assert_eq!(pipeline.result("quick").await["firstFailure"]["errorMessage"], "Time limit exceeded");
     for id in ["windows", "unicode"] {
         assert_eq!(
-            line.result(id).await,
+            pipeline.result(id).await,
             json!({ "status": "passed", "passedCount": 1, "totalCount": 1 }),
             "{id}"
         );
@@ -201,11 +201,11 @@ async fn fifty_tests_fractions_of_a_second_windows_lines_and_unicode() {
 async fn hidden_data_and_source_leave_no_trace() {
     let secret =
         Question::build(SubmissionKind::Standard, "secret").hidden("hiddeninput", "hiddenexpectation").done();
-    let line = Line::start(vec![secret]).await;
-    line.submit("leak", "secret", PYTHON, "nosuchname # sourcecodemarker").await;
-    let result = line.result("leak").await.to_string();
+    let pipeline = Pipeline::start(vec![secret]).await;
+    pipeline.submit("leak", "secret", PYTHON, "nosuchname # sourcecodemarker").await;
+    let result = pipeline.result("leak").await.to_string();
     assert!(!result.contains("hiddeninput") && !result.contains("hiddenexpectation"), "{result}");
-    for process in [&line.ingress, &line.fetcher, &line.judge, &line.reporter] {
+    for process in [&pipeline.ingress, &pipeline.fetcher, &pipeline.judge, &pipeline.reporter] {
         for entry in process.log() {
             for word in ["hiddeninput", "hiddenexpectation", "sourcecodemarker"] {
                 assert!(!entry.contains(word), "{}", entry.text);

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use gavel_bus::Bundles;
-use gavel_bus::topology::TopologySettings;
 use gavel_domain::{Comparison, Limits, SubmissionKind, Visibility};
 use gavel_mock_convex::{Endpoint, Question};
-use gavel_testkit::NatsServer;
+use gavel_testkit::{NatsServer, TEST_TIMEOUT};
 use serde_json::{Value, json};
 
-use crate::support::{Counts, PATIENCE, Rig, question, queued};
+use crate::rig::{Counts, Rig, question, queued};
 
 fn case(visibility: &str, order: f64, stdin: &str) -> Value {
     json!({ "_id": stdin, "visibility": visibility, "stdin": stdin, "expectedStdout": "é\0\r\n", "order": order,
@@ -33,15 +32,15 @@ async fn a_submission_becomes_ready_with_its_questions_tests() {
     let exact = Question::new(gavel_mock_convex::SubmissionKind::Standard, &document("q1")).unwrap();
     let mut rig = Rig::start(vec![exact]).await;
     let event = queued("s1", "q1", SubmissionKind::Standard);
-    rig.line.queue_with(&event, "req-1").await;
-    let ready = rig.line.ready("s1").await;
+    rig.queue_with(&event, "req-1").await;
+    let ready = rig.ready("s1").await;
     assert!(ready.submission == event.submission && ready.source == event.source);
-    let headers = rig.line.message("ready", "s1").await.headers.unwrap();
+    let headers = rig.events.wait_message("ready", "s1").await.headers.unwrap();
     assert_eq!(headers.get("Gavel-Request-Id").unwrap().as_str(), "req-1");
     assert_eq!(headers.get("Gavel-Schema").unwrap().as_str(), "gavel.v1.Ready");
     assert!(headers.get("traceparent").is_some());
 
-    let bundle = Bundles::new(rig.line.bus.clone()).get(&ready.bundle).await.unwrap();
+    let bundle = Bundles::new(rig.bus.clone()).get(&ready.bundle).await.unwrap();
     assert_eq!(bundle.limits, Limits { cpu_time: Duration::from_millis(250), memory_bytes: 512 << 10 });
     let comparison = Comparison { trim_outputs: false, normalize_whitespace: true, case_sensitive: false };
     assert_eq!(bundle.comparison, comparison);
@@ -54,7 +53,7 @@ async fn a_submission_becomes_ready_with_its_questions_tests() {
     assert_eq!((calls.len(), &*calls[0].body), (1, &json!({ "questionId": "q1" })));
     assert_eq!(calls[0].header("content-type"), Some("application/json"));
     assert_eq!(calls[0].header("x-request-id"), Some("req-1"));
-    assert_eq!(rig.line.settled().await, Counts { ready: 1, judged: 0, dead: 0 });
+    assert_eq!(rig.settled().await, Counts { ready: 1, judged: 0, dead: 0 });
 }
 
 #[tokio::test]
@@ -63,10 +62,10 @@ async fn each_kind_calls_its_own_path_and_equal_tests_are_stored_once() {
         [gavel_mock_convex::SubmissionKind::Standard, gavel_mock_convex::SubmissionKind::Personalized]
             .map(|kind| Question::build(kind, "q1").public("1\n", "2\n").done());
     let mut rig = Rig::start(questions.to_vec()).await;
-    rig.line.queue_with(&queued("s1", "q1", SubmissionKind::Standard), "r1").await;
-    let standard = rig.line.ready("s1").await;
-    rig.line.queue_with(&queued("s2", "q1", SubmissionKind::Personalized), "r2").await;
-    let personalized = rig.line.ready("s2").await;
+    rig.queue_with(&queued("s1", "q1", SubmissionKind::Standard), "r1").await;
+    let standard = rig.ready("s1").await;
+    rig.queue_with(&queued("s2", "q1", SubmissionKind::Personalized), "r2").await;
+    let personalized = rig.ready("s2").await;
     let paths: Vec<_> = rig.convex.calls().iter().map(|call| call.endpoint).collect();
     assert_eq!(paths, [Endpoint::TEST_CASES, Endpoint::PERSONALIZED_TEST_CASES]);
     assert!(rig.convex.wrong_paths().is_empty());
@@ -83,12 +82,12 @@ async fn a_question_of_megabytes_fits_a_server_as_it_comes() {
     for _ in 0..5 {
         big = big.hidden(&text, "x");
     }
-    let mut rig = Rig::on(nats, TopologySettings::default(), vec![big.done()], &[]).await;
+    let mut rig = Rig::on(gavel_testkit::Rig::builder().nats(nats).questions(vec![big.done()]), &[]).await;
     let mut event = queued("s1", "big", SubmissionKind::Standard);
     event.source = "é".repeat(100_000);
-    rig.line.queue_with(&event, "r1").await;
-    let ready = rig.line.ready("s1").await;
-    let bundle = Bundles::new(rig.line.bus.clone()).get(&ready.bundle).await.unwrap();
+    rig.queue_with(&event, "r1").await;
+    let ready = rig.ready("s1").await;
+    let bundle = Bundles::new(rig.bus.clone()).get(&ready.bundle).await.unwrap();
     assert_eq!(bundle.tests.len(), 5);
     assert!(bundle.tests.iter().all(|test| test.stdin == text) && ready.source == event.source);
 }
@@ -97,15 +96,15 @@ async fn a_question_of_megabytes_fits_a_server_as_it_comes() {
 async fn what_is_garbage_goes_to_the_dead_letters_and_holds_nothing_up() {
     let mut rig = Rig::start(vec![question("q1")]).await;
     for (id, payload) in [("x", &b"not protobuf"[..]), ("y", b"")] {
-        rig.line.client.publish(format!("submission.queued.{id}"), payload.into()).await.unwrap();
-        let dead = rig.line.dead(id).await;
+        rig.jetstream.client.publish(format!("submission.queued.{id}"), payload.into()).await.unwrap();
+        let dead = rig.dead(id).await;
         assert_eq!((dead.key.as_str(), dead.stage.as_str(), dead.attempts), (id, "fetcher", 1));
         assert_eq!(dead.subject, format!("submission.queued.{id}"));
         assert!(dead.payload == payload && !dead.cause.is_empty());
     }
-    rig.line.queue("s1", "q1").await;
-    rig.line.ready("s1").await;
-    assert_eq!(rig.line.settled().await, Counts { ready: 1, judged: 0, dead: 2 });
+    rig.queue("s1", "q1").await;
+    rig.ready("s1").await;
+    assert_eq!(rig.settled().await, Counts { ready: 1, judged: 0, dead: 2 });
 }
 
 #[tokio::test]
@@ -124,16 +123,16 @@ async fn test_data_is_in_no_event_and_no_log_line() {
     ];
     let mut rig = Rig::with(questions, &[("LOG_LEVEL", "trace")]).await;
     for id in ["good", "limits", "extra", "wrong"] {
-        rig.line.queue(id, id).await;
+        rig.queue(id, id).await;
     }
-    rig.line.ready("good").await;
+    rig.ready("good").await;
     for id in ["limits", "extra", "wrong"] {
-        rig.line.reason(id).await;
+        rig.reason(id).await;
     }
-    rig.line.settled().await;
+    rig.settled().await;
     rig.fetcher.terminate().unwrap();
-    assert_eq!(rig.fetcher.wait_exit(PATIENCE).await.unwrap().code(), Some(0));
-    for message in rig.line.seen() {
+    assert_eq!(rig.fetcher.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(0));
+    for message in rig.events.received() {
         assert!(!String::from_utf8_lossy(&message.payload).contains(SECRET), "{}", message.subject);
     }
     for line in rig.fetcher.log() {
@@ -145,15 +144,15 @@ async fn test_data_is_in_no_event_and_no_log_line() {
 #[tokio::test]
 async fn a_line_of_the_log_tells_who() {
     let mut rig = Rig::start(vec![question("q1")]).await;
-    rig.line.queue("s1", "q1").await;
-    rig.line.ready("s1").await;
-    rig.line.queue("s2", "none").await;
-    rig.line.reason("s2").await;
+    rig.queue("s1", "q1").await;
+    rig.ready("s1").await;
+    rig.queue("s2", "none").await;
+    rig.reason("s2").await;
     for (message, id) in [("ready", "s1"), ("error", "s2")] {
         let about = |line: &gavel_testkit::LogLine| {
             line.field("/message") == Some(message.into()) && line.field("/submission_id") == Some(id.into())
         };
-        let line = rig.fetcher.wait_log(message, PATIENCE, about).await.unwrap();
+        let line = rig.fetcher.wait_log(message, TEST_TIMEOUT, about).await.unwrap();
         assert_eq!(line.field("/span/request_id"), Some(format!("req-{id}").into()), "{}", line.text);
     }
 }

@@ -3,7 +3,7 @@
 use gavel_mock_convex::{Endpoint, Fault, Matcher, Question, SubmissionKind};
 use serde_json::{Value, json};
 
-use crate::support::{Counts, Rig, question};
+use crate::rig::{Counts, Rig, question};
 
 fn tests(id: &str, count: usize) -> Question {
     (0..count)
@@ -46,13 +46,13 @@ async fn a_question_that_cannot_be_used_is_told_in_a_sentence() {
         ),
     ];
     for (id, _) in expected {
-        rig.line.queue(id, id).await;
+        rig.queue(id, id).await;
     }
     for (id, reason) in expected {
-        assert_eq!(rig.line.reason(id).await, reason);
+        assert_eq!(rig.reason(id).await, reason);
         assert_eq!(rig.convex.calls_of(id).len(), 1, "{id}");
     }
-    assert_eq!(rig.line.settled().await, Counts { ready: 0, judged: 7, dead: 0 });
+    assert_eq!(rig.settled().await, Counts { ready: 0, judged: 7, dead: 0 });
 }
 
 #[tokio::test]
@@ -96,28 +96,28 @@ async fn an_answer_that_is_not_the_contracts_is_malformed() {
         "deep",
     ];
     for id in ids {
-        rig.line.queue(id, id).await;
+        rig.queue(id, id).await;
     }
     for id in ids {
-        let reason = rig.line.reason(id).await;
+        let reason = rig.reason(id).await;
         assert!(
             reason.starts_with("The question's test cases are malformed (line 1, column "),
             "{id}: {reason}"
         );
         assert_eq!(rig.convex.calls_of(id).len(), 1, "{id}");
     }
-    assert_eq!(rig.line.settled().await, Counts { ready: 0, judged: ids.len() as u64, dead: 0 });
+    assert_eq!(rig.settled().await, Counts { ready: 0, judged: ids.len() as u64, dead: 0 });
 }
 
 #[tokio::test]
 async fn as_many_tests_as_are_allowed_are_none_too_many() {
     let mut rig = Rig::with(vec![tests("fifty", 50), tests("three", 3)], &[]).await;
-    rig.line.queue("s1", "fifty").await;
-    rig.line.ready("s1").await;
-    let other = rig.another(&[("MAX_TESTCASES", "2")]);
+    rig.queue("s1", "fifty").await;
+    rig.ready("s1").await;
+    let other = rig.another(&[("MAX_TESTCASES", "2")]).await;
     rig.fetcher.kill().await.unwrap();
-    rig.line.queue("s2", "three").await;
-    let reason = rig.line.reason("s2").await;
+    rig.queue("s2", "three").await;
+    let reason = rig.reason("s2").await;
     assert_eq!(reason, "The question has 3 test cases, but at most 2 are allowed.");
     drop(other);
 }
@@ -125,9 +125,9 @@ async fn as_many_tests_as_are_allowed_are_none_too_many() {
 #[tokio::test]
 async fn the_error_of_one_is_not_the_error_of_the_next() {
     let mut rig = Rig::start(Vec::new()).await;
-    rig.line.queue("s1", "later").await;
-    assert_eq!(rig.line.reason("s1").await, "The question was not found.");
+    rig.queue("s1", "later").await;
+    assert_eq!(rig.reason("s1").await, "The question was not found.");
     rig.convex.put_question(question("later"));
-    rig.line.queue("s2", "later").await;
-    rig.line.ready("s2").await;
+    rig.queue("s2", "later").await;
+    rig.ready("s2").await;
 }

@@ -5,6 +5,6 @@ mod crash;
 mod deliver;
 mod last;
 mod retry;
+mod rig;
 mod share;
 mod start;
-mod support;

@@ -5,31 +5,32 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use gavel_mock_convex::{Endpoint, Matcher};
+use gavel_testkit::TEST_TIMEOUT;
 
-use crate::support::{Counts, PATIENCE, Rig, question};
+use crate::rig::{Counts, Rig, question};
 
 #[tokio::test]
 async fn fifty_who_want_one_question_cost_one_call() {
-    let mut rig = Rig::impatient(vec![question("q1")]).await;
+    let mut rig = Rig::with_short_ack_wait(vec![question("q1")]).await;
     let hold = rig.convex.hold(Endpoint::TEST_CASES);
-    let mut progress = rig.line.client.subscribe("$JS.ACK.SUB_QUEUED.fetcher.>").await.unwrap();
-    rig.line.client.flush().await.unwrap();
+    let mut progress = rig.jetstream.client.subscribe("$JS.ACK.SUB_QUEUED.fetcher.>").await.unwrap();
+    rig.jetstream.client.flush().await.unwrap();
     for n in 0..50 {
-        rig.line.queue(&format!("s{n}"), "q1").await;
+        rig.queue(&format!("s{n}"), "q1").await;
     }
     // Who reports progress has been given its message and has begun to wait.
     let mut waiting = HashSet::new();
     while waiting.len() < 50 {
-        let message = tokio::time::timeout(PATIENCE, progress.next()).await.unwrap().unwrap();
+        let message = tokio::time::timeout(TEST_TIMEOUT, progress.next()).await.unwrap().unwrap();
         assert_eq!(&message.payload[..], b"+WPI");
         waiting.insert(message.subject.split('.').nth(5).unwrap().to_owned());
     }
     hold.release();
     for n in 0..50 {
-        rig.line.ready(&format!("s{n}")).await;
+        rig.ready(&format!("s{n}")).await;
     }
     assert_eq!(rig.convex.call_count(None), 1);
-    assert_eq!(rig.line.settled().await, Counts { ready: 50, judged: 0, dead: 0 });
+    assert_eq!(rig.settled().await, Counts { ready: 50, judged: 0, dead: 0 });
 }
 
 #[tokio::test]
@@ -38,18 +39,18 @@ async fn a_question_that_hangs_holds_up_no_other() {
     let hold = rig.convex.hold(Matcher::of(Endpoint::TEST_CASES).id("hangs"));
     // More of them than there are slots.
     for n in 0..200 {
-        rig.line.queue(&format!("s{n}"), "hangs").await;
+        rig.queue(&format!("s{n}"), "hangs").await;
     }
-    hold.wait_arrived(1, PATIENCE).await.unwrap();
+    hold.wait_arrived(1, TEST_TIMEOUT).await.unwrap();
     let start = Instant::now();
     for n in 0..20 {
-        rig.line.queue(&format!("other{n}"), "works").await;
-        rig.line.ready(&format!("other{n}")).await;
+        rig.queue(&format!("other{n}"), "works").await;
+        rig.ready(&format!("other{n}")).await;
     }
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     assert_eq!(hold.arrived(), 1);
     hold.release();
-    assert_eq!(rig.line.settled().await, Counts { ready: 220, judged: 0, dead: 0 });
+    assert_eq!(rig.settled().await, Counts { ready: 220, judged: 0, dead: 0 });
 }
 
 #[tokio::test]
@@ -57,19 +58,19 @@ async fn two_fetchers_share_the_work() {
     let ids: Vec<String> = (0..40).map(|n| format!("q{n}")).collect();
     let one_slot = [("FETCHER_SLOTS", "1")];
     let mut rig = Rig::with(ids.iter().map(|id| question(id)).collect(), &one_slot).await;
-    let other = rig.another(&one_slot);
+    let other = rig.another(&one_slot).await;
     let hold = rig.convex.hold(Endpoint::TEST_CASES);
     for id in &ids {
-        rig.line.queue(id, id).await;
+        rig.queue(id, id).await;
     }
     // With a slot each, two calls at once are two fetchers at work.
-    hold.wait_arrived(2, PATIENCE).await.unwrap();
-    assert_eq!(rig.line.backlog().await, (38, 2), "what has no slot stays with the server");
+    hold.wait_arrived(2, TEST_TIMEOUT).await.unwrap();
+    assert_eq!(rig.backlog().await, (38, 2), "what has no slot stays with the server");
     hold.release();
     for id in &ids {
-        rig.line.ready(id).await;
+        rig.ready(id).await;
     }
-    assert_eq!(rig.line.settled().await, Counts { ready: 40, judged: 0, dead: 0 });
+    assert_eq!(rig.settled().await, Counts { ready: 40, judged: 0, dead: 0 });
     assert_eq!(rig.convex.call_count(None), 40);
     drop(other);
 }

@@ -6,7 +6,7 @@ use futures::future::join_all;
 use gavel_domain::SubmissionKind;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Rig, submission, with};
+use crate::rig::{Answer, Rig, submission, with};
 
 fn accepted(id: &str, request_id: &str) -> Value {
     json!({

@@ -3,7 +3,7 @@
 use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Rig, submission};
+use crate::rig::{Answer, Rig, submission};
 
 const KEYS: &[(&str, &str)] = &[("INGRESS_KEYS", "first-key, second-key")];
 

@@ -4,10 +4,11 @@ use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
+use gavel_testkit::TEST_TIMEOUT;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use crate::support::{Answer, PATH, PATIENCE, Rig, submission, with};
+use crate::rig::{Answer, PATH, Rig, submission, with};
 use crate::wire::Wire;
 
 const MIB: usize = 1 << 20;
@@ -35,7 +36,7 @@ async fn a_body_may_have_a_mebibyte_and_no_more() {
 async fn a_body_without_a_length_is_measured_as_it_comes() {
     let rig = Rig::start().await;
     for (id, bytes, status) in [("s1", MIB, 202), ("s2", MIB + 1, 413)] {
-        let mut wire = Wire::connect(rig.ingress.address).await;
+        let mut wire = Wire::connect(rig.ingress.process.address()).await;
         wire.head("POST", PATH, "transfer-encoding: chunked\r\n").await;
         for chunk in padded(id, bytes).chunks(100_000) {
             wire.write(format!("{:x}\r\n", chunk.len()).as_bytes()).await;
@@ -64,7 +65,7 @@ async fn a_refusal_is_read_by_those_who_write_first() {
         ("POST", PATH, key, MIB - 1, 429),
     ];
     for (method, path, headers, bytes, status) in bodies {
-        let mut wire = Wire::connect(rig.ingress.address).await;
+        let mut wire = Wire::connect(rig.ingress.process.address()).await;
         wire.head(method, path, &format!("{headers}content-length: {bytes}\r\n")).await;
         assert!(wire.try_write(&vec![b' '; bytes]).await, "{method} {path} {status}: the body was not taken");
         let (answered, body) = wire.answer().await;
@@ -77,7 +78,7 @@ async fn a_refusal_is_read_by_those_who_write_first() {
 #[tokio::test]
 async fn a_body_beyond_all_measure_is_not_read_to_its_end() {
     let rig = Rig::start().await;
-    let mut wire = Wire::connect(rig.ingress.address).await;
+    let mut wire = Wire::connect(rig.ingress.process.address()).await;
     wire.head("POST", PATH, "content-length: 1000000000000\r\n").await;
     let piece = vec![b' '; MIB];
     let mut taken = 0;
@@ -111,7 +112,7 @@ async fn other_paths_and_methods_are_refused_in_json() {
 async fn the_slow_are_cut_off_and_do_not_hold_up_the_others() {
     let rig = Rig::start().await;
     let start = Instant::now();
-    let address = rig.ingress.address;
+    let address = rig.ingress.process.address();
     let silent = async {
         let mut wire = Wire::connect(address).await;
         wire.end().await
@@ -144,7 +145,7 @@ async fn the_slow_are_cut_off_and_do_not_hold_up_the_others() {
 #[tokio::test]
 async fn those_who_never_read_are_cut_off() {
     let rig = Rig::start().await;
-    let stream = TcpStream::connect(rig.ingress.address).await.unwrap();
+    let stream = TcpStream::connect(rig.ingress.process.address()).await.unwrap();
     let requests = "GET /nowhere HTTP/1.1\r\nhost: gavel\r\n\r\n".repeat(1000);
     let writing = async {
         loop {
@@ -156,7 +157,7 @@ async fn those_who_never_read_are_cut_off() {
             }
         }
     };
-    let error = tokio::time::timeout(PATIENCE, writing).await.expect("the connection stays open");
+    let error = tokio::time::timeout(TEST_TIMEOUT, writing).await.expect("the connection stays open");
     assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
 }
 
@@ -167,7 +168,7 @@ async fn a_head_has_an_end() {
         ("x-long: ".to_owned() + &"a".repeat(30_000), 404),
         ("x-long: ".to_owned() + &"a".repeat(200_000), 431),
     ] {
-        let mut wire = Wire::connect(rig.ingress.address).await;
+        let mut wire = Wire::connect(rig.ingress.process.address()).await;
         wire.try_write(format!("GET /nowhere HTTP/1.1\r\nhost: gavel\r\n{headers}\r\n\r\n").as_bytes()).await;
         let said = wire.end().await;
         assert!(said.starts_with(&format!("HTTP/1.1 {status}")), "{said}");
@@ -179,7 +180,7 @@ async fn a_head_has_an_end() {
 async fn a_body_that_breaks_off_is_nothing() {
     let rig = Rig::start().await;
     let body = with("s1", "extra", Value::Null).to_string();
-    let mut wire = Wire::connect(rig.ingress.address).await;
+    let mut wire = Wire::connect(rig.ingress.process.address()).await;
     wire.open_submission(body.len()).await;
     wire.write(&body.as_bytes()[..20]).await;
     drop(wire);

@@ -9,7 +9,7 @@ use reqwest::Client;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::support::{Ingress, PATH, Queue, Rig, binary, submission};
+use crate::rig::{Ingress, PATH, Queue, Rig, binary, submission};
 
 #[tokio::test]
 async fn what_was_accepted_survives_the_death_of_both() {
@@ -26,7 +26,7 @@ async fn what_was_accepted_survives_the_death_of_both() {
 fn burst(ingress: &Ingress) -> (JoinSet<()>, mpsc::UnboundedReceiver<String>) {
     let (accepted, answers) = mpsc::unbounded_channel();
     let next = Arc::new(AtomicU32::new(0));
-    let url = format!("http://{}{PATH}", ingress.address);
+    let url = format!("http://{}{PATH}", ingress.process.address());
     let mut callers = JoinSet::new();
     for _ in 0..16 {
         let (accepted, next, url, http) = (accepted.clone(), Arc::clone(&next), url.clone(), Client::new());
@@ -83,14 +83,14 @@ async fn a_burst_that_loses_its_server_loses_no_answer() {
     }
     rig.nats.restart().await.unwrap();
     all_kept(&rig.nats, accepted).await;
-    rig.ingress.ready().await;
+    rig.ingress.process.wait_ready().await;
 }
 
 #[tokio::test]
 async fn two_ingresses_accept_one_submission_once() {
     let rig = Rig::start().await;
     let other = Ingress::start(binary(&rig.nats.url())).await;
-    other.ready().await;
+    other.process.wait_ready().await;
     let bodies: Vec<_> = (0..50).map(|n| submission(&format!("s{n}"))).collect();
     for body in &bodies {
         let (one, two) = tokio::join!(rig.ingress.post(body), other.post(body));

@@ -1,10 +1,9 @@
 //! What is logged: JSON for machines, who and which request, and never a source or a key.
 
+use gavel_testkit::{LogLine, TEST_TIMEOUT};
 use serde_json::{Value, json};
 
-use gavel_testkit::LogLine;
-
-use crate::support::{Answer, PATIENCE, Rig, binary, submission, with};
+use crate::rig::{Answer, Rig, binary, submission, with};
 
 const SOURCE: &str = "a-source-that-nobody-may-see";
 const KEY: &str = "a-key-that-nobody-may-see";
@@ -31,7 +30,7 @@ async fn every_line_is_json_and_tells_who() {
     let lines =
         [("queued", "r1", "s1"), ("queued", "r2", "s1"), ("refused", "r3", "s3"), ("not queued", "r4", "s4")];
     for (message, request_id, id) in lines {
-        let line = process.wait_log(message, PATIENCE, says(message, request_id)).await.unwrap();
+        let line = process.wait_log(message, TEST_TIMEOUT, says(message, request_id)).await.unwrap();
         assert_eq!(line.field("/submission_id"), Some(id.into()), "{}", line.text);
     }
     for line in process.log() {
@@ -60,7 +59,7 @@ async fn neither_a_source_nor_a_key_is_ever_logged() {
     rig.nats.kill().await.unwrap();
     assert_eq!(send(with("s2", "sourceCode", json!(SOURCE)).to_string(), KEY).await, 503);
     let not_queued = |line: &LogLine| line.contains("not queued");
-    rig.ingress.process.wait_log("the refusal", PATIENCE, not_queued).await.unwrap();
+    rig.ingress.process.wait_log("the refusal", TEST_TIMEOUT, not_queued).await.unwrap();
     for line in rig.ingress.process.log() {
         assert!(!secrets.iter().any(|secret| line.contains(secret)), "{}", line.text);
     }
@@ -69,16 +68,20 @@ async fn neither_a_source_nor_a_key_is_ever_logged() {
 #[tokio::test]
 async fn a_password_of_nats_is_not_logged() {
     let process = binary("nats://gavel:a-password@127.0.0.1:1").env("LOG_LEVEL", "trace").start().unwrap();
-    process.wait_log("the address", PATIENCE, |line| line.contains("listening")).await.unwrap();
-    process.wait_log("its complaint", PATIENCE, |line| line.contains("cannot make streams")).await.unwrap();
+    process.wait_log("the address", TEST_TIMEOUT, |line| line.contains("listening")).await.unwrap();
+    process
+        .wait_log("its complaint", TEST_TIMEOUT, |line| line.contains("cannot make streams"))
+        .await
+        .unwrap();
     process.terminate().unwrap();
-    process.wait_exit(PATIENCE).await.unwrap();
+    process.wait_exit(TEST_TIMEOUT).await.unwrap();
     assert!(process.log().iter().all(|line| !line.contains("a-password")));
 }
 
 #[tokio::test]
 async fn people_can_have_their_own_format() {
     let process = binary("nats://127.0.0.1:1").env("LOG_FORMAT", "human").start().unwrap();
-    let line = process.wait_log("the address", PATIENCE, |line| line.contains("listening")).await.unwrap();
+    let line =
+        process.wait_log("the address", TEST_TIMEOUT, |line| line.contains("listening")).await.unwrap();
     assert!(line.json().is_none() && line.contains("INFO"), "{}", line.text);
 }

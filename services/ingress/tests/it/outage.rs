@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use gavel_bus::topology::Stream;
-use gavel_testkit::NatsServer;
+use gavel_testkit::{NatsServer, TEST_TIMEOUT};
 
-use crate::support::{Answer, Ingress, PATIENCE, Queue, Rig, binary, submission, with};
+use crate::rig::{Answer, Ingress, Queue, Rig, binary, submission, with};
 
 fn unavailable(answer: &Answer, id: &str) {
     assert_eq!((answer.status, &answer.body["status"]), (503, &json!("error")), "{answer:?}");
@@ -24,7 +24,7 @@ async fn without_a_server_the_answer_is_quick_and_the_server_is_found_later() {
     unavailable(&ingress.post(&submission("s1")).await, "s1");
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
     nats.restart().await.unwrap();
-    ingress.ready().await;
+    ingress.process.wait_ready().await;
     let queue = Queue::of(&nats).await;
     assert_eq!(queue.count().await, 0, "what was answered 503 is not sent later");
     assert_eq!(ingress.post(&submission("s1")).await.status, 202);
@@ -39,14 +39,14 @@ async fn a_server_that_comes_back_is_used_again() {
         let mark = rig.ingress.process.mark();
         rig.nats.kill().await.unwrap();
         let noticed = |line: &gavel_testkit::LogLine| line.contains("NATS disconnected");
-        rig.ingress.process.wait_log_after(mark, "the loss", PATIENCE, noticed).await.unwrap();
+        rig.ingress.process.wait_log_after(mark, "the loss", TEST_TIMEOUT, noticed).await.unwrap();
         for n in 0..5 {
             let start = Instant::now();
             unavailable(&rig.ingress.post(&submission(&format!("lost{n}"))).await, &format!("lost{n}"));
             assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
         }
         rig.nats.restart().await.unwrap();
-        rig.ingress.ready().await;
+        rig.ingress.process.wait_ready().await;
         assert_eq!(rig.ingress.post(&submission(&format!("round{round}"))).await.status, 202);
     }
     let queue = Queue::of(&rig.nats).await;
@@ -66,7 +66,7 @@ async fn a_server_that_hangs_costs_seconds_not_minutes() {
     assert_eq!(rig.ingress.get("/healthz").await.status, 200);
     assert_eq!(rig.ingress.get("/readyz").await.status, 503);
     rig.nats.thaw().unwrap();
-    rig.ingress.ready().await;
+    rig.ingress.process.wait_ready().await;
     // What became of them is not known; a repeat says.
     assert_eq!(rig.ingress.post(&submission("s1")).await.status, 202);
     assert_eq!(rig.ingress.post(&submission("s3")).await.status, 202);
@@ -102,10 +102,10 @@ async fn a_full_stream_refuses_and_takes_again_when_there_is_room() {
     assert_eq!(rig.ingress.post(&big("s1")).await.status, 202, "a repeat of what is queued");
     assert_eq!(rig.queue.count().await, 1);
 
-    let mut stream = rig.queue.context.get_stream("SUB_QUEUED").await.unwrap();
+    let mut stream = rig.queue.jetstream.context.get_stream("SUB_QUEUED").await.unwrap();
     let mut config = stream.info().await.unwrap().config.clone();
     config.max_bytes *= 2;
-    rig.queue.context.update_stream(config).await.unwrap();
+    rig.queue.jetstream.context.update_stream(config).await.unwrap();
     assert_eq!(rig.ingress.post(&big("s2")).await.status, 202);
 }
 
@@ -114,9 +114,9 @@ async fn a_server_that_has_lost_its_store_is_furnished_again() {
     let rig = Rig::start().await;
     assert_eq!(rig.ingress.post(&submission("s1")).await.status, 202);
     for stream in Stream::ALL {
-        rig.queue.context.delete_stream(stream.name()).await.unwrap();
+        rig.queue.jetstream.context.delete_stream(stream.name()).await.unwrap();
     }
-    rig.ingress.ready().await;
+    rig.ingress.process.wait_ready().await;
     assert_eq!(rig.ingress.post(&submission("s2")).await.status, 202);
     assert_eq!(rig.queue.count().await, 1);
 }
@@ -132,5 +132,5 @@ async fn readiness_names_what_is_away() {
     assert!(answer.body.to_string().contains("NATS"), "{}", answer.body);
     assert_eq!(rig.ingress.get("/healthz").await.body, json!({ "ok": true }));
     rig.nats.restart().await.unwrap();
-    rig.ingress.ready().await;
+    rig.ingress.process.wait_ready().await;
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Rig, issues, submission, with};
+use crate::rig::{Answer, Rig, issues, submission, with};
 
 const STRING: &str = "expected a string";
 const REQUIRED: &str = "required";

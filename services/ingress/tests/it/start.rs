@@ -4,17 +4,7 @@ use std::net::TcpListener;
 
 use gavel_testkit::{Process, process};
 
-use crate::support::{Ingress, PATIENCE, binary};
-
-/// What a process that ends by itself says, and its exit code.
-async fn ran(builder: process::Builder) -> (Option<i32>, String) {
-    let process = builder.start().unwrap();
-    let status = process.wait_exit(PATIENCE).await.unwrap();
-    // Its last words are read only after its end.
-    let _ = process.wait_log("nothing", PATIENCE, |_| false).await;
-    let lines: Vec<String> = process.log().into_iter().map(|line| line.text).collect();
-    (status.code(), lines.join("\n"))
-}
+use crate::rig::{Ingress, binary};
 
 fn bare() -> process::Builder {
     Process::builder(env!("CARGO_BIN_EXE_gavel-ingress"))
@@ -37,7 +27,7 @@ async fn all_that_is_wrong_with_the_configuration_is_said_at_once() {
         ("INGRESS_KEYS", " , "),
         ("NATS_URL", "nats://a b"),
     ];
-    let (code, said) = ran(bare().envs(wrong)).await;
+    let (code, said) = bare().envs(wrong).output().await;
     assert_eq!(code, Some(64), "{said}");
     for (name, _) in wrong {
         assert!(said.contains(name), "{name} is missing in {said}");
@@ -48,7 +38,7 @@ async fn all_that_is_wrong_with_the_configuration_is_said_at_once() {
 #[tokio::test]
 async fn an_address_of_nats_that_can_never_work_ends_it() {
     for url in ["http://x", "nats://a-password@a b", "nats://127.0.0.1:99999", ",", "nats://a,,nats://b"] {
-        let (code, said) = ran(bare().env("PORT", "0").env("NATS_URL", url)).await;
+        let (code, said) = bare().env("PORT", "0").env("NATS_URL", url).output().await;
         assert_eq!(code, Some(64), "{url}: {said}");
         assert!(said.contains("NATS_URL must be URLs") && !said.contains("a-password"), "{url}: {said}");
     }
@@ -59,10 +49,10 @@ async fn an_address_of_nats_that_can_never_work_ends_it() {
 async fn what_is_not_utf_8_is_a_problem_not_a_default() {
     use std::os::unix::ffi::OsStrExt as _;
     let bytes = std::ffi::OsStr::from_bytes(b"key\xff");
-    let (code, said) = ran(bare().env("INGRESS_KEYS", bytes)).await;
+    let (code, said) = bare().env("INGRESS_KEYS", bytes).output().await;
     assert_eq!(code, Some(64), "{said}");
     assert!(said.contains("INGRESS_KEYS") && !said.contains("key\u{fffd}"), "{said}");
-    let (code, said) = ran(bare().arg(bytes)).await;
+    let (code, said) = bare().arg(bytes).output().await;
     assert_eq!(code, Some(64), "{said}");
     assert!(said.contains("unknown argument"), "{said}");
 }
@@ -70,7 +60,7 @@ async fn what_is_not_utf_8_is_a_problem_not_a_default() {
 #[tokio::test]
 async fn help_and_version_are_told_and_other_arguments_are_refused() {
     for flag in ["--help", "-h"] {
-        let (code, said) = ran(bare().arg(flag).env("PORT", "http")).await;
+        let (code, said) = bare().arg(flag).env("PORT", "http").output().await;
         assert_eq!(code, Some(0));
         for setting in
             ["PORT [4001]", "NATS_URL [nats://127.0.0.1:4222]", "MAX_SOURCE_BYTES [200000]", "INGRESS_KEYS"]
@@ -80,10 +70,10 @@ async fn help_and_version_are_told_and_other_arguments_are_refused() {
     }
     for flag in ["--version", "-V"] {
         let expected = concat!("gavel-ingress ", env!("CARGO_PKG_VERSION"));
-        assert_eq!(ran(bare().arg(flag)).await, (Some(0), expected.to_owned()));
+        assert_eq!(bare().arg(flag).output().await, (Some(0), expected.to_owned()));
     }
     for arg in ["--port", "serve", ""] {
-        let (code, said) = ran(bare().arg(arg)).await;
+        let (code, said) = bare().arg(arg).output().await;
         assert_eq!(code, Some(64));
         assert!(said.contains("unknown argument") && said.contains("--help"), "{said}");
     }
@@ -91,7 +81,7 @@ async fn help_and_version_are_told_and_other_arguments_are_refused() {
 
 #[tokio::test]
 async fn help_does_not_show_a_secret() {
-    let (_, said) = ran(bare().arg("--help").env("INGRESS_KEYS", "the-secret-key")).await;
+    let (_, said) = bare().arg("--help").env("INGRESS_KEYS", "the-secret-key").output().await;
     assert!(!said.contains("the-secret-key"), "{said}");
 }
 
@@ -99,7 +89,7 @@ async fn help_does_not_show_a_secret() {
 async fn a_port_that_is_taken_ends_it_with_a_sentence() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
-    let (code, said) = ran(binary("nats://127.0.0.1:1").env("PORT", address.port().to_string())).await;
+    let (code, said) = binary("nats://127.0.0.1:1").env("PORT", address.port().to_string()).output().await;
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains(&format!("cannot listen on {address}: Address already in use")), "{said}");
 }

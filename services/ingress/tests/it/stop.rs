@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use gavel_testkit::{LogLine, Signal, wait_until};
+use gavel_testkit::{LogLine, Signal, TEST_TIMEOUT, wait_until};
 use tokio::net::TcpStream;
 
-use crate::support::{PATIENCE, Rig, submission};
+use crate::rig::{Rig, submission};
 use crate::wire::Wire;
 
 fn stopping(line: &LogLine) -> bool {
@@ -16,32 +16,32 @@ fn stopping(line: &LogLine) -> bool {
 async fn an_open_request_gets_its_202() {
     let rig = Rig::start().await;
     let body = submission("s1").to_string();
-    let mut wire = Wire::connect(rig.ingress.address).await;
+    let mut wire = Wire::connect(rig.ingress.process.address()).await;
     wire.open_submission(body.len()).await;
     let process = &rig.ingress.process;
     process.terminate().unwrap();
-    process.wait_log("the stop", PATIENCE, stopping).await.unwrap();
-    let refused = async || TcpStream::connect(rig.ingress.address).await.is_err();
-    wait_until("the closed port", PATIENCE, refused).await.unwrap();
+    process.wait_log("the stop", TEST_TIMEOUT, stopping).await.unwrap();
+    let refused = async || TcpStream::connect(rig.ingress.process.address()).await.is_err();
+    wait_until("the closed port", TEST_TIMEOUT, refused).await.unwrap();
     wire.write(body.as_bytes()).await;
     let (status, answer) = wire.answer().await;
     assert_eq!((status, &answer["submissionId"]), (202, &"s1".into()));
-    assert_eq!(process.wait_exit(PATIENCE).await.unwrap().code(), Some(0));
+    assert_eq!(process.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(0));
     assert!(rig.queue.message("s1").await.is_some());
 }
 
 #[tokio::test]
 async fn idle_connections_and_those_that_never_end_do_not_keep_it() {
     let rig = Rig::start().await;
-    let mut idle = Wire::connect(rig.ingress.address).await;
+    let mut idle = Wire::connect(rig.ingress.process.address()).await;
     idle.head("GET", "/healthz", "").await;
     assert_eq!(idle.answer().await.0, 200);
     let started = Instant::now();
-    let mut stuck = Wire::connect(rig.ingress.address).await;
+    let mut stuck = Wire::connect(rig.ingress.process.address()).await;
     stuck.open_submission(1000).await;
     rig.ingress.process.terminate().unwrap();
     assert_eq!(idle.end().await, "");
-    assert_eq!(rig.ingress.process.wait_exit(PATIENCE).await.unwrap().code(), Some(0));
+    assert_eq!(rig.ingress.process.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(0));
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
 }
 
@@ -51,6 +51,6 @@ async fn an_interrupt_without_a_server_ends_it_as_well() {
     rig.nats.kill().await.unwrap();
     let start = Instant::now();
     rig.ingress.process.signal(Signal::INT).unwrap();
-    assert_eq!(rig.ingress.process.wait_exit(PATIENCE).await.unwrap().code(), Some(0));
+    assert_eq!(rig.ingress.process.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(0));
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }

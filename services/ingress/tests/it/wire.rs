@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 
+use gavel_testkit::TEST_TIMEOUT;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::support::{PATH, PATIENCE};
+use crate::rig::PATH;
 
 /// One connection.
 pub(crate) struct Wire(BufReader<TcpStream>);
@@ -55,7 +56,7 @@ impl Wire {
             }
         }
         let mut body = vec![0; length];
-        timeout(PATIENCE, self.0.read_exact(&mut body)).await.unwrap().unwrap();
+        timeout(TEST_TIMEOUT, self.0.read_exact(&mut body)).await.unwrap().unwrap();
         (status, serde_json::from_slice(&body).unwrap())
     }
 
@@ -63,13 +64,14 @@ impl Wire {
     pub(crate) async fn end(&mut self) -> String {
         let mut rest = Vec::new();
         // A reset is an end, too.
-        let _ = timeout(PATIENCE, self.0.read_to_end(&mut rest)).await.expect("the connection stays open");
+        let _ =
+            timeout(TEST_TIMEOUT, self.0.read_to_end(&mut rest)).await.expect("the connection stays open");
         String::from_utf8(rest).unwrap()
     }
 
     async fn line(&mut self) -> String {
         let mut line = String::new();
-        timeout(PATIENCE, self.0.read_line(&mut line)).await.expect("no line in time").unwrap();
+        timeout(TEST_TIMEOUT, self.0.read_line(&mut line)).await.expect("no line in time").unwrap();
         line.trim_end().to_owned()
     }
 }

@@ -4,9 +4,9 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 
 use gavel_domain::Status;
-use gavel_testkit::Process;
+use gavel_testkit::{Process, ServiceProcess, TEST_TIMEOUT};
 
-use crate::rig::{PATIENCE, Rig};
+use crate::rig::Rig;
 
 /// A judge that runs as nobody, and the folder that it was started from.
 fn nobodys_judge(rig: &Rig, tier: &str) -> (Process, tempfile::TempDir) {
@@ -31,7 +31,7 @@ fn nobodys_judge(rig: &Rig, tier: &str) -> (Process, tempfile::TempDir) {
 async fn a_judge_that_cannot_isolate_does_not_start_and_says_why() {
     let rig = Rig::start().await;
     let (judge, _folder) = nobodys_judge(&rig, "auto");
-    assert_eq!(judge.wait_exit(PATIENCE).await.unwrap().code(), Some(1));
+    assert_eq!(judge.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(1));
     let said = |words: &str| judge.log().iter().any(|line| line.contains(words));
     assert!(
         said("the sandbox needs the cgroup controllers") && said("SANDBOX_TIER=no-cgroup"),
@@ -45,7 +45,7 @@ async fn a_judge_that_cannot_isolate_does_not_start_and_says_why() {
 async fn a_judge_without_privilege_judges_where_its_operator_allows_the_lesser_tier_by_name() {
     let rig = Rig::start().await;
     let (judge, _folder) = nobodys_judge(&rig, "no-cgroup");
-    judge.wait_log("its port", PATIENCE, |line| line.contains("\"listening\"")).await.unwrap();
+    judge.wait_log("its port", TEST_TIMEOUT, |line| line.contains("\"listening\"")).await.unwrap();
     assert!(judge.log().iter().any(|line| line.contains("no cgroup (memory and CPU time are sampled)")));
     let end = rig.watch("lesser").await;
     rig.ready("lesser", rig.question().await, "print(input())").await;
@@ -57,8 +57,7 @@ async fn a_program_sees_nothing_of_the_judge() {
     let rig = Rig::start().await;
     let secret = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(secret.path(), "secretinafile").unwrap();
-    let judge = rig.builder().env("CONVEX_TOKEN", "secretinenvironment").start().unwrap();
-    judge.wait_log("its port", PATIENCE, |line| line.contains("\"listening\"")).await.unwrap();
+    let judge = ServiceProcess::start(rig.builder().env("CONVEX_TOKEN", "secretinenvironment")).await;
     let end = rig.watch("spy").await;
     let source = format!(
         "import os, socket\n\

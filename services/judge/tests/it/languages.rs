@@ -1,8 +1,9 @@
 //! The table of languages: what an operator may change, and what a submitter is told.
 
 use gavel_domain::{LanguageId, Status};
+use gavel_testkit::{ServiceProcess, TEST_TIMEOUT};
 
-use crate::rig::{PATIENCE, Rig};
+use crate::rig::Rig;
 
 /// Takes 71 from Python, and adds an id that Judge0 does not have.
 const SHELL: &str = r#"
@@ -20,7 +21,7 @@ async fn refused(rig: &Rig, text: &str) -> String {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();
     let judge = rig.builder().env("SANDBOX_LANGUAGES", file.path().to_str().unwrap()).start().unwrap();
-    assert_eq!(judge.wait_exit(PATIENCE).await.unwrap().code(), Some(64));
+    assert_eq!(judge.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(64));
     judge.log().iter().map(|line| line.text.as_str()).collect::<Vec<_>>().join("\n")
 }
 
@@ -41,8 +42,8 @@ async fn an_operators_file_takes_ids_and_adds_some() {
     let rig = Rig::start().await;
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), SHELL).unwrap();
-    let judge = rig.builder().env("SANDBOX_LANGUAGES", file.path().to_str().unwrap()).start().unwrap();
-    judge.wait_log("its port", PATIENCE, |line| line.contains("\"listening\"")).await.unwrap();
+    let _judge =
+        ServiceProcess::start(rig.builder().env("SANDBOX_LANGUAGES", file.path().to_str().unwrap())).await;
     for (id, language) in [("taken", 71), ("added", 500)] {
         let end = rig.watch(id).await;
         rig.ready_in(LanguageId(language), id, rig.question().await, "cat").await;
@@ -56,8 +57,7 @@ async fn an_operators_file_takes_ids_and_adds_some() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_language_that_is_not_served_ends_in_an_error_that_says_how_to_add_it() {
     let rig = Rig::start().await;
-    let judge = rig.builder().env("LANGUAGE_VERSIONS", "at-least").start().unwrap();
-    judge.wait_log("its port", PATIENCE, |line| line.contains("\"listening\"")).await.unwrap();
+    let judge = ServiceProcess::start(rig.builder().env("LANGUAGE_VERSIONS", "at-least")).await;
     let rows = [
         (83, "Swift is not available on this judge.", "add it to the file that SANDBOX_LANGUAGES names"),
         (70, "Python 2 is not available on this judge.", "add it to the file that SANDBOX_LANGUAGES names"),
@@ -93,8 +93,8 @@ async fn the_log_says_what_is_served_and_what_is_not() {
         .replace("[71, 500]", "[501]")
         .replace("\"/bin/echo\", \"0.5\"", "\"/bin/sh\", \"-c\", \"echo no; exit 3\"");
     std::fs::write(file.path(), missing + &broken).unwrap();
-    let judge = rig.builder().env("SANDBOX_LANGUAGES", file.path().to_str().unwrap()).start().unwrap();
-    judge.wait_log("its port", PATIENCE, |line| line.contains("\"listening\"")).await.unwrap();
+    let judge =
+        ServiceProcess::start(rig.builder().env("SANDBOX_LANGUAGES", file.path().to_str().unwrap())).await;
     let log = judge.log();
     let told = |id: &str| {
         log.iter().find(|line| line.contains("\"language not served\"") && line.contains(id)).unwrap()

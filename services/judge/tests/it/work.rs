@@ -2,8 +2,9 @@
 
 use gavel_domain::Status;
 use gavel_domain::event::BundleKey;
+use gavel_testkit::{ServiceProcess, TEST_TIMEOUT};
 
-use crate::rig::{PATIENCE, Rig};
+use crate::rig::Rig;
 
 /// Takes three times as long as silence is suffered.
 const LONG: &str = "import time\nwhile time.process_time() < 6: pass\nprint(input())";
@@ -20,8 +21,8 @@ async fn a_long_submission_stays_with_its_judge() {
     let count = |judge: &gavel_testkit::Process| judge.log().iter().filter(|line| judged(line)).count();
     first.terminate().unwrap();
     second.terminate().unwrap();
-    assert!(first.wait_exit(PATIENCE).await.unwrap().success());
-    assert!(second.wait_exit(PATIENCE).await.unwrap().success());
+    assert!(first.wait_exit(TEST_TIMEOUT).await.unwrap().success());
+    assert!(second.wait_exit(TEST_TIMEOUT).await.unwrap().success());
     assert_eq!(count(&first) + count(&second), 1, "it was run once");
 }
 
@@ -44,8 +45,7 @@ async fn a_busy_judge_leaves_the_next_submission_to_another() {
 #[tokio::test(flavor = "multi_thread")]
 async fn test_cases_that_stay_away_end_in_an_error_and_a_dead_letter() {
     let rig = Rig::start().await;
-    let judge = rig.builder().env("JUDGE_MAX_DELIVERIES", "2").start().unwrap();
-    judge.wait_log("its port", PATIENCE, |line| line.contains("\"listening\"")).await.unwrap();
+    let judge = ServiceProcess::start(rig.builder().env("JUDGE_MAX_DELIVERIES", "2")).await;
     let end = rig.watch("lost").await;
     rig.renewed("lost", BundleKey { day: 1, digest: "ab".repeat(32) }, "print(7)", 3).await;
     let end = end.await;

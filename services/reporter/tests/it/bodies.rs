@@ -6,12 +6,13 @@ use gavel_domain::{
     Usage, Verdict, Visibility,
 };
 use gavel_mock_convex::Endpoint;
+use gavel_testkit::TEST_TIMEOUT;
+use gavel_testkit::fixtures::{passed, submission};
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use crate::PATIENCE;
-use crate::rig::{Rig, passed, submission};
+use crate::rig::Rig;
 
 /// The cap of a text field in these verdicts, in bytes.
 const CAP: usize = 100;
@@ -173,10 +174,10 @@ async fn each_verdict_is_told_as_the_contract_says() {
             assert!(rig.begin(&submission).await);
             rig.wait_applied(id, running).await;
             rig.judge(&submission, verdict).await;
-            let state = rig.mock_convex.wait_final(id, PATIENCE).await.unwrap();
+            let state = rig.convex.wait_final(id, TEST_TIMEOUT).await.unwrap();
             expected["submissionId"] = id.into();
             expected["durationMs"] = 812.into();
-            let calls = rig.mock_convex.calls_of(id);
+            let calls = rig.convex.calls_of(id);
             let seen: Vec<_> = calls.iter().map(|call| (call.endpoint, call.status())).collect();
             assert_eq!(seen[0], (running, Some(200)), "{id}");
             assert_eq!((calls.len(), calls[1].endpoint), (2, result), "{id}");
@@ -191,7 +192,7 @@ async fn each_verdict_is_told_as_the_contract_says() {
             }
         }
     }
-    assert_eq!(rig.mock_convex.wrong_paths(), Vec::<String>::new());
+    assert_eq!(rig.convex.wrong_paths(), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -210,22 +211,22 @@ async fn fields_of_the_full_size_fit_into_a_document() {
     verdict.stderr = Some(text.clone());
     verdict.compile_output = Some(text);
     rig.judge(&submission, verdict).await;
-    let state = rig.mock_convex.wait_final("large", PATIENCE).await.unwrap();
+    let state = rig.convex.wait_final("large", TEST_TIMEOUT).await.unwrap();
     assert_eq!(state.status, gavel_mock_convex::Status::Failed);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slash_at_the_end_of_the_address_and_no_request_id_are_fine() {
     let mut rig = Rig::bare().await;
-    let url = format!("{}/", rig.mock_convex.url());
+    let url = format!("{}/", rig.convex.url());
     rig.add_reporter(&[("CONVEX_SITE_URL", url.as_str())]).await;
     let submission = submission("s1");
     let event = gavel_domain::event::Running { submission: submission.clone(), instance: "judge".into() };
     let outgoing = gavel_bus::Outgoing::from(&event);
-    rig.bus.publish(&outgoing, &gavel_bus::Trace::default(), PATIENCE).await.unwrap();
+    rig.bus.publish(&outgoing, &gavel_bus::Trace::default(), TEST_TIMEOUT).await.unwrap();
     rig.wait_applied("s1", Endpoint::RUNNING).await;
-    assert_eq!(rig.mock_convex.calls_of("s1")[0].header("x-request-id"), None);
+    assert_eq!(rig.convex.calls_of("s1")[0].header("x-request-id"), None);
     rig.judge(&submission, passed()).await;
     rig.ends_right(&submission).await;
-    assert_eq!(rig.mock_convex.wrong_paths(), Vec::<String>::new());
+    assert_eq!(rig.convex.wrong_paths(), Vec::<String>::new());
 }

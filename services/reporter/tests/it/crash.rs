@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use gavel_mock_convex::{Endpoint, Late, Matcher};
-use gavel_testkit::Proxy;
+use gavel_testkit::fixtures::{passed, submission};
+use gavel_testkit::{Proxy, TEST_TIMEOUT};
 
-use crate::PATIENCE;
-use crate::rig::{Rig, passed, submission, submissions};
+use crate::rig::{Rig, submissions};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_while_convex_works_on_running() {
     let rig = Rig::start(&[("RUNNING_TIMEOUT_MS", "500"), ("RUNNING_LINGER_MS", "4000")]).await;
     let submission = submission("s1");
-    let hold = rig.mock_convex.hold_before(Endpoint::RUNNING);
+    let hold = rig.convex.hold_before(Endpoint::RUNNING);
     assert!(rig.begin(&submission).await);
-    hold.wait_arrived(1, PATIENCE).await.unwrap();
+    hold.wait_arrived(1, TEST_TIMEOUT).await.unwrap();
     rig.reporter(0).kill().await.unwrap();
     rig.judge(&submission, passed()).await;
     rig.reporter(0).restart().await.unwrap();
@@ -30,9 +30,9 @@ async fn killed_while_convex_works_on_running() {
 async fn killed_between_running_and_its_record() {
     let rig = Rig::start(&[("RUNNING_TIMEOUT_MS", "500"), ("RUNNING_LINGER_MS", "500")]).await;
     let submission = submission("s1");
-    let hold = rig.mock_convex.hold(Endpoint::RUNNING);
+    let hold = rig.convex.hold(Endpoint::RUNNING);
     assert!(rig.begin(&submission).await);
-    hold.wait_arrived(1, PATIENCE).await.unwrap();
+    hold.wait_arrived(1, TEST_TIMEOUT).await.unwrap();
     rig.reporter(0).kill().await.unwrap();
     rig.reporter(0).restart().await.unwrap();
     rig.judge(&submission, passed()).await;
@@ -51,7 +51,7 @@ async fn killed_between_the_claim_of_running_and_its_call() {
     proxy.hold_answers_after("callback.claimed.s1");
     let submission = submission("s1");
     assert!(rig.begin(&submission).await);
-    proxy.wait_held(PATIENCE).await.unwrap();
+    proxy.wait_held(TEST_TIMEOUT).await.unwrap();
     rig.reporter(0).kill().await.unwrap();
     proxy.cut();
     rig.judge(&submission, passed()).await;
@@ -70,7 +70,7 @@ async fn killed_between_the_report_and_its_acknowledgement() {
     proxy.hold_answers_after("submission.reported.s1");
     let submission = submission("s1");
     rig.judge(&submission, passed()).await;
-    proxy.wait_held(PATIENCE).await.unwrap();
+    proxy.wait_held(TEST_TIMEOUT).await.unwrap();
     rig.wait_reported(std::slice::from_ref(&submission)).await;
     rig.reporter(0).kill().await.unwrap();
     proxy.cut();
@@ -84,14 +84,14 @@ async fn killed_while_convex_works_on_the_result() {
     let rig = Rig::start(&[]).await;
     let (before, after) = (submission("before"), submission("after"));
     let first = |id: &str| Matcher::of(Endpoint::RESULT).id(id).first(1);
-    let holds = [rig.mock_convex.hold_before(first("before")), rig.mock_convex.hold(first("after"))];
+    let holds = [rig.convex.hold_before(first("before")), rig.convex.hold(first("after"))];
     for submission in [&before, &after] {
         assert!(rig.begin(submission).await);
         rig.wait_applied(submission.id.as_str(), Endpoint::RUNNING).await;
         rig.judge(submission, passed()).await;
     }
     for hold in &holds {
-        hold.wait_arrived(1, PATIENCE).await.unwrap();
+        hold.wait_arrived(1, TEST_TIMEOUT).await.unwrap();
     }
     rig.reporter(0).restart().await.unwrap();
     for submission in [&before, &after] {
@@ -102,7 +102,7 @@ async fn killed_while_convex_works_on_the_result() {
     for submission in [&before, &after] {
         let calls = rig.wait_result_calls(submission.id.as_str(), 2).await;
         let done = |_: &_| calls.iter().all(|call| call.applied_at().is_some()).then_some(());
-        rig.mock_convex.wait_for("both applied", PATIENCE, done).await.unwrap();
+        rig.convex.wait_for("both applied", TEST_TIMEOUT, done).await.unwrap();
         let state = rig.ends_right(submission).await;
         assert_eq!((state.running_calls, state.result_calls), (1, 2));
     }
@@ -133,13 +133,13 @@ async fn killed_again_and_again_under_load() {
 async fn told_to_end_it_finishes_what_is_in_hand() {
     let mut rig = Rig::start(&[]).await;
     let (running, result) = (submission("running"), submission("result"));
-    let hold = rig.mock_convex.hold(Matcher::any());
+    let hold = rig.convex.hold(Matcher::any());
     assert!(rig.begin(&running).await);
     rig.judge(&result, passed()).await;
-    hold.wait_arrived(2, PATIENCE).await.unwrap();
+    hold.wait_arrived(2, TEST_TIMEOUT).await.unwrap();
     let reporter = rig.reporter(0);
     reporter.terminate().unwrap();
-    reporter.wait_log("the stop", PATIENCE, |line| line.contains("stopping")).await.unwrap();
+    reporter.wait_log("the stop", TEST_TIMEOUT, |line| line.contains("stopping")).await.unwrap();
     // Not for it any more.
     let later = submission("later");
     rig.judge(&later, passed()).await;
@@ -148,7 +148,7 @@ async fn told_to_end_it_finishes_what_is_in_hand() {
     assert_eq!(ended.code(), Some(0));
     let state = rig.ends_right(&result).await;
     assert_eq!(state.result_calls, 1);
-    assert!(rig.mock_convex.submission("later").is_none());
+    assert!(rig.convex.submission("later").is_none());
     rig.add_reporter(&[]).await;
     rig.judge(&running, passed()).await;
     for submission in [&running, &later] {
@@ -162,10 +162,10 @@ async fn what_does_not_end_within_the_grace_is_handed_to_another() {
         [("SHUTDOWN_GRACE_MS", "200"), ("RUNNING_TIMEOUT_MS", "500"), ("RUNNING_LINGER_MS", "4000")];
     let mut rig = Rig::start(&settings).await;
     let (running, result) = (submission("running"), submission("result"));
-    let hold = rig.mock_convex.hold_before(Matcher::any().first(2));
+    let hold = rig.convex.hold_before(Matcher::any().first(2));
     assert!(rig.begin(&running).await);
     rig.judge(&result, passed()).await;
-    hold.wait_arrived(2, PATIENCE).await.unwrap();
+    hold.wait_arrived(2, TEST_TIMEOUT).await.unwrap();
     rig.add_reporter(&settings).await;
     rig.reporter(0).terminate().unwrap();
     let ended = rig.reporter(0).wait_exit(Duration::from_secs(5)).await.unwrap();

@@ -5,9 +5,10 @@ use gavel_domain::SubmissionId;
 use gavel_domain::event::Stage;
 use gavel_mock_convex::{Endpoint, Fault, Matcher};
 use gavel_proto::WireEvent as _;
+use gavel_testkit::TEST_TIMEOUT;
+use gavel_testkit::fixtures::{passed, submission};
 
-use crate::nats;
-use crate::rig::{Rig, dead_letter, passed, submission};
+use crate::rig::{Rig, dead_letter};
 
 fn refusal(code: u16, body: &str) -> Fault {
     Fault::Status { code, retry_after: None, body: body.into() }
@@ -20,7 +21,7 @@ async fn a_refusal_that_stays_is_buried_at_once_with_its_words() {
         let submission = submission(&format!("s{code}"));
         let id = submission.id.as_str();
         let words = format!("{code} because \u{1b}[31mred\n{}", "long ".repeat(500));
-        rig.mock_convex.fault(Matcher::of(Endpoint::RESULT).id(id), refusal(code, &words));
+        rig.convex.fault(Matcher::of(Endpoint::RESULT).id(id), refusal(code, &words));
         let mut watch = rig.bus.watch(&submission.id).await.unwrap();
         rig.judge(&submission, passed()).await;
         let dead = dead_letter(&mut watch).await;
@@ -38,8 +39,8 @@ async fn a_refusal_that_stays_is_buried_at_once_with_its_words() {
         assert_eq!((event.submission, event.verdict), (submission.clone(), passed()));
     }
     rig.wait_idle().await;
-    assert_eq!(rig.mock_convex.call_count(Endpoint::RESULT), 7, "no second try");
-    assert_eq!(nats::count(&rig.nats, "submission.reported.*").await, 0);
+    assert_eq!(rig.convex.call_count(Endpoint::RESULT), 7, "no second try");
+    assert_eq!(rig.stored("submission.reported.*").await, Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,7 +49,7 @@ async fn a_wrong_path_and_a_fault_that_stays_are_tried_for_the_time_given() {
     let mut watches = Vec::new();
     for code in [404, 500, 503] {
         let submission = submission(&format!("s{code}"));
-        rig.mock_convex.fault(Matcher::of(Endpoint::RESULT).id(submission.id.as_str()), Fault::status(code));
+        rig.convex.fault(Matcher::of(Endpoint::RESULT).id(submission.id.as_str()), Fault::status(code));
         watches.push((code, rig.bus.watch(&submission.id).await.unwrap()));
         rig.judge(&submission, passed()).await;
     }
@@ -70,8 +71,8 @@ async fn nobody_there_is_tried_until_somebody_is() {
     rig.begin(&submission).await;
     rig.judge(&submission, passed()).await;
     let unreachable = |line: &gavel_testkit::LogLine| line.contains("cannot connect to Convex");
-    rig.reporter(0).wait_log("the trouble", crate::PATIENCE, unreachable).await.unwrap();
-    rig.mock_convex = gavel_mock_convex::MockConvex::start(port, Vec::new()).await.unwrap();
+    rig.reporter(0).wait_log("the trouble", TEST_TIMEOUT, unreachable).await.unwrap();
+    rig.convex = gavel_mock_convex::MockConvex::start(port, Vec::new()).await.unwrap();
     rig.ends_right(&submission).await;
 }
 
@@ -83,7 +84,7 @@ async fn garbage_is_buried_and_the_line_goes_on() {
             let id = SubmissionId::new(format!("x{number}{event}")).unwrap();
             let mut watch = rig.bus.watch(&id).await.unwrap();
             let subject = topology::subject(event, id.as_str());
-            nats::store(&rig.nats, &subject, payload).await;
+            rig.jetstream.store(&subject, payload).await;
             let dead = dead_letter(&mut watch).await;
             assert_eq!((dead.payload.as_slice(), dead.subject), (payload, subject));
         }

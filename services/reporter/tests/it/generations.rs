@@ -1,13 +1,14 @@
 //! A later generation is told like the first; a late message of an earlier one is not.
 
-use gavel_bus::{Outgoing, Stored};
+use gavel_bus::Stored;
 use gavel_domain::event::{Rejudged, Stage};
 use gavel_domain::{FirstFailure, Generation, Status, Submission, Verdict};
 use gavel_mock_convex::{Endpoint, Fault, Matcher};
+use gavel_testkit::TEST_TIMEOUT;
+use gavel_testkit::fixtures::{passed, submission};
 use serde_json::json;
 
-use crate::rig::{Rig, dead_letter, passed, submission, trace_of};
-use crate::{PATIENCE, nats};
+use crate::rig::{Rig, dead_letter, trace_of};
 
 fn failed() -> Verdict {
     let first_failure = FirstFailure {
@@ -25,8 +26,7 @@ async fn rejudge(rig: &Rig, submission: &Submission) -> Submission {
     let submission = Submission { generation: submission.generation.next(), ..submission.clone() };
     let (by, reason) = ("the test".into(), "wanted".into());
     let record = Rejudged { submission: submission.clone(), from: Stage::Fetcher, by, reason };
-    let stored = rig.bus.publish(&Outgoing::from(&record), &trace_of(&submission), PATIENCE).await;
-    assert_eq!(stored.unwrap(), Stored::New);
+    assert_eq!(rig.publish_with(&record, &trace_of(&submission)).await, Stored::New);
     submission
 }
 
@@ -38,19 +38,16 @@ async fn a_later_generation_is_told_and_leaves_nothing_of_the_earlier_result() {
     rig.wait_applied("s1", Endpoint::RUNNING).await;
     rig.judge(&first, failed()).await;
     rig.wait_reported(std::slice::from_ref(&first)).await;
-    assert_eq!(
-        rig.mock_convex.submission("s1").unwrap().fields["firstFailure"]["errorMessage"],
-        "Runtime error"
-    );
+    assert_eq!(rig.convex.submission("s1").unwrap().fields["firstFailure"]["errorMessage"], "Runtime error");
     let second = rejudge(&rig, &first).await;
     assert!(rig.begin(&second).await, "an earlier verdict does not stand in its way");
-    rig.mock_convex
-        .wait_submission("s1", PATIENCE, |state| state.status == gavel_mock_convex::Status::Running)
+    rig.convex
+        .wait_submission("s1", TEST_TIMEOUT, |state| state.status == gavel_mock_convex::Status::Running)
         .await
         .unwrap();
     rig.judge(&second, passed()).await;
     rig.wait_reported(std::slice::from_ref(&second)).await;
-    let state = rig.mock_convex.submission("s1").unwrap();
+    let state = rig.convex.submission("s1").unwrap();
     assert_eq!(
         (state.status, state.running_calls, state.result_calls),
         (gavel_mock_convex::Status::Passed, 2, 2)
@@ -64,7 +61,7 @@ async fn a_late_message_of_an_earlier_generation_is_refused() {
     let rig = Rig::start(&[]).await;
     // Given up, so nothing but the newer generation keeps it from being told once it comes again.
     let first = submission("s1");
-    rig.mock_convex.fault(Matcher::of(Endpoint::RESULT).first(1), Fault::status(422));
+    rig.convex.fault(Matcher::of(Endpoint::RESULT).first(1), Fault::status(422));
     let mut watch = rig.bus.watch(&first.id).await.unwrap();
     rig.begin(&first).await;
     rig.judge(&first, failed()).await;
@@ -74,14 +71,12 @@ async fn a_late_message_of_an_earlier_generation_is_refused() {
     rig.judge(&second, passed()).await;
     rig.wait_reported(std::slice::from_ref(&second)).await;
     rig.wait_idle().await;
-    let before = rig.mock_convex.call_count(None);
-    for durable in ["reporter-running", "reporter-judged"] {
-        nats::forget(&rig.nats, durable).await;
-    }
+    let before = rig.convex.call_count(None);
+    rig.delete_consumers().await;
     let refused = |line: &gavel_testkit::LogLine| line.contains("refused: a newer generation has begun");
-    let line = rig.reporter(0).wait_log("the refusal", PATIENCE, refused).await.unwrap();
+    let line = rig.reporter(0).wait_log("the refusal", TEST_TIMEOUT, refused).await.unwrap();
     assert_eq!(line.field("/generation"), Some(json!(Generation::FIRST.to_string())));
     rig.wait_idle().await;
-    assert_eq!(rig.mock_convex.call_count(None), before);
-    assert_eq!(nats::count(&rig.nats, "submission.reported.s1").await, 0);
+    assert_eq!(rig.convex.call_count(None), before);
+    assert_eq!(rig.stored("submission.reported.s1").await, Some(0));
 }

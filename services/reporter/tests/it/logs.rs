@@ -2,10 +2,10 @@
 
 use gavel_domain::{FirstFailure, Status, Verdict};
 use gavel_mock_convex::{Endpoint, Fault, Matcher};
-use gavel_testkit::{LogLine, Process};
+use gavel_testkit::fixtures::{passed, submission};
+use gavel_testkit::{LogLine, Process, TEST_TIMEOUT};
 
-use crate::PATIENCE;
-use crate::rig::{Rig, dead_letter, passed, submission};
+use crate::rig::{Rig, dead_letter};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn log_lines_name_the_submission_and_the_request_and_hold_no_texts() {
@@ -21,27 +21,27 @@ async fn log_lines_name_the_submission_and_the_request_and_hold_no_texts() {
         expected_output: Some("text-of-expected".into()),
         error_message: "text-of-message".into(),
     });
-    rig.mock_convex.fault(Matcher::of(Endpoint::RESULT).first(1), Fault::status(503));
+    rig.convex.fault(Matcher::of(Endpoint::RESULT).first(1), Fault::status(503));
     assert!(rig.begin(&submission).await);
     rig.wait_applied("s1", Endpoint::RUNNING).await;
     rig.judge(&submission, verdict).await;
     rig.wait_reported(std::slice::from_ref(&submission)).await;
     for message in ["running reported", "will be tried again", "result reported"] {
         let said = |line: &LogLine| line.field("/message").is_some_and(|text| text == message);
-        let line = rig.reporter(0).wait_log(message, PATIENCE, said).await.unwrap();
+        let line = rig.reporter(0).wait_log(message, TEST_TIMEOUT, said).await.unwrap();
         assert!(line.contains("req-s1"), "{}", line.text);
         assert!(line.contains("s1\""), "{}", line.text);
     }
     // Convex may repeat in its refusal what it was sent: that is for the dead letter alone.
     let refused = Fault::Status { code: 400, retry_after: None, body: "text-of-answer".into() };
-    rig.mock_convex.fault(Matcher::of(Endpoint::RESULT).id("s2"), refused);
+    rig.convex.fault(Matcher::of(Endpoint::RESULT).id("s2"), refused);
     let refused = self::submission("s2");
     let mut watch = rig.bus.watch(&refused.id).await.unwrap();
     rig.judge(&refused, passed()).await;
     let letter = dead_letter(&mut watch).await;
     assert_eq!(letter.cause, "Convex answered 400: text-of-answer");
     let given_up = |line: &LogLine| line.contains("given up");
-    rig.reporter(0).wait_log("given up", PATIENCE, given_up).await.unwrap();
+    rig.reporter(0).wait_log("given up", TEST_TIMEOUT, given_up).await.unwrap();
     for line in rig.reporter(0).log() {
         assert!(!line.contains("text-of-"), "{}", line.text);
     }
@@ -51,7 +51,7 @@ async fn log_lines_name_the_submission_and_the_request_and_hold_no_texts() {
 async fn it_tells_its_health() {
     let rig = Rig::start(&[]).await;
     let listening = |line: &LogLine| line.field("/message").is_some_and(|text| text == "listening");
-    let line = rig.reporter(0).wait_log("its address", PATIENCE, listening).await.unwrap();
+    let line = rig.reporter(0).wait_log("its address", TEST_TIMEOUT, listening).await.unwrap();
     let address = line.field("/address").unwrap();
     let get = async |path: &str| {
         let answer = reqwest::get(format!("http://{}{path}", address.as_str().unwrap())).await.unwrap();
@@ -59,26 +59,26 @@ async fn it_tells_its_health() {
     };
     assert_eq!(get("/healthz").await, (200, r#"{"ok":true}"#.to_owned()));
     let ready = async || get("/readyz").await.0 == 200;
-    gavel_testkit::wait_until("readiness", PATIENCE, ready).await.unwrap();
+    gavel_testkit::wait_until("readiness", TEST_TIMEOUT, ready).await.unwrap();
     rig.nats.kill().await.unwrap();
     let unready = async || get("/readyz").await.0 == 503;
-    gavel_testkit::wait_until("the loss", PATIENCE, unready).await.unwrap();
+    gavel_testkit::wait_until("the loss", TEST_TIMEOUT, unready).await.unwrap();
     assert_eq!(get("/healthz").await.0, 200);
     rig.nats.restart().await.unwrap();
-    gavel_testkit::wait_until("readiness again", PATIENCE, ready).await.unwrap();
+    gavel_testkit::wait_until("readiness again", TEST_TIMEOUT, ready).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_configuration_ends_with_64_and_all_that_is_wrong() {
     let bad = [("PORT", "many"), ("RUNNING_TIMEOUT_MS", "0"), ("REPORTER_SLOTS", "-1")];
     let no_url = Process::builder(env!("CARGO_BIN_EXE_gavel-reporter")).envs(bad).start().unwrap();
-    assert_eq!(no_url.wait_exit(PATIENCE).await.unwrap().code(), Some(64));
+    assert_eq!(no_url.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(64));
     for name in ["PORT", "RUNNING_TIMEOUT_MS", "REPORTER_SLOTS", "CONVEX_SITE_URL"] {
-        no_url.wait_log(name, PATIENCE, |line| line.contains(name)).await.unwrap();
+        no_url.wait_log(name, TEST_TIMEOUT, |line| line.contains(name)).await.unwrap();
     }
     for url in ["ftp://convex.site", "convex.site", "mailto:a@b"] {
         let process = Process::builder(env!("CARGO_BIN_EXE_gavel-reporter")).env("CONVEX_SITE_URL", url);
         let process = process.start().unwrap();
-        assert_eq!(process.wait_exit(PATIENCE).await.unwrap().code(), Some(64), "{url}");
+        assert_eq!(process.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(64), "{url}");
     }
 }

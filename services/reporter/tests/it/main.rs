@@ -6,13 +6,9 @@ mod crash;
 mod dead;
 mod generations;
 mod logs;
-mod nats;
 mod nats_trouble;
 mod order;
 mod pause;
 mod rig;
 mod signed;
 mod trouble;
-
-/// Long enough for a loaded machine; nothing waits for it unless it fails.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(40);

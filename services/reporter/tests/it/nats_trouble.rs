@@ -1,11 +1,10 @@
 //! A NATS that is killed, or whose answers are lost, at each step of the protocol.
 
 use gavel_mock_convex::Endpoint;
-use gavel_testkit::{Proxy, wait_until};
+use gavel_testkit::fixtures::{passed, submission};
+use gavel_testkit::{Proxy, TEST_TIMEOUT, wait_until};
 
-use crate::PATIENCE;
-use crate::nats;
-use crate::rig::{Rig, passed, submission, submissions};
+use crate::rig::{Rig, submissions};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_server_dies_between_running_and_the_verdict() {
@@ -17,7 +16,7 @@ async fn the_server_dies_between_running_and_the_verdict() {
     }
     rig.nats.kill().await.unwrap();
     rig.nats.restart().await.unwrap();
-    wait_until("the connection", PATIENCE, async || rig.bus.is_connected()).await.unwrap();
+    wait_until("the connection", TEST_TIMEOUT, async || rig.bus.is_connected()).await.unwrap();
     for submission in &all {
         rig.judge(submission, passed()).await;
     }
@@ -30,16 +29,16 @@ async fn the_server_dies_between_running_and_the_verdict() {
 async fn the_server_dies_while_convex_works_on_running() {
     let rig = Rig::start(&[]).await;
     let submission = submission("s1");
-    let hold = rig.mock_convex.hold(Endpoint::RUNNING);
+    let hold = rig.convex.hold(Endpoint::RUNNING);
     assert!(rig.begin(&submission).await);
-    hold.wait_arrived(1, PATIENCE).await.unwrap();
+    hold.wait_arrived(1, TEST_TIMEOUT).await.unwrap();
     rig.nats.kill().await.unwrap();
     hold.release();
     let told = |line: &gavel_testkit::LogLine| line.contains("\"running reported\"");
-    rig.reporter(0).wait_log("the call", PATIENCE, told).await.unwrap();
+    rig.reporter(0).wait_log("the call", TEST_TIMEOUT, told).await.unwrap();
     rig.nats.restart().await.unwrap();
-    let recorded = async || nats::count(&rig.nats, "callback.answered.s1").await == 1;
-    wait_until("the end of running", PATIENCE, recorded).await.unwrap();
+    let recorded = async || rig.stored("callback.answered.s1").await == Some(1);
+    wait_until("the end of running", TEST_TIMEOUT, recorded).await.unwrap();
     rig.judge(&submission, passed()).await;
     let state = rig.ends_right(&submission).await;
     assert_eq!((state.running_calls, state.result_calls), (1, 1));
@@ -49,15 +48,15 @@ async fn the_server_dies_while_convex_works_on_running() {
 async fn the_server_dies_while_convex_works_on_the_result() {
     let rig = Rig::start(&[]).await;
     let submission = submission("s1");
-    let hold = rig.mock_convex.hold(Endpoint::RESULT);
+    let hold = rig.convex.hold(Endpoint::RESULT);
     assert!(rig.begin(&submission).await);
     rig.wait_applied("s1", Endpoint::RUNNING).await;
     rig.judge(&submission, passed()).await;
-    hold.wait_arrived(1, PATIENCE).await.unwrap();
+    hold.wait_arrived(1, TEST_TIMEOUT).await.unwrap();
     rig.nats.kill().await.unwrap();
     hold.release();
     let told = |line: &gavel_testkit::LogLine| line.contains("\"result reported\"");
-    rig.reporter(0).wait_log("the report", PATIENCE, told).await.unwrap();
+    rig.reporter(0).wait_log("the report", TEST_TIMEOUT, told).await.unwrap();
     rig.nats.restart().await.unwrap();
     rig.ends_right(&submission).await;
     rig.wait_idle().await;
@@ -73,11 +72,11 @@ async fn the_answer_to_a_claim_of_running_is_lost() {
     proxy.hold_answers_after("callback.claimed.s1");
     let submission = submission("s1");
     assert!(rig.begin(&submission).await);
-    proxy.wait_held(PATIENCE).await.unwrap();
+    proxy.wait_held(TEST_TIMEOUT).await.unwrap();
     proxy.cut();
     // Its record says that nobody calls under that claim.
-    let released = async || nats::count(&rig.nats, "callback.answered.s1").await == 1;
-    wait_until("the end of running", PATIENCE, released).await.unwrap();
+    let released = async || rig.stored("callback.answered.s1").await == Some(1);
+    wait_until("the end of running", TEST_TIMEOUT, released).await.unwrap();
     rig.judge(&submission, passed()).await;
     let state = rig.ends_right(&submission).await;
     assert_eq!((state.running_calls, state.result_calls), (0, 1));
@@ -92,7 +91,7 @@ async fn the_answer_to_the_end_of_running_is_lost() {
     proxy.hold_answers_after("callback.answered.s1");
     let submission = submission("s1");
     assert!(rig.begin(&submission).await);
-    proxy.wait_held(PATIENCE).await.unwrap();
+    proxy.wait_held(TEST_TIMEOUT).await.unwrap();
     proxy.cut();
     rig.judge(&submission, passed()).await;
     let state = rig.ends_right(&submission).await;
@@ -110,7 +109,7 @@ async fn the_answer_to_a_claim_of_the_result_or_to_its_report_is_lost() {
         proxy.hold_answers_after(words);
         let submission = submission(id);
         rig.judge(&submission, passed()).await;
-        proxy.wait_held(PATIENCE).await.unwrap();
+        proxy.wait_held(TEST_TIMEOUT).await.unwrap();
         proxy.cut();
         rig.ends_right(&submission).await;
         rig.wait_idle().await;

@@ -3,13 +3,13 @@
 use std::time::{Duration, SystemTime};
 
 use futures::{StreamExt as _, stream};
+use gavel_bus::topology::Durable;
 use gavel_bus::{Ledger, RunningClaim};
 use gavel_mock_convex::Endpoint;
-use gavel_testkit::wait_until;
+use gavel_testkit::TEST_TIMEOUT;
+use gavel_testkit::fixtures::{passed, submission};
 
-use crate::PATIENCE;
-use crate::nats;
-use crate::rig::{Rig, passed, submission, submissions};
+use crate::rig::{Rig, submissions};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn running_then_the_result_once_each() {
@@ -17,7 +17,7 @@ async fn running_then_the_result_once_each() {
     let submission = submission("s1");
     assert!(rig.begin(&submission).await);
     rig.wait_applied("s1", Endpoint::RUNNING).await;
-    assert_eq!(rig.mock_convex.submission("s1").unwrap().status, gavel_mock_convex::Status::Running);
+    assert_eq!(rig.convex.submission("s1").unwrap().status, gavel_mock_convex::Status::Running);
     rig.judge(&submission, passed()).await;
     let state = rig.ends_right(&submission).await;
     assert_eq!((state.running_calls, state.result_calls), (1, 1));
@@ -32,17 +32,13 @@ async fn with_a_verdict_there_already_running_is_not_told() {
         rig.run(submission).await;
     }
     // The one slot for results is taken, so that no claim of a result is before that of running.
-    let hold = rig.mock_convex.hold(Endpoint::RESULT);
+    let hold = rig.convex.hold(Endpoint::RESULT);
     rig.add_reporter(&[("REPORTER_SLOTS", "1")]).await;
-    hold.wait_arrived(1, PATIENCE).await.unwrap();
-    let handled = async || nats::is_idle(&rig.nats, "reporter-running").await;
-    wait_until("running to be handled", PATIENCE, handled).await.unwrap();
+    hold.wait_arrived(1, TEST_TIMEOUT).await.unwrap();
+    rig.jetstream.wait_idle(Durable::ReporterRunning).await;
     hold.release();
     rig.wait_reported(&all).await;
-    assert_eq!(
-        (rig.mock_convex.call_count(Endpoint::RUNNING), rig.mock_convex.call_count(Endpoint::RESULT)),
-        (0, 51)
-    );
+    assert_eq!((rig.convex.call_count(Endpoint::RUNNING), rig.convex.call_count(Endpoint::RESULT)), (0, 51));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,7 +59,7 @@ async fn many_at_the_same_time_through_three_reporters() {
         assert_eq!(state.result_calls, 1, "{state:?}");
         assert!(state.running_calls <= 1, "{state:?}");
     }
-    assert_eq!(rig.mock_convex.running_after_result(), []);
+    assert_eq!(rig.convex.running_after_result(), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,13 +73,11 @@ async fn what_was_reported_is_not_told_again_when_it_is_delivered_again() {
     }
     rig.wait_reported(&all).await;
     rig.wait_idle().await;
-    let before = rig.mock_convex.call_count(None);
-    for durable in ["reporter-running", "reporter-judged"] {
-        nats::forget(&rig.nats, durable).await;
-    }
+    let before = rig.convex.call_count(None);
+    rig.delete_consumers().await;
     // The reporter makes the consumers again, which then deliver everything from the beginning.
     rig.wait_idle().await;
-    assert_eq!(rig.mock_convex.call_count(None), before);
+    assert_eq!(rig.convex.call_count(None), before);
 }
 
 /// A reporter whose clock is wrong by an hour has claimed running and is calling, or has been killed.
@@ -100,7 +94,7 @@ async fn a_claim_by_a_wrong_clock_is_waited_for_as_long_as_a_call_lasts() {
     }
     for submission in [&behind, &ahead] {
         rig.ends_right(submission).await;
-        let first = &rig.mock_convex.calls_of(submission.id.as_str())[0];
+        let first = &rig.convex.calls_of(submission.id.as_str())[0];
         assert!(first.received_wall >= now + window, "{}", submission.id);
     }
 }

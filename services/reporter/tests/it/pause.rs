@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use gavel_mock_convex::{Endpoint, Fault, Late, Matcher, Status};
-use gavel_testkit::{LogLine, Proxy};
+use gavel_testkit::fixtures::{passed, submission};
+use gavel_testkit::{LogLine, Proxy, TEST_TIMEOUT};
 
-use crate::PATIENCE;
-use crate::rig::{Rig, passed, submission};
+use crate::rig::Rig;
 
 const SHORT: [(&str, &str); 2] = [("RUNNING_TIMEOUT_MS", "500"), ("RUNNING_LINGER_MS", "1000")];
 
@@ -16,9 +16,9 @@ async fn another_takes_over_from_one_that_sleeps_in_a_running_call() {
     let settings = [SHORT[0], ("RUNNING_LINGER_MS", "6000")];
     let mut rig = Rig::start(&settings).await;
     let submission = submission("s1");
-    let hold = rig.mock_convex.hold_before(Endpoint::RUNNING);
+    let hold = rig.convex.hold_before(Endpoint::RUNNING);
     assert!(rig.begin(&submission).await);
-    hold.wait_arrived(1, PATIENCE).await.unwrap();
+    hold.wait_arrived(1, TEST_TIMEOUT).await.unwrap();
     rig.reporter(0).freeze().unwrap();
     rig.add_reporter(&settings).await;
     rig.judge(&submission, passed()).await;
@@ -36,21 +36,21 @@ async fn another_takes_over_from_one_that_sleeps_in_a_running_call() {
 async fn one_that_overslept_its_running_call_makes_good_for_it() {
     let mut rig = Rig::start(&SHORT).await;
     let submission = submission("s1");
-    let hold = rig.mock_convex.hold_before(Endpoint::RUNNING);
+    let hold = rig.convex.hold_before(Endpoint::RUNNING);
     assert!(rig.begin(&submission).await);
-    hold.wait_arrived(1, PATIENCE).await.unwrap();
+    hold.wait_arrived(1, TEST_TIMEOUT).await.unwrap();
     rig.reporter(0).freeze().unwrap();
     rig.add_reporter(&SHORT).await;
     rig.judge(&submission, passed()).await;
     rig.ends_right(&submission).await;
-    let told = rig.mock_convex.submission("s1").unwrap().result_calls;
+    let told = rig.convex.submission("s1").unwrap().result_calls;
     // Later than anybody waits for: this is what a process does that stops before its last write.
     hold.release();
     let backwards = |state: &gavel_mock_convex::SubmissionState| state.status == Status::Running;
-    rig.mock_convex.wait_submission("s1", PATIENCE, backwards).await.unwrap();
-    rig.mock_convex.fault(Matcher::of(Endpoint::RESULT).first(1), Fault::status(503));
+    rig.convex.wait_submission("s1", TEST_TIMEOUT, backwards).await.unwrap();
+    rig.convex.fault(Matcher::of(Endpoint::RESULT).first(1), Fault::status(503));
     rig.reporter(0).thaw().unwrap();
-    let state = rig.mock_convex.wait_final("s1", PATIENCE).await.unwrap();
+    let state = rig.convex.wait_final("s1", TEST_TIMEOUT).await.unwrap();
     assert_eq!(state.result_calls, told + 2);
     rig.wait_idle().await;
     rig.ends_right(&submission).await;
@@ -65,7 +65,7 @@ async fn one_that_sleeps_between_claim_and_call_does_not_call() {
     proxy.hold_answers_after("callback.claimed.s1");
     let submission = submission("s1");
     assert!(rig.begin(&submission).await);
-    proxy.wait_held(PATIENCE).await.unwrap();
+    proxy.wait_held(TEST_TIMEOUT).await.unwrap();
     rig.reporter(0).freeze().unwrap();
     rig.add_reporter(&SHORT).await;
     rig.judge(&submission, passed()).await;
@@ -87,7 +87,7 @@ async fn a_claim_that_took_longer_than_its_window_is_not_used() {
     proxy.hold_answers_after("callback.claimed.s1");
     let submission = submission("s1");
     assert!(rig.begin(&submission).await);
-    proxy.wait_held(PATIENCE).await.unwrap();
+    proxy.wait_held(TEST_TIMEOUT).await.unwrap();
     // Nothing to wait for but the time itself; the server's answer is still taken then.
     tokio::time::sleep(window).await;
     proxy.release();
@@ -103,16 +103,16 @@ async fn one_that_sleeps_in_a_result_call_does_no_harm() {
     let submission = submission("s1");
     assert!(rig.begin(&submission).await);
     rig.wait_applied("s1", Endpoint::RUNNING).await;
-    let hold = rig.mock_convex.hold_before(Matcher::of(Endpoint::RESULT).first(1));
+    let hold = rig.convex.hold_before(Matcher::of(Endpoint::RESULT).first(1));
     rig.judge(&submission, passed()).await;
-    hold.wait_arrived(1, PATIENCE).await.unwrap();
+    hold.wait_arrived(1, TEST_TIMEOUT).await.unwrap();
     rig.reporter(0).freeze().unwrap();
     rig.add_reporter(&SHORT).await;
     rig.ends_right(&submission).await;
     rig.reporter(0).thaw().unwrap();
     hold.release();
     let told = |line: &LogLine| line.contains("\"result reported\"");
-    rig.reporter(0).wait_log("its own end", PATIENCE, told).await.unwrap();
+    rig.reporter(0).wait_log("its own end", TEST_TIMEOUT, told).await.unwrap();
     rig.wait_idle().await;
     rig.ends_right(&submission).await;
 }

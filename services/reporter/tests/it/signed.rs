@@ -1,8 +1,10 @@
 //! The ids of signed calls: one for all tries of a callback, and another for a result that has to have the last word.
 
 use gavel_mock_convex::{Endpoint, Fault, Matcher};
+use gavel_testkit::TEST_TIMEOUT;
+use gavel_testkit::fixtures::{passed, submission};
 
-use crate::rig::{Rig, passed, submission};
+use crate::rig::Rig;
 
 const SIGNED: [(&str, &str); 3] = [
     (
@@ -15,7 +17,7 @@ const SIGNED: [(&str, &str); 3] = [
 
 /// The ids of a submission's calls to an endpoint, in order.
 fn ids(rig: &Rig, id: &str, endpoint: Endpoint) -> Vec<String> {
-    let calls = rig.mock_convex.calls_of(id).into_iter().filter(|call| call.endpoint == endpoint);
+    let calls = rig.convex.calls_of(id).into_iter().filter(|call| call.endpoint == endpoint);
     calls
         .map(|call| {
             assert_eq!(call.header("authorization"), Some("Bearer the-token"));
@@ -28,8 +30,8 @@ fn ids(rig: &Rig, id: &str, endpoint: Endpoint) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_try_of_a_callback_has_the_same_id() {
     let rig = Rig::start(&SIGNED).await;
-    rig.mock_convex.fault(Matcher::of(Endpoint::RUNNING).first(1), Fault::status(503));
-    rig.mock_convex.fault(Matcher::of(Endpoint::RESULT).first(2), Fault::status(503));
+    rig.convex.fault(Matcher::of(Endpoint::RUNNING).first(1), Fault::status(503));
+    rig.convex.fault(Matcher::of(Endpoint::RESULT).first(2), Fault::status(503));
     let submission = submission("s1");
     assert!(rig.begin(&submission).await);
     rig.wait_applied("s1", Endpoint::RUNNING).await;
@@ -43,12 +45,12 @@ async fn each_try_of_a_callback_has_the_same_id() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_result_that_must_have_the_last_word_is_no_repeat() {
     let rig = Rig::start(&SIGNED).await;
-    rig.mock_convex.fault(Matcher::of(Endpoint::RUNNING).first(1), Fault::Reset);
+    rig.convex.fault(Matcher::of(Endpoint::RUNNING).first(1), Fault::Reset);
     let submission = submission("s1");
     assert!(rig.begin(&submission).await);
     let called =
         |mock_convex: &gavel_mock_convex::MockConvex| (!mock_convex.calls_of("s1").is_empty()).then_some(());
-    rig.mock_convex.wait_for("running", crate::PATIENCE, called).await.unwrap();
+    rig.convex.wait_for("running", TEST_TIMEOUT, called).await.unwrap();
     rig.judge(&submission, passed()).await;
     rig.wait_reported(std::slice::from_ref(&submission)).await;
     let ids = ids(&rig, "s1", Endpoint::RESULT);

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use gavel_mock_convex::{Endpoint, Fault, Late, Matcher, MockConvex};
+use gavel_testkit::TEST_TIMEOUT;
+use gavel_testkit::fixtures::{passed, submission};
 
-use crate::PATIENCE;
-use crate::rig::{Rig, passed, submission, submissions};
+use crate::rig::{Rig, submissions};
 
 /// A running call's window is over soon, and so is the time in which Convex may still apply it.
 const SHORT: [(&str, &str); 3] =
@@ -37,10 +38,10 @@ async fn running_fails_once() {
     let rig = Rig::start(&SHORT).await;
     let checks = faults().into_iter().map(async |(name, fault, open)| {
         let submission = submission(name);
-        rig.mock_convex.fault(Matcher::of(Endpoint::RUNNING).id(name).first(1), fault);
+        rig.convex.fault(Matcher::of(Endpoint::RUNNING).id(name).first(1), fault);
         assert!(rig.begin(&submission).await);
         let called = |mock_convex: &MockConvex| (!mock_convex.calls_of(name).is_empty()).then_some(());
-        rig.mock_convex.wait_for("running", PATIENCE, called).await.unwrap();
+        rig.convex.wait_for("running", TEST_TIMEOUT, called).await.unwrap();
         rig.judge(&submission, passed()).await;
         let state = rig.ends_right(&submission).await;
         // Only where Convex may yet apply what was not answered, the result is told once more.
@@ -55,14 +56,14 @@ async fn running_fails_always() {
     let refusals = faults().into_iter().chain([
         ("s404", Fault::status(404), false),
         ("s401", Fault::status(401), false),
-        ("elsewhere", Fault::Redirect(307, rig.mock_convex.url()), false),
+        ("elsewhere", Fault::Redirect(307, rig.convex.url()), false),
     ]);
     let checks = refusals.map(async |(name, fault, _)| {
         let submission = submission(name);
-        rig.mock_convex.fault(Matcher::of(Endpoint::RUNNING).id(name), fault);
+        rig.convex.fault(Matcher::of(Endpoint::RUNNING).id(name), fault);
         assert!(rig.begin(&submission).await);
         let called = |mock_convex: &MockConvex| (!mock_convex.calls_of(name).is_empty()).then_some(());
-        rig.mock_convex.wait_for("running", PATIENCE, called).await.unwrap();
+        rig.convex.wait_for("running", TEST_TIMEOUT, called).await.unwrap();
         rig.judge(&submission, passed()).await;
         rig.ends_right(&submission).await;
     });
@@ -76,7 +77,7 @@ async fn the_result_fails_twice() {
     for (name, fault, _) in faults() {
         // As long as Convex asks to wait, up to the end of all patience.
         let fault = if name == "never" { Fault::retry_after(503, 1) } else { fault };
-        rig.mock_convex.fault(Matcher::of(Endpoint::RESULT).id(name).first(2), fault);
+        rig.convex.fault(Matcher::of(Endpoint::RESULT).id(name).first(2), fault);
         all.push(submission(name));
         rig.begin(all.last().unwrap()).await;
         rig.wait_applied(name, Endpoint::RUNNING).await;
@@ -93,11 +94,11 @@ async fn the_result_fails_twice() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pause_that_convex_asks_for_is_kept() {
     let rig = Rig::start(&[]).await;
-    rig.mock_convex.fault(Matcher::of(Endpoint::RESULT).first(1), Fault::retry_after(429, 2));
+    rig.convex.fault(Matcher::of(Endpoint::RESULT).first(1), Fault::retry_after(429, 2));
     let submission = submission("s1");
     rig.judge(&submission, passed()).await;
     rig.ends_right(&submission).await;
-    let calls = rig.mock_convex.calls_of("s1");
+    let calls = rig.convex.calls_of("s1");
     assert!(calls[1].received_at - calls[0].received_at >= Duration::from_secs(2));
 }
 
@@ -107,12 +108,12 @@ async fn running_is_applied_after_the_result() {
     let rig = Rig::start(&settings).await;
     // The result is told 1.3 s after the claim (0.3 s for the call, and a margin), and once more 4 s later. On a
     // machine with time to spare, that is before and after each call takes effect.
-    rig.mock_convex.fault(Endpoint::RUNNING, Fault::ApplyLate(Duration::from_secs(3)));
+    rig.convex.fault(Endpoint::RUNNING, Fault::ApplyLate(Duration::from_secs(3)));
     let all = submissions("s", 20);
     for submission in &all {
         assert!(rig.begin(submission).await);
     }
-    rig.mock_convex.wait_calls(Endpoint::RUNNING, 4, PATIENCE).await.unwrap();
+    rig.convex.wait_calls(Endpoint::RUNNING, 4, TEST_TIMEOUT).await.unwrap();
     for submission in &all {
         rig.judge(submission, passed()).await;
     }
@@ -122,19 +123,19 @@ async fn running_is_applied_after_the_result() {
         assert_eq!(state.result_calls, 1 + u64::from(state.running_calls > 0), "{state:?}");
         assert!(late <= state.running_calls, "{state:?}");
     }
-    assert!(!rig.mock_convex.running_after_result().is_empty(), "the case has come about");
+    assert!(!rig.convex.running_after_result().is_empty(), "the case has come about");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_calls_are_in_flight_than_allowed() {
     let rig = Rig::start(&[("CONVEX_MAX_IN_FLIGHT", "3"), ("REPORTER_SLOTS", "64")]).await;
-    rig.mock_convex.fault(Matcher::any(), Fault::Hang(Duration::from_millis(100)));
+    rig.convex.fault(Matcher::any(), Fault::Hang(Duration::from_millis(100)));
     let all = submissions("s", 40);
     for submission in &all {
         rig.run(submission).await;
     }
     rig.wait_reported(&all).await;
-    let calls = rig.mock_convex.calls();
+    let calls = rig.convex.calls();
     let in_flight = |at| {
         let under_way = |call: &&std::sync::Arc<gavel_mock_convex::Call>| {
             call.received_at <= at && call.answer().is_some_and(|answer| at < answer.at)
@@ -148,7 +149,7 @@ async fn no_more_calls_are_in_flight_than_allowed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_for_ever_holds_up_nobody() {
     let rig = Rig::start(&[("REPORTER_SLOTS", "4")]).await;
-    rig.mock_convex.fault(Matcher::any().id("bad0"), Fault::status(500));
+    rig.convex.fault(Matcher::any().id("bad0"), Fault::status(500));
     let bad = submission("bad0");
     rig.run(&bad).await;
     rig.wait_result_calls("bad0", 1).await;
@@ -161,6 +162,6 @@ async fn what_is_refused_for_ever_holds_up_nobody() {
     for submission in &all {
         rig.ends_right(submission).await;
     }
-    rig.mock_convex.clear_faults();
+    rig.convex.clear_faults();
     rig.ends_right(&bad).await;
 }

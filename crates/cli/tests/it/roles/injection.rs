@@ -2,6 +2,7 @@
 //! publishes it there past that user's permissions; so does the trace of a message.
 
 use gavel_bus::topology::Stream;
+use gavel_testkit::TEST_TIMEOUT;
 
 use super::{Deployed, Role, header};
 
@@ -87,7 +88,7 @@ async fn a_service_can_still_put_an_answer_where_it_may_not_publish() {
     assert!(!judge.may_publish("submission.reported.victim").await);
     let ask = "$JS.API.DIRECT.GET.SUB_RESULT.submission.running.a";
     judge.client.publish_with_reply(ask, "submission.reported.victim", "".into()).await.unwrap();
-    gavel_testkit::wait_until("the answer that went astray", crate::line::PATIENCE, async || {
+    gavel_testkit::wait_until("the answer that went astray", TEST_TIMEOUT, async || {
         deployed.holds(Stream::Result, "submission.reported.victim").await
     })
     .await

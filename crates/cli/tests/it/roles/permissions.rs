@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use gavel_bus::topology::{Durable, Stream};
+use gavel_testkit::TEST_TIMEOUT;
 
 use super::Deployed;
 
@@ -226,6 +227,6 @@ async fn nobody_comes_in_without_a_key_of_ours_or_without_tls() {
     let mut said = Vec::new();
     tokio::io::AsyncWriteExt::write_all(&mut plain, b"CONNECT {}\r\nPING\r\n").await.unwrap();
     let reading = tokio::io::AsyncReadExt::read_to_end(&mut plain, &mut said);
-    let _ = tokio::time::timeout(crate::line::PATIENCE, reading).await.unwrap();
+    let _ = tokio::time::timeout(TEST_TIMEOUT, reading).await.unwrap();
     assert!(!String::from_utf8_lossy(&said).contains("PONG"));
 }

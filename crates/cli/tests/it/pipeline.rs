@@ -1,28 +1,23 @@
-//! The line as a test has it: a server, a stand-in, and each service as a process of its own.
-
-use std::time::Duration;
+//! The pipeline as a test runs it: a server, mock Convex, and each service as a process of its own.
 
 use gavel_mock_convex::{MockConvex, Question};
-use gavel_testkit::process::built_binary;
-use gavel_testkit::{NatsServer, Process};
+use gavel_testkit::process::{self, built_binary};
+use gavel_testkit::{NatsServer, Process, ServiceProcess, TEST_TIMEOUT};
 use serde_json::{Value, json};
 
-/// Longer than anything here takes on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
-
-/// A running line.
-pub(crate) struct Line {
-    pub(crate) nats: NatsServer,
-    pub(crate) convex: MockConvex,
-    pub(crate) ingress: Process,
+/// A running pipeline.
+pub(crate) struct Pipeline {
+    pub(crate) ingress: ServiceProcess,
     pub(crate) fetcher: Process,
     pub(crate) judge: Process,
     pub(crate) reporter: Process,
+    pub(crate) convex: MockConvex,
+    pub(crate) nats: NatsServer,
     pub(crate) url: String,
     pub(crate) http: reqwest::Client,
 }
 
-impl Line {
+impl Pipeline {
     /// Starts everything; a dead instance's work is given to another after 2 s.
     pub(crate) async fn start(questions: Vec<Question>) -> Self {
         Self::start_with(questions, &[]).await
@@ -43,36 +38,20 @@ impl Line {
         variables: impl Fn(&str) -> Vec<(String, String)>,
     ) -> Self {
         let convex = MockConvex::start_local(questions).await.unwrap();
-        let start = |role: &str| {
-            let variables = variables(role);
-            let variables: Vec<(&str, &str)> =
-                variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-            service_with(&format!("gavel-{role}"), &nats, &convex, &variables)
-        };
-        let (ingress, fetcher) = (start("ingress"), start("fetcher"));
-        let (judge, reporter) = (start("judge"), start("reporter"));
-        let line =
-            ingress.wait_log("its address", PATIENCE, |line| line.contains("listening")).await.unwrap();
-        // As JSON or as people read it.
-        let address = line.field("/address").map_or_else(
-            || line.text.split("address=").nth(1).unwrap().trim().to_owned(),
-            |address| address.as_str().unwrap().to_owned(),
-        );
-        let url = format!("http://{address}/v1/judge-question");
-        let line =
-            Self { nats, convex, ingress, fetcher, judge, reporter, url, http: reqwest::Client::new() };
-        line.until_ready().await;
-        line
+        let builder = |role: &str| builder(&format!("gavel-{role}"), &nats, &convex).envs(variables(role));
+        let start = |role: &str| builder(role).start().unwrap();
+        let (fetcher, judge, reporter) = (start("fetcher"), start("judge"), start("reporter"));
+        let ingress = ServiceProcess::start(builder("ingress")).await;
+        let url = ingress.url("/v1/judge-question");
+        let http = reqwest::Client::new();
+        let pipeline = Self { ingress, fetcher, judge, reporter, convex, nats, url, http };
+        pipeline.until_ready().await;
+        pipeline
     }
 
     /// Waits until the ingress takes submissions; the others catch up by themselves.
     pub(crate) async fn until_ready(&self) {
-        let url = self.url.replace("/v1/judge-question", "/readyz");
-        gavel_testkit::wait_until("a ready ingress", PATIENCE, async || {
-            self.http.get(&url).send().await.is_ok_and(|answer| answer.status() == 200)
-        })
-        .await
-        .unwrap();
+        self.ingress.wait_ready().await;
     }
 
     /// Posts a submission and returns the status of the answer.
@@ -87,7 +66,7 @@ impl Line {
 
     /// The fields of the result that Convex was told, without its duration, which must be there.
     pub(crate) async fn result(&self, id: &str) -> Value {
-        self.convex.wait_final(id, PATIENCE).await.unwrap();
+        self.convex.wait_final(id, TEST_TIMEOUT).await.unwrap();
         let results = self.convex.distinct_results(id);
         assert_eq!(results.len(), 1, "{id} has one verdict: {results:?}");
         let mut result = results[0].as_ref().clone();
@@ -103,22 +82,21 @@ pub(crate) fn service(name: &str, nats: &NatsServer, convex: &MockConvex) -> Pro
     service_with(name, nats, convex, &[])
 }
 
-/// The same with these variables besides.
+/// A service with more variables in its environment.
 pub(crate) fn service_with(
     name: &str,
     nats: &NatsServer,
     convex: &MockConvex,
     variables: &[(&str, &str)],
 ) -> Process {
-    Process::builder(built_binary(name).unwrap())
-        .env("NATS_URL", nats.url())
+    builder(name, nats, convex).envs(variables.iter().copied()).start().unwrap()
+}
+
+fn builder(name: &str, nats: &NatsServer, convex: &MockConvex) -> process::Builder {
+    ServiceProcess::builder(built_binary(name).unwrap(), &nats.url())
         .env("CONVEX_SITE_URL", convex.url())
-        .env("PORT", "0")
         .env("ACK_WAIT_MS", "2000")
         .env("JUDGE_SLOTS", "2")
-        .envs(variables.iter().copied())
-        .start()
-        .unwrap()
 }
 
 /// The body of a submission, as the Convex action sends it.

@@ -2,11 +2,11 @@
 
 use gavel_mock_convex::{Question, SubmissionKind};
 use gavel_testkit::process::built_binary;
-use gavel_testkit::{LogLine, Process, wait_until};
+use gavel_testkit::{LogLine, Process, TEST_TIMEOUT, wait_until};
 use serde_json::Value;
 
 use super::Deployed;
-use crate::line::{Line, PATIENCE, submission};
+use crate::pipeline::{Pipeline, submission};
 
 const REFUSAL: &str = "NATS does not let us";
 
@@ -24,7 +24,7 @@ async fn service(deployed: &Deployed, role: &str, variables: Vec<(String, String
         .start()
         .unwrap();
     let line =
-        process.wait_log("its address", PATIENCE, |line| line.contains("\"listening\"")).await.unwrap();
+        process.wait_log("its address", TEST_TIMEOUT, |line| line.contains("\"listening\"")).await.unwrap();
     let address = line.field("/address").unwrap();
     let url = format!("http://{}", address.as_str().unwrap());
     (process, url)
@@ -52,36 +52,36 @@ async fn the_whole_line_runs_with_least_privilege() {
             .to_vec()
         }
     };
-    let line = Line::start_on(server, vec![sum()], &variables).await;
+    let pipeline = Pipeline::start_on(server, vec![sum()], &variables).await;
     let program = "print(sum(map(int, input().split())))";
-    line.submit("right", "sum", 71, program).await;
-    line.submit("right", "sum", 71, program).await;
-    line.submit("wrong", "sum", 71, "print(3)").await;
-    line.submit("missing", "no-such-question", 71, program).await;
-    assert_eq!(line.result("right").await["status"], "passed");
-    assert_eq!(line.result("wrong").await["status"], "failed");
-    assert_eq!(line.result("missing").await["status"], "error");
+    pipeline.submit("right", "sum", 71, program).await;
+    pipeline.submit("right", "sum", 71, program).await;
+    pipeline.submit("wrong", "sum", 71, "print(3)").await;
+    pipeline.submit("missing", "no-such-question", 71, program).await;
+    assert_eq!(pipeline.result("right").await["status"], "passed");
+    assert_eq!(pipeline.result("wrong").await["status"], "failed");
+    assert_eq!(pipeline.result("missing").await["status"], "error");
 
     // Somebody who watches, with the key for that.
     let file = keys.path().join("program.py");
     std::fs::write(&file, program).unwrap();
     let watching = Process::builder(env!("CARGO_BIN_EXE_gavel"))
         .args(["submit", file.to_str().unwrap(), "--question", "sum", "--json"])
-        .env("INGRESS_URL", line.url.replace("/v1/judge-question", ""))
+        .env("INGRESS_URL", pipeline.url.replace("/v1/judge-question", ""))
         .envs(variables("tap"))
         .start()
         .unwrap();
-    assert_eq!(watching.wait_exit(PATIENCE).await.unwrap().code(), Some(0));
+    assert_eq!(watching.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(0));
 
     // Somebody who looks into it, with the key for that.
     let look = async |arguments: &[&str]| {
         let process = Process::builder(env!("CARGO_BIN_EXE_gavel"))
             .args(arguments)
-            .env("INGRESS_URL", line.url.replace("/v1/judge-question", ""))
+            .env("INGRESS_URL", pipeline.url.replace("/v1/judge-question", ""))
             .envs(variables("ops"))
             .start()
             .unwrap();
-        (process.wait_exit(PATIENCE).await.unwrap().code(), process.log())
+        (process.wait_exit(TEST_TIMEOUT).await.unwrap().code(), process.log())
     };
     let looks: [&[&str]; 4] = [
         &["trace", "right"],
@@ -94,7 +94,7 @@ async fn the_whole_line_runs_with_least_privilege() {
         assert_eq!(code, Some(0), "{arguments:?}: {said:?}");
     }
 
-    for process in [&line.ingress, &line.fetcher, &line.judge, &line.reporter, &watching] {
+    for process in [&pipeline.ingress, &pipeline.fetcher, &pipeline.judge, &pipeline.reporter, &watching] {
         let refused: Vec<LogLine> = process
             .log()
             .into_iter()
@@ -102,7 +102,7 @@ async fn the_whole_line_runs_with_least_privilege() {
             .collect();
         assert!(refused.is_empty(), "{refused:?}");
     }
-    for process in [&line.ingress, &line.fetcher, &line.judge, &line.reporter] {
+    for process in [&pipeline.ingress, &pipeline.fetcher, &pipeline.judge, &pipeline.reporter] {
         let line = process.log().into_iter().find(|line| line.contains("\"listening\"")).unwrap();
         let address = line.field("/address").unwrap();
         let (status, body) = readiness(&format!("http://{}", address.as_str().unwrap())).await;
@@ -114,9 +114,9 @@ async fn the_whole_line_runs_with_least_privilege() {
 async fn a_full_queue_is_503_and_a_repeat_is_still_202() {
     let deployed = Deployed::without_streams().await;
     let made = deployed.streams(&[("NATS_STORE_BYTES", "1048576")]);
-    assert_eq!(made.wait_exit(PATIENCE).await.unwrap().code(), Some(0));
+    assert_eq!(made.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(0));
     let (_ingress, url) = service(&deployed, "ingress", Vec::new()).await;
-    wait_until("readiness", PATIENCE, async || readiness(&url).await.0 == 200).await.unwrap();
+    wait_until("readiness", TEST_TIMEOUT, async || readiness(&url).await.0 == 200).await.unwrap();
     let http = reqwest::Client::new();
     let post = async |id: &str| {
         let body = submission(id, "q1", 71, &"#".repeat(10_000));
@@ -141,19 +141,19 @@ async fn without_streams_each_service_says_who_makes_them_and_finds_them_when_th
     let (fetcher, fetcher_url) = service(&deployed, "fetcher", Vec::new()).await;
     let (_ingress, ingress_url) = service(&deployed, "ingress", Vec::new()).await;
     let says = |line: &LogLine| line.contains("gavel streams makes it");
-    fetcher.wait_log("who makes the consumer", PATIENCE, says).await.unwrap();
+    fetcher.wait_log("who makes the consumer", TEST_TIMEOUT, says).await.unwrap();
     // It says so once it has found NATS.
     let names_the_stream = async || {
         let (status, body) = readiness(&ingress_url).await;
         status == 503 && body.to_string().contains("SUB_QUEUED")
     };
-    wait_until("the ingress naming the stream", PATIENCE, names_the_stream).await.unwrap();
+    wait_until("the ingress naming the stream", TEST_TIMEOUT, names_the_stream).await.unwrap();
     assert_eq!(readiness(&fetcher_url).await.0, 503);
 
     let made = deployed.streams(&[]);
-    assert_eq!(made.wait_exit(PATIENCE).await.unwrap().code(), Some(0));
+    assert_eq!(made.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(0));
     for url in [ingress_url, fetcher_url] {
-        wait_until("readiness", PATIENCE, async || readiness(&url).await.0 == 200).await.unwrap();
+        wait_until("readiness", TEST_TIMEOUT, async || readiness(&url).await.0 == 200).await.unwrap();
     }
 }
 
@@ -163,12 +163,15 @@ async fn what_the_server_forbids_is_said_aloud() {
     let seed = deployed.keys.path().join("tap.nk").display().to_string();
     // A judge with the key of a tap.
     let (judge, url) = service(&deployed, "reporter", vec![("NATS_NKEY".to_owned(), seed.clone())]).await;
-    let line = judge.wait_log("the refusal", PATIENCE, |line| line.contains(REFUSAL)).await.unwrap();
+    let line = judge.wait_log("the refusal", TEST_TIMEOUT, |line| line.contains(REFUSAL)).await.unwrap();
     assert_eq!(line.field("/level"), Some("ERROR".into()), "{}", line.text);
     let (status, body) = readiness(&url).await;
     assert!(status == 503 && body.to_string().contains("ermissions "), "{body}");
 
     // Making streams with a key that may not.
     let refused = deployed.streams(&[("NATS_NKEY", &seed)]);
-    refused.wait_log("the refusal", PATIENCE, |line| line.contains("NATS does not let us")).await.unwrap();
+    refused
+        .wait_log("the refusal", TEST_TIMEOUT, |line| line.contains("NATS does not let us"))
+        .await
+        .unwrap();
 }

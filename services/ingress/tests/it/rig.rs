@@ -1,53 +1,37 @@
-//! An ingress of a test's own, on a server of its own, and a look at what it has stored there.
+//! An ingress of a test's own, on a server of its own, and what it has stored there.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
-use std::time::Duration;
 
-use async_nats::jetstream::{self, message::StreamMessage, stream::DirectGetErrorKind};
+use async_nats::jetstream::message::StreamMessage;
 use gavel_bus::topology::Stream;
 use gavel_domain::event::Queued;
 use gavel_proto::WireEvent as _;
-use gavel_testkit::{NatsServer, Process, process, wait_until};
+use gavel_testkit::{JetStream, NatsServer, ServiceProcess, process};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 
-/// Long enough for a loaded machine; nothing waits for it unless it fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-
 pub(crate) const PATH: &str = "/v1/judge-question";
 
-/// The binary, on any free port, with a server that may be there or not.
+/// The binary on any free port. The server may be unreachable.
 pub(crate) fn binary(nats_url: &str) -> process::Builder {
-    let program = Process::builder(env!("CARGO_BIN_EXE_gavel-ingress"));
-    program.env("PORT", "0").env("NATS_URL", nats_url)
+    ServiceProcess::builder(env!("CARGO_BIN_EXE_gavel-ingress"), nats_url)
 }
 
 /// A running ingress.
 pub(crate) struct Ingress {
-    pub(crate) process: Process,
-    pub(crate) address: SocketAddr,
+    pub(crate) process: ServiceProcess,
     http: Client,
 }
 
 impl Ingress {
-    /// Starts it; it listens, and may not have found its server yet.
+    /// Starts it and waits until it listens; it may not have reached its server yet.
     pub(crate) async fn start(builder: process::Builder) -> Self {
-        let process = builder.start().unwrap();
-        let listening = process.wait_log("the address", PATIENCE, |line| line.contains("listening")).await;
-        let address = listening.unwrap().field("/address").unwrap().as_str().unwrap().parse().unwrap();
-        Self { process, address, http: Client::new() }
-    }
-
-    /// Waits until it can do its work; it tells nobody when that is.
-    pub(crate) async fn ready(&self) {
-        let is_ready = async || self.get("/readyz").await.status == 200;
-        wait_until("readiness", PATIENCE, is_ready).await.unwrap();
+        Self { process: ServiceProcess::start(builder).await, http: Client::new() }
     }
 
     pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {
-        self.http.request(method.parse().unwrap(), format!("http://{}{path}", self.address))
+        self.http.request(method.parse().unwrap(), self.process.url(path))
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -101,30 +85,22 @@ impl Answer {
     }
 }
 
-/// What the server holds, seen without the bus.
+/// The stream of queued submissions.
 pub(crate) struct Queue {
-    pub(crate) context: jetstream::Context,
+    pub(crate) jetstream: JetStream,
 }
 
 impl Queue {
     pub(crate) async fn of(nats: &NatsServer) -> Self {
-        let client = async_nats::connect(nats.url()).await.unwrap();
-        Self { context: jetstream::new(client) }
+        Self { jetstream: JetStream::connect(nats).await }
     }
 
-    /// Messages in the stream of what was submitted.
     pub(crate) async fn count(&self) -> u64 {
-        let mut stream = self.context.get_stream(Stream::Queued.name()).await.unwrap();
-        stream.info().await.unwrap().state.messages
+        self.jetstream.message_count(Stream::Queued).await
     }
 
     pub(crate) async fn message(&self, id: &str) -> Option<StreamMessage> {
-        let stream = self.context.get_stream_no_info(Stream::Queued.name()).await.unwrap();
-        match stream.direct_get_last_for_subject(format!("submission.queued.{id}")).await {
-            Ok(message) => Some(message),
-            Err(error) if error.kind() == DirectGetErrorKind::NotFound => None,
-            Err(error) => panic!("{error}"),
-        }
+        self.jetstream.last_message(Stream::Queued, &format!("submission.queued.{id}")).await
     }
 
     pub(crate) async fn event(&self, id: &str) -> Option<Queued> {
@@ -147,7 +123,7 @@ impl Rig {
     pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
         let nats = NatsServer::start().await;
         let ingress = Ingress::start(binary(&nats.url()).envs(settings.iter().copied())).await;
-        ingress.ready().await;
+        ingress.process.wait_ready().await;
         let queue = Queue::of(&nats).await;
         Self { ingress, queue, nats }
     }
