@@ -3,8 +3,8 @@
 use async_nats::HeaderMap;
 use async_nats::header::{NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_MESSAGE_ID};
 use bytes::Bytes;
-use gavel_domain::RequestId;
 use gavel_domain::event::{DeadLetter, Expired, Judged, Queued, Ready, Rejudged, Reported, Running};
+use gavel_domain::{RequestId, catalogue};
 use gavel_proto::WireEvent;
 use gavel_telemetry::trace::traceparent;
 
@@ -107,7 +107,7 @@ stored_once!(Queued, Ready, Expired, Reported, Rejudged);
 
 impl From<&Judged> for Outgoing {
     fn from(event: &Judged) -> Self {
-        let verdict = [event.submission.language.label(), event.verdict.status.as_str()];
+        let verdict = [catalogue::metric_label(event.submission.language), event.verdict.status.as_str()];
         Self { verdict: Some(verdict), ..Self::event(event, Condition::Once) }
     }
 }

@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use gavel_bus::topology::TopologySettings;
 use gavel_bus::{Bus, NatsConfig, Seen};
 use gavel_config::Env;
-use gavel_domain::{Secret, Status, SubmissionId};
+use gavel_domain::{Secret, Status, SubmissionId, catalogue};
 use serde_json::{Value, json};
 
 use crate::exit;
@@ -109,30 +109,8 @@ fn request(arguments: &Arguments) -> anyhow::Result<(SubmissionId, Value)> {
     let bytes = std::fs::read(&arguments.file).with_context(|| format!("cannot read {file}"))?;
     let source = String::from_utf8(bytes).map_err(|_| anyhow!("{file} is not UTF-8"))?;
     let language = arguments.language.or_else(|| {
-        Some(match arguments.file.extension()?.to_str()? {
-            "c" => 50,
-            "cpp" | "cc" | "cxx" => 54,
-            "py" => 71,
-            "js" | "mjs" => 63,
-            "ts" => 74,
-            "java" => 62,
-            "cs" => 51,
-            "rb" => 72,
-            "rs" => 73,
-            "go" => 60,
-            "kt" => 78,
-            "php" => 68,
-            "hs" => 61,
-            "sh" => 46,
-            "pl" => 85,
-            "lua" => 64,
-            "ml" => 65,
-            "pas" => 67,
-            "f90" => 59,
-            "r" | "R" => 80,
-            "sql" => 82,
-            _ => return None,
-        })
+        let extension = arguments.file.extension()?.to_str()?;
+        catalogue::by_extension(extension).map(|id| id.0)
     });
     let language =
         language.with_context(|| format!("the language of {file} is not plain: say --language"))?;

@@ -163,32 +163,6 @@ impl fmt::Display for RequestId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LanguageId(pub u32);
 
-impl LanguageId {
-    /// A word for figures: of the languages that the app offers, or `other`, so that no caller makes up a new one.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self.0 {
-            50 => "50 C",
-            51 => "51 C#",
-            52 => "52 C++",
-            54 => "54 C++",
-            60 => "60 Go",
-            61 => "61 Haskell",
-            62 => "62 Java",
-            63 => "63 JavaScript",
-            68 => "68 PHP",
-            70 => "70 Python 2",
-            71 => "71 Python 3",
-            72 => "72 Ruby",
-            73 => "73 Rust",
-            74 => "74 TypeScript",
-            78 => "78 Kotlin",
-            83 => "83 Swift",
-            _ => "other",
-        }
-    }
-}
-
 impl fmt::Display for LanguageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

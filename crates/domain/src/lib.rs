@@ -4,6 +4,7 @@
 //! apart: an [`Execution`] says what a process did, a [`Verdict`] says what that means for the learner, and a
 //! fault (an error type of whoever failed) is ours and never becomes a verdict other than [`Status::Error`].
 
+pub mod catalogue;
 pub mod compare;
 pub mod engine;
 pub mod event;

@@ -1,7 +1,5 @@
 //! The languages that this machine can be asked for: what each needs, and which of Judge0's ids it serves.
 
-pub(crate) mod judge0;
-mod label;
 mod table;
 mod version;
 
@@ -11,10 +9,9 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::protocol::limits::RunLimits;
 
-pub use label::label;
 pub use table::{Languages, TableError};
+pub(crate) use version::is_older;
 pub use version::{VersionRule, VersionRuleError};
-pub(crate) use version::{is_older, number_in};
 
 const MIB: u64 = 1 << 20;
 

@@ -36,7 +36,7 @@ pub use host::sandbox::Sandbox;
 pub use host::tier::Tier;
 pub use host::workspace::Workspace;
 pub use language::{
-    InstalledLanguage, Languages, TableError, UnservedLanguage, VersionRule, VersionRuleError, label,
+    InstalledLanguage, Languages, TableError, UnservedLanguage, VersionRule, VersionRuleError,
 };
 pub use protocol::ids::Ids;
 pub use protocol::limits::RunLimits;

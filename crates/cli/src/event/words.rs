@@ -1,5 +1,7 @@
 //! What an event says, in a few words.
 
+use gavel_domain::{LanguageId, catalogue};
+
 use super::{Call, Event, UNDECODABLE};
 use crate::output::{escape_control, first_line};
 use crate::time::format_millis;
@@ -74,6 +76,6 @@ impl Event {
 impl Event {
     /// What people call a language, by its Judge0 id.
     pub(crate) fn language_name(id: u32) -> String {
-        gavel_sandbox::label(gavel_domain::LanguageId(id)).unwrap_or_else(|| format!("#{id}"))
+        catalogue::label(LanguageId(id)).map_or_else(|| format!("#{id}"), str::to_owned)
     }
 }

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use gavel_domain::LanguageId;
 use gavel_domain::engine::EngineFault;
+use gavel_domain::{LanguageId, catalogue};
 use rustix::io::Errno;
 
 /// What lets user namespaces be made.
@@ -106,7 +106,7 @@ pub enum SlotError {
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     /// The language is not in the table, or its toolchain is not on this machine.
-    #[error("{} is not served by this judge: {reason}", crate::language::judge0::named(*language))]
+    #[error("{} is not served by this judge: {reason}", name_with_id(*language))]
     NotServed {
         /// The id that was asked for.
         language: LanguageId,
@@ -150,11 +150,16 @@ pub enum SandboxError {
     },
 }
 
+/// The language for an operator: "Swift (83)", or "language 4711".
+fn name_with_id(id: LanguageId) -> String {
+    catalogue::label(id).map_or_else(|| format!("language {id}"), |label| format!("{label} ({id})"))
+}
+
 impl From<SandboxError> for EngineFault {
     fn from(error: SandboxError) -> Self {
         match error {
             SandboxError::NotServed { language, .. } => {
-                let name = crate::language::label(language).unwrap_or_else(|| format!("language {language}"));
+                let name = catalogue::label(language).map_or(format!("language {language}"), str::to_owned);
                 Self::Final {
                     reason: format!("{name} is not available on this judge"),
                     source: Some(error.into()),

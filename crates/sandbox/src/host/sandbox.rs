@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gavel_domain::LanguageId;
+use gavel_domain::{LanguageId, catalogue};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -13,9 +13,7 @@ use crate::host::error::{SandboxError, SlotError, StartError};
 use crate::host::slot::{Factory, Slot};
 use crate::host::tier::{self, Tier};
 use crate::host::workspace::{Toolchain, Workspace};
-use crate::language::{
-    InstalledLanguage, Language, UnservedLanguage, VersionRule, is_older, judge0, number_in,
-};
+use crate::language::{InstalledLanguage, Language, UnservedLanguage, VersionRule, is_older};
 
 /// The execution engine of one judge. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -189,10 +187,10 @@ impl Pool {
             }
         };
         let line = output.lines().next().unwrap_or_default().trim();
-        let version = number_in(output).unwrap_or(line);
+        let version = catalogue::version_in(output).unwrap_or(line);
         let rule = self.factory.config.versions;
         let too_old = |id: &u32| {
-            let wanted = judge0::version(LanguageId(*id)).filter(|_| rule == VersionRule::AtLeast);
+            let wanted = catalogue::version(LanguageId(*id)).filter(|_| rule == VersionRule::AtLeast);
             wanted.filter(|wanted| is_older(version, wanted))
         };
         let mut served = Language::clone(language);

@@ -40,21 +40,6 @@ impl fmt::Display for VersionRule {
     }
 }
 
-/// The first version number in a text: digits with dots between.
-pub(crate) fn number_in(text: &str) -> Option<&str> {
-    let mut rest = text;
-    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
-        rest = &rest[start..];
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-        let number = rest[..end].trim_end_matches('.');
-        if number.contains('.') {
-            return Some(number);
-        }
-        rest = &rest[end..];
-    }
-    None
-}
-
 /// Whether the first of two version numbers is the lesser. Parts that only one of them has do not count.
 pub(crate) fn is_older(version: &str, than: &str) -> bool {
     let parts = |text: &str| -> Vec<u64> { text.split('.').map(|part| part.parse().unwrap_or(0)).collect() };
@@ -65,22 +50,6 @@ pub(crate) fn is_older(version: &str, than: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_found_in_what_toolchains_say() {
-        let rows = [
-            ("gcc (Debian 12.2.0-14+deb12u1) 12.2.0", Some("12.2.0")),
-            ("go version go1.19.8 linux/amd64", Some("1.19.8")),
-            ("/usr/share/java/kotlin-stdlib-1.3.31.jar", Some("1.3.31")),
-            ("openjdk 21 2023-09-19", None),
-            ("This is perl 5, version 36, subversion 0 (v5.36.0)", Some("5.36.0")),
-            ("8.", None),
-            ("", None),
-        ];
-        for (text, number) in rows {
-            assert_eq!(number_in(text), number, "{text}");
-        }
-    }
 
     #[test]
     fn versions_are_compared_number_by_number() {

@@ -1,3 +1,5 @@
+use gavel_domain::catalogue;
+
 use super::*;
 
 const WHOLE: &str = r#"
@@ -37,12 +39,26 @@ fn the_table_serves_what_is_promised() {
         59, 80, 82, 92, 109, 93, 97, 102, 105, 103, 108, 95, 106, 107,
     ] {
         assert!(entry(&table, id).is_some(), "{id}");
-        assert!(super::super::judge0::version(LanguageId(id)).is_some(), "{id}");
+        assert!(catalogue::version(LanguageId(id)).is_some(), "{id}");
     }
     let mut keys: Vec<_> = table.entries().iter().map(|language| language.key.clone().unwrap()).collect();
     keys.sort();
     keys.dedup();
     assert_eq!(keys.len(), table.entries().len(), "each has its own key");
+}
+
+#[test]
+fn entry_names_begin_with_the_catalogue_label_of_each_id() {
+    let table = Languages::default();
+    let ids: Vec<_> = table.entries().iter().flat_map(|language| &language.ids).collect();
+    assert_eq!(ids.len(), 48);
+    for language in table.entries() {
+        let short = language.name.split(" (").next().unwrap();
+        for id in &language.ids {
+            assert_eq!(catalogue::label(LanguageId(*id)), Some(short), "{id}");
+        }
+        assert!(short.len() <= 10, "{short} is longer than the column of `gavel tap`");
+    }
 }
 
 #[test]
