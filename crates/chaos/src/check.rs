@@ -1,4 +1,4 @@
-//! The end of a run: waiting until nothing moves any more, and asking whether all that was promised holds.
+//! The end of a run: waits until the pipeline is idle, then checks the invariants.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,199 +11,209 @@ use gavel_mock_convex::{Purpose, Status};
 use gavel_proto::{WireEvent as _, decode_claim};
 use gavel_testkit::wait_until;
 
+use crate::callbacks::{self, ReceivedCallback};
+use crate::pipeline::Pipeline;
 use crate::programs::PROGRAMS;
-use crate::service::wall;
-use crate::told::{self, CallbackKind};
-use crate::world::World;
+use crate::service::wall_time;
 
-/// Longer than the longest backoff of a callback, which is five minutes.
-const PATIENCE: Duration = Duration::from_mins(7);
+/// How long the pipeline may take to become idle. The longest backoff of a callback is five minutes.
+const IDLE_TIMEOUT: Duration = Duration::from_mins(7);
 
-/// The last line's figures.
+/// The counts in the last line of output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Submissions that were answered 202.
+pub struct Summary {
+    /// Submissions that were answered with 202.
     pub accepted: usize,
-    /// Those of them that are passed, failed or error at Convex.
-    pub last: usize,
-    /// Those that are not.
+    /// Accepted submissions that are final at Convex: passed, failed or error.
+    pub finals: usize,
+    /// Accepted submissions with a missing result.
     pub lost: usize,
-    /// Submissions that were told two results, or a wrong one.
+    /// Submissions with contradicting results, or a wrong one.
     pub conflicting: usize,
-    /// Calls of running that were started after a result, and submissions that end on running.
+    /// `running` callbacks that were started after a result, and submissions that end on running.
     pub backwards: usize,
-    /// Messages that consumers still hold, or that nobody has taken.
+    /// Messages that are pending, or delivered but not acknowledged.
     pub stuck: u64,
 }
 
-impl fmt::Display for Tally {
+impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { accepted, last, lost, conflicting, backwards, stuck } = self;
+        let Self { accepted, finals, lost, conflicting, backwards, stuck } = self;
         write!(
             f,
-            "accepted={accepted} final={last} lost={lost} conflicting={conflicting} backwards={backwards} \
+            "accepted={accepted} final={finals} lost={lost} conflicting={conflicting} backwards={backwards} \
              stuck={stuck}"
         )
     }
 }
 
-/// Waits until all consumers are idle and all that was accepted is final; what does not come to that is found by the
-/// checks.
-pub(crate) async fn wait_quiet(world: &World, accepted: &BTreeMap<String, usize>) {
-    let quiet = async || {
-        let is_final = |id: &String| world.convex.submission(id).is_some_and(|state| state.status.is_final());
-        accepted.keys().all(is_final) && stuck(world).await.is_ok_and(|stuck| stuck == 0)
+/// Waits until all consumers are idle and all accepted submissions are final. If that does not happen in time, the checks
+/// report what is missing.
+pub(crate) async fn wait_idle(pipeline: &Pipeline, accepted: &BTreeMap<String, usize>) {
+    let is_idle = async || {
+        let is_final =
+            |id: &String| pipeline.convex.submission(id).is_some_and(|state| state.status.is_final());
+        accepted.keys().all(is_final) && stuck(pipeline).await.is_ok_and(|stuck| stuck == 0)
     };
-    if let Err(error) = wait_until("quiet", PATIENCE, quiet).await {
-        world.journal.say(error);
+    if let Err(error) = wait_until("the pipeline to become idle", IDLE_TIMEOUT, is_idle).await {
+        pipeline.run_log.info(error);
     }
 }
 
-/// Messages that are pending or in hand, over all consumers.
-async fn stuck(world: &World) -> Result<u64> {
+/// Counts the messages that are pending or not acknowledged, over all consumers.
+async fn stuck(pipeline: &Pipeline) -> Result<u64> {
     let mut stuck = 0;
     for durable in Durable::ALL {
-        let info = world.consumer_info(durable).await?;
+        let info = pipeline.consumer_info(durable).await?;
         stuck += info.num_pending + u64::try_from(info.num_ack_pending)?;
     }
-    // A work queue forgets what is acknowledged; what is left, no consumer would take.
-    Ok(stuck.max(world.stream_info(Stream::Ready).await?.state.messages))
+    // A work queue deletes acknowledged messages, so whatever is left there is stuck.
+    Ok(stuck.max(pipeline.stream_info(Stream::Ready).await?.state.messages))
 }
 
-/// Counts what the last line tells, and notes each thing that is wrong. `begun` is what the commands said they had begun.
-pub(crate) async fn tally(
-    world: &World,
+/// Counts, and records each violation. `begun` holds the newest generation of each submission that a command reported.
+pub(crate) async fn summarize(
+    pipeline: &Pipeline,
     accepted: &BTreeMap<String, usize>,
     begun: &BTreeMap<String, u64>,
-) -> Result<Tally> {
-    let mut tally = Tally { accepted: accepted.len(), ..Tally::default() };
-    let all = told(world);
+) -> Result<Summary> {
+    let mut summary = Summary { accepted: accepted.len(), ..Summary::default() };
+    let all = callbacks_by_submission(pipeline);
     let mut generations = 0;
     for (id, program) in accepted {
-        let (newest, program) = (newest(world, id).await?, &PROGRAMS[*program]);
+        let (newest, program) = (newest_generation(pipeline, id).await?, &PROGRAMS[*program]);
         generations += newest - 1;
-        let shown = world.convex.submission(id).map(|state| state.status);
-        let mut found = told::findings(all.get(id).map_or(&[], Vec::as_slice), newest, program, shown);
+        let shown = pipeline.convex.submission(id).map(|state| state.status);
+        let mut found = callbacks::check(all.get(id).map_or(&[], Vec::as_slice), newest, program, shown);
         if let Some(begun) = begun.get(id).filter(|begun| **begun > newest) {
-            found.lost.push(format!("generation {begun} was begun, and there are {newest}"));
+            found.lost.push(format!("generation {begun} was begun, but there are only {newest}"));
         }
         if program.is_corrected() && shown != Some(Status::Passed) {
-            found.conflicting.push("it was judged again after the correction, and has not passed".to_owned());
+            found.conflicting.push("it was rejudged after the correction and has not passed".to_owned());
         }
-        tally.last += usize::from(shown.is_some_and(Status::is_final));
-        tally.lost += usize::from(!found.lost.is_empty());
-        tally.conflicting += usize::from(!found.conflicting.is_empty());
-        tally.backwards += usize::from(shown == Some(Status::Running));
+        summary.finals += usize::from(shown.is_some_and(Status::is_final));
+        summary.lost += usize::from(!found.lost.is_empty());
+        summary.conflicting += usize::from(!found.conflicting.is_empty());
+        summary.backwards += usize::from(shown == Some(Status::Running));
         for wrong in found.lost.iter().chain(&found.conflicting) {
-            world.journal.wrong(format_args!("{id} ({}): {wrong}", program.name));
+            pipeline.run_log.violation(format_args!("{id} ({}): {wrong}", program.name));
         }
     }
-    for (id, told) in &all {
-        for (running, result) in told::backwards(told) {
-            tally.backwards += usize::from(is_backwards(world, id, running, result).await?);
+    for (id, callbacks) in &all {
+        for (running, result) in callbacks::running_after_result(callbacks) {
+            summary.backwards += usize::from(is_backwards(pipeline, id, running, result).await?);
         }
     }
-    world.journal.say(format_args!("{generations} generations after the first ones"));
-    tally.stuck = stuck(world).await?;
-    if tally.stuck > 0 {
+    pipeline.run_log.info(format_args!("{generations} later generations"));
+    summary.stuck = stuck(pipeline).await?;
+    if summary.stuck > 0 {
         for durable in Durable::ALL {
-            let info = world.consumer_info(durable).await?;
-            let (pending, in_hand) = (info.num_pending, info.num_ack_pending);
-            world.journal.wrong(format_args!("{}: {pending} pending, {in_hand} in hand", durable.name()));
+            let info = pipeline.consumer_info(durable).await?;
+            let (pending, in_progress) = (info.num_pending, info.num_ack_pending);
+            pipeline
+                .run_log
+                .violation(format_args!("{}: {pending} pending, {in_progress} in progress", durable.name()));
         }
     }
-    Ok(tally)
+    Ok(summary)
 }
 
-/// What Convex was told of each submission.
-fn told(world: &World) -> BTreeMap<String, Vec<CallbackKind>> {
-    let (mut all, calls) = (BTreeMap::<String, Vec<CallbackKind>>::new(), world.convex.calls());
-    if calls.len() as u64 != world.convex.call_count(None) {
-        world.journal.wrong("not all calls were recorded");
+/// Returns the callbacks that Convex received, by submission.
+fn callbacks_by_submission(pipeline: &Pipeline) -> BTreeMap<String, Vec<ReceivedCallback>> {
+    let (mut all, calls) = (BTreeMap::<String, Vec<ReceivedCallback>>::new(), pipeline.convex.calls());
+    if calls.len() as u64 != pipeline.convex.call_count(None) {
+        pipeline.run_log.violation("mock Convex did not record all calls");
     }
     for call in calls.iter().filter(|call| call.endpoint.purpose != Purpose::TestCases) {
-        match (&call.id, CallbackKind::of(call)) {
-            (Some(id), Some(told)) => all.entry(id.clone()).or_default().push(told),
-            _ => world.journal.wrong(format_args!("call {} is not signed, or is about nothing", call.number)),
+        match (&call.id, ReceivedCallback::from_call(call)) {
+            (Some(id), Some(callback)) => all.entry(id.clone()).or_default().push(callback),
+            _ => pipeline
+                .run_log
+                .violation(format_args!("call {} is not signed, or names no submission", call.number)),
         }
     }
     all
 }
 
-/// The newest generation that was allotted.
-async fn newest(world: &World, id: &str) -> Result<u64> {
-    let record = world.last_on(Stream::Result, &format!("submission.rejudged.{id}.*")).await?;
+/// Returns the newest generation of a submission.
+async fn newest_generation(pipeline: &Pipeline, id: &str) -> Result<u64> {
+    let record = pipeline.last_on(Stream::Result, &format!("submission.rejudged.{id}.*")).await?;
     let Some(record) = record else { return Ok(1) };
     let generation = record.subject.rsplit('.').next().unwrap_or_default();
-    generation.parse().with_context(|| format!("{} is of no generation", record.subject))
+    generation.parse().with_context(|| format!("{} does not end with a generation", record.subject))
 }
 
-/// Whether a `running` that was received after a result is a fault of ours. It is not where the reporter that made it was
-/// frozen between its claim and the call, which cannot be seen from inside (ADR 0002, "What remains"). Convex ends on
-/// the result all the same, which is counted apart.
+/// Whether a `running` callback received after a result violates the order. It does not if its reporter was frozen between
+/// the claim and the call, which a process cannot notice (ADR 0002). That Convex ends on the result even then is checked
+/// separately.
 async fn is_backwards(
-    world: &World,
+    pipeline: &Pipeline,
     id: &str,
-    running: &CallbackKind,
-    result: &CallbackKind,
+    running: &ReceivedCallback,
+    result: &ReceivedCallback,
 ) -> Result<bool> {
     let generation = running.generation;
     let key = if generation == 1 { id.to_owned() } else { format!("{id}.{generation}") };
-    let received = wall(running.received);
-    let claim = world.last_on(Stream::Result, &format!("callback.claimed.{key}")).await?;
+    let received = wall_time(running.received);
+    let claim = pipeline.last_on(Stream::Result, &format!("callback.claimed.{key}")).await?;
     let Some(claim) = claim else {
-        world.journal.wrong(format_args!("{key}: running was called after the result without a claim"));
+        pipeline
+            .run_log
+            .violation(format_args!("{key}: a running callback came after the result and has no claim"));
         return Ok(true);
     };
     let holder = decode_claim(&claim.payload)?.instance;
-    let service = world.services.iter().find(|service| service.target.to_string() == holder);
+    let service = pipeline.services.iter().find(|service| service.target.to_string() == holder);
     let claimed: SystemTime = claim.time.into();
     if service.is_some_and(|service| service.was_frozen_between(claimed, received)) {
-        world.journal.say(format_args!(
-            "{key}: running came after the result from {holder}, which was frozen in between"
+        pipeline.run_log.info(format_args!(
+            "{key}: a running callback of {holder}, which was frozen after its claim, came after the result"
         ));
         return Ok(false);
     }
     let after = received.duration_since(claimed).unwrap_or_default();
     let late_by = running.received.duration_since(result.received);
-    world.journal.wrong(format_args!(
-        "{key}: {holder} called running {after:?} after its claim, and {late_by:?} after a result of generation {}: call {}",
+    pipeline.run_log.violation(format_args!(
+        "{key}: {holder} sent running {after:?} after its claim and {late_by:?} after a result of generation {}: call {}",
         result.generation, running.number
     ));
     Ok(true)
 }
 
-/// Each dead letter has its malformed message, and each malformed message its dead letter.
-pub(crate) async fn dead_letters(world: &World, thrown: &BTreeSet<String>) -> Result<()> {
-    let info = world.stream_info(Stream::DeadLetter).await?;
-    let stream = world.jetstream.get_stream(Stream::DeadLetter.name()).await?;
-    let mut buried = BTreeSet::new();
+/// Checks that each dead letter belongs to a malformed message, and each stored malformed message has a dead letter.
+pub(crate) async fn check_dead_letters(pipeline: &Pipeline, published: &BTreeSet<String>) -> Result<()> {
+    let info = pipeline.stream_info(Stream::DeadLetter).await?;
+    let stream = pipeline.jetstream.get_stream(Stream::DeadLetter.name()).await?;
+    let mut found = BTreeSet::new();
     for sequence in info.state.first_sequence..=info.state.last_sequence {
         let Ok(message) = stream.get_raw_message(sequence).await else { continue };
         let Ok(dead) = DeadLetter::decode(&message.payload) else {
-            world.journal.wrong(format_args!("{} cannot be decoded", message.subject));
+            pipeline.run_log.violation(format_args!("{} cannot be decoded", message.subject));
             continue;
         };
-        if !thrown.contains(&dead.subject) {
-            world.journal.wrong(format_args!(
-                "a dead letter of {} that nothing explains: {}",
-                dead.subject, dead.cause
-            ));
+        if !published.contains(&dead.subject) {
+            pipeline
+                .run_log
+                .violation(format_args!("unexplained dead letter for {}: {}", dead.subject, dead.cause));
         }
-        buried.insert(dead.subject);
+        found.insert(dead.subject);
     }
-    for subject in thrown.difference(&buried) {
+    for subject in published.difference(&found) {
         let mut tokens = subject.split('.').skip(1);
         let stream = match tokens.next() {
             Some("queued") => Stream::Queued,
             Some("ready" | "expired") => Stream::Ready,
             _ => Stream::Result,
         };
-        // One that was never stored is none; those of a work queue are gone when they are done with.
-        if world.last_on(stream, subject).await?.is_some() {
-            world.journal.wrong(format_args!("{subject} is malformed and has no dead letter"));
+        // A message that was never stored needs no dead letter. A work queue deletes its messages once they are handled.
+        if pipeline.last_on(stream, subject).await?.is_some() {
+            pipeline.run_log.violation(format_args!("{subject} is malformed and has no dead letter"));
         }
     }
-    world.journal.say(format_args!("{} dead letters, of {} malformed messages", buried.len(), thrown.len()));
+    pipeline.run_log.info(format_args!(
+        "{} dead letters for {} malformed messages",
+        found.len(),
+        published.len()
+    ));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What a failed run leaves behind: its journal, the log of each process, and the record of calls.
+//! The evidence of a failed run: its log, the log of each process, and all calls to Convex.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
@@ -6,20 +6,20 @@ use std::path::{Path, PathBuf};
 
 use gavel_testkit::Process;
 
-use crate::service::wall;
-use crate::world::World;
+use crate::pipeline::Pipeline;
+use crate::service::wall_time;
 
-/// Writes it into a new folder below the directory, and returns the folder.
-pub(crate) fn keep(world: &World, below: &Path, seed: u64) -> io::Result<PathBuf> {
+/// Writes the evidence into a new directory below `below`, and returns that directory.
+pub(crate) fn save(pipeline: &Pipeline, below: &Path, seed: u64) -> io::Result<PathBuf> {
     let folder = below.join(format!("seed-{seed}-{}", std::process::id()));
     fs::create_dir_all(&folder)?;
-    write(&folder.join("journal.txt"), world.journal.lines())?;
-    let services = world.services.iter().map(|service| (service.target.to_string(), &service.process));
-    let servers = world.servers.iter().zip(1..).map(|(server, n)| (format!("nats-{n}"), server.process()));
+    write_lines(&folder.join("run.log"), pipeline.run_log.lines())?;
+    let services = pipeline.services.iter().map(|service| (service.target.to_string(), &service.process));
+    let servers = pipeline.servers.iter().zip(1..).map(|(server, n)| (format!("nats-{n}"), server.process()));
     for (name, process) in services.chain(servers) {
-        write(&folder.join(format!("{name}.log")), log(process))?;
+        write_lines(&folder.join(format!("{name}.log")), log(process))?;
     }
-    write(&folder.join("calls.txt"), calls(world))?;
+    write_lines(&folder.join("calls.txt"), calls(pipeline))?;
     Ok(folder)
 }
 
@@ -27,11 +27,11 @@ fn log(process: &Process) -> Vec<String> {
     process.log().into_iter().map(|line| line.text).collect()
 }
 
-/// Each call of Convex: when, what, about whom, what became of it.
-fn calls(world: &World) -> Vec<String> {
-    let calls = world.convex.calls();
+/// One line per call to Convex: time, number, endpoint, submission, callback id, and how it was answered.
+fn calls(pipeline: &Pipeline) -> Vec<String> {
+    let calls = pipeline.convex.calls();
     let lines = calls.iter().map(|call| {
-        let at = wall(call.received_at).duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let at = wall_time(call.received_at).duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         format!(
             "{:.3} {} {} {} {} applied={:?} answer={:?}",
             at.as_secs_f64(),
@@ -46,7 +46,7 @@ fn calls(world: &World) -> Vec<String> {
     lines.collect()
 }
 
-fn write(path: &Path, lines: Vec<String>) -> io::Result<()> {
+fn write_lines(path: &Path, lines: Vec<String>) -> io::Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
     for line in lines {
         writeln!(file, "{line}")?;

@@ -1,24 +1,24 @@
-//! The proof of the invariants: the line as it ships, under faults, from a seed.
+//! Fault injection: runs the real pipeline under faults planned from a seed, and checks the invariants.
 //!
-//! Every process is the real one: two of fetcher, judge and reporter, an ingress, nats-server. Only Convex is a
-//! double, which records each call and misbehaves. A [`Plan`](plan::Plan), made from the seed alone, says what is
-//! submitted and what goes wrong. At the end everything is mended, and a run waits until nothing moves any more; then
-//! it checks what was promised. It never ships.
+//! All processes are real: an ingress, two fetchers, two judges, two reporters and nats-server. Only Convex is a mock, which
+//! records each call and injects faults. A [`Plan`](plan::Plan), made from the seed alone, lists the submissions and the
+//! faults. At the end all faults are undone, and the run waits until the pipeline is idle and checks the invariants. This
+//! crate is not shipped.
 
+mod callbacks;
 mod check;
 mod evidence;
 mod faults;
-mod garbage;
-mod journal;
 mod load;
+mod malformed;
 mod operator;
+mod pipeline;
 pub mod plan;
 mod poison;
 pub mod programs;
+mod run_log;
 mod service;
-mod told;
 mod usage;
-mod world;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,124 +26,130 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use tokio::time::Instant;
 
-pub use check::Tally;
+pub use check::Summary;
 
-use garbage::Garbage;
-use journal::Journal;
 use load::Accepted;
+use malformed::MalformedMessages;
 use operator::Operator;
-use plan::{Asked, Plan};
-use world::World;
+use pipeline::Pipeline;
+use plan::{Plan, RunOptions};
+use run_log::RunLog;
 
-/// How long the first submissions may take, with nothing wrong.
-const WARM_UP: Duration = Duration::from_mins(2);
-/// How often a run says how far it is.
-const PULSE: Duration = Duration::from_secs(5);
+/// How long the submissions before the first fault may take.
+const WARM_UP_TIMEOUT: Duration = Duration::from_mins(2);
+/// How often a run logs its progress.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug)]
-pub struct Outcome {
-    /// The last line's figures.
-    pub tally: Tally,
-    /// All that must not be; empty is what a run wants to see.
-    pub wrong: Vec<String>,
-    /// Where the evidence is, if anything is wrong.
+pub struct RunResult {
+    /// The counts in the last line of output.
+    pub summary: Summary,
+    /// The violations found; a successful run has none.
+    pub violations: Vec<String>,
+    /// The directory with the evidence, if there are violations.
     pub evidence: Option<PathBuf>,
 }
 
-/// Runs a plan from its start to its checks; nothing where it is interrupted. Evidence of a failure is kept below the
-/// directory. What was started has ended when it returns.
+/// Runs the plan for these options and checks the invariants. Returns `None` if it is interrupted. Evidence of a failure is
+/// written below `evidence`. All processes have ended when it returns.
 ///
 /// # Errors
-/// Where the run itself cannot be made, over a program that is missing for instance.
+/// Returns an error if the pipeline cannot be started, for example because a binary is missing, or if the evidence cannot
+/// be written.
 pub async fn run(
-    asked: &Asked,
+    options: &RunOptions,
     evidence: &Path,
     interruption: impl Future<Output = ()>,
-) -> Result<Option<Outcome>> {
-    let journal = Journal::default();
-    let plan = Plan::of(asked);
-    journal.say(format_args!(
+) -> Result<Option<RunResult>> {
+    let run_log = RunLog::default();
+    let plan = Plan::new(options);
+    run_log.info(format_args!(
         "seed {}: {} submissions and {} faults in {} s, on {}",
-        asked.seed,
+        options.seed,
         plan.submissions.len(),
         plan.faults.len(),
-        asked.lasts.as_secs(),
-        if asked.cluster { "three servers" } else { "one server" },
+        options.duration.as_secs(),
+        if options.cluster { "three servers" } else { "one server" },
     ));
     let mut interruption = std::pin::pin!(interruption);
-    let world = tokio::select! {
-        world = World::start(asked, &journal) => world.context("the line does not start")?,
+    let pipeline = tokio::select! {
+        pipeline = Pipeline::start(options, &run_log) => pipeline.context("cannot start the pipeline")?,
         () = &mut interruption => return Ok(None),
     };
     let checked = tokio::select! {
-        checked = run_in(&world, &plan) => Some(checked),
+        checked = run_in(&pipeline, &plan) => Some(checked),
         () = interruption => None,
     };
-    let outcome = checked.map(|checked| conclude(&world, checked, evidence, asked.seed)).transpose();
-    world.stop().await;
-    outcome
+    let result = checked.map(|checked| conclude(&pipeline, checked, evidence, options.seed)).transpose();
+    pipeline.stop().await;
+    result
 }
 
-async fn run_in(world: &World, plan: &Plan) -> Result<Tally> {
-    let (accepted, garbage, operator) = (Accepted::default(), Garbage::default(), Operator::default());
+async fn run_in(pipeline: &Pipeline, plan: &Plan) -> Result<Summary> {
+    let (accepted, malformed, operator) =
+        (Accepted::default(), MalformedMessages::default(), Operator::default());
     let warm_up = plan::warm_up();
-    let refusals = load::refuse(world, &plan.submissions);
-    load::send(world, &warm_up, Instant::now(), &refusals, &accepted, &operator).await;
+    let refusals = load::refuse(pipeline, &plan.submissions);
+    load::send(pipeline, &warm_up, Instant::now(), &refusals, &accepted, &operator).await;
     let ids: Vec<String> = warm_up.into_iter().map(|submission| submission.id).collect();
-    world.convex.wait_all_final(&ids, WARM_UP).await.context("with nothing wrong")?;
-    let before = usage::all(world);
-    world.journal.say("warm; from here on things go wrong");
+    pipeline
+        .convex
+        .wait_all_final(&ids, WARM_UP_TIMEOUT)
+        .await
+        .context("the warm-up failed, before any fault")?;
+    let before = usage::all(pipeline);
+    pipeline.run_log.info("warm-up done; injecting faults");
     let began = Instant::now();
     tokio::select! {
         _ = async {
             tokio::join!(
-                load::send(world, &plan.submissions, began, &refusals, &accepted, &operator),
-                faults::inject(world, plan, began, &garbage),
+                load::send(pipeline, &plan.submissions, began, &refusals, &accepted, &operator),
+                faults::inject(pipeline, plan, began, &malformed),
             )
         } => {}
-        () = pulse(world, &accepted) => {}
+        () = log_progress(pipeline, &accepted) => {}
     }
     for (answer, count) in accepted.answers() {
-        world.journal.say(format_args!("the ingress answered {count} × {answer}"));
+        pipeline.run_log.info(format_args!("the ingress answered {count} × {answer}"));
     }
-    world.journal.say("all is mended; waiting for quiet");
-    world.wait_ready().await?;
+    pipeline.run_log.info("all faults are undone; waiting until the pipeline is idle");
+    pipeline.wait_ready().await?;
     let accepted = accepted.all();
-    check::wait_quiet(world, &accepted).await;
-    correct_at_last(world, &operator).await?;
-    check::wait_quiet(world, &accepted).await;
-    let tally = check::tally(world, &accepted, &operator.begun()).await?;
-    check::dead_letters(world, &garbage.subjects()).await?;
-    usage::check(world, &before).await;
-    world.services.iter().for_each(service::Service::check_alive);
-    for path in world.convex.wrong_paths() {
-        world.journal.wrong(format_args!("Convex was called at {path}"));
+    check::wait_idle(pipeline, &accepted).await;
+    apply_last_correction(pipeline, &operator).await?;
+    check::wait_idle(pipeline, &accepted).await;
+    let summary = check::summarize(pipeline, &accepted, &operator.begun()).await?;
+    check::check_dead_letters(pipeline, &malformed.subjects()).await?;
+    usage::check(pipeline, &before).await;
+    pipeline.services.iter().for_each(service::Service::check_alive);
+    for path in pipeline.convex.wrong_paths() {
+        pipeline.run_log.violation(format_args!("Convex was called at an unknown path: {path}"));
     }
-    Ok(tally)
+    Ok(summary)
 }
 
-/// The question is right from now on, and all of its submissions are judged again.
-async fn correct_at_last(world: &World, operator: &Operator) -> Result<()> {
-    faults::correct(world, programs::CORRECTIONS[0]);
-    operator.rejudge_corrected(world).await
+/// Corrects the question for the last time, and rejudges all of its submissions.
+async fn apply_last_correction(pipeline: &Pipeline, operator: &Operator) -> Result<()> {
+    faults::correct(pipeline, programs::CORRECTIONS[0]);
+    operator.rejudge_corrected(pipeline).await
 }
 
-async fn pulse(world: &World, accepted: &Accepted) {
+async fn log_progress(pipeline: &Pipeline, accepted: &Accepted) {
     loop {
-        tokio::time::sleep(PULSE).await;
-        let (accepted, last) = (accepted.count(), world.convex.finals());
-        world.journal.say(format_args!("{accepted} accepted, {last} final"));
+        tokio::time::sleep(PROGRESS_INTERVAL).await;
+        let (accepted, finals) = (accepted.count(), pipeline.convex.finals());
+        pipeline.run_log.info(format_args!("{accepted} accepted, {finals} final"));
     }
 }
 
-fn conclude(world: &World, checked: Result<Tally>, evidence: &Path, seed: u64) -> Result<Outcome> {
-    let tally = checked.unwrap_or_else(|error| {
-        world.journal.wrong(format_args!("the run did not come to its end: {error:#}"));
-        Tally::default()
+fn conclude(pipeline: &Pipeline, checked: Result<Summary>, evidence: &Path, seed: u64) -> Result<RunResult> {
+    let summary = checked.unwrap_or_else(|error| {
+        pipeline.run_log.violation(format_args!("the run could not be completed: {error:#}"));
+        Summary::default()
     });
-    let wrong = world.journal.all_wrong();
-    let kept = (!wrong.is_empty()).then(|| evidence::keep(world, evidence, seed)).transpose();
-    let evidence = kept.context("the evidence cannot be written")?;
-    Ok(Outcome { tally, wrong, evidence })
+    let violations = pipeline.run_log.violations();
+    let saved = (!violations.is_empty()).then(|| evidence::save(pipeline, evidence, seed)).transpose();
+    let evidence = saved.context("cannot write the evidence")?;
+    Ok(RunResult { summary, violations, evidence })
 }

@@ -1,4 +1,4 @@
-//! Submissions, as the Convex action sends them, and again; and what else becomes of some of them.
+//! Sends the submissions of a plan, and their repeats, as the Convex action does; and runs their scenarios.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,20 +10,20 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::operator::Operator;
-use crate::plan::{Fate, Submission};
+use crate::pipeline::Pipeline;
+use crate::plan::{Scenario, Submission};
 use crate::poison;
 use crate::programs::PROGRAMS;
-use crate::world::World;
 
-/// How often a submission that was not taken is sent again. The app would not; here more of them get in that way.
-const TRIES: usize = 30;
-/// Between two of those.
-const PAUSE: Duration = Duration::from_millis(400);
+/// How often a submission is sent until it is accepted. The app does not retry; here it makes more submissions get in.
+const MAX_ATTEMPTS: usize = 30;
+/// The delay between two attempts.
+const RETRY_DELAY: Duration = Duration::from_millis(400);
 
-/// What Convex refuses for long, by submission.
+/// The rules by which mock Convex refuses results, by submission.
 pub(crate) type Refusals = BTreeMap<String, FaultId>;
 
-/// What was taken, and what the ingress answered.
+/// The accepted submissions, and counts of the ingress's answers.
 #[derive(Debug, Default)]
 pub(crate) struct Accepted {
     programs: Mutex<BTreeMap<String, usize>>,
@@ -31,17 +31,17 @@ pub(crate) struct Accepted {
 }
 
 impl Accepted {
-    /// All of them, with the places of their programs.
+    /// Returns the accepted submissions, with the indexes of their programs.
     pub(crate) fn all(&self) -> BTreeMap<String, usize> {
         self.programs.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How many.
+    /// Returns the number of accepted submissions.
     pub(crate) fn count(&self) -> usize {
         self.programs.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// How often the ingress answered what.
+    /// Returns how often the ingress gave each answer.
     pub(crate) fn answers(&self) -> BTreeMap<String, usize> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -51,15 +51,15 @@ impl Accepted {
         *answers.entry(answer.to_owned()).or_default() += 1;
     }
 
-    fn note(&self, submission: &Submission) {
+    fn record(&self, submission: &Submission) {
         let mut all = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert(submission.id.clone(), submission.program);
     }
 }
 
-/// Sends all submissions in their time, and what the plan sends again.
+/// Sends all submissions and their repeats at the planned times, and runs their scenarios.
 pub(crate) async fn send(
-    world: &World,
+    pipeline: &Pipeline,
     submissions: &[Submission],
     began: Instant,
     refusals: &Refusals,
@@ -68,43 +68,46 @@ pub(crate) async fn send(
 ) {
     let each = submissions.iter().map(|submission| async move {
         tokio::time::sleep_until(began + submission.at).await;
-        let mut is_taken = false;
-        for _ in 0..TRIES {
-            is_taken = post(world, submission, accepted).await;
-            if is_taken {
+        let mut is_accepted = false;
+        for _ in 0..MAX_ATTEMPTS {
+            is_accepted = post(pipeline, submission, accepted).await;
+            if is_accepted {
                 break;
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(RETRY_DELAY).await;
         }
-        if !is_taken {
-            return world.journal.say(format_args!("{} was never taken", submission.id));
+        if !is_accepted {
+            return pipeline.run_log.info(format_args!("{} was never accepted", submission.id));
         }
-        accepted.note(submission);
-        let taken = Instant::now();
+        accepted.record(submission);
+        let accepted_at = Instant::now();
         let repeats = submission.repeats.iter().map(|after| async move {
-            tokio::time::sleep_until(taken + *after).await;
-            post(world, submission, accepted).await;
+            tokio::time::sleep_until(accepted_at + *after).await;
+            post(pipeline, submission, accepted).await;
         });
-        let fate = async {
-            if let Err(error) = meet_fate(world, submission, refusals, operator).await {
-                world.journal.wrong(format_args!("{}, {:?}: {error:#}", submission.id, submission.fate));
+        let scenario = async {
+            if let Err(error) = run_scenario(pipeline, submission, refusals, operator).await {
+                pipeline
+                    .run_log
+                    .violation(format_args!("{}, {:?}: {error:#}", submission.id, submission.scenario));
             }
         };
-        tokio::join!(futures::future::join_all(repeats), fate);
+        tokio::join!(futures::future::join_all(repeats), scenario);
     });
     futures::future::join_all(each).await;
 }
 
-/// Has Convex refuse, or apply late, the results of those whose fate that is, before any other trouble: the first rule counts.
-pub(crate) fn refuse(world: &World, submissions: &[Submission]) -> Refusals {
+/// Makes Convex refuse, or apply late, the results of submissions with such a scenario. This comes before the faults of the
+/// plan, because the first matching rule applies.
+pub(crate) fn refuse(pipeline: &Pipeline, submissions: &[Submission]) -> Refusals {
     let refusals = submissions.iter().filter_map(|submission| {
         let kind =
             if submission.is_personalized { SubmissionKind::Personalized } else { SubmissionKind::Standard };
         let results = Matcher::of(Endpoint { purpose: Purpose::Result, kind }).id(&submission.id);
-        let rule = match submission.fate {
-            Fate::Refused { status, .. } => world.convex.fault(results, Fault::status(status)),
-            Fate::Rejudged { late: Some(late), .. } => {
-                world.convex.fault(results.first(1), Fault::ApplyLate(late))
+        let rule = match submission.scenario {
+            Scenario::Refused { status, .. } => pipeline.convex.fault(results, Fault::status(status)),
+            Scenario::Rejudged { late_by: Some(late_by), .. } => {
+                pipeline.convex.fault(results.first(1), Fault::ApplyLate(late_by))
             }
             _ => return None,
         };
@@ -113,61 +116,67 @@ pub(crate) fn refuse(world: &World, submissions: &[Submission]) -> Refusals {
     refusals.collect()
 }
 
-async fn meet_fate(
-    world: &World,
+async fn run_scenario(
+    pipeline: &Pipeline,
     submission: &Submission,
     refusals: &Refusals,
     operator: &Operator,
 ) -> Result<()> {
-    match &submission.fate {
-        Fate::Plain => Ok(()),
-        Fate::Rejudged { again, .. } => operator.rejudge(world, submission, again).await,
-        Fate::Poison => poison::kill_until_dead(world, &submission.id, operator).await,
-        Fate::Refused { status, lasts, cut_off } => {
-            let makes_a_letter = *status != 500;
-            if makes_a_letter {
-                operator.wait_letter(world, &submission.id).await?;
+    match &submission.scenario {
+        Scenario::Plain => Ok(()),
+        Scenario::Rejudged { rejudgings, .. } => operator.rejudge(pipeline, submission, rejudgings).await,
+        Scenario::Poison => poison::kill_until_dead(pipeline, &submission.id, operator).await,
+        Scenario::Refused { status, lasts, kill_after } => {
+            let makes_dead_letter = *status != 500;
+            if makes_dead_letter {
+                operator.wait_dead_letter(pipeline, &submission.id).await?;
             } else {
                 tokio::time::sleep(*lasts).await;
             }
             if let Some(refusal) = refusals.get(&submission.id) {
-                world.convex.lift(*refusal);
+                pipeline.convex.lift(*refusal);
             }
-            if makes_a_letter { operator.retry(world, &submission.id, *cut_off).await } else { Ok(()) }
+            if makes_dead_letter {
+                operator.retry(pipeline, &submission.id, *kill_after).await
+            } else {
+                Ok(())
+            }
         }
     }
 }
 
-/// Whether it was answered 202, in the words of the contract.
-async fn post(world: &World, submission: &Submission, accepted: &Accepted) -> bool {
-    let url = format!("http://{}/v1/judge-question", *world.ingress().address().borrow());
+/// Sends a submission, and returns whether it was answered with 202. The body of the answer must match the contract.
+async fn post(pipeline: &Pipeline, submission: &Submission, accepted: &Accepted) -> bool {
+    let url = format!("http://{}/v1/judge-question", *pipeline.ingress().address().borrow());
     let program = &PROGRAMS[submission.program];
-    let body = json!({
+    let request = json!({
         "questionId": program.question, "submissionId": submission.id, "languageId": program.language,
         "sourceCode": program.source,
         "submissionKind": if submission.is_personalized { "personalized" } else { "standard" },
     });
-    let answered = async {
-        let answer = world.http.post(url).json(&body).send().await?;
+    let response = async {
+        let answer = pipeline.http.post(url).json(&request).send().await?;
         Ok::<_, reqwest::Error>((answer.status().as_u16(), answer.text().await?))
     };
-    // Away, or killed before it answered: nobody knows.
-    let Ok((status, text)) = answered.await else {
+    // The ingress is down, or was killed before it answered: the submission may be accepted.
+    let Ok((status, text)) = response.await else {
         accepted.count_answer("none");
         return false;
     };
-    let said: Value = serde_json::from_str(&text).unwrap_or_default();
-    accepted.count_answer(&format!("{status} {}", said["message"].as_str().unwrap_or_default()));
+    let body: Value = serde_json::from_str(&text).unwrap_or_default();
+    accepted.count_answer(&format!("{status} {}", body["message"].as_str().unwrap_or_default()));
     match status {
         202 => {
-            if said["status"] != "accepted" || said["submissionId"] != submission.id.as_str() {
-                world.journal.wrong(format_args!("{} was answered 202 with {text}", submission.id));
+            if body["status"] != "accepted" || body["submissionId"] != submission.id.as_str() {
+                pipeline
+                    .run_log
+                    .violation(format_args!("{} was answered with 202 and the body {text}", submission.id));
             }
             true
         }
         503 => false,
         other => {
-            world.journal.wrong(format_args!("{} was answered {other}: {text}", submission.id));
+            pipeline.run_log.violation(format_args!("{} was answered with {other}: {text}", submission.id));
             false
         }
     }

@@ -1,48 +1,49 @@
-//! `gavel-chaos`: breaks the line on purpose, and says whether it kept its promises. `scripts/chaos` starts it.
+//! `gavel-chaos`: injects faults into a running pipeline and checks the invariants. Started by `scripts/chaos`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use gavel_chaos::plan::Asked;
-use gavel_chaos::{Outcome, run};
+use gavel_chaos::plan::RunOptions;
+use gavel_chaos::{RunResult, run};
 
-/// Submissions a second where their number is not asked for: what two slow cores judge beside all the faults.
-const PACE: u64 = 4;
-/// The exit code of a run that was interrupted, as a shell has it.
+/// Submissions per second by default: as many as two slow cores can judge under all the faults.
+const DEFAULT_RATE: u64 = 4;
+/// The exit code of an interrupted run, as in shells.
 const INTERRUPTED: u8 = 130;
 
-/// Kills, freezes and cuts off the processes of a whole line, fills its streams, throws malformed messages at it and
-/// has Convex misbehave, all from a seed; then mends everything and checks that nothing was lost, told twice or told
-/// backwards.
+/// Inject faults into a running pipeline, and check its invariants
+///
+/// Kills, freezes and disconnects processes, fills streams, publishes malformed messages and makes Convex fail, all planned
+/// from a seed. Then undoes all faults and checks that no result is lost, contradictory or out of order.
 #[derive(Parser)]
 #[command(name = "scripts/chaos")]
 struct Arguments {
-    /// The seed, from which the whole plan follows [default: a random one]
+    /// Seed that determines the whole plan [default: random]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// For how long things go wrong
+    /// Duration of the fault injection in seconds
     #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: u64,
-    /// How many submissions come in that time [default: 4 a second]
+    /// Number of submissions in that time [default: 4 per second]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=50_000))]
     submissions: Option<u32>,
-    /// Three servers with three replicas instead of one server
+    /// Use three NATS servers with three replicas instead of one server
     #[arg(long)]
     cluster: bool,
-    /// Where the evidence of a failed run is kept
+    /// Directory for the evidence of a failed run
     #[arg(long, value_name = "DIRECTORY", default_value = "target/chaos")]
     evidence: PathBuf,
 }
 
 impl Arguments {
-    fn asked(&self) -> Asked {
-        let submissions = self.submissions.map_or(self.seconds * PACE, u64::from);
-        Asked {
-            // Short enough to be typed.
+    fn options(&self) -> RunOptions {
+        let submissions = self.submissions.map_or(self.seconds * DEFAULT_RATE, u64::from);
+        RunOptions {
+            // 32 bits, so that it is easy to type.
             seed: self.seed.unwrap_or_else(|| u64::from(rand::random::<u32>())),
-            lasts: Duration::from_secs(self.seconds),
+            duration: Duration::from_secs(self.seconds),
             submissions: usize::try_from(submissions).unwrap_or(usize::MAX),
             cluster: self.cluster,
         }
@@ -57,10 +58,10 @@ fn main() -> ExitCode {
             return if message.use_stderr() { ExitCode::from(64) } else { ExitCode::SUCCESS };
         }
     };
-    let asked = arguments.asked();
-    let runtime = tokio::runtime::Runtime::new().expect("the machine has threads and descriptors");
-    match runtime.block_on(run(&asked, &arguments.evidence, interrupted())) {
-        Ok(Some(outcome)) => report(&asked, &outcome),
+    let options = arguments.options();
+    let runtime = tokio::runtime::Runtime::new().expect("cannot start the async runtime");
+    match runtime.block_on(run(&options, &arguments.evidence, interrupted())) {
+        Ok(Some(result)) => report(&options, &result),
         Ok(None) => ExitCode::from(INTERRUPTED),
         Err(error) => {
             eprintln!("chaos: {error:#}");
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
     }
 }
 
+/// Waits for SIGINT, SIGTERM or SIGHUP.
 async fn interrupted() {
     use tokio::signal::unix::{SignalKind, signal};
     let waits =
@@ -81,21 +83,24 @@ async fn interrupted() {
     futures::future::select_all(waits.map(Box::pin)).await;
 }
 
-fn report(asked: &Asked, outcome: &Outcome) -> ExitCode {
-    if !outcome.wrong.is_empty() {
-        println!("\n{} things are wrong:", outcome.wrong.len());
-        outcome.wrong.iter().for_each(|wrong| println!("  {wrong}"));
-        if let Some(folder) = &outcome.evidence {
-            println!("The journal, the logs and the calls are in {}", folder.display());
+fn report(options: &RunOptions, result: &RunResult) -> ExitCode {
+    if !result.violations.is_empty() {
+        println!("\n{} violations:", result.violations.len());
+        result.violations.iter().for_each(|violation| println!("  {violation}"));
+        if let Some(folder) = &result.evidence {
+            println!(
+                "Evidence (log of the run, logs of the processes, calls to Convex): {}",
+                folder.display()
+            );
         }
-        let cluster = if asked.cluster { " --cluster" } else { "" };
+        let cluster = if options.cluster { " --cluster" } else { "" };
         println!(
-            "To repeat it: scripts/chaos --seed {} --seconds {} --submissions {}{cluster}\n",
-            asked.seed,
-            asked.lasts.as_secs(),
-            asked.submissions,
+            "Repeat with: scripts/chaos --seed {} --seconds {} --submissions {}{cluster}\n",
+            options.seed,
+            options.duration.as_secs(),
+            options.submissions,
         );
     }
-    println!("chaos: {} seed={}", outcome.tally, asked.seed);
-    if outcome.wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    println!("chaos: {} seed={}", result.summary, options.seed);
+    if result.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

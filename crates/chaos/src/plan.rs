@@ -1,147 +1,147 @@
-//! What a run does, made from its seed alone: which submissions come when, and what goes wrong when.
+//! The plan of a run, made from its seed alone: which submissions are sent when, and which faults are injected when.
 //!
-//! How the processes interleave is the machine's; the plan is the same for the same seed, always.
+//! The plan is always the same for the same seed. How the processes interleave is up to the machine.
 
-mod fate;
+mod scenario;
 pub(crate) mod timeline;
 
 use std::fmt;
 use std::time::Duration;
 
 use gavel_bus::topology::Stream;
-use gavel_mock_convex::{Fault as ConvexFault, Purpose};
+use gavel_mock_convex::{Fault as HttpFault, Purpose};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-pub use fate::{Again, Fate};
+pub use scenario::{Rejudging, Scenario};
 
 use crate::programs::{self, PROGRAMS};
 
-/// What a person asks for.
+/// The options of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asked {
-    /// Everything follows from it.
+pub struct RunOptions {
+    /// The seed of the plan.
     pub seed: u64,
-    /// For how long submissions come and faults are injected.
-    pub lasts: Duration,
-    /// How many submissions come.
+    /// For how long submissions are sent and faults are injected.
+    pub duration: Duration,
+    /// How many submissions are sent.
     pub submissions: usize,
-    /// Three servers with three replicas instead of one.
+    /// Use three servers with three replicas instead of one.
     pub cluster: bool,
 }
 
-/// A whole run.
+/// The plan of a run.
 #[derive(Debug, PartialEq)]
 pub struct Plan {
-    /// In the order of time.
+    /// The submissions, in order of time.
     pub submissions: Vec<Submission>,
-    /// In the order of time.
-    pub faults: Vec<Planned>,
+    /// The faults, in order of time.
+    pub faults: Vec<PlannedFault>,
 }
 
-/// A submission to come.
+/// A planned submission.
 #[derive(Debug, PartialEq)]
 pub struct Submission {
     /// Its id.
     pub id: String,
-    /// When it comes.
+    /// When it is sent, from the start of the run.
     pub at: Duration,
-    /// Its place in [`PROGRAMS`].
+    /// Its index in [`PROGRAMS`].
     pub program: usize,
-    /// Whether it is of the personalized kind.
+    /// Whether its kind is personalized.
     pub is_personalized: bool,
-    /// How long after its 202 it is sent again, each time.
+    /// The times after its 202 at which it is sent again.
     pub repeats: Vec<Duration>,
-    /// What else is done to it.
-    pub fate: Fate,
+    /// What happens to it besides being judged.
+    pub scenario: Scenario,
 }
 
-/// A fault to come.
+/// A planned fault.
 #[derive(Debug, PartialEq)]
-pub struct Planned {
-    /// When it begins.
+pub struct PlannedFault {
+    /// When it begins, from the start of the run.
     pub at: Duration,
-    /// When what was broken is mended.
+    /// How long it lasts before it is undone.
     pub lasts: Duration,
-    /// What it is.
-    pub fault: Fault,
+    /// The fault.
+    pub fault: InjectedFault,
 }
 
-/// What can go wrong.
+/// A fault that a run injects.
 #[derive(Debug, PartialEq)]
-pub enum Fault {
-    /// SIGKILL; started again when it is over.
+pub enum InjectedFault {
+    /// SIGKILL; the process is restarted at the end.
     Kill(Target),
-    /// SIGTERM; started again when it is over and the process has ended.
+    /// SIGTERM; the process is restarted at the end, once it has exited.
     Terminate(Target),
-    /// SIGSTOP; SIGCONT when it is over.
+    /// SIGSTOP; SIGCONT at the end.
     Freeze(Target),
     /// The connections of a service to NATS are reset, once.
-    Cut(Target),
-    /// Nothing passes between a service and NATS, and neither is told.
-    Silence(Target),
-    /// The stream takes nothing more, since its quota is used up.
+    Disconnect(Target),
+    /// No data passes between a service and NATS, and the connections stay open.
+    Partition(Target),
+    /// The stream rejects messages because its quota is used up.
     Fill(Stream),
-    /// Convex misbehaves.
-    Convex(Trouble),
-    /// Malformed messages appear on the subjects; the number seeds them.
-    Garbage(u64),
-    /// The author of a question changes what it expects: what a program must print.
+    /// Convex fails.
+    Convex(ConvexFault),
+    /// Malformed messages are published; the number is their seed.
+    MalformedMessages(u64),
+    /// The author of a question changes its expected output to this.
     Correct(&'static str),
 }
 
-impl Fault {
-    /// The process that it is about, if it is about one.
+impl InjectedFault {
+    /// Returns the process that the fault acts on, or `None` if it does not act on a process.
     #[must_use]
     pub fn target(&self) -> Option<Target> {
         match self {
             Self::Kill(target)
             | Self::Terminate(target)
             | Self::Freeze(target)
-            | Self::Cut(target)
-            | Self::Silence(target) => Some(*target),
-            Self::Fill(_) | Self::Convex(_) | Self::Garbage(_) | Self::Correct(_) => None,
+            | Self::Disconnect(target)
+            | Self::Partition(target) => Some(*target),
+            Self::Fill(_) | Self::Convex(_) | Self::MalformedMessages(_) | Self::Correct(_) => None,
         }
     }
 }
 
-/// How Convex misbehaves.
+/// A fault of Convex.
 #[derive(Debug, PartialEq)]
-pub struct Trouble {
-    /// For which calls, of either kind.
+pub struct ConvexFault {
+    /// The calls it applies to, of either submission kind.
     pub purpose: Purpose,
-    /// What becomes of them.
-    pub how: ConvexFault,
-    /// Of how many, 0 to 1.
+    /// What happens to them.
+    pub fault: HttpFault,
+    /// The share of calls that it applies to, from 0 to 1.
     pub chance: f64,
 }
 
-/// A process.
+/// A process of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Target {
-    /// What it is.
+    /// Its role.
     pub role: Role,
-    /// Which of them, from 1.
+    /// Its number among those of the role, from 1.
     pub number: usize,
 }
 
-/// What a process is.
+/// The role of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
-    /// Takes submissions.
+    /// Accepts submissions.
     Ingress,
     /// Fetches test cases.
     Fetcher,
     /// Runs programs.
     Judge,
-    /// Calls Convex.
+    /// Sends callbacks to Convex.
     Reporter,
     /// A nats-server.
     Nats,
 }
 
 impl Role {
-    /// Its word.
+    /// Returns the name of the role.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -155,7 +155,7 @@ impl Role {
 }
 
 impl Target {
-    /// All processes of a run.
+    /// Returns all processes of a run.
     #[must_use]
     pub fn all(cluster: bool) -> Vec<Self> {
         let servers = if cluster { 3 } else { 1 };
@@ -177,40 +177,40 @@ impl fmt::Display for Target {
     }
 }
 
-impl fmt::Display for Planned {
+impl fmt::Display for PlannedFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ms = self.lasts.as_millis();
         match &self.fault {
-            Fault::Kill(target) => write!(f, "SIGKILL {target}, back after {ms} ms"),
-            Fault::Terminate(target) => write!(f, "SIGTERM {target}, back after {ms} ms"),
-            Fault::Freeze(target) => write!(f, "SIGSTOP {target} for {ms} ms"),
-            Fault::Cut(target) => write!(f, "cut {target} from NATS"),
-            Fault::Silence(target) => write!(f, "silence between {target} and NATS for {ms} ms"),
-            Fault::Fill(stream) => write!(f, "{} is full for {ms} ms", stream.name()),
-            Fault::Convex(Trouble { purpose, how, chance }) => {
-                write!(f, "Convex, {purpose:?}: {how:?} for {:.0} % during {ms} ms", chance * 100.0)
+            InjectedFault::Kill(target) => write!(f, "SIGKILL {target}, restarted after {ms} ms"),
+            InjectedFault::Terminate(target) => write!(f, "SIGTERM {target}, restarted after {ms} ms"),
+            InjectedFault::Freeze(target) => write!(f, "SIGSTOP {target} for {ms} ms"),
+            InjectedFault::Disconnect(target) => write!(f, "disconnect {target} from NATS"),
+            InjectedFault::Partition(target) => write!(f, "partition {target} from NATS for {ms} ms"),
+            InjectedFault::Fill(stream) => write!(f, "{} is full for {ms} ms", stream.name()),
+            InjectedFault::Convex(ConvexFault { purpose, fault, chance }) => {
+                write!(f, "Convex, {purpose:?}: {fault:?} for {:.0} % during {ms} ms", chance * 100.0)
             }
-            Fault::Garbage(_) => f.write_str("malformed messages"),
-            Fault::Correct(expected) => write!(f, "a question expects {expected:?} from now on"),
+            InjectedFault::MalformedMessages(_) => f.write_str("malformed messages"),
+            InjectedFault::Correct(expected) => write!(f, "a question expects {expected:?} from now on"),
         }
     }
 }
 
 impl Plan {
-    /// The plan of a seed.
+    /// Makes the plan for these options.
     #[must_use]
-    pub fn of(asked: &Asked) -> Self {
-        let mut random = SmallRng::seed_from_u64(asked.seed);
-        let mut submissions = submissions(asked, &mut random);
-        fate::give(asked, &mut submissions, &mut random);
-        Self { submissions, faults: timeline::faults(asked, &mut random) }
+    pub fn new(options: &RunOptions) -> Self {
+        let mut random = SmallRng::seed_from_u64(options.seed);
+        let mut submissions = submissions(options, &mut random);
+        scenario::assign(options, &mut submissions, &mut random);
+        Self { submissions, faults: timeline::faults(options, &mut random) }
     }
 }
 
-/// They come over the first nine tenths of the time, so that the last ones meet faults, too.
-fn submissions(asked: &Asked, random: &mut SmallRng) -> Vec<Submission> {
+/// Plans the submissions over the first nine tenths of the time, so that the last ones meet faults, too.
+fn submissions(options: &RunOptions, random: &mut SmallRng) -> Vec<Submission> {
     let mut times: Vec<Duration> =
-        (0..asked.submissions).map(|_| asked.lasts.mul_f64(random.random_range(0.0..0.9))).collect();
+        (0..options.submissions).map(|_| options.duration.mul_f64(random.random_range(0.0..0.9))).collect();
     times.sort_unstable();
     let numbered = times.into_iter().enumerate();
     numbered
@@ -222,23 +222,23 @@ fn submissions(asked: &Asked, random: &mut SmallRng) -> Vec<Submission> {
                 program: programs::pick(random.random_range(0..programs::total_weight())),
                 is_personalized: random.random_bool(0.2),
                 repeats: (0..repeats).map(|_| Duration::from_millis(random.random_range(0..4_000))).collect(),
-                fate: Fate::Plain,
+                scenario: Scenario::Plain,
             }
         })
         .collect()
 }
 
-/// One submission of each program, which come before anything goes wrong; but no poison, which takes long.
+/// Returns one submission of each program for the time before the first fault. The poison is left out because it takes long.
 #[must_use]
 pub fn warm_up() -> Vec<Submission> {
-    let harmless = (0..PROGRAMS.len()).filter(|program| *program != programs::POISON);
-    let each = harmless.map(|program| Submission {
+    let programs = (0..PROGRAMS.len()).filter(|program| *program != programs::POISON);
+    let each = programs.map(|program| Submission {
         id: format!("w{program}"),
         at: Duration::ZERO,
         program,
         is_personalized: false,
         repeats: Vec::new(),
-        fate: Fate::Plain,
+        scenario: Scenario::Plain,
     });
     each.collect()
 }
@@ -247,20 +247,21 @@ pub fn warm_up() -> Vec<Submission> {
 mod tests {
     use super::*;
 
-    const ASKED: Asked = Asked { seed: 7, lasts: Duration::from_mins(5), submissions: 500, cluster: false };
+    const OPTIONS: RunOptions =
+        RunOptions { seed: 7, duration: Duration::from_mins(5), submissions: 500, cluster: false };
 
     #[test]
-    fn the_same_seed_makes_the_same_plan_and_another_seed_another() {
-        assert_eq!(Plan::of(&ASKED), Plan::of(&ASKED));
-        assert_ne!(Plan::of(&ASKED), Plan::of(&Asked { seed: 8, ..ASKED }));
+    fn plan_depends_on_the_seed_alone() {
+        assert_eq!(Plan::new(&OPTIONS), Plan::new(&OPTIONS));
+        assert_ne!(Plan::new(&OPTIONS), Plan::new(&RunOptions { seed: 8, ..OPTIONS }));
     }
 
     #[test]
-    fn all_submissions_come_in_time_with_ids_of_their_own() {
-        let plan = Plan::of(&ASKED);
+    fn submissions_are_in_time_order_and_have_distinct_ids() {
+        let plan = Plan::new(&OPTIONS);
         assert_eq!(plan.submissions.len(), 500);
         assert!(plan.submissions.is_sorted_by_key(|submission| submission.at));
-        assert!(plan.submissions.iter().all(|submission| submission.at < ASKED.lasts));
+        assert!(plan.submissions.iter().all(|submission| submission.at < OPTIONS.duration));
         let ids: std::collections::HashSet<_> = plan.submissions.iter().map(|each| &each.id).collect();
         assert_eq!(ids.len(), 500);
         let programs: std::collections::HashSet<_> =

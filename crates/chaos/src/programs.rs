@@ -1,5 +1,5 @@
-//! What is submitted, and the verdict that each must get: quick programs, whose verdicts a loaded machine cannot
-//! change.
+//! The submitted programs and their expected verdicts. The programs are short, and a loaded machine cannot change their
+//! verdicts.
 
 use gavel_mock_convex::{Question, SubmissionKind};
 use serde_json::{Value, json};
@@ -10,45 +10,45 @@ const PYTHON: u32 = 71;
 /// A program.
 #[derive(Debug)]
 pub struct Program {
-    /// What it is called in messages.
+    /// Its name in messages.
     pub name: &'static str,
-    /// How often it is picked, among the others.
+    /// How often it is picked, relative to the others.
     weight: u32,
-    /// A Judge0 language id.
+    /// Its language, as a Judge0 id.
     pub language: u32,
     /// The question that it answers.
     pub question: &'static str,
     /// Its source.
     pub source: &'static str,
-    /// What it comes to.
-    verdict: Verdict,
+    /// The verdict that it must get.
+    verdict: ExpectedVerdict,
 }
 
 #[derive(Debug)]
-enum Verdict {
+enum ExpectedVerdict {
     Passed,
     WrongAtHidden,
     Exited,
     Endless,
     CompileError,
     NoQuestion,
-    /// What it must print is changed meanwhile.
+    /// Passed or failed, because the expected output changes during the run.
     Corrected,
     Poison,
 }
 
-/// The question whose author changes what it expects …
+/// The question whose expected output changes during a run …
 pub(crate) const CORRECTED: &str = "corrected";
-/// … to one of these: what its program prints, and something else.
+/// … between these two: what its program prints, and something else.
 pub(crate) const CORRECTIONS: [&str; 2] = ["1\n", "2\n"];
-/// The place of the program whose judges are killed.
+/// The index of the program whose judges are killed.
 pub(crate) const POISON: usize = 8;
-/// How its process is called once it runs.
+/// The name of its process.
 pub(crate) const POISON_NAME: &str = "poison";
-/// After how many deliveries it is given up. Nothing else is delivered so often, however much goes wrong.
+/// After how many deliveries it is given up. No other message is delivered that often, whatever the faults.
 pub(crate) const MAX_DELIVERIES: u64 = 10;
 
-/// All of them.
+/// The programs.
 pub const PROGRAMS: [Program; 9] = [
     Program {
         name: "right, in Python",
@@ -56,7 +56,7 @@ pub const PROGRAMS: [Program; 9] = [
         language: PYTHON,
         question: "sum",
         source: "a, b = map(int, input().split())\nprint(a + b)\n",
-        verdict: Verdict::Passed,
+        verdict: ExpectedVerdict::Passed,
     },
     Program {
         name: "right, in C",
@@ -64,7 +64,7 @@ pub const PROGRAMS: [Program; 9] = [
         language: C,
         question: "sum",
         source: "#include <stdio.h>\nint main(void){long a,b;scanf(\"%ld %ld\",&a,&b);printf(\"%ld\\n\",a+b);}",
-        verdict: Verdict::Passed,
+        verdict: ExpectedVerdict::Passed,
     },
     Program {
         name: "wrong on the hidden test",
@@ -72,7 +72,7 @@ pub const PROGRAMS: [Program; 9] = [
         language: PYTHON,
         question: "sum",
         source: "print(3)",
-        verdict: Verdict::WrongAtHidden,
+        verdict: ExpectedVerdict::WrongAtHidden,
     },
     Program {
         name: "ends with an error",
@@ -80,7 +80,7 @@ pub const PROGRAMS: [Program; 9] = [
         language: PYTHON,
         question: "sum",
         source: "import sys\nsys.stderr.write('oops')\nsys.exit(3)",
-        verdict: Verdict::Exited,
+        verdict: ExpectedVerdict::Exited,
     },
     Program {
         name: "endless",
@@ -88,7 +88,7 @@ pub const PROGRAMS: [Program; 9] = [
         language: PYTHON,
         question: "quick",
         source: "while True: pass",
-        verdict: Verdict::Endless,
+        verdict: ExpectedVerdict::Endless,
     },
     Program {
         name: "does not compile",
@@ -96,59 +96,59 @@ pub const PROGRAMS: [Program; 9] = [
         language: C,
         question: "sum",
         source: "int main(void){ return x; }",
-        verdict: Verdict::CompileError,
+        verdict: ExpectedVerdict::CompileError,
     },
     Program {
-        name: "of a question that is not there",
+        name: "answers an unknown question",
         weight: 4,
         language: PYTHON,
         question: "nosuchquestion",
         source: "print(3)",
-        verdict: Verdict::NoQuestion,
+        verdict: ExpectedVerdict::NoQuestion,
     },
     Program {
-        name: "of a question that is corrected",
+        name: "answers the corrected question",
         weight: 8,
         language: PYTHON,
         question: CORRECTED,
         source: "print(1)",
-        verdict: Verdict::Corrected,
+        verdict: ExpectedVerdict::Corrected,
     },
     Program {
         name: "a poison",
         weight: 0,
         language: C,
         question: "once",
-        // Long enough to be found at work, whatever else is being done to its judge.
+        // It runs long enough to be found, whatever other faults act on its judge.
         source: "#include <stdio.h>\n#include <string.h>\n#include <unistd.h>\n\
                  int main(int n,char**v){strcpy(v[0],\"poison\");sleep(12);puts(\"1\");}",
-        verdict: Verdict::Poison,
+        verdict: ExpectedVerdict::Poison,
     },
 ];
 
-/// The sum of all weights.
+/// Returns the sum of all weights.
 pub(crate) fn total_weight() -> u32 {
     PROGRAMS.iter().map(|program| program.weight).sum()
 }
 
-/// The program at a place among the weights.
-pub(crate) fn pick(mut place: u32) -> usize {
+/// Returns the index of the program at `position` among the summed weights.
+pub(crate) fn pick(mut position: u32) -> usize {
     let found = PROGRAMS.iter().position(|program| {
-        let is_it = place < program.weight;
-        place = place.saturating_sub(program.weight);
-        is_it
+        let is_here = position < program.weight;
+        position = position.saturating_sub(program.weight);
+        is_here
     });
     found.unwrap_or_default()
 }
 
-/// The questions, of either kind.
+/// Returns the questions, each for both submission kinds.
 #[must_use]
 pub fn questions() -> Vec<Question> {
     let both = |make: fn(SubmissionKind) -> Question| {
         [make(SubmissionKind::Standard), make(SubmissionKind::Personalized)]
     };
     let sum = |kind| {
-        // Far more than a program needs here: what is to be met is never the wall clock of a loaded machine.
+        // Far more than the programs need, so that a loaded machine never makes them exceed the wall-clock limit.
         let question = Question::build(kind, "sum").time_limit_seconds(20.0).memory_limit_mb(64.0);
         question.public("1 2\n", "3\n").hidden("20 22\n", "42\n").public("5 5\n", "10\n").done()
     };
@@ -157,41 +157,42 @@ pub fn questions() -> Vec<Question> {
     [both(sum), both(quick), both(once), corrected(CORRECTIONS[1])].concat()
 }
 
-/// The question that is corrected, as it expects this.
+/// Returns the corrected question with this expected output.
 pub(crate) fn corrected(expected: &str) -> [Question; 2] {
     [SubmissionKind::Standard, SubmissionKind::Personalized]
         .map(|kind| Question::build(kind, CORRECTED).time_limit_seconds(20.0).public("", expected).done())
 }
 
 impl Program {
-    /// What is wrong with the result of a generation that Convex was told, if anything.
+    /// Returns what is wrong with the reported result of a generation, or `None` if it is correct.
     #[must_use]
-    pub fn fault_of(&self, result: &Value, generation: u64) -> Option<String> {
+    pub fn violation(&self, result: &Value, generation: u64) -> Option<String> {
         let mut result = result.clone();
         let fields = result.as_object_mut()?;
         fields.remove("submissionId");
         let has_duration = fields.remove("durationMs").is_some_and(|ms| ms.is_u64());
-        // The compiler's words are its own.
-        let words = matches!(self.verdict, Verdict::CompileError).then(|| fields.remove("compileOutput"));
-        let said = words.flatten().unwrap_or_default();
-        let mut expected = self.expected(&said, generation);
+        // The output of the compiler is not fixed.
+        let compile_output =
+            matches!(self.verdict, ExpectedVerdict::CompileError).then(|| fields.remove("compileOutput"));
+        let compile_output = compile_output.flatten().unwrap_or_default();
+        let mut expected = self.expected(&compile_output, generation);
         if generation > 1 {
             for expected in &mut expected {
-                clear_what_was_told_before(expected, said.is_null());
+                add_emptied_fields(expected, compile_output.is_null());
             }
         }
         let is_right = expected.contains(&result) && has_duration;
         (!is_right).then(|| format!("{} got {result}, not {}", self.name, Value::Array(expected)))
     }
 
-    /// What the result is once the question is corrected for the last time.
+    /// Whether it answers the corrected question, and so passes after the last correction.
     #[must_use]
     pub fn is_corrected(&self) -> bool {
-        matches!(self.verdict, Verdict::Corrected)
+        matches!(self.verdict, ExpectedVerdict::Corrected)
     }
 
-    /// What it may come to.
-    fn expected(&self, said: &Value, generation: u64) -> Vec<Value> {
+    /// Returns the results that are correct.
+    fn expected(&self, compile_output: &Value, generation: u64) -> Vec<Value> {
         let failed = |at: u32, total: u32, failure: Value| {
             json!({
                 "status": "failed", "passedCount": at, "totalCount": total, "firstFailureIndex": at,
@@ -200,11 +201,11 @@ impl Program {
         };
         let once = json!({ "status": "passed", "passedCount": 1, "totalCount": 1 });
         let expected = match self.verdict {
-            Verdict::Passed => json!({ "status": "passed", "passedCount": 3, "totalCount": 3 }),
-            Verdict::WrongAtHidden => {
+            ExpectedVerdict::Passed => json!({ "status": "passed", "passedCount": 3, "totalCount": 3 }),
+            ExpectedVerdict::WrongAtHidden => {
                 failed(1, 3, json!({ "actualOutput": "3\n", "errorMessage": "Wrong answer" }))
             }
-            Verdict::Exited => {
+            ExpectedVerdict::Exited => {
                 let failure = json!({
                     "stdin": "1 2\n", "actualOutput": "", "expectedOutput": "3\n", "errorMessage": "oops",
                 });
@@ -212,36 +213,38 @@ impl Program {
                 result["stderr"] = json!("oops");
                 result
             }
-            Verdict::Endless => {
+            ExpectedVerdict::Endless => {
                 let failure = json!({
                     "stdin": "", "actualOutput": "", "expectedOutput": "", "errorMessage": "Time limit exceeded",
                 });
                 failed(0, 1, failure)
             }
-            Verdict::CompileError => failed(0, 3, json!({ "errorMessage": said })),
-            Verdict::NoQuestion => json!({ "status": "error", "stderr": "The question was not found." }),
-            Verdict::Corrected => {
+            ExpectedVerdict::CompileError => failed(0, 3, json!({ "errorMessage": compile_output })),
+            ExpectedVerdict::NoQuestion => {
+                json!({ "status": "error", "stderr": "The question was not found." })
+            }
+            ExpectedVerdict::Corrected => {
                 let failure = json!({
                     "stdin": "", "actualOutput": "1\n", "expectedOutput": CORRECTIONS[1],
                     "errorMessage": "Wrong answer",
                 });
                 return vec![once, failed(0, 1, failure)];
             }
-            Verdict::Poison if generation == 1 => {
+            ExpectedVerdict::Poison if generation == 1 => {
                 json!({ "status": "error", "stderr": format!("Delivered {MAX_DELIVERIES} times without an end.") })
             }
-            Verdict::Poison => once,
+            ExpectedVerdict::Poison => once,
         };
         vec![expected]
     }
 }
 
-/// Convex keeps what a result leaves out, so a later generation empties it.
-fn clear_what_was_told_before(expected: &mut Value, says_nothing_of_compiling: bool) {
+/// Adds the empty values of a later generation. Convex keeps the stored value of a field that a result omits.
+fn add_emptied_fields(expected: &mut Value, has_no_compile_output: bool) {
     let Some(fields) = expected.as_object_mut() else { return };
     fields.entry("firstFailure").or_insert_with(|| json!({}));
     fields.entry("stderr").or_insert_with(|| json!(""));
-    if says_nothing_of_compiling {
+    if has_no_compile_output {
         fields.entry("compileOutput").or_insert_with(|| json!(""));
     }
 }
@@ -251,52 +254,52 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wrong_verdict_is_seen() {
+    fn wrong_verdict_is_a_violation() {
         let right = json!({
             "submissionId": "s1", "status": "passed", "passedCount": 3, "totalCount": 3, "durationMs": 12,
         });
-        assert_eq!(PROGRAMS[0].fault_of(&right, 1), None);
-        assert!(PROGRAMS[2].fault_of(&right, 1).is_some());
+        assert_eq!(PROGRAMS[0].violation(&right, 1), None);
+        assert!(PROGRAMS[2].violation(&right, 1).is_some());
         for (field, value) in
             [("status", json!("error")), ("passedCount", json!(2)), ("durationMs", json!(null))]
         {
             let mut wrong = right.clone();
             wrong[field] = value;
-            assert!(PROGRAMS[0].fault_of(&wrong, 1).is_some(), "{field}");
+            assert!(PROGRAMS[0].violation(&wrong, 1).is_some(), "{field}");
         }
     }
 
     #[test]
-    fn a_later_generation_must_clear_what_was_told_before() {
+    fn later_generation_must_empty_the_fields_of_an_earlier_one() {
         let first = json!({
             "submissionId": "s1", "status": "passed", "passedCount": 3, "totalCount": 3, "durationMs": 12,
         });
-        assert!(PROGRAMS[0].fault_of(&first, 2).is_some());
+        assert!(PROGRAMS[0].violation(&first, 2).is_some());
         let mut second = first.clone();
         for (field, value) in
             [("firstFailure", json!({})), ("stderr", json!("")), ("compileOutput", json!(""))]
         {
             second[field] = value;
         }
-        assert_eq!(PROGRAMS[0].fault_of(&second, 2), None);
-        assert!(PROGRAMS[0].fault_of(&second, 1).is_some(), "the first one has nothing to clear");
+        assert_eq!(PROGRAMS[0].violation(&second, 2), None);
+        assert!(PROGRAMS[0].violation(&second, 1).is_some(), "the first generation has nothing to empty");
     }
 
     #[test]
-    fn a_poison_ends_in_an_error_and_passes_where_judges_live() {
+    fn poison_is_an_error_first_and_passes_when_retried() {
         let given_up = json!({
             "submissionId": "s1", "status": "error", "stderr": "Delivered 10 times without an end.", "durationMs": 1,
         });
         let poison = &PROGRAMS[POISON];
-        assert_eq!(poison.fault_of(&given_up, 1), None);
-        assert!(poison.fault_of(&given_up, 2).is_some());
+        assert_eq!(poison.violation(&given_up, 1), None);
+        assert!(poison.violation(&given_up, 2).is_some());
     }
 
     #[test]
-    fn each_program_is_picked_by_its_weight() {
+    fn programs_are_picked_by_weight() {
         let mut picked = [0; PROGRAMS.len()];
-        for place in 0..total_weight() {
-            picked[pick(place)] += 1;
+        for position in 0..total_weight() {
+            picked[pick(position)] += 1;
         }
         assert_eq!(picked, PROGRAMS.map(|program| program.weight));
     }

@@ -1,4 +1,4 @@
-//! One process of the line, with its wires to NATS and what was done to it.
+//! A service of the pipeline, with its proxies to NATS and the faults on it.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -8,16 +8,16 @@ use gavel_testkit::process::built_binary;
 use gavel_testkit::{NatsServer, Process, Proxy};
 use tokio::sync::watch;
 
-use crate::journal::Journal;
 use crate::plan::{Role, Target};
 use crate::programs;
+use crate::run_log::RunLog;
 
-/// Longer than a start or an end takes on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a service may take to start or to stop on a busy machine.
+const START_STOP_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Times short enough for a run, long enough for a loaded machine: a call of running is alive for 2 s and a margin of
-/// 1 s, and Convex may apply it 6 s later. The plan freezes no reporter, and delays no call, for longer than that
-/// together, unless it means to.
+/// The settings of all services. Their times are short enough for a run and long enough for a loaded machine: a `running`
+/// call is alive for 2 s and a margin of 1 s, and Convex may apply it up to 6 s later. Except for long freezes on purpose,
+/// the plan freezes no reporter and delays no call for longer than that together.
 const SETTINGS: [(&str, &str); 9] = [
     ("PORT", "0"),
     ("LOG_FORMAT", "json"),
@@ -27,35 +27,35 @@ const SETTINGS: [(&str, &str); 9] = [
     ("RUNNING_TIMEOUT_MS", "2000"),
     ("RUNNING_LINGER_MS", "6000"),
     ("JUDGE_SLOTS", "1"),
-    // Signed calls bear an id that says which generation they are of.
+    // The id of a signed call contains the generation.
     ("CONVEX_SIGNING_SECRETS", "whsec_bm90IGEgc2VjcmV0LCBidXQgbG9uZyBlbm91Z2g="),
 ];
 
-/// A service.
+/// A service process.
 #[derive(Debug)]
 pub(crate) struct Service {
-    /// Which one.
+    /// Which service it is.
     pub(crate) target: Target,
     pub(crate) process: Process,
-    wires: Vec<Proxy>,
+    proxies: Vec<Proxy>,
     address: watch::Sender<String>,
     frozen: Mutex<Vec<(SystemTime, SystemTime)>>,
-    journal: Journal,
+    run_log: RunLog,
 }
 
 impl Service {
-    /// Starts it, with a wire of its own to each server.
+    /// Starts the service, with its own proxy to each server.
     pub(crate) async fn start(
         target: Target,
         servers: &[NatsServer],
         convex: &str,
-        journal: &Journal,
+        run_log: &RunLog,
     ) -> Result<Self> {
-        let mut wires = Vec::new();
+        let mut proxies = Vec::new();
         for server in servers {
-            wires.push(Proxy::try_start(server).await?);
+            proxies.push(Proxy::try_start(server).await?);
         }
-        let urls: Vec<String> = wires.iter().map(Proxy::url).collect();
+        let urls: Vec<String> = proxies.iter().map(Proxy::url).collect();
         let process = Process::builder(built_binary(&format!("gavel-{}", target.role.name()))?)
             .name(target.to_string())
             .envs(SETTINGS)
@@ -66,61 +66,63 @@ impl Service {
             .env("JUDGE_MAX_DELIVERIES", programs::MAX_DELIVERIES.to_string())
             .start()?;
         let address = watch::Sender::new(String::new());
-        let (frozen, journal) = (Mutex::default(), journal.clone());
-        let service = Self { target, process, wires, address, frozen, journal };
+        let (frozen, run_log) = (Mutex::default(), run_log.clone());
+        let service = Self { target, process, proxies, address, frozen, run_log };
         service.wait_listening(gavel_testkit::Mark::default()).await?;
         Ok(service)
     }
 
-    /// Where it listens; it changes when it is started again.
+    /// Returns the address that it listens on, which changes with each restart.
     pub(crate) fn address(&self) -> watch::Receiver<String> {
         self.address.subscribe()
     }
 
     async fn wait_listening(&self, mark: gavel_testkit::Mark) -> Result<()> {
-        let says_so = |line: &gavel_testkit::LogLine| line.contains("\"listening\"");
-        let line = self.process.wait_log_after(mark, "its address", PATIENCE, says_so).await?;
-        let address = line.field("/address").context("the line has no address")?;
+        let is_listening = |line: &gavel_testkit::LogLine| line.contains("\"listening\"");
+        let line = self.process.wait_log_after(mark, "its address", START_STOP_TIMEOUT, is_listening).await?;
+        let address = line.field("/address").context("the log line has no address")?;
         self.address.send_replace(address.as_str().unwrap_or_default().to_owned());
         Ok(())
     }
 
-    /// Starts it again.
+    /// Kills and starts the service again.
     pub(crate) async fn restart(&self) -> Result<()> {
         let mark = self.process.mark();
         self.process.restart().await?;
         self.wait_listening(mark).await
     }
 
-    /// Notes it where it has ended without having been told to.
+    /// Records a violation if the service has exited although it was not stopped.
     pub(crate) fn check_alive(&self) {
         if let Some(status) = self.process.exit_status() {
-            self.journal.wrong(format_args!("{} ended by itself with {status}", self.target));
+            self.run_log.violation(format_args!("{} exited unexpectedly with {status}", self.target));
         }
     }
 
-    /// SIGKILL.
+    /// Sends SIGKILL.
     pub(crate) async fn kill(&self) -> Result<()> {
         self.check_alive();
         self.process.kill().await?;
         Ok(())
     }
 
-    /// SIGTERM, and waits for its end, which must be a clean one.
+    /// Sends SIGTERM and waits for the exit, which must be successful.
     pub(crate) async fn terminate(&self) -> Result<()> {
         self.check_alive();
         self.process.terminate()?;
-        match self.process.wait_exit(PATIENCE).await {
+        match self.process.wait_exit(START_STOP_TIMEOUT).await {
             Ok(status) if status.success() => {}
-            Ok(status) => self.journal.wrong(format_args!("{} ended on SIGTERM with {status}", self.target)),
+            Ok(status) => {
+                self.run_log.violation(format_args!("{} exited on SIGTERM with {status}", self.target))
+            }
             Err(error) => {
-                self.journal.wrong(format_args!("{} does not end on SIGTERM: {error}", self.target));
+                self.run_log.violation(format_args!("{} does not exit on SIGTERM: {error}", self.target));
             }
         }
         Ok(())
     }
 
-    /// SIGSTOP for a while.
+    /// Suspends the service with SIGSTOP for this long.
     pub(crate) async fn freeze(&self, lasts: Duration) -> Result<()> {
         self.check_alive();
         let from = SystemTime::now();
@@ -131,45 +133,45 @@ impl Service {
         Ok(())
     }
 
-    /// Whether it was frozen at some time between these two.
+    /// Whether the service was frozen at any time between these two.
     pub(crate) fn was_frozen_between(&self, from: SystemTime, to: SystemTime) -> bool {
         let frozen = self.frozen.lock().unwrap_or_else(PoisonError::into_inner);
         frozen.iter().any(|(began, ended)| *began <= to && *ended >= from)
     }
 
-    /// Resets its connections to NATS.
-    pub(crate) fn cut(&self) {
-        self.wires.iter().for_each(Proxy::cut);
+    /// Resets the connections to NATS.
+    pub(crate) fn disconnect(&self) {
+        self.proxies.iter().for_each(Proxy::cut);
     }
 
-    /// Lets nothing pass between it and NATS, or everything again.
-    pub(crate) fn silence(&self, silent: bool) {
-        self.wires.iter().for_each(|wire| wire.silence(silent));
+    /// Starts or ends a network partition between the service and NATS.
+    pub(crate) fn partition(&self, is_partitioned: bool) {
+        self.proxies.iter().for_each(|proxy| proxy.silence(is_partitioned));
     }
 
-    /// Whether `/readyz` says so.
+    /// Whether `/readyz` answers 200.
     pub(crate) async fn is_ready(&self, http: &reqwest::Client) -> bool {
         let url = format!("http://{}/readyz", *self.address.borrow());
         http.get(url).send().await.is_ok_and(|answer| answer.status() == 200)
     }
 
-    /// Has it end in peace; whatever does not is killed when it is dropped.
+    /// Stops the service gracefully. If it does not exit in time, it is killed on drop.
     pub(crate) async fn stop(&self) {
-        // Fails only where it is gone.
+        // These fail only if the process has exited.
         let _ = self.process.thaw();
         let _ = self.process.terminate();
         let _ = self.process.wait_exit(Duration::from_secs(15)).await;
     }
 }
 
-/// The time of the wall clock at a moment of the monotonic one.
-pub(crate) fn wall(at: Instant) -> SystemTime {
+/// Converts a time of the monotonic clock to one of the wall clock.
+pub(crate) fn wall_time(at: Instant) -> SystemTime {
     let now = (Instant::now(), SystemTime::now());
     now.1 - now.0.saturating_duration_since(at)
 }
 
 impl Target {
-    /// Whether it is one of ours and not a server.
+    /// Whether the process is a service and not a NATS server.
     pub(crate) fn is_service(self) -> bool {
         self.role != Role::Nats
     }

@@ -1,4 +1,4 @@
-//! What processes hold: memory, descriptors, children.
+//! The resources of processes: memory, file descriptors, child processes.
 
 use std::fmt;
 use std::fs;
@@ -7,19 +7,19 @@ use std::time::Duration;
 
 use gavel_testkit::wait_until;
 
+use crate::pipeline::Pipeline;
 use crate::plan::Target;
-use crate::world::World;
 
-/// How long a process may take to give back what it took. Idle connections are closed after 90 s.
-const PATIENCE: Duration = Duration::from_mins(3);
-/// What a service may hold on top of what it held before anything went wrong. Pages and connections are kept for a
-/// while by every allocator and pool, and a judge reaps the process of a slot with the next slot that it makes; what
-/// leaks with each fault or submission exceeds this in a long run.
-const SERVICE: Usage = Usage { memory_kib: 48 << 10, descriptors: 24, children: 2 };
-/// The same for a server, whose garbage is collected late.
-const SERVER: Usage = Usage { memory_kib: 192 << 10, descriptors: 48, children: 0 };
+/// How long a process may take to release resources. Idle connections are closed after 90 s.
+const RELEASE_TIMEOUT: Duration = Duration::from_mins(3);
+/// How much more a service may use than before the first fault. Allocators and pools keep pages and connections for a while,
+/// and a judge reaps the process of a slot when it makes the next one. A leak with each fault or submission exceeds this in
+/// a long run.
+const SERVICE_ALLOWANCE: Usage = Usage { memory_kib: 48 << 10, descriptors: 24, children: 2 };
+/// The same for a NATS server, whose garbage collection is late.
+const SERVER_ALLOWANCE: Usage = Usage { memory_kib: 192 << 10, descriptors: 48, children: 0 };
 
-/// What one process holds.
+/// The resources that one process uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Usage {
     memory_kib: u64,
@@ -28,7 +28,7 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
-    /// What a process holds now; nothing where it is gone.
+    /// Returns the current usage of a process, or `None` if it has exited.
     fn of(pid: u32) -> Option<Self> {
         let process = Path::new("/proc").join(pid.to_string());
         let status = fs::read_to_string(process.join("status")).ok()?;
@@ -41,10 +41,10 @@ impl Usage {
         Some(Self { memory_kib, descriptors, children })
     }
 
-    fn is_within(self, normal: Self, spare: Self) -> bool {
-        self.memory_kib <= normal.memory_kib + spare.memory_kib
-            && self.descriptors <= normal.descriptors + spare.descriptors
-            && self.children <= normal.children + spare.children
+    fn is_within(self, normal: Self, allowance: Self) -> bool {
+        self.memory_kib <= normal.memory_kib + allowance.memory_kib
+            && self.descriptors <= normal.descriptors + allowance.descriptors
+            && self.children <= normal.children + allowance.children
     }
 }
 
@@ -54,27 +54,29 @@ impl fmt::Display for Usage {
     }
 }
 
-/// What all processes hold.
-pub(crate) fn all(world: &World) -> Vec<(Target, Usage)> {
-    let services = world.services.iter().map(|service| (service.target, service.process.pid()));
-    let servers = world.servers.iter().zip(1..).map(|(server, number)| {
+/// Returns the usage of all processes.
+pub(crate) fn all(pipeline: &Pipeline) -> Vec<(Target, Usage)> {
+    let services = pipeline.services.iter().map(|service| (service.target, service.process.pid()));
+    let servers = pipeline.servers.iter().zip(1..).map(|(server, number)| {
         let target = Target { role: crate::plan::Role::Nats, number };
         (target, server.process().pid())
     });
     services.chain(servers).filter_map(|(target, pid)| Some((target, Usage::of(pid)?))).collect()
 }
 
-/// Waits until every process holds about what it held before, and says what it holds.
-pub(crate) async fn check(world: &World, before: &[(Target, Usage)]) {
+/// Waits until every process uses about as much as before, and logs the usage.
+pub(crate) async fn check(pipeline: &Pipeline, before: &[(Target, Usage)]) {
     for (target, normal) in before {
-        let spare = if target.is_service() { SERVICE } else { SERVER };
-        let now = || all(world).into_iter().find(|(other, _)| other == target).map(|(_, usage)| usage);
-        let normal_again = async || now().is_some_and(|usage| usage.is_within(*normal, spare));
-        let waited = wait_until("a normal size", PATIENCE, normal_again).await;
-        let text = now().map_or_else(|| "is gone".to_owned(), |usage| format!("{normal} → {usage}"));
+        let allowance = if target.is_service() { SERVICE_ALLOWANCE } else { SERVER_ALLOWANCE };
+        let now = || all(pipeline).into_iter().find(|(other, _)| other == target).map(|(_, usage)| usage);
+        let is_normal = async || now().is_some_and(|usage| usage.is_within(*normal, allowance));
+        let waited = wait_until("a normal usage", RELEASE_TIMEOUT, is_normal).await;
+        let text = now().map_or_else(|| "exited".to_owned(), |usage| format!("{normal} → {usage}"));
         match waited {
-            Ok(()) => world.journal.say(format_args!("{target}: {text}")),
-            Err(_) => world.journal.wrong(format_args!("{target} does not get back to normal: {text}")),
+            Ok(()) => pipeline.run_log.info(format_args!("{target}: {text}")),
+            Err(_) => pipeline
+                .run_log
+                .violation(format_args!("{target} does not return to its normal usage: {text}")),
         }
     }
 }
@@ -84,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_holds_something() {
+    fn usage_of_this_process_is_measured() {
         let usage = Usage::of(std::process::id()).unwrap();
         assert!(usage.memory_kib > 500 && usage.descriptors >= 3, "{usage}");
         assert!(usage.is_within(usage, Usage { memory_kib: 0, descriptors: 0, children: 0 }));

@@ -1,4 +1,4 @@
-//! Everything that a run starts: servers, the Convex double, the services, and a connection of our own.
+//! The processes of a run: servers, mock Convex and the services; and the run's own connection to NATS.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,42 +10,42 @@ use gavel_mock_convex::{Limits, MockConvex};
 use gavel_testkit::{NatsServer, wait_until};
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::journal::Journal;
-use crate::plan::{Asked, Target};
+use crate::plan::{RunOptions, Target};
 use crate::programs;
+use crate::run_log::RunLog;
 use crate::service::Service;
 
-/// Longer than a start takes on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(2);
-/// How long one request to the server may take.
-const ANSWER_WAIT: Duration = Duration::from_secs(3);
+/// How long a service may take to become ready on a busy machine.
+const READY_TIMEOUT: Duration = Duration::from_mins(2);
+/// The timeout of one request to NATS.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The line at work.
+/// The running pipeline.
 #[derive(Debug)]
-pub(crate) struct World {
-    // Dropped before what they are connected to.
+pub(crate) struct Pipeline {
+    // The first field, so that services are dropped before the servers they are connected to.
     pub(crate) services: Vec<Service>,
     pub(crate) convex: MockConvex,
     pub(crate) jetstream: jetstream::Context,
     pub(crate) servers: Vec<NatsServer>,
-    /// The servers' own addresses, where nothing is cut.
+    /// The addresses of the servers themselves, without the proxies that faults act on.
     pub(crate) urls: String,
     pub(crate) http: reqwest::Client,
-    pub(crate) journal: Journal,
-    turns: BTreeMap<Target, Mutex<()>>,
+    pub(crate) run_log: RunLog,
+    locks: BTreeMap<Target, Mutex<()>>,
 }
 
-impl World {
-    /// Starts all of it; returns once submissions are taken.
-    pub(crate) async fn start(asked: &Asked, journal: &Journal) -> Result<Self> {
-        let servers = if asked.cluster {
+impl Pipeline {
+    /// Starts all processes, and returns once every service is ready.
+    pub(crate) async fn start(options: &RunOptions, run_log: &RunLog) -> Result<Self> {
+        let servers = if options.cluster {
             NatsServer::start_cluster(3).await?
         } else {
             vec![NatsServer::builder().try_start().await?]
         };
         let convex = MockConvex::start_local(programs::questions()).await?;
-        convex.seed(asked.seed);
-        // Each call is part of the proof.
+        convex.seed(options.seed);
+        // The checks need every call.
         convex.set_limits(Limits { calls: usize::MAX, call_bytes: 2 << 30, ..Limits::default() });
         let urls: Vec<String> = servers.iter().map(NatsServer::url).collect();
         let addresses: Result<Vec<async_nats::ServerAddr>, _> = urls.iter().map(|url| url.parse()).collect();
@@ -53,34 +53,36 @@ impl World {
         let client = async_nats::ConnectOptions::new()
             .name("chaos")
             .ping_interval(Duration::from_secs(2))
-            .request_timeout(Some(ANSWER_WAIT))
+            .request_timeout(Some(REQUEST_TIMEOUT))
             .connect(addresses?)
             .await?;
-        let jetstream = jetstream::context::ContextBuilder::new().timeout(ANSWER_WAIT).build(client);
+        let jetstream = jetstream::context::ContextBuilder::new().timeout(REQUEST_TIMEOUT).build(client);
         let mut services = Vec::new();
-        for target in Target::all(asked.cluster).into_iter().filter(|target| target.is_service()) {
-            services.push(Service::start(target, &servers, &convex.url(), journal).await?);
+        for target in Target::all(options.cluster).into_iter().filter(|target| target.is_service()) {
+            services.push(Service::start(target, &servers, &convex.url(), run_log).await?);
         }
-        let turns = Target::all(asked.cluster).into_iter().map(|target| (target, Mutex::default())).collect();
+        let locks =
+            Target::all(options.cluster).into_iter().map(|target| (target, Mutex::default())).collect();
         let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
-        let world =
-            Self { services, convex, jetstream, servers, urls, http, journal: journal.clone(), turns };
-        world.wait_ready().await?;
-        Ok(world)
+        let pipeline =
+            Self { services, convex, jetstream, servers, urls, http, run_log: run_log.clone(), locks };
+        pipeline.wait_ready().await?;
+        Ok(pipeline)
     }
 
-    /// Waits until every service says that it is ready.
+    /// Waits until every service is ready.
     pub(crate) async fn wait_ready(&self) -> Result<()> {
         for service in &self.services {
             let ready = async || service.is_ready(&self.http).await;
-            wait_until(&format!("{} to be ready", service.target), PATIENCE, ready).await?;
+            wait_until(&format!("{} to be ready", service.target), READY_TIMEOUT, ready).await?;
         }
         Ok(())
     }
 
-    /// The right to harm a process. What the last fault takes longer than planned on a slow machine, the next one waits.
-    pub(crate) async fn turn(&self, target: Target) -> Option<MutexGuard<'_, ()>> {
-        Some(self.turns.get(&target)?.lock().await)
+    /// Waits for the lock on a process, so that only one fault at a time acts on it. On a slow machine a fault may take longer
+    /// than planned; the next one waits for it.
+    pub(crate) async fn lock(&self, target: Target) -> Option<MutexGuard<'_, ()>> {
+        Some(self.locks.get(&target)?.lock().await)
     }
 
     pub(crate) fn service(&self, target: Target) -> Result<&Service> {
@@ -89,11 +91,11 @@ impl World {
     }
 
     pub(crate) fn server(&self, target: Target) -> Result<&NatsServer> {
-        let found = target.number.checked_sub(1).and_then(|place| self.servers.get(place));
+        let found = target.number.checked_sub(1).and_then(|index| self.servers.get(index));
         found.filter(|_| !target.is_service()).with_context(|| format!("{target} is not a server"))
     }
 
-    /// The ingress.
+    /// Returns the ingress.
     pub(crate) fn ingress(&self) -> &Service {
         &self.services[0]
     }
@@ -108,7 +110,7 @@ impl World {
         Ok(stream.consumer_info(durable.name()).await?)
     }
 
-    /// The last message on a subject.
+    /// Returns the last message on a subject, or `None` if there is none.
     pub(crate) async fn last_on(
         &self,
         stream: Stream,
@@ -122,7 +124,7 @@ impl World {
         }
     }
 
-    /// Ends everything in peace, so that nothing of it stays behind.
+    /// Shuts all processes down, so that none is left running.
     pub(crate) async fn stop(&self) {
         futures::future::join_all(self.services.iter().map(Service::stop)).await;
         self.convex.shutdown().await;
