@@ -101,7 +101,7 @@ class Demo(unittest.TestCase):
         code, _, errors = self.run_demo(self.samples(("right", PASSED)), FAKE_FAILS="1")
         self.assertEqual(code, 1)
         self.assertIn("gavel up exited with 1", errors)
-        self.assertIn("the moon is full", errors)
+        self.assertIn("the disk is full", errors)
         self.assertEqual(list(self.folder.glob("gavel-demo-*")), [])
 
     def test_interrupt_while_judging_stops_everything(self) -> None:
@@ -130,6 +130,7 @@ class Demo(unittest.TestCase):
             if "Press Ctrl-C to stop" in line:
                 break
         self.assertIn("/v1/judge-question", shown)
+        self.assertIn("mock Convex received:\n  http://127.0.0.1:7", shown)
         self.assertTrue(alive(int(self.notes.read_text(encoding="utf-8").split()[0])))
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
