@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use gavel_config::ConfigError;
 use gavel_runtime::EXIT_CONFIG;
 
 use crate::output::escape_lines;
@@ -43,6 +44,11 @@ impl CommandError {
     /// An error in the arguments or the environment variables.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(EXIT_CONFIG, message)
+    }
+
+    /// All problems of the environment variables.
+    pub(crate) fn configuration(problems: &ConfigError) -> Self {
+        Self::usage(format!("invalid configuration:\n{problems}"))
     }
 
     pub(crate) fn with_remedy(self, remedy: impl Into<String>) -> Self {

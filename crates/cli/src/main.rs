@@ -1,5 +1,10 @@
 //! `gavel`: the command line.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "doc comments of commands and options are help texts: they show backticks"
+)]
+
 mod completions;
 mod dead;
 mod decode;
@@ -24,7 +29,11 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-/// Judges code submissions, on NATS `JetStream`.
+/// Judge code submissions on NATS JetStream
+///
+/// "gavel up" runs the whole pipeline on this machine, "gavel submit" submits a program to it, and the other commands
+/// inspect and operate a running pipeline. Commands connect to NATS with the environment variables of the services
+/// (NATS_URL, NATS_NKEY, NATS_CREDS, NATS_USER, NATS_CA, …).
 #[derive(Parser)]
 #[command(name = "gavel", version)]
 struct Cli {
@@ -36,40 +45,47 @@ struct Cli {
 enum Command {
     Up(up::Arguments),
     Submit(submit::Arguments),
-    Dead(dead::Arguments),
-    Rejudge(rejudge::Arguments),
     Tap(Box<tap::Arguments>),
     Trace(trace::Arguments),
+    Status(status::Arguments),
+    Doctor(doctor::Arguments),
+    Dead(dead::Arguments),
+    Rejudge(rejudge::Arguments),
     Decode(decode::Arguments),
     Streams(streams::Arguments),
     Keys(keys::Arguments),
-    Status(status::Arguments),
-    Doctor(doctor::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
 }
 
 fn main() -> ExitCode {
-    // First of all: the sandbox starts its own processes from this very program.
+    // Must come first: the sandbox starts its own processes from this program.
     gavel_sandbox::init::enter_if_asked();
-    match Cli::try_parse() {
-        Ok(Cli { command: Command::Up(arguments) }) => up::run(&arguments),
-        Ok(Cli { command: Command::Submit(arguments) }) => submit::run(&arguments),
-        Ok(Cli { command: Command::Dead(arguments) }) => dead::run(&arguments),
-        Ok(Cli { command: Command::Rejudge(arguments) }) => rejudge::run(&arguments),
-        Ok(Cli { command: Command::Tap(arguments) }) => tap::run(&arguments),
-        Ok(Cli { command: Command::Trace(arguments) }) => trace::run(&arguments),
-        Ok(Cli { command: Command::Decode(arguments) }) => decode::run(&arguments),
-        Ok(Cli { command: Command::Streams(arguments) }) => streams::run(&arguments),
-        Ok(Cli { command: Command::Keys(arguments) }) => keys::run(&arguments),
-        Ok(Cli { command: Command::Status(arguments) }) => status::run(&arguments),
-        Ok(Cli { command: Command::Doctor(arguments) }) => doctor::run(&arguments),
-        Ok(Cli { command: Command::Completions(arguments) }) => completions::run(&arguments, Cli::command()),
-        Ok(Cli { command: Command::Man(arguments) }) => man::run(&arguments, Cli::command()),
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
         Err(message) => {
-            // Help and version are no errors; a wrong use has one exit code in all our programs.
+            // "--help" and "--version" are no errors. All programs of Gavel exit with the same code on wrong usage.
             let _ = message.print();
-            if message.use_stderr() { ExitCode::from(gavel_runtime::EXIT_CONFIG) } else { ExitCode::SUCCESS }
+            return if message.use_stderr() {
+                ExitCode::from(gavel_runtime::EXIT_CONFIG)
+            } else {
+                ExitCode::SUCCESS
+            };
         }
+    };
+    match command {
+        Command::Up(arguments) => up::run(&arguments),
+        Command::Submit(arguments) => submit::run(&arguments),
+        Command::Tap(arguments) => tap::run(&arguments),
+        Command::Trace(arguments) => trace::run(&arguments),
+        Command::Status(arguments) => status::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Dead(arguments) => dead::run(&arguments),
+        Command::Rejudge(arguments) => rejudge::run(&arguments),
+        Command::Decode(arguments) => decode::run(&arguments),
+        Command::Streams(arguments) => streams::run(&arguments),
+        Command::Keys(arguments) => keys::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments, Cli::command()),
+        Command::Man(arguments) => man::run(&arguments, Cli::command()),
     }
 }

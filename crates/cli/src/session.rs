@@ -19,7 +19,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Options of all commands that connect to NATS. Secrets come from the environment: a list of processes shows arguments.
 #[derive(Args, Clone)]
 pub(crate) struct NatsOptions {
-    /// NATS servers, separated by commas; overrides `NATS_URL` [default: nats://127.0.0.1:4222]
+    /// NATS servers, separated by commas; overrides NATS_URL [default: nats://127.0.0.1:4222]
     #[arg(long = "nats", global = true, value_name = "URL")]
     url: Option<String>,
 }
@@ -47,7 +47,7 @@ impl NatsOptions {
     pub(crate) async fn inspector(&self, command: &str, role: &str) -> Result<Look, CommandError> {
         let mut env = Env::from_process();
         let config = self.config(&mut env, command, role);
-        finish(env)?;
+        env.finish().map_err(|problems| CommandError::configuration(&problems))?;
         Ok(Look::connect(&config).await?)
     }
 
@@ -56,7 +56,7 @@ impl NatsOptions {
         let mut env = Env::from_process();
         let config = self.config(&mut env, command, "ops");
         let settle_time = gavel_config::request_timeout(&mut env) + gavel_convex::running_linger(&mut env);
-        finish(env)?;
+        env.finish().map_err(|problems| CommandError::configuration(&problems))?;
         Ok(OperatorSession { bus: connect(&config).await?, settle_time })
     }
 }
@@ -67,11 +67,6 @@ pub(crate) async fn connect(config: &NatsConfig) -> anyhow::Result<Bus> {
     let connected = tokio::time::timeout(CONNECT_TIMEOUT, bus.until_connected()).await;
     connected.context("NATS cannot be reached; is gavel up, and are NATS_URL and the credentials right?")?;
     Ok(bus)
-}
-
-/// Reports all problems of the environment variables that were read.
-pub(crate) fn finish(env: Env) -> Result<(), CommandError> {
-    env.finish().map_err(|problems| CommandError::usage(format!("invalid configuration:\n{problems}")))
 }
 
 /// Returns `USER@HOST`, for the record of who changed something.

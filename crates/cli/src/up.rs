@@ -1,8 +1,10 @@
-//! `gavel up`: all services in one process, each still talking only through NATS.
+//! `gavel up`: all services in one process. They still communicate through NATS only.
 
 mod nats;
+mod next_steps;
 mod settings;
 
+use std::io::{IsTerminal as _, stdout};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,33 +13,33 @@ use clap::Args;
 use futures::future::try_join_all;
 use gavel_judge::Engines;
 use gavel_mock_convex::{MockConvex, questions};
-use gavel_runtime::{EXIT_CONFIG, Lifecycle};
+use gavel_runtime::Lifecycle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::exit::CommandError;
 use nats::OwnNats;
+use next_steps::NextSteps;
 use settings::{Services, Settings};
 
-/// Runs the whole line in one process.
+/// Run all services in one process
 ///
-/// Configured by the environment variables of the four services (see `gavel up --settings`). Where `NATS_URL` is
-/// not set, it starts and owns a nats-server; where `CONVEX_SITE_URL` is not set, it starts a stand-in for Convex
-/// that serves sample questions.
+/// The environment variables of the four services configure it; --settings lists them. Without NATS_URL it starts its
+/// own nats-server and stops it at the end. Without CONVEX_SITE_URL it starts a mock of Convex with sample questions.
+///
+/// Ctrl-C or SIGTERM stops it: it finishes the submissions in progress, for at most SHUTDOWN_GRACE_MS.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Print all environment variables with their defaults, and end.
+    /// Print all environment variables with their defaults, and exit
     #[arg(long)]
     settings: bool,
 }
 
-/// Runs until a signal says stop.
+/// Runs until a signal stops it.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let (telemetry, settings) = match Settings::from_process() {
         Ok(read) => read,
-        Err(problems) => {
-            eprintln!("gavel up: the configuration has problems:\n{problems}");
-            return ExitCode::from(EXIT_CONFIG);
-        }
+        Err(problems) => return CommandError::configuration(&problems).report("up"),
     };
     if arguments.settings {
         print!("{}", settings::describe());
@@ -55,17 +57,23 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
 async fn up(settings: Settings) -> anyhow::Result<()> {
     let lifecycle = Lifecycle::on_signals(settings.grace())?;
     let mock_convex = match settings.mock_convex_address() {
-        Some(address) => Some(stand_in(address).await?),
+        Some(address) => Some(start_mock_convex(address).await?),
         None => None,
     };
     let nats = match settings.own_nats() {
         Some(config) => Some(OwnNats::start(config).await?),
         None => None,
     };
-    let services =
-        settings.services(nats.as_ref().map(OwnNats::url), mock_convex.as_ref().map(MockConvex::url));
-    let ran = Box::pin(serve(services, &lifecycle, nats.as_ref())).await;
-    // In this order, so that whoever still has something to say finds somebody to say it to.
+    let (own_nats, mock_url) = (nats.as_ref().map(OwnNats::url), mock_convex.as_ref().map(MockConvex::url));
+    let services = settings.services(own_nats.clone(), mock_url.clone());
+    let next_steps = NextSteps {
+        ingress: services.ingress.service.http.listen,
+        has_keys: !services.ingress.keys.is_empty(),
+        own_nats,
+        mock_convex: mock_url,
+    };
+    let ran = Box::pin(serve(services, &lifecycle, nats.as_ref(), next_steps)).await;
+    // The services stop before NATS, and NATS before mock Convex, so that each can still reach what it needs.
     if let Some(nats) = nats {
         nats.stop().await;
     }
@@ -75,26 +83,31 @@ async fn up(settings: Settings) -> anyhow::Result<()> {
     ran
 }
 
-async fn stand_in(address: std::net::SocketAddr) -> anyhow::Result<MockConvex> {
-    let mock_convex = MockConvex::start(address, questions::samples())
-        .await
-        .with_context(|| format!("cannot listen on {address} for the Convex stand-in"))?;
+async fn start_mock_convex(address: std::net::SocketAddr) -> anyhow::Result<MockConvex> {
+    let mock_convex = MockConvex::start(address, questions::samples()).await.with_context(|| {
+        format!("cannot listen on {address} for mock Convex; set PORT to use other ports")
+    })?;
     warn!(
         url = mock_convex.url(),
-        "CONVEX_SITE_URL is not set: a stand-in takes Convex's place, with sample questions; \
-         it forgets everything when it ends"
+        "CONVEX_SITE_URL is not set: using mock Convex with sample questions; it keeps results in memory only"
     );
     Ok(mock_convex)
 }
 
-async fn serve(services: Services, lifecycle: &Lifecycle, nats: Option<&OwnNats>) -> anyhow::Result<()> {
+async fn serve(
+    services: Services,
+    lifecycle: &Lifecycle,
+    nats: Option<&OwnNats>,
+    mut next_steps: NextSteps,
+) -> anyhow::Result<()> {
     let engine = Engines::start(&services.judge).await?;
-    let address = services.ingress.service.http.listen;
     let ingress = gavel_ingress::bind(services.ingress).await?;
     let fetcher = gavel_fetcher::bind(services.fetcher).await?;
     let judge = gavel_judge::bind(services.judge, engine).await?;
     let reporter = gavel_reporter::bind(services.reporter).await?;
-    let address = ingress.address().unwrap_or(address);
+    if let Ok(address) = ingress.address() {
+        next_steps.ingress = address;
+    }
 
     let ended = CancellationToken::new();
     let apps = async {
@@ -110,10 +123,7 @@ async fn serve(services: Services, lifecycle: &Lifecycle, nats: Option<&OwnNats>
     };
     let ready = async {
         tokio::select! {
-            () = until_ready(address.port()) => {
-                println!("gavel is up: http://{address}/v1/judge-question");
-                info!(%address, "gavel is up");
-            }
+            () = until_ready(next_steps.ingress.port()) => announce(&next_steps),
             () = ended.cancelled() => {}
         }
     };
@@ -126,7 +136,19 @@ async fn serve(services: Services, lifecycle: &Lifecycle, nats: Option<&OwnNats>
     ran
 }
 
-/// Waits until each service says that it is ready.
+/// Reports that all services are ready: on a terminal with the next steps.
+fn announce(next_steps: &NextSteps) {
+    let address = next_steps.ingress;
+    info!(%address, "gavel is up");
+    if stdout().is_terminal() {
+        let program = std::env::args().next().unwrap_or_else(|| "gavel".to_owned());
+        print!("{}", next_steps.text(&program));
+    } else {
+        println!("gavel is up: http://{address}/v1/judge-question");
+    }
+}
+
+/// Waits until `/readyz` of each service answers with success.
 async fn until_ready(first_port: u16) {
     let client = reqwest::Client::new();
     for port in first_port..first_port.saturating_add(4) {

@@ -1,4 +1,4 @@
-//! The nats-server that `gavel up` starts and owns.
+//! The nats-server that `gavel up` starts and stops.
 
 use std::fmt::{self, Display};
 use std::fs::{self, File};
@@ -15,35 +15,35 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-/// The oldest version that has all that the streams need.
-const OLDEST: (u32, u32) = (2, 12);
+/// The oldest version that supports everything the streams need.
+const MIN_VERSION: (u32, u32) = (2, 12);
 /// How long the server may take to open its store.
-const START: Duration = Duration::from_mins(1);
-/// How long it may take to end.
-const STOP: Duration = Duration::from_secs(10);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long the server may take to exit.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// When the server writes to disk for good: `always`, or a time.
+/// When the server syncs its files to disk: `always`, or an interval.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Sync(String);
+pub(crate) struct SyncInterval(String);
 
-impl Sync {
-    /// Before each acknowledgement.
+impl SyncInterval {
+    /// Syncs before each acknowledgement.
     pub(crate) fn always() -> Self {
         Self("always".to_owned())
     }
 }
 
-impl FromStr for Sync {
+impl FromStr for SyncInterval {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
         let number = text.strip_suffix("ms").or_else(|| text.strip_suffix(['s', 'm'])).unwrap_or_default();
-        let time = number.parse::<u32>().is_ok_and(|number| number > 0);
-        if text == "always" || time { Ok(Self(text.to_owned())) } else { Err(()) }
+        let is_duration = number.parse::<u32>().is_ok_and(|number| number > 0);
+        if text == "always" || is_duration { Ok(Self(text.to_owned())) } else { Err(()) }
     }
 }
 
-impl Display for Sync {
+impl Display for SyncInterval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -52,42 +52,48 @@ impl Display for Sync {
 /// Which server to start, and how.
 #[derive(Clone, Debug)]
 pub(crate) struct NatsServerConfig {
-    /// The program, where it is not to be looked for.
+    /// The executable; `None` to search for it.
     pub(crate) program: Option<String>,
-    /// Where it keeps its store and its log.
+    /// The directory of its store and its log.
     pub(crate) data_dir: PathBuf,
     /// Its port on 127.0.0.1.
     pub(crate) port: u16,
-    /// When it writes to disk for good.
-    pub(crate) sync: Sync,
+    /// When it syncs to disk.
+    pub(crate) sync: SyncInterval,
 }
 
-/// A nats-server that ends with us.
+/// A nats-server that stops with this process.
 pub(crate) struct OwnNats {
     config: NatsServerConfig,
     program: PathBuf,
     child: Mutex<Child>,
-    /// Held for as long as we use the data directory.
+    /// Held while this process uses the data directory.
     _lock: File,
 }
 
 impl OwnNats {
-    /// Starts the server and waits until it takes connections.
+    /// Starts the server and waits until it accepts connections.
     pub(crate) async fn start(config: &NatsServerConfig) -> anyhow::Result<Self> {
         let mut config = config.clone();
         fs::create_dir_all(&config.data_dir)
-            .with_context(|| format!("cannot make the data directory {}", config.data_dir.display()))?;
+            .with_context(|| format!("cannot create the data directory {}", config.data_dir.display()))?;
         config.data_dir = config.data_dir.canonicalize()?;
         let lock = File::create(config.data_dir.join("lock"))?;
         if lock.try_lock().is_err() {
-            bail!("another gavel up uses {}; set DATA_DIR to another directory", config.data_dir.display());
+            bail!(
+                "another gavel up uses {}; set DATA_DIR to a different directory",
+                config.data_dir.display()
+            );
         }
         if TcpStream::connect(("127.0.0.1", config.port)).await.is_ok() {
-            bail!("port {} is taken; set NATS_PORT, or NATS_URL to use what runs there", config.port);
+            bail!(
+                "port {} is in use; set NATS_PORT to a free port, or NATS_URL to use the server that runs there",
+                config.port
+            );
         }
         let program = find(config.program.as_deref()).await?;
         let mut child = spawn(&program, &config)?;
-        if let Err(failure) = until_up(&mut child, &config).await {
+        if let Err(failure) = until_listening(&mut child, &config).await {
             let _ = child.kill().await;
             return Err(failure);
         }
@@ -95,18 +101,18 @@ impl OwnNats {
         Ok(Self { config, program, child: Mutex::new(child), _lock: lock })
     }
 
-    /// Where it listens.
+    /// The URL that it listens on.
     pub(crate) fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.config.port)
     }
 
-    /// Starts the server again whenever it ends, until `ended`.
+    /// Restarts the server whenever it exits, until `ended`.
     pub(crate) async fn keep_running(&self, ended: &CancellationToken) {
         let mut child = self.child.lock().await;
         loop {
             tokio::select! {
                 () = ended.cancelled() => return,
-                status = child.wait() => error!(?status, "nats-server has ended; starting it again"),
+                status = child.wait() => error!(?status, "nats-server exited: restarting it"),
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
             match spawn(&self.program, &self.config) {
@@ -116,37 +122,37 @@ impl OwnNats {
         }
     }
 
-    /// Ends the server, which writes all it has to disk.
+    /// Stops the server, which syncs its files to disk.
     pub(crate) async fn stop(self) {
         let mut child = self.child.lock().await;
         let Some(pid) = child.id() else { return };
-        // The kill(1) of the machine: std has no way to send SIGTERM.
+        // kill(1), because std cannot send SIGTERM.
         let asked = Command::new("kill").args(["-TERM", &pid.to_string()]).status().await;
-        if asked.is_err() || tokio::time::timeout(STOP, child.wait()).await.is_err() {
-            warn!("nats-server does not end; killing it");
+        if asked.is_err() || tokio::time::timeout(STOP_TIMEOUT, child.wait()).await.is_err() {
+            warn!("nats-server did not exit within {} s: killing it", STOP_TIMEOUT.as_secs());
             let _ = child.kill().await;
         }
     }
 }
 
-/// The program: as configured, or of the project's tools, or of `PATH`; new enough, or not at all.
+/// Finds the executable: the configured one, or the one in `.tools`, or the one in `PATH`. Fails if it is too old.
 async fn find(configured: Option<&str>) -> anyhow::Result<PathBuf> {
     let candidates =
         configured.map_or_else(|| vec![".tools/bin/nats-server", "nats-server"], |path| vec![path]);
-    let mut seen = Vec::new();
+    let mut found = Vec::new();
     for candidate in candidates {
         let Ok(output) = Command::new(candidate).arg("--version").output().await else { continue };
         let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        if version(&text).is_some_and(|version| version >= OLDEST) {
+        if version(&text).is_some_and(|version| version >= MIN_VERSION) {
             return Ok(PathBuf::from(candidate));
         }
-        seen.push(format!("{candidate} is {text:?}"));
+        found.push(format!("{candidate} is {text:?}"));
     }
-    let (major, minor) = OLDEST;
-    let seen = if seen.is_empty() { "none was found".to_owned() } else { seen.join(", ") };
+    let (major, minor) = MIN_VERSION;
+    let found = if found.is_empty() { "none was found".to_owned() } else { found.join(", ") };
     bail!(
-        "nats-server {major}.{minor} or newer is needed, and {seen}; run scripts/tools, or set NATS_SERVER to one, \
-         or NATS_URL to a running one"
+        "nats-server {major}.{minor} or newer is required, but {found}; install it with scripts/tools, or set \
+         NATS_SERVER to its path, or NATS_URL to a running server"
     )
 }
 
@@ -165,11 +171,11 @@ fn spawn(program: &Path, config: &NatsServerConfig) -> anyhow::Result<Child> {
     );
     fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     let log = File::options().create(true).append(true).open(data_dir.join("nats-server.log"))?;
-    // setpriv has the kernel end the server with us, even when we are killed.
-    let with_us = ["--pdeathsig", "TERM", "--"];
+    // With setpriv the kernel stops the server together with this process, even if this process is killed.
+    let parent_death = ["--pdeathsig", "TERM", "--"];
     let mut command = if Path::new("/usr/bin/setpriv").exists() {
         let mut command = Command::new("/usr/bin/setpriv");
-        command.args(with_us).arg(program);
+        command.args(parent_death).arg(program);
         command
     } else {
         Command::new(program)
@@ -177,19 +183,19 @@ fn spawn(program: &Path, config: &NatsServerConfig) -> anyhow::Result<Child> {
     command
         .arg("--config")
         .arg(&file)
-        // Without it, the memory of large messages is given back late.
+        // Without it, the server keeps the memory of large messages for long.
         .env("GOMEMLIMIT", "1GiB")
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
-        // A Ctrl-C in the terminal is for us; the server ends when the services have.
+        // Ctrl-C in the terminal must not reach the server, which stops after the services.
         .process_group(0)
         .kill_on_drop(true);
     command.spawn().with_context(|| format!("cannot start {}", program.display()))
 }
 
-/// Waits for the server's greeting.
-async fn until_up(child: &mut Child, config: &NatsServerConfig) -> anyhow::Result<()> {
+/// Waits until the server sends its `INFO` line.
+async fn until_listening(child: &mut Child, config: &NatsServerConfig) -> anyhow::Result<()> {
     let greeted = async {
         loop {
             if let Ok(stream) = TcpStream::connect(("127.0.0.1", config.port)).await {
@@ -208,9 +214,9 @@ async fn until_up(child: &mut Child, config: &NatsServerConfig) -> anyhow::Resul
         status = child.wait() => {
             let text = fs::read_to_string(&log).unwrap_or_default();
             let last: Vec<_> = text.lines().rev().take(3).collect();
-            bail!("nats-server ended at once ({status:?}); the end of {}: {}", log.display(), last.join(" | "))
+            bail!("nats-server exited during start ({status:?}); last lines of {}: {}", log.display(), last.join(" | "))
         }
-        () = tokio::time::sleep(START) => bail!("nats-server is not up after {START:?}; see {}", log.display()),
+        () = tokio::time::sleep(START_TIMEOUT) => bail!("nats-server did not start within {START_TIMEOUT:?}; see {}", log.display()),
     }
 }
 
@@ -219,19 +225,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_is_read_and_compared() {
+    fn version_is_parsed_and_compared() {
         assert_eq!(version("nats-server: v2.15.1"), Some((2, 15)));
-        assert!(version("nats-server: v2.9.10").unwrap() < OLDEST);
+        assert!(version("nats-server: v2.9.10").unwrap() < MIN_VERSION);
         assert_eq!(version("something else"), None);
     }
 
     #[test]
-    fn a_sync_interval_is_always_or_a_time() {
+    fn sync_interval_is_always_or_a_duration() {
         for good in ["always", "1s", "500ms", "2m"] {
-            assert!(good.parse::<Sync>().is_ok(), "{good}");
+            assert!(good.parse::<SyncInterval>().is_ok(), "{good}");
         }
         for bad in ["", "never", "0s", "1h", "1", "s", "-1s", "1s; port: 1"] {
-            assert!(bad.parse::<Sync>().is_err(), "{bad}");
+            assert!(bad.parse::<SyncInterval>().is_err(), "{bad}");
         }
     }
 }

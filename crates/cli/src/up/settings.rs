@@ -1,4 +1,4 @@
-//! The environment of `gavel up`: that of the four services, and what it owns itself.
+//! The settings of `gavel up`: those of the four services, and its own.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -8,7 +8,7 @@ use std::time::Duration;
 use gavel_config::{ConfigError, Env, Setting};
 use gavel_runtime::telemetry::TelemetryConfig;
 
-use super::nats::{NatsServerConfig, Sync};
+use super::nats::{NatsServerConfig, SyncInterval};
 
 /// The configurations of the services.
 pub(crate) struct Services {
@@ -18,7 +18,7 @@ pub(crate) struct Services {
     pub(crate) reporter: gavel_reporter::Config,
 }
 
-/// What `gavel up` was told.
+/// The settings of `gavel up`.
 pub(crate) struct Settings {
     services: Services,
     nats: NatsServerConfig,
@@ -26,8 +26,8 @@ pub(crate) struct Settings {
     has_convex: bool,
 }
 
-/// The stand-in's and the services' ports follow the ingress's.
-const STANDIN_OFFSET: u16 = 4;
+/// The port of mock Convex, counted from the port of the ingress. The services use the ports between.
+const MOCK_CONVEX_PORT_OFFSET: u16 = 4;
 
 impl Settings {
     /// Reads the environment of this process.
@@ -40,25 +40,35 @@ impl Settings {
     }
 
     fn read(env: &mut Env) -> Self {
-        let nats_url = env.optional("NATS_URL", "NATS servers; where not set, gavel up starts and owns one");
-        let convex =
-            env.optional("CONVEX_SITE_URL", "Convex; where not set, a stand-in with sample questions");
+        let nats_url = env.optional(
+            "NATS_URL",
+            "NATS servers, separated by commas; if not set, gavel up starts its own nats-server",
+        );
+        let convex = env.optional(
+            "CONVEX_SITE_URL",
+            "URL of Convex; if not set, gavel up starts a mock of Convex with sample questions",
+        );
         let nats = NatsServerConfig {
-            program: env.optional("NATS_SERVER", "the nats-server to start; by default from .tools or PATH"),
+            program: env.optional("NATS_SERVER", "nats-server executable to start; if not set, the one in .tools/bin or PATH"),
             data_dir: PathBuf::from(env.get(
                 "DATA_DIR",
                 ".gavel".to_owned(),
-                "where the nats-server of gavel up keeps its files",
+                "directory for the files of the nats-server that gavel up starts",
             )),
-            port: env.get("NATS_PORT", 4222, "the port of the nats-server of gavel up"),
+            port: env.get("NATS_PORT", 4222, "port of the nats-server that gavel up starts"),
             sync: env.get(
                 "NATS_SYNC_INTERVAL",
-                Sync::always(),
-                "always: a 202 survives a power cut; or a time such as 1s, which may be lost, for speed",
+                SyncInterval::always(),
+                "when nats-server syncs to disk: always (a 202 survives a power cut), or an interval such as 1s (faster)",
             ),
         };
-        let port: u16 =
-            env.number("PORT", 4001, 1, u16::MAX - STANDIN_OFFSET, "the ingress's port; others follow");
+        let port: u16 = env.number(
+            "PORT",
+            4001,
+            1,
+            u16::MAX - MOCK_CONVEX_PORT_OFFSET,
+            "port of the ingress; fetcher, judge and reporter use the next three",
+        );
         let mut problems = BTreeSet::new();
         let mut service_env = |offset: u16| {
             let mut service = env.unread_copy();
@@ -85,32 +95,32 @@ impl Settings {
         Self { services, nats, nats_url, has_convex: convex.is_some() }
     }
 
-    /// How long work in hand may take after a stop.
+    /// How long submissions in progress may take after a stop signal.
     pub(crate) fn grace(&self) -> Duration {
         self.services.ingress.service.grace
     }
 
-    /// Where the stand-in listens, where there is to be one.
+    /// The address of mock Convex, or `None` if Convex is configured.
     pub(crate) fn mock_convex_address(&self) -> Option<SocketAddr> {
-        let port = self.services.ingress.service.http.listen.port() + STANDIN_OFFSET;
+        let port = self.services.ingress.service.http.listen.port() + MOCK_CONVEX_PORT_OFFSET;
         (!self.has_convex).then(|| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port))
     }
 
-    /// The nats-server to start, where there is to be one.
+    /// The nats-server to start, or `None` if NATS is configured.
     pub(crate) fn own_nats(&self) -> Option<&NatsServerConfig> {
         self.nats_url.is_none().then_some(&self.nats)
     }
 
-    /// The services' configurations, with what is owned in its place.
+    /// Returns the services' configurations, with the URLs of the nats-server and the mock that this process started.
     pub(crate) fn services(self, own_nats: Option<String>, mock_convex: Option<String>) -> Services {
         let mut services = self.services;
-        // One process has one bound.
+        // All services of one process share one limit of parallel calls to Convex.
         services.reporter.convex.permits = services.fetcher.convex.permits.clone();
         if let Some(url) = own_nats {
             let Services { ingress, fetcher, judge, reporter } = &mut services;
             let all = [&mut ingress.service, &mut fetcher.service, &mut judge.service, &mut reporter.service];
             for service in all {
-                // Our own server lets everybody in, and has nobody else to make its streams.
+                // The own server needs no credentials, and its streams are created here.
                 let nats = &mut service.nats;
                 (nats.url, nats.credentials, nats.only_finds) = (url.clone(), None, false);
             }
@@ -123,7 +133,7 @@ impl Settings {
     }
 }
 
-/// All variables, their defaults and what they do, as `deploy/default.env` has them.
+/// Returns all variables with their defaults and descriptions, in the format of `deploy/default.env`.
 pub(crate) fn describe() -> String {
     let mut env = Env::default();
     TelemetryConfig::read(&mut env);
@@ -141,7 +151,7 @@ pub(crate) fn describe() -> String {
         }
     }
     let lines = all.iter().map(|setting| {
-        // How many slots there are by default is the machine's business.
+        // The default number of slots depends on the machine.
         let default = if setting.name == "JUDGE_SLOTS" { "" } else { &setting.default };
         format!("# {}\n#{}={default}\n", setting.help, setting.name)
     });
@@ -152,9 +162,9 @@ pub(crate) fn describe() -> String {
 mod tests {
     use super::*;
 
-    /// Every variable with its default, and nothing else: the file is the documentation.
+    /// The file is the documentation of the variables, so it must list each of them with its default.
     #[test]
-    fn default_env_is_what_the_code_says() {
+    fn default_env_lists_all_settings() {
         let file = include_str!("../../../../deploy/default.env");
         let (_, variables) = file.split_once("\n\n").unwrap();
         assert_eq!(

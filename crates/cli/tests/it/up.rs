@@ -74,7 +74,10 @@ const SUM: &str = "print(sum(map(int, input().split())))";
 async fn it_judges_says_what_it_is_and_leaves_nothing_running() {
     let data = tempfile::tempdir().unwrap();
     let up = Up::start(data.path()).await;
-    assert!(up.process.log().iter().any(|line| line.contains("stand-in")), "the stand-in is announced");
+    assert!(
+        up.process.log().iter().any(|line| line.contains("using mock Convex")),
+        "mock Convex is announced"
+    );
     up.post("one", SUM).await;
     assert_eq!(up.final_status("one").await, "passed");
     up.process.terminate().unwrap();

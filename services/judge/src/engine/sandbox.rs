@@ -9,7 +9,7 @@ use gavel_domain::text::normalize_newlines;
 use gavel_domain::{LanguageId, TestCase};
 use gavel_sandbox::{Compilation, InstalledLanguage, RunLimits, Sandbox, SandboxConfig, probe};
 use gavel_telemetry::trace::step_span;
-use tracing::{Instrument as _, error, info};
+use tracing::{Instrument as _, debug, error, info};
 
 use super::{Engine, EngineName};
 use crate::Config;
@@ -43,12 +43,14 @@ impl SandboxEngine {
             }
         };
         info!(slots = config.slots, tier = %sandbox.tier(), "the sandbox is ready");
+        let (served, not_served) = (sandbox.languages().len(), sandbox.unserved().len());
+        info!(served, not_served, "languages found; \"gavel doctor\" lists them");
         for language in sandbox.languages() {
-            info!(id = %language.id, name = language.name, version = language.version, "language served");
+            debug!(id = %language.id, name = language.name, version = language.version, "language served");
         }
         for language in sandbox.unserved() {
             let ids: Vec<u32> = language.ids.iter().map(|id| id.0).collect();
-            info!(?ids, name = language.name, reason = language.reason, "language not served");
+            debug!(?ids, name = language.name, reason = language.reason, "language not served");
         }
         Ok(Self { sandbox })
     }

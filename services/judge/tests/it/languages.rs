@@ -93,8 +93,8 @@ async fn the_log_says_what_is_served_and_what_is_not() {
         .replace("[71, 500]", "[501]")
         .replace("\"/bin/echo\", \"0.5\"", "\"/bin/sh\", \"-c\", \"echo no; exit 3\"");
     std::fs::write(file.path(), missing + &broken).unwrap();
-    let judge =
-        ServiceProcess::start(rig.builder().env("SANDBOX_LANGUAGES", file.path().to_str().unwrap())).await;
+    let builder = rig.builder().env("SANDBOX_LANGUAGES", file.path().to_str().unwrap());
+    let judge = ServiceProcess::start(builder.env("LOG_LEVEL", "debug")).await;
     let log = judge.log();
     let told = |id: &str| {
         log.iter().find(|line| line.contains("\"language not served\"") && line.contains(id)).unwrap()
