@@ -71,7 +71,7 @@ impl Env {
         self.settings.push(Setting { name, default: default.to_string(), help });
         let Some(text) = self.value(name) else { return default };
         text.parse().unwrap_or_else(|_| {
-            self.problems.push(format!("{name}={text:?} is not valid (default: {default}): {help}"));
+            self.problems.push(format!("{name}={text:?} is invalid: {help} (default: {default})"));
             default
         })
     }
@@ -211,7 +211,7 @@ mod tests {
         env.millis("WAIT_MS", Duration::from_secs(1), "the wait");
         env.required("URL", "the address");
         let text = env.finish().unwrap_err().to_string();
-        for part in ["PORT=\"http\" is not valid", "WAIT_MS=0 must be from 1", "URL must be set"] {
+        for part in ["PORT=\"http\" is invalid", "WAIT_MS=0 must be from 1", "URL must be set"] {
             assert!(text.contains(part), "{text}");
         }
     }

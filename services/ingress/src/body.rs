@@ -1,4 +1,4 @@
-//! Taking a request's body in, within a size and a time, or out of the way.
+//! Reads a request body within a size and a time limit, or discards it.
 
 use std::time::Duration;
 
@@ -9,51 +9,51 @@ use http_body_util::BodyExt as _;
 
 /// The largest body (contract §1).
 const MAX_BODY_BYTES: usize = 1 << 20;
-/// How much of a body that is of no use is read and dropped.
-const MAX_DROPPED_BYTES: usize = 16 << 20;
+/// How much of a body is read and discarded when it is not needed.
+const MAX_DISCARDED_BYTES: usize = 16 << 20;
 /// How long a body may take to arrive.
-const BODY_WAIT: Duration = Duration::from_secs(10);
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Why there is no body.
-pub(crate) enum Unread {
-    /// It is over a mebibyte.
+/// Why a body could not be read.
+pub(crate) enum BodyError {
+    /// It is larger than 1 MiB.
     TooLarge,
-    /// The connection ended before it did.
-    Broken,
-    /// It took too long.
-    Late,
+    /// The connection ended before the body was complete.
+    Incomplete,
+    /// It did not arrive within the time limit.
+    Timeout,
 }
 
-/// Reads a body. One that is too large is read on and dropped, so that its sender gets to see the answer.
-pub(crate) async fn read(body: Body) -> Result<Vec<u8>, Unread> {
-    let (kept, seen) = take(body, MAX_BODY_BYTES).await?;
-    if seen > MAX_BODY_BYTES { Err(Unread::TooLarge) } else { Ok(kept) }
+/// Reads a body. The rest of a body that is too large is read and discarded, so that the client sees the response.
+pub(crate) async fn read(body: Body) -> Result<Vec<u8>, BodyError> {
+    let (kept, length) = read_up_to(body, MAX_BODY_BYTES).await?;
+    if length > MAX_BODY_BYTES { Err(BodyError::TooLarge) } else { Ok(kept) }
 }
 
-/// Reads a body that nobody wants. To answer without that would close the connection under whoever still
-/// writes, and the reset that follows wipes the answer out before it is read.
+/// Reads and discards a body that is not needed. A response without that would close the connection of a client that is
+/// still writing, and the reset that follows can destroy the response before the client reads it.
 pub(crate) async fn discard(request: Request) {
-    // Whoever asks before it sends is told not to by the answer itself.
+    // A client that waits for "100 Continue" does not send its body after another response.
     if !request.headers().contains_key(EXPECT) {
-        // What cannot be read need not be.
-        let _ = take(request.into_body(), 0).await;
+        // A body that cannot be read does not matter here.
+        let _ = read_up_to(request.into_body(), 0).await;
     }
 }
 
-/// The first `keep` bytes at most of a body, and how much of it there was.
-async fn take(mut body: Body, keep: usize) -> Result<(Vec<u8>, usize), Unread> {
-    let taking = async {
-        let (mut kept, mut seen) = (Vec::new(), 0_usize);
+/// Returns up to `keep` bytes of a body, and the length of the part that was read.
+async fn read_up_to(mut body: Body, keep: usize) -> Result<(Vec<u8>, usize), BodyError> {
+    let reading = async {
+        let (mut kept, mut length) = (Vec::new(), 0_usize);
         while let Some(frame) = body.frame().await {
-            let Ok(data) = frame.map_err(|_| Unread::Broken)?.into_data() else { continue };
-            seen += data.len();
-            if seen <= keep {
+            let Ok(data) = frame.map_err(|_| BodyError::Incomplete)?.into_data() else { continue };
+            length += data.len();
+            if length <= keep {
                 kept.extend_from_slice(&data);
-            } else if seen > MAX_DROPPED_BYTES {
+            } else if length > MAX_DISCARDED_BYTES {
                 break;
             }
         }
-        Ok((kept, seen))
+        Ok((kept, length))
     };
-    tokio::time::timeout(BODY_WAIT, taking).await.unwrap_or(Err(Unread::Late))
+    tokio::time::timeout(BODY_TIMEOUT, reading).await.unwrap_or(Err(BodyError::Timeout))
 }

@@ -1,28 +1,28 @@
-//! What the ingress is configured with.
+//! Settings of the ingress.
 
 use gavel_config::Env;
 use gavel_domain::Secret;
 use gavel_runtime::ServiceConfig;
 
-/// The ingress's configuration.
+/// The configuration of the ingress.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// What all services have.
+    /// Settings that every service has.
     pub service: ServiceConfig,
-    /// The largest source, in bytes of UTF-8.
+    /// The largest source code, in bytes of UTF-8.
     pub max_source_bytes: usize,
-    /// Keys of callers; none means that anybody may call.
+    /// Keys of callers; if empty, no key is needed.
     pub keys: Vec<Secret>,
-    /// Submissions a second, for each key; 0 for no limit.
+    /// Submissions per second for each key; 0 for no limit.
     pub rate_limit_per_s: u32,
-    /// Submissions a second of all callers together; 0 for no limit.
+    /// Submissions per second of all callers together; 0 for no limit.
     pub rate_limit_all_per_s: u32,
-    /// How many submissions may come at once within either rate limit.
+    /// The burst size of each rate limit, in submissions.
     pub rate_limit_burst: u32,
 }
 
 impl Config {
-    /// Reads it.
+    /// Reads the settings.
     pub fn read(env: &mut Env) -> Self {
         Self {
             service: ServiceConfig::read(env, "ingress", 4001),
@@ -31,32 +31,32 @@ impl Config {
                 200_000,
                 1,
                 900_000,
-                "the largest source code, in bytes of UTF-8",
+                "largest source code, in bytes of UTF-8",
             ),
             keys: env.secrets(
                 "INGRESS_KEYS",
-                "keys that callers must send as a bearer token or X-Code-Exec-Key, separated by commas; none: open",
+                "keys of callers (bearer token or X-Code-Exec-Key header), comma-separated; if unset, no key is needed",
             ),
             rate_limit_per_s: env.number(
                 "RATE_LIMIT_PER_S",
                 0,
                 0,
                 1_000_000,
-                "submissions a second for each key; 0: no limit",
+                "submissions per second for each key; 0 for no limit",
             ),
             rate_limit_all_per_s: env.number(
                 "RATE_LIMIT_ALL_PER_S",
                 0,
                 0,
                 1_000_000,
-                "submissions a second of all keys together; 0: no limit",
+                "submissions per second of all callers together; 0 for no limit",
             ),
             rate_limit_burst: env.number(
                 "RATE_LIMIT_BURST",
                 100,
                 1,
                 1_000_000,
-                "submissions that may come at once within each rate limit",
+                "burst size of each rate limit, in submissions",
             ),
         }
     }

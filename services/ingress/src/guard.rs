@@ -1,4 +1,4 @@
-//! Who may submit, and how often.
+//! Authentication and rate limits of callers.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -12,25 +12,25 @@ use subtle::ConstantTimeEq as _;
 
 use crate::Config;
 
-/// Why a caller is turned away.
+/// Why a request is denied.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// No key, or not one of ours; which of the two is not told.
+pub(crate) enum Denied {
+    /// The key is missing or wrong; the caller does not learn which.
     Unauthorized,
-    /// Too many submissions.
-    TooMany {
-        /// When the next one may come.
+    /// The rate limit is exceeded.
+    RateLimited {
+        /// When the next submission is allowed.
         retry_after: Duration,
     },
 }
 
-/// Checks keys and rates.
+/// Checks keys and rate limits.
 pub(crate) struct Guard {
-    /// Digests, so that comparing tells nothing, not even of a key's length.
+    /// Digests of the keys, so that the time of a comparison reveals nothing, not even the length of a key.
     keys: Vec<[u8; 32]>,
-    /// One for each key; a single one where there are no keys; empty where there is no limit.
+    /// One per key, or a single one if there are no keys; empty without a limit.
     limiters: Vec<DefaultDirectRateLimiter>,
-    /// For all callers together.
+    /// The limiter of all callers together.
     all: Option<DefaultDirectRateLimiter>,
 }
 
@@ -49,39 +49,40 @@ impl Guard {
         }
     }
 
-    /// Whether the caller has a key, where there are any.
-    pub(crate) fn knows(&self, headers: &HeaderMap) -> bool {
-        self.keys.is_empty() || self.key(headers).is_some()
+    /// Whether the caller sends a valid key, or no keys are configured.
+    pub(crate) fn is_authorized(&self, headers: &HeaderMap) -> bool {
+        self.keys.is_empty() || self.key_index(headers).is_some()
     }
 
-    /// Lets a request pass, or not.
-    pub(crate) fn admit(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        let caller = if self.keys.is_empty() { 0 } else { self.key(headers).ok_or(Refusal::Unauthorized)? };
-        // Its own first: who is over that takes nothing from the others.
+    /// Checks the key and counts the request towards the rate limits.
+    pub(crate) fn admit(&self, headers: &HeaderMap) -> Result<(), Denied> {
+        let caller =
+            if self.keys.is_empty() { 0 } else { self.key_index(headers).ok_or(Denied::Unauthorized)? };
+        // The caller's own limit first: a caller that exceeds it must not use up the limit of all.
         for limiter in self.limiters.get(caller).into_iter().chain(&self.all) {
-            limiter.check().map_err(|until| Refusal::TooMany {
+            limiter.check().map_err(|until| Denied::RateLimited {
                 retry_after: until.wait_time_from(DefaultClock::default().now()),
             })?;
         }
         Ok(())
     }
 
-    /// The place of the caller's key among ours. Either header will do, whatever is in the other one: a
+    /// Returns the index of the caller's key. A valid key in one header is enough, whatever the other header contains: a
     /// gateway in between may use `Authorization` for itself.
-    fn key(&self, headers: &HeaderMap) -> Option<usize> {
-        let bearer = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
+    fn key_index(&self, headers: &HeaderMap) -> Option<usize> {
+        let bearer = headers.get(AUTHORIZATION).and_then(|value| bearer_token(value.as_bytes()));
         let own = headers.get("x-code-exec-key").map(HeaderValue::as_bytes);
-        [bearer, own].into_iter().flatten().find_map(|sent| self.place(sent))
+        [bearer, own].into_iter().flatten().find_map(|sent| self.find(sent))
     }
 
-    /// Every key is compared, in constant time each.
-    fn place(&self, sent: &[u8]) -> Option<usize> {
+    /// Compares with every key, each in constant time.
+    fn find(&self, sent: &[u8]) -> Option<usize> {
         let sent = digest(sent);
         let matches = |key: &[u8; 32]| bool::from(key.ct_eq(&sent));
         self.keys
             .iter()
             .enumerate()
-            .fold(None, |found, (place, key)| if matches(key) { Some(place) } else { found })
+            .fold(None, |found, (index, key)| if matches(key) { Some(index) } else { found })
     }
 }
 
@@ -89,8 +90,8 @@ fn digest(key: &[u8]) -> [u8; 32] {
     Sha256::digest(key).into()
 }
 
-/// The token of a bearer's credentials; the scheme's name is in any case (RFC 9110 §11.1).
-fn bearer(credentials: &[u8]) -> Option<&[u8]> {
+/// Returns the token of bearer credentials; the name of the scheme is case-insensitive (RFC 9110 §11.1).
+fn bearer_token(credentials: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = credentials.split_at_checked("Bearer ".len())?;
     scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
 }

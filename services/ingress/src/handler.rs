@@ -11,16 +11,16 @@ use gavel_domain::event::Queued;
 use gavel_domain::{Generation, RequestId, Submission, SubmissionId};
 use tracing::{info, warn};
 
-use crate::answer;
-use crate::body::{self, Unread};
-use crate::guard::{Guard, Refusal};
+use crate::body::{self, BodyError};
+use crate::guard::{Denied, Guard};
 use crate::languages::Judges;
-use crate::request::{Parsed, parse};
+use crate::request::{SubmissionRequest, parse};
+use crate::response;
 
-/// How long a submission whose publish has no answer is repeated before the caller is told 503.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// When a caller should come back if the queue cannot take a submission.
-const COME_BACK: Duration = Duration::from_secs(5);
+/// How long a publish without an answer is retried before the caller gets a 503.
+const PUBLISH_TIMEOUT: Duration = Duration::from_secs(3);
+/// The `Retry-After` of a 503.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 const REQUEST_ID: &str = "x-request-id";
 
@@ -36,116 +36,120 @@ pub(crate) async fn judge_question(
     request: Request,
 ) -> Response {
     let request_id = request_id(request.headers());
-    let mut response = answer(&state, request, &request_id).await;
+    let mut response = respond(&state, request, &request_id).await;
     if let Ok(value) = HeaderValue::from_str(request_id.as_str()) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response
 }
 
-async fn answer(state: &State, request: Request, request_id: &RequestId) -> Response {
-    if let Err(refusal) = state.guard.admit(request.headers()) {
+async fn respond(state: &State, request: Request, request_id: &RequestId) -> Response {
+    if let Err(denied) = state.guard.admit(request.headers()) {
         body::discard(request).await;
-        return turned_away(&refusal, request_id);
+        return deny(&denied, request_id);
     }
     let traceparent = traceparent(request.headers());
     let body = match body::read(request.into_body()).await {
         Ok(body) => body,
-        Err(unread) => return not_read(&unread, request_id),
+        Err(error) => return body_error(&error, request_id),
     };
-    let parsed = match parse(&body, state.max_source_bytes) {
-        Ok(parsed) => parsed,
+    let submission = match parse(&body, state.max_source_bytes) {
+        Ok(submission) => submission,
         Err(invalid) => {
-            refused(request_id, invalid.submission_id(), "not a submission");
-            return answer::invalid(invalid, state.max_source_bytes);
+            log_rejected(request_id, invalid.submission_id(), "invalid request body");
+            return response::invalid(invalid, state.max_source_bytes);
         }
     };
     let trace = Trace { request_id: Some(request_id.clone()), traceparent };
-    queue(state, parsed, &trace, request_id).await
+    queue(state, submission, &trace, request_id).await
 }
 
-fn turned_away(refusal: &Refusal, request_id: &RequestId) -> Response {
-    match refusal {
-        Refusal::Unauthorized => {
-            refused(request_id, "", "no valid key");
-            answer::unauthorized()
+fn deny(denied: &Denied, request_id: &RequestId) -> Response {
+    match denied {
+        Denied::Unauthorized => {
+            log_rejected(request_id, "", "missing or invalid key");
+            response::unauthorized()
         }
-        Refusal::TooMany { retry_after } => {
-            refused(request_id, "", "too many submissions");
-            answer::later(StatusCode::TOO_MANY_REQUESTS, "", "Too many submissions", *retry_after)
+        Denied::RateLimited { retry_after } => {
+            log_rejected(request_id, "", "rate limit exceeded");
+            response::retry_later(StatusCode::TOO_MANY_REQUESTS, "", "Rate limit exceeded", *retry_after)
         }
     }
 }
 
-fn not_read(unread: &Unread, request_id: &RequestId) -> Response {
-    let (status, message) = match unread {
-        Unread::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "The body is over 1 MiB"),
-        Unread::Broken => (StatusCode::BAD_REQUEST, "The body did not arrive whole"),
-        Unread::Late => (StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time"),
+fn body_error(error: &BodyError, request_id: &RequestId) -> Response {
+    let (status, message) = match error {
+        BodyError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "The request body exceeds 1 MiB"),
+        BodyError::Incomplete => (StatusCode::BAD_REQUEST, "The request body is incomplete"),
+        BodyError::Timeout => (StatusCode::REQUEST_TIMEOUT, "Timeout while reading the request body"),
     };
-    refused(request_id, "", message);
-    answer::error(status, "", message, None)
+    log_rejected(request_id, "", message);
+    response::error(status, "", message, None)
 }
 
-/// The caller takes a refusal for the submission's end, so somebody will look for it. An id is told only
-/// where it can be one: the rest of what a caller sends is not for logs.
-fn refused(request_id: &RequestId, submission_id: &str, reason: &str) {
+/// Logs a rejected request. For the caller a rejection ends the submission, so someone will search for it. The id is
+/// logged only if it is valid: nothing else that a caller sends belongs in logs.
+fn log_rejected(request_id: &RequestId, submission_id: &str, reason: &str) {
     let id = SubmissionId::new(submission_id).ok();
     let submission_id = id.as_ref().map_or("", SubmissionId::as_str);
-    info!(submission_id, %request_id, reason, "refused");
+    info!(submission_id, %request_id, reason, "request rejected");
 }
 
-async fn queue(state: &State, parsed: Parsed, trace: &Trace, request_id: &RequestId) -> Response {
+async fn queue(state: &State, request: SubmissionRequest, trace: &Trace, request_id: &RequestId) -> Response {
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let event = Queued {
         submission: Submission {
-            id: parsed.submission_id,
-            question_id: parsed.question_id,
-            language: parsed.language,
-            kind: parsed.kind,
+            id: request.submission_id,
+            question_id: request.question_id,
+            language: request.language,
+            kind: request.kind,
             accepted_at_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
             generation: Generation::FIRST,
         },
-        source: parsed.source,
+        source: request.source,
     };
     let id = event.submission.id.as_str();
-    match state.bus.publish(&Outgoing::from(&event), trace, PATIENCE).await {
+    match state.bus.publish(&Outgoing::from(&event), trace, PUBLISH_TIMEOUT).await {
         Ok(stored) => {
             let repeated = stored != Stored::New;
-            info!(submission_id = id, %request_id, language = %event.submission.language, repeated, "queued");
-            answer::accepted(id, request_id)
+            let language = &event.submission.language;
+            info!(submission_id = id, %request_id, %language, repeated, "submission queued");
+            response::accepted(id, request_id)
         }
         Err(error) => {
-            warn!(submission_id = id, %request_id, %error, "not queued");
+            warn!(submission_id = id, %request_id, %error, "submission not queued");
             let message = match error {
                 PublishError::Full => "The queue is full",
-                _ => "The queue is not available",
+                _ => "The queue is unavailable",
             };
-            answer::later(StatusCode::SERVICE_UNAVAILABLE, id, message, COME_BACK)
+            response::retry_later(StatusCode::SERVICE_UNAVAILABLE, id, message, RETRY_AFTER)
         }
     }
 }
 
 pub(crate) async fn not_found(request: Request) -> Response {
     body::discard(request).await;
-    answer::error(StatusCode::NOT_FOUND, "", "No such path; submissions go to POST /v1/judge-question", None)
+    let message = "Not found: send submissions to POST /v1/judge-question";
+    response::error(StatusCode::NOT_FOUND, "", message, None)
 }
 
 pub(crate) async fn method_not_allowed(request: Request) -> Response {
     body::discard(request).await;
-    answer::error(StatusCode::METHOD_NOT_ALLOWED, "", "This path takes another method", None)
+    let message = "Method not allowed: see the Allow header";
+    response::error(StatusCode::METHOD_NOT_ALLOWED, "", message, None)
 }
 
-/// The caller's request id where it can be kept; else a new one, of 128 random bits.
+/// Returns the caller's request id if it is valid, or a new random one of 128 bits.
 fn request_id(headers: &HeaderMap) -> RequestId {
     let sent = headers.get(REQUEST_ID).and_then(|value| RequestId::new(value.to_str().ok()?));
     sent.unwrap_or_else(|| {
-        RequestId::new(&format!("{:032x}", rand::random::<u128>())).expect("hexadecimal is visible ASCII")
+        RequestId::new(&format!("{:032x}", rand::random::<u128>()))
+            .expect("hexadecimal digits are visible ASCII")
     })
 }
 
-/// The caller's trace context: version, trace id, parent id and flags, in lower-case hexadecimal (W3C Trace
-/// Context §3.2).
+/// Returns the caller's trace context if it is valid: version, trace id, parent id and flags in lower-case hexadecimal
+/// (W3C Trace Context §3.2).
 fn traceparent(headers: &HeaderMap) -> Option<String> {
     let text = headers.get("traceparent")?.to_str().ok()?;
     let lengths: Vec<_> = text.split('-').map(str::len).collect();

@@ -1,4 +1,4 @@
-//! `GET /v1/languages`: what the judges that are there serve, as they say themselves.
+//! `GET /v1/languages`: the languages that the running judges serve, from their heartbeats.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,91 +13,91 @@ use gavel_domain::heartbeat::Heartbeat;
 use serde::Serialize;
 use tracing::debug;
 
-use crate::answer;
 use crate::handler::State;
+use crate::response;
 
-/// The most judges that are kept in mind.
+/// The maximum number of judges that are tracked.
 const MAX_JUDGES: usize = 1_000;
-/// How long to wait before listening again, should that ever end.
-const LISTEN_AGAIN: Duration = Duration::from_secs(2);
+/// The pause before subscribing again after a subscription failed or ended.
+const RESUBSCRIBE_PAUSE: Duration = Duration::from_secs(2);
 
-/// The judges that were heard of late, by their subjects.
+/// The judges with a recent heartbeat, by the subjects of their heartbeats.
 #[derive(Default)]
 pub(crate) struct Judges(Mutex<HashMap<String, (Instant, Heartbeat)>>);
 
-/// What judges say of one language.
+/// What the judges report about one language.
 #[derive(Default)]
-struct Found {
+struct Reported {
     names: BTreeSet<String>,
     versions: BTreeSet<String>,
     engines: BTreeSet<String>,
     judges: usize,
 }
 
-/// A language as the answer has it.
+/// A language in the response.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-struct Served {
+struct LanguageEntry {
     id: u32,
     name: String,
-    /// That of the toolchain; all of them, where judges differ.
+    /// The version of the toolchain; a list if the judges have different versions.
     version: String,
     engines: BTreeSet<String>,
     judges: usize,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
-struct Listing {
+struct LanguageList {
     judges: usize,
-    languages: Vec<Served>,
+    languages: Vec<LanguageEntry>,
 }
 
 impl Judges {
-    /// Listens for as long as it is polled.
+    /// Receives heartbeats for as long as the future is polled.
     pub(crate) async fn listen(&self, bus: &Bus) {
         loop {
             match bus.presences("judge").await {
                 Ok(mut presences) => {
                     while let Some((subject, heartbeat)) = presences.next().await {
-                        self.note(subject, heartbeat, Instant::now());
+                        self.record(subject, heartbeat, Instant::now());
                     }
                 }
-                Err(error) => debug!(%error, "cannot listen to the judges"),
+                Err(error) => debug!(%error, "cannot subscribe to the heartbeats of the judges"),
             }
-            tokio::time::sleep(LISTEN_AGAIN).await;
+            tokio::time::sleep(RESUBSCRIBE_PAUSE).await;
         }
     }
 
-    fn note(&self, subject: String, heartbeat: Heartbeat, now: Instant) {
+    fn record(&self, subject: String, heartbeat: Heartbeat, now: Instant) {
         let mut judges = self.lock();
-        forget(&mut judges, now);
+        remove_silent(&mut judges, now);
         if judges.len() < MAX_JUDGES || judges.contains_key(&subject) {
             judges.insert(subject, (now, heartbeat));
         }
     }
 
-    fn list(&self, now: Instant) -> Listing {
+    fn list(&self, now: Instant) -> LanguageList {
         let mut judges = self.lock();
-        forget(&mut judges, now);
-        let mut found: BTreeMap<u32, Found> = BTreeMap::new();
+        remove_silent(&mut judges, now);
+        let mut languages: BTreeMap<u32, Reported> = BTreeMap::new();
         for (_, heartbeat) in judges.values() {
-            // A judge may name a language under two engines, and is one judge all the same.
+            // A judge may report a language under two engines, but it counts once.
             let mut counted = BTreeSet::new();
             for language in &heartbeat.languages {
-                let of = found.entry(language.id.0).or_default();
-                of.names.insert(language.name.clone());
-                of.versions.extend((!language.version.is_empty()).then(|| language.version.clone()));
-                of.engines.insert(language.engine.clone());
-                of.judges += usize::from(counted.insert(language.id));
+                let reported = languages.entry(language.id.0).or_default();
+                reported.names.insert(language.name.clone());
+                reported.versions.extend((!language.version.is_empty()).then(|| language.version.clone()));
+                reported.engines.insert(language.engine.clone());
+                reported.judges += usize::from(counted.insert(language.id));
             }
         }
-        let served = found.into_iter().map(|(id, of)| Served {
+        let entries = languages.into_iter().map(|(id, reported)| LanguageEntry {
             id,
-            name: of.names.into_iter().next().unwrap_or_default(),
-            version: of.versions.into_iter().collect::<Vec<_>>().join(", "),
-            engines: of.engines,
-            judges: of.judges,
+            name: reported.names.into_iter().next().unwrap_or_default(),
+            version: reported.versions.into_iter().collect::<Vec<_>>().join(", "),
+            engines: reported.engines,
+            judges: reported.judges,
         });
-        Listing { languages: served.collect(), judges: judges.len() }
+        LanguageList { languages: entries.collect(), judges: judges.len() }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, (Instant, Heartbeat)>> {
@@ -105,18 +105,18 @@ impl Judges {
     }
 }
 
-fn forget(judges: &mut HashMap<String, (Instant, Heartbeat)>, now: Instant) {
-    judges.retain(|_, (heard, _)| now.saturating_duration_since(*heard) < HEARTBEAT_TIMEOUT);
+fn remove_silent(judges: &mut HashMap<String, (Instant, Heartbeat)>, now: Instant) {
+    judges.retain(|_, (received_at, _)| now.saturating_duration_since(*received_at) < HEARTBEAT_TIMEOUT);
 }
 
-/// The same keys as for submissions; without counting towards their rate.
+/// Needs the same keys as a submission, but does not count towards the rate limits.
 pub(crate) async fn languages(
     extract::State(state): extract::State<Arc<State>>,
     request: Request,
 ) -> Response {
     let headers: &HeaderMap = request.headers();
-    if !state.guard.knows(headers) {
-        return answer::unauthorized();
+    if !state.guard.is_authorized(headers) {
+        return response::unauthorized();
     }
     Json(state.judges.list(Instant::now())).into_response()
 }
@@ -128,7 +128,7 @@ mod tests {
     use gavel_domain::heartbeat::ServedLanguage;
 
     fn heartbeat(languages: &[(u32, &str, &str)]) -> Heartbeat {
-        let offered = |&(id, version, engine): &(u32, &str, &str)| ServedLanguage {
+        let language = |&(id, version, engine): &(u32, &str, &str)| ServedLanguage {
             id: LanguageId(id),
             name: format!("L{id}"),
             version: version.to_owned(),
@@ -141,23 +141,23 @@ mod tests {
             started_at_ms: 1,
             slots: 2,
             busy: 0,
-            languages: languages.iter().map(offered).collect(),
+            languages: languages.iter().map(language).collect(),
             dependencies: Vec::new(),
             problems: Vec::new(),
         }
     }
 
     #[test]
-    fn judges_are_counted_and_those_that_fall_silent_are_forgotten() {
+    fn silent_judges_are_removed_and_others_counted_per_language() {
         let (judges, start) = (Judges::default(), Instant::now());
-        judges.note(
+        judges.record(
             "a".to_owned(),
             heartbeat(&[(71, "3.11.2", "sandbox"), (50, "12.2.0", "sandbox")]),
             start,
         );
-        judges.note("b".to_owned(), heartbeat(&[(71, "3.13.1", "sandbox"), (83, "", "judge0")]), start);
+        judges.record("b".to_owned(), heartbeat(&[(71, "3.13.1", "sandbox"), (83, "", "judge0")]), start);
         let later = start + Duration::from_secs(10);
-        judges.note("b".to_owned(), heartbeat(&[(71, "3.13.1", "sandbox"), (83, "", "judge0")]), later);
+        judges.record("b".to_owned(), heartbeat(&[(71, "3.13.1", "sandbox"), (83, "", "judge0")]), later);
         let text = |at| serde_json::to_string(&judges.list(at)).unwrap();
         assert_eq!(
             text(later),
@@ -173,10 +173,10 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_judges_kept_is_bounded() {
+    fn number_of_tracked_judges_is_bounded() {
         let (judges, now) = (Judges::default(), Instant::now());
         for n in 0..2 * MAX_JUDGES {
-            judges.note(n.to_string(), heartbeat(&[]), now);
+            judges.record(n.to_string(), heartbeat(&[]), now);
         }
         assert_eq!(judges.list(now).judges, MAX_JUDGES);
     }

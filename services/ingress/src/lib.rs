@@ -3,13 +3,13 @@
 //! It never calls Convex, and it never answers 202 for a submission that is not stored: for the calling action, any
 //! other status ends the submission (contract §1).
 
-mod answer;
 mod body;
 mod config;
 mod guard;
 mod handler;
 mod languages;
 mod request;
+mod response;
 
 use std::sync::Arc;
 

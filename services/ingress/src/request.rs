@@ -1,10 +1,10 @@
-//! From a body to a submission: the strict schema of contract §1, with all that is wrong at once.
+//! Parses a request body into a submission: the strict schema of contract §1, with all problems reported together.
 
 use gavel_domain::{LanguageId, QuestionId, SubmissionId, SubmissionKind, ids::InvalidId};
 use serde_json::{Map, Value, json};
 
-/// A body that is a submission.
-pub(crate) struct Parsed {
+/// A valid request body.
+pub(crate) struct SubmissionRequest {
     pub(crate) submission_id: SubmissionId,
     pub(crate) question_id: QuestionId,
     pub(crate) language: LanguageId,
@@ -12,25 +12,25 @@ pub(crate) struct Parsed {
     pub(crate) source: String,
 }
 
-/// A body that is not.
+/// An invalid request body.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Invalid {
-    /// Not JSON, or not of the schema.
+pub(crate) enum InvalidRequest {
+    /// Not JSON, or it does not match the schema.
     Schema {
-        /// As sent, or empty.
+        /// The id as sent, or empty.
         submission_id: String,
         /// `[{"path": […], "message": …}]`.
         issues: Vec<Value>,
     },
-    /// Of the schema, but for the size of the source.
+    /// It matches the schema, but the source code is too large.
     SourceTooLarge {
-        /// As sent.
+        /// The id as sent.
         submission_id: String,
     },
 }
 
-impl Invalid {
-    /// The submission's id as sent, or empty.
+impl InvalidRequest {
+    /// Returns the submission id as sent, or an empty string.
     pub(crate) fn submission_id(&self) -> &str {
         match self {
             Self::Schema { submission_id, .. } | Self::SourceTooLarge { submission_id } => submission_id,
@@ -38,13 +38,13 @@ impl Invalid {
     }
 }
 
-/// The longest submission id that an answer repeats, in bytes; a longer one is no id anyway.
+/// The longest submission id that a response repeats, in bytes. It exceeds the limit of valid ids.
 const MAX_ECHO_BYTES: usize = 256;
 
-pub(crate) fn parse(body: &[u8], max_source_bytes: usize) -> Result<Parsed, Invalid> {
-    let schema = |submission_id, issues| Invalid::Schema { submission_id, issues };
+pub(crate) fn parse(body: &[u8], max_source_bytes: usize) -> Result<SubmissionRequest, InvalidRequest> {
+    let schema = |submission_id, issues| InvalidRequest::Schema { submission_id, issues };
     let value: Value = serde_json::from_slice(body)
-        .map_err(|error| schema(String::new(), vec![issue(None, &format!("not valid JSON: {error}"))]))?;
+        .map_err(|error| schema(String::new(), vec![issue(None, &format!("invalid JSON: {error}"))]))?;
     let Value::Object(mut fields) = value else {
         return Err(schema(String::new(), vec![issue(None, "expected an object")]));
     };
@@ -60,7 +60,7 @@ pub(crate) fn parse(body: &[u8], max_source_bytes: usize) -> Result<Parsed, Inva
     issues.extend(fields.keys().take(20).map(|key| issue(Some(key), "unrecognized key")));
     let too_large = source.as_ref().is_some_and(|source| source.len() > max_source_bytes);
     if too_large && issues.is_empty() {
-        return Err(Invalid::SourceTooLarge { submission_id: sent_id });
+        return Err(InvalidRequest::SourceTooLarge { submission_id: sent_id });
     }
     if too_large {
         issues.push(issue(Some("sourceCode"), "exceeds MAX_SOURCE_BYTES"));
@@ -69,7 +69,7 @@ pub(crate) fn parse(body: &[u8], max_source_bytes: usize) -> Result<Parsed, Inva
         (Some(submission_id), Some(question_id), Some(language), Some(kind), Some(source))
             if issues.is_empty() =>
         {
-            Ok(Parsed { submission_id, question_id, language, kind, source })
+            Ok(SubmissionRequest { submission_id, question_id, language, kind, source })
         }
         _ => Err(schema(sent_id, issues)),
     }
@@ -109,7 +109,7 @@ fn language(fields: &mut Map<String, Value>, issues: &mut Vec<Value>) -> Option<
         issues.push(issue(Some(key), "required"));
         return None;
     };
-    // JavaScript has one kind of number: 71.0 is the integer 71.
+    // JavaScript has a single number type: 71.0 is the integer 71.
     let number = value.as_f64().filter(|n| n.fract() == 0.0 && *n > 0.0 && *n <= f64::from(u32::MAX));
     if number.is_none() {
         issues.push(issue(Some(key), "expected an integer greater than 0"));
@@ -117,7 +117,7 @@ fn language(fields: &mut Map<String, Value>, issues: &mut Vec<Value>) -> Option<
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "a whole number of u32's range"
+        reason = "an integer in the range of u32"
     )]
     number.map(|n| LanguageId(n as u32))
 }
@@ -146,17 +146,17 @@ mod tests {
 
     fn issues(body: &[u8]) -> Vec<(String, String)> {
         match parse(body, 100) {
-            Err(Invalid::Schema { issues, .. }) => issues
+            Err(InvalidRequest::Schema { issues, .. }) => issues
                 .iter()
                 .map(|issue| (issue["path"].to_string(), issue["message"].as_str().unwrap().to_owned()))
                 .collect(),
-            Err(Invalid::SourceTooLarge { .. }) => panic!("the source is too large"),
+            Err(InvalidRequest::SourceTooLarge { .. }) => panic!("the source is too large"),
             Ok(_) => Vec::new(),
         }
     }
 
     #[test]
-    fn the_kind_is_optional() {
+    fn submission_kind_is_optional() {
         assert_eq!(parse(&body(|_| ()), 100).ok().unwrap().kind, SubmissionKind::Standard);
         let personalized = body(|b| drop(b.insert("submissionKind".into(), "personalized".into())));
         assert_eq!(parse(&personalized, 100).ok().unwrap().kind, SubmissionKind::Personalized);
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_language_is_a_whole_number_above_zero() {
+    fn language_id_is_a_positive_integer() {
         for good in [json!(71), json!(71.0), json!(1e2)] {
             let body = body(|b| drop(b.insert("languageId".into(), good.clone())));
             assert!(parse(&body, 100).is_ok(), "{good}");
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn all_issues_come_at_once() {
+    fn all_issues_are_reported_together() {
         let found = issues(br#"{"submissionId":"a.b","languageId":"x","submissionKind":1,"extra":null}"#);
         let paths: Vec<_> = found.iter().map(|(path, _)| path.as_str()).collect();
         let expected = [
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_an_object_is_refused() {
+    fn body_that_is_not_an_object_is_rejected() {
         for bad in ["", "{", "null", "[]", "\"x\"", "\u{feff}{}", r#"{"sourceCode":"\ud800"}"#] {
             assert_eq!(issues(bad.as_bytes()).first().unwrap().0, "[]", "{bad}");
         }
@@ -200,11 +200,14 @@ mod tests {
     }
 
     #[test]
-    fn the_source_is_measured_in_bytes_of_utf8() {
+    fn source_size_counts_utf8_bytes() {
         let at_limit = body(|b| drop(b.insert("sourceCode".into(), "é".repeat(50).into())));
         assert!(parse(&at_limit, 100).is_ok());
         let over = body(|b| drop(b.insert("sourceCode".into(), "é".repeat(51).into())));
-        assert_eq!(parse(&over, 100).err(), Some(Invalid::SourceTooLarge { submission_id: "s1".into() }));
+        assert_eq!(
+            parse(&over, 100).err(),
+            Some(InvalidRequest::SourceTooLarge { submission_id: "s1".into() })
+        );
         let empty = body(|b| drop(b.insert("sourceCode".into(), "".into())));
         assert!(parse(&empty, 100).is_ok());
     }

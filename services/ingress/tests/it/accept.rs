@@ -1,4 +1,4 @@
-//! 202: what is stored, what is answered, and that a repeat changes nothing.
+//! 202: the stored event, the response, and repeated submissions.
 
 use std::time::SystemTime;
 
@@ -18,7 +18,7 @@ fn accepted(id: &str, request_id: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_submission_is_stored_with_all_that_follows_it() {
+async fn submission_is_stored_with_request_id_and_trace_context() {
     let rig = Rig::start().await;
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let body = with("s1", "submissionKind", json!("personalized"));
@@ -45,18 +45,18 @@ async fn a_submission_is_stored_with_all_that_follows_it() {
 }
 
 #[tokio::test]
-async fn a_request_id_is_made_where_none_can_be_kept() {
+async fn request_id_is_generated_if_none_valid_is_sent() {
     let rig = Rig::start().await;
     let plain = rig.ingress.post(&submission("s0")).await;
-    let mut made = vec![plain];
+    let mut answers = vec![plain];
     for (n, bad) in ["", "two words", "ä", &"x".repeat(129)].into_iter().enumerate() {
         let body = submission(&format!("s{}", n + 1));
         let bad = reqwest::header::HeaderValue::from_bytes(bad.as_bytes()).unwrap();
         let request = rig.ingress.submit(&body).header("x-request-id", bad).header("traceparent", "00-zz-1");
-        made.push(Answer::of(request).await);
+        answers.push(Answer::of(request).await);
     }
     let mut ids = Vec::new();
-    for (n, answer) in made.iter().enumerate() {
+    for (n, answer) in answers.iter().enumerate() {
         let id = answer.header("x-request-id").unwrap();
         assert!(id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()), "{id}");
         assert_eq!((answer.status, &answer.body), (202, &accepted(&format!("s{n}"), id)));
@@ -71,7 +71,7 @@ async fn a_request_id_is_made_where_none_can_be_kept() {
 }
 
 #[tokio::test]
-async fn a_refusal_has_its_request_id_too() {
+async fn rejection_carries_the_request_id() {
     let rig = Rig::start().await;
     let request = rig.ingress.submit(&json!({})).header("x-request-id", "req-8");
     let answer = Answer::of(request).await;
@@ -79,7 +79,7 @@ async fn a_refusal_has_its_request_id_too() {
 }
 
 #[tokio::test]
-async fn a_repeat_is_accepted_and_changes_nothing() {
+async fn repeated_submission_is_accepted_and_changes_nothing() {
     let rig = Rig::start().await;
     let first = rig.ingress.submit(&submission("s1")).header("x-request-id", "first");
     assert_eq!(Answer::of(first).await.status, 202);
@@ -91,7 +91,7 @@ async fn a_repeat_is_accepted_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_hundred_at_once_are_one() {
+async fn hundred_concurrent_repeats_store_one_submission() {
     let rig = Rig::start().await;
     let body = submission("s1");
     let answers = join_all((0..100).map(|_| rig.ingress.post(&body))).await;
@@ -103,7 +103,7 @@ async fn a_hundred_at_once_are_one() {
 }
 
 #[tokio::test]
-async fn sources_arrive_as_they_were_sent() {
+async fn source_code_is_stored_unchanged() {
     let rig = Rig::start().await;
     let sources =
         ["", "a\r\nb\0c\u{7f}", "🦀 ünï\u{feff}\u{2028}", "\\u0041 \"quoted\"", &"é".repeat(100_000)];
@@ -112,7 +112,7 @@ async fn sources_arrive_as_they_were_sent() {
         assert_eq!(rig.ingress.post(&with(&id, "sourceCode", json!(source))).await.status, 202, "{n}");
         assert!(rig.queue.event(&id).await.unwrap().source == source, "{n}");
     }
-    // Escapes of JSON, a pair of surrogates among them, and JavaScript's one kind of number.
+    // JSON escapes with a surrogate pair, and JavaScript's single number type.
     let text =
         r#" {"questionId":"q1","submissionId":"\u0073x","languageId":71.0,"sourceCode":"\ud83e\udd80"} "#;
     assert_eq!(rig.ingress.post_text(text).await.status, 202);
@@ -120,7 +120,7 @@ async fn sources_arrive_as_they_were_sent() {
 }
 
 #[tokio::test]
-async fn any_id_that_is_one_token_will_do() {
+async fn any_single_token_is_a_valid_id() {
     let rig = Rig::start().await;
     for id in ["k97abc123", "a/b:c-d_e$%{}", "ünï", &"i".repeat(128)] {
         let body = with(id, "questionId", json!(id));

@@ -1,4 +1,4 @@
-//! HTTP itself: other paths and methods, bodies too large or too slow, callers that write before they read.
+//! HTTP: other paths and methods, bodies that are too large or too slow, clients that write before they read.
 
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::wire::Wire;
 
 const MIB: usize = 1 << 20;
 
-/// A sound submission of exactly so many bytes, most of them white space.
+/// A valid submission of exactly `bytes` bytes, most of them white space.
 fn padded(id: &str, bytes: usize) -> Vec<u8> {
     let mut body = submission(id).to_string().into_bytes();
     body.resize(bytes, b' ');
@@ -21,7 +21,7 @@ fn padded(id: &str, bytes: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_body_may_have_a_mebibyte_and_no_more() {
+async fn body_larger_than_one_mebibyte_is_rejected() {
     let rig = Rig::start().await;
     assert_eq!(rig.ingress.post_text(padded("s1", MIB)).await.status, 202);
     for bytes in [MIB + 1, 3 * MIB] {
@@ -33,7 +33,7 @@ async fn a_body_may_have_a_mebibyte_and_no_more() {
 }
 
 #[tokio::test]
-async fn a_body_without_a_length_is_measured_as_it_comes() {
+async fn chunked_body_is_limited_to_one_mebibyte() {
     let rig = Rig::start().await;
     for (id, bytes, status) in [("s1", MIB, 202), ("s2", MIB + 1, 413)] {
         let mut wire = Wire::connect(rig.ingress.process.address()).await;
@@ -49,9 +49,9 @@ async fn a_body_without_a_length_is_measured_as_it_comes() {
     assert_eq!(rig.queue.count().await, 1);
 }
 
-/// Whoever writes all of its body before it reads must not have its answer wiped out by a reset.
+/// A client that writes its whole body before it reads must not lose the response to a reset.
 #[tokio::test]
-async fn a_refusal_is_read_by_those_who_write_first() {
+async fn rejection_reaches_client_that_writes_its_whole_body_first() {
     let settings = [("INGRESS_KEYS", "the-key"), ("RATE_LIMIT_PER_S", "1"), ("RATE_LIMIT_BURST", "1")];
     let rig = Rig::with(&settings).await;
     let key = "x-code-exec-key: the-key\r\n";
@@ -67,30 +67,30 @@ async fn a_refusal_is_read_by_those_who_write_first() {
     for (method, path, headers, bytes, status) in bodies {
         let mut wire = Wire::connect(rig.ingress.process.address()).await;
         wire.head(method, path, &format!("{headers}content-length: {bytes}\r\n")).await;
-        assert!(wire.try_write(&vec![b' '; bytes]).await, "{method} {path} {status}: the body was not taken");
-        let (answered, body) = wire.answer().await;
-        assert_eq!((answered, &body["status"]), (status, &json!("error")), "{method} {path}");
+        assert!(wire.try_write(&vec![b' '; bytes]).await, "{method} {path} {status}: the body was not read");
+        let (answer_status, body) = wire.answer().await;
+        assert_eq!((answer_status, &body["status"]), (status, &json!("error")), "{method} {path}");
         assert!(body["message"].is_string());
     }
     assert_eq!(rig.queue.count().await, 0);
 }
 
 #[tokio::test]
-async fn a_body_beyond_all_measure_is_not_read_to_its_end() {
+async fn endless_body_is_not_read_to_the_end() {
     let rig = Rig::start().await;
     let mut wire = Wire::connect(rig.ingress.process.address()).await;
     wire.head("POST", PATH, "content-length: 1000000000000\r\n").await;
     let piece = vec![b' '; MIB];
-    let mut taken = 0;
+    let mut read = 0;
     while wire.try_write(&piece).await {
-        taken += 1;
-        assert!(taken < 100, "{taken} MiB were taken");
+        read += 1;
+        assert!(read < 100, "{read} MiB were read");
     }
     assert_eq!(rig.ingress.post(&submission("s1")).await.status, 202);
 }
 
 #[tokio::test]
-async fn other_paths_and_methods_are_refused_in_json() {
+async fn unknown_paths_and_methods_are_rejected_with_json() {
     let rig = Rig::start().await;
     for path in ["/", "/v1", "/v1/judge-question/", "/v1/judge-question/x", "/metric", "/readyz/"] {
         let answer = rig.ingress.get(path).await;
@@ -102,14 +102,14 @@ async fn other_paths_and_methods_are_refused_in_json() {
         assert_eq!((answer.status, &answer.body["status"]), (405, &json!("error")), "{method} {path}");
         assert!(answer.header("allow").is_some(), "{method} {path}");
     }
-    // The query is not part of the path, and the content type is not asked for.
+    // The query is not part of the path, and the content type is not checked.
     let text = submission("s1").to_string();
     let plain = rig.ingress.request("POST", "/v1/judge-question?x=1").body(text);
     assert_eq!(Answer::of(plain).await.status, 202);
 }
 
 #[tokio::test]
-async fn the_slow_are_cut_off_and_do_not_hold_up_the_others() {
+async fn slow_clients_time_out_and_do_not_delay_others() {
     let rig = Rig::start().await;
     let start = Instant::now();
     let address = rig.ingress.process.address();
@@ -137,13 +137,17 @@ async fn the_slow_are_cut_off_and_do_not_hold_up_the_others() {
     let ((status, body), silent, many, ()) = tokio::join!(slow_body, silent, many, quick);
     assert_eq!((status, &body["status"]), (408, &json!("error")));
     assert_eq!(silent, "");
-    assert!(many.iter().all(|said| said.is_empty() || said.starts_with("HTTP/1.1 408")), "{:?}", many[0]);
+    assert!(
+        many.iter().all(|output| output.is_empty() || output.starts_with("HTTP/1.1 408")),
+        "{:?}",
+        many[0]
+    );
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     assert_eq!(rig.queue.count().await, 1);
 }
 
 #[tokio::test]
-async fn those_who_never_read_are_cut_off() {
+async fn client_that_never_reads_is_disconnected() {
     let rig = Rig::start().await;
     let stream = TcpStream::connect(rig.ingress.process.address()).await.unwrap();
     let requests = "GET /nowhere HTTP/1.1\r\nhost: gavel\r\n\r\n".repeat(1000);
@@ -162,7 +166,7 @@ async fn those_who_never_read_are_cut_off() {
 }
 
 #[tokio::test]
-async fn a_head_has_an_end() {
+async fn oversized_request_head_is_rejected() {
     let rig = Rig::start().await;
     for (headers, status) in [
         ("x-long: ".to_owned() + &"a".repeat(30_000), 404),
@@ -170,14 +174,14 @@ async fn a_head_has_an_end() {
     ] {
         let mut wire = Wire::connect(rig.ingress.process.address()).await;
         wire.try_write(format!("GET /nowhere HTTP/1.1\r\nhost: gavel\r\n{headers}\r\n\r\n").as_bytes()).await;
-        let said = wire.end().await;
-        assert!(said.starts_with(&format!("HTTP/1.1 {status}")), "{said}");
+        let output = wire.end().await;
+        assert!(output.starts_with(&format!("HTTP/1.1 {status}")), "{output}");
     }
     assert_eq!(rig.ingress.post(&submission("s1")).await.status, 202);
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_nothing() {
+async fn incomplete_body_stores_nothing() {
     let rig = Rig::start().await;
     let body = with("s1", "extra", Value::Null).to_string();
     let mut wire = Wire::connect(rig.ingress.process.address()).await;

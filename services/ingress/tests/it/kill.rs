@@ -1,4 +1,4 @@
-//! A 202 is a promise: whatever is killed at whatever moment, what was accepted is in the stream.
+//! A 202 is durable: an accepted submission is in the stream, whichever process is killed and whenever.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::rig::{Ingress, PATH, Queue, Rig, binary, submission};
 
 #[tokio::test]
-async fn what_was_accepted_survives_the_death_of_both() {
+async fn accepted_submission_survives_kill_of_ingress_and_nats() {
     let rig = Rig::start().await;
     assert_eq!(rig.ingress.post(&submission("s1")).await.status, 202);
     rig.ingress.process.kill().await.unwrap();
@@ -22,7 +22,7 @@ async fn what_was_accepted_survives_the_death_of_both() {
     assert_eq!(queue.event("s1").await.unwrap().submission.id.as_str(), "s1");
 }
 
-/// Submits from many sides until told to stop by an error; the ids that were answered 202, as they come.
+/// Submits from many tasks until a request fails. Returns the tasks, and a channel of the ids that got a 202.
 fn burst(ingress: &Ingress) -> (JoinSet<()>, mpsc::UnboundedReceiver<String>) {
     let (accepted, answers) = mpsc::unbounded_channel();
     let next = Arc::new(AtomicU32::new(0));
@@ -44,16 +44,16 @@ fn burst(ingress: &Ingress) -> (JoinSet<()>, mpsc::UnboundedReceiver<String>) {
     (callers, answers)
 }
 
-async fn all_kept(nats: &NatsServer, accepted: Vec<String>) {
+async fn assert_all_stored(nats: &NatsServer, accepted: Vec<String>) {
     assert!(accepted.len() >= 200);
     let queue = Queue::of(nats).await;
     for id in accepted {
-        assert!(queue.message(&id).await.is_some(), "{id} was accepted and is not there");
+        assert!(queue.message(&id).await.is_some(), "{id} was accepted but is not stored");
     }
 }
 
 #[tokio::test]
-async fn a_burst_that_loses_its_ingress_loses_no_answer() {
+async fn killing_ingress_during_burst_loses_no_accepted_submission() {
     let rig = Rig::start().await;
     let (callers, mut answers) = burst(&rig.ingress);
     let mut accepted = Vec::new();
@@ -65,11 +65,11 @@ async fn a_burst_that_loses_its_ingress_loses_no_answer() {
     while let Some(id) = answers.recv().await {
         accepted.push(id);
     }
-    all_kept(&rig.nats, accepted).await;
+    assert_all_stored(&rig.nats, accepted).await;
 }
 
 #[tokio::test]
-async fn a_burst_that_loses_its_server_loses_no_answer() {
+async fn killing_nats_during_burst_loses_no_accepted_submission() {
     let rig = Rig::start().await;
     let (callers, mut answers) = burst(&rig.ingress);
     let mut accepted = Vec::new();
@@ -82,12 +82,12 @@ async fn a_burst_that_loses_its_server_loses_no_answer() {
         accepted.push(id);
     }
     rig.nats.restart().await.unwrap();
-    all_kept(&rig.nats, accepted).await;
+    assert_all_stored(&rig.nats, accepted).await;
     rig.ingress.process.wait_ready().await;
 }
 
 #[tokio::test]
-async fn two_ingresses_accept_one_submission_once() {
+async fn two_ingresses_store_one_submission_once() {
     let rig = Rig::start().await;
     let other = Ingress::start(binary(&rig.nats.url())).await;
     other.process.wait_ready().await;

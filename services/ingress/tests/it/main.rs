@@ -1,4 +1,4 @@
-//! The ingress's own binary on a real nats-server: each row of contract §1, and what goes wrong around it.
+//! The ingress binary with a real nats-server: each row of contract §1, and failures around it.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
 
 mod accept;

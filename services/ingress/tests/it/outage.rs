@@ -1,4 +1,4 @@
-//! 503: the queue cannot take it, and is taken up again by itself.
+//! 503: the queue is unavailable or full, and the ingress recovers without help.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ fn unavailable(answer: &Answer, id: &str) {
 }
 
 #[tokio::test]
-async fn without_a_server_the_answer_is_quick_and_the_server_is_found_later() {
+async fn request_fails_fast_without_nats_and_works_once_nats_starts() {
     let nats = NatsServer::start().await;
     nats.kill().await.unwrap();
     let ingress = Ingress::start(binary(&nats.url())).await;
@@ -26,13 +26,13 @@ async fn without_a_server_the_answer_is_quick_and_the_server_is_found_later() {
     nats.restart().await.unwrap();
     ingress.process.wait_ready().await;
     let queue = Queue::of(&nats).await;
-    assert_eq!(queue.count().await, 0, "what was answered 503 is not sent later");
+    assert_eq!(queue.count().await, 0, "a submission that got a 503 is not stored later");
     assert_eq!(ingress.post(&submission("s1")).await.status, 202);
     assert_eq!(queue.count().await, 1);
 }
 
 #[tokio::test]
-async fn a_server_that_comes_back_is_used_again() {
+async fn ingress_reconnects_after_nats_restarts() {
     let rig = Rig::start().await;
     assert_eq!(rig.ingress.post(&submission("s1")).await.status, 202);
     for round in 0..3 {
@@ -54,7 +54,7 @@ async fn a_server_that_comes_back_is_used_again() {
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_costs_seconds_not_minutes() {
+async fn hanging_nats_delays_requests_by_seconds() {
     let rig = Rig::start().await;
     rig.nats.freeze().unwrap();
     let start = Instant::now();
@@ -67,19 +67,19 @@ async fn a_server_that_hangs_costs_seconds_not_minutes() {
     assert_eq!(rig.ingress.get("/readyz").await.status, 503);
     rig.nats.thaw().unwrap();
     rig.ingress.process.wait_ready().await;
-    // What became of them is not known; a repeat says.
+    // Their outcome is unknown; a repeat shows it.
     assert_eq!(rig.ingress.post(&submission("s1")).await.status, 202);
     assert_eq!(rig.ingress.post(&submission("s3")).await.status, 202);
     assert!(rig.queue.message("s1").await.is_some());
 }
 
 #[tokio::test]
-async fn a_hang_within_the_patience_is_not_noticed() {
+async fn hang_shorter_than_publish_timeout_is_not_noticed() {
     let rig = Rig::start().await;
     rig.nats.freeze().unwrap();
     let body = submission("s1");
     let thaw = async {
-        // The request's log line comes only with its end; a look that times out is a second in which it waits.
+        // The request logs nothing before it ends. This lookup times out after a second, in which the request waits.
         assert!(tokio::time::timeout(Duration::from_secs(1), rig.queue.message("s1")).await.is_err());
         rig.nats.thaw().unwrap();
     };
@@ -89,8 +89,8 @@ async fn a_hang_within_the_patience_is_not_noticed() {
 }
 
 #[tokio::test]
-async fn a_full_stream_refuses_and_takes_again_when_there_is_room() {
-    // A fifth of the store: 209,715 bytes.
+async fn full_stream_rejects_until_there_is_room() {
+    // The stream gets a fifth of it: 209,715 bytes.
     let rig = Rig::with(&[("NATS_STORE_BYTES", "1048576")]).await;
     let big = |id: &str| with(id, "sourceCode", json!("x".repeat(150_000)));
     assert_eq!(rig.ingress.post(&big("s1")).await.status, 202);
@@ -99,7 +99,7 @@ async fn a_full_stream_refuses_and_takes_again_when_there_is_room() {
     unavailable(&answer, "s2");
     assert_eq!(answer.body["message"], "The queue is full");
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
-    assert_eq!(rig.ingress.post(&big("s1")).await.status, 202, "a repeat of what is queued");
+    assert_eq!(rig.ingress.post(&big("s1")).await.status, 202, "a repeat of a queued submission");
     assert_eq!(rig.queue.count().await, 1);
 
     let mut stream = rig.queue.jetstream.context.get_stream("SUB_QUEUED").await.unwrap();
@@ -110,7 +110,7 @@ async fn a_full_stream_refuses_and_takes_again_when_there_is_room() {
 }
 
 #[tokio::test]
-async fn a_server_that_has_lost_its_store_is_furnished_again() {
+async fn missing_streams_are_created_again() {
     let rig = Rig::start().await;
     assert_eq!(rig.ingress.post(&submission("s1")).await.status, 202);
     for stream in Stream::ALL {
@@ -122,7 +122,7 @@ async fn a_server_that_has_lost_its_store_is_furnished_again() {
 }
 
 #[tokio::test]
-async fn readiness_names_what_is_away() {
+async fn readiness_reports_unreachable_nats() {
     let rig = Rig::start().await;
     assert_eq!(rig.ingress.get("/healthz").await.body, json!({ "ok": true }));
     assert_eq!(rig.ingress.get("/readyz").await.body, json!({ "ok": true }));

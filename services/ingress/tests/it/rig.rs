@@ -1,4 +1,4 @@
-//! An ingress of a test's own, on a server of its own, and what it has stored there.
+//! An ingress with its own nats-server for a test, and access to what it stores there.
 
 use std::collections::HashMap;
 
@@ -25,7 +25,7 @@ pub(crate) struct Ingress {
 }
 
 impl Ingress {
-    /// Starts it and waits until it listens; it may not have reached its server yet.
+    /// Starts the ingress and waits until it listens. It may not be connected to NATS yet.
     pub(crate) async fn start(builder: process::Builder) -> Self {
         Self { process: ServiceProcess::start(builder).await, http: Client::new() }
     }
@@ -38,7 +38,7 @@ impl Ingress {
         Answer::of(self.request("GET", path)).await
     }
 
-    /// A submission as the action sends it, with whatever else the test adds.
+    /// Returns a request that submits `body`; a test may add headers.
     pub(crate) fn submit(&self, body: &Value) -> RequestBuilder {
         self.request("POST", PATH).json(body)
     }
@@ -53,7 +53,7 @@ impl Ingress {
     }
 }
 
-/// An answer: every one of them has a JSON body.
+/// A response; every response has a JSON body.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -79,7 +79,7 @@ impl Answer {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    /// The seconds of `Retry-After`.
+    /// Returns the value of `Retry-After`, in seconds.
     pub(crate) fn retry_after(&self) -> u64 {
         self.header("retry-after").unwrap().parse().unwrap()
     }
@@ -108,7 +108,7 @@ impl Queue {
     }
 }
 
-/// An ingress that is ready, and its server. The ingress ends first.
+/// A ready ingress and its nats-server. The ingress is dropped first.
 pub(crate) struct Rig {
     pub(crate) ingress: Ingress,
     pub(crate) queue: Queue,
@@ -129,19 +129,19 @@ impl Rig {
     }
 }
 
-/// A sound submission.
+/// A valid submission.
 pub(crate) fn submission(id: &str) -> Value {
     json!({ "questionId": "q1", "submissionId": id, "languageId": 71, "sourceCode": "print(1)" })
 }
 
-/// A sound submission with one field put in place of another.
+/// A valid submission with one field replaced.
 pub(crate) fn with(id: &str, field: &str, value: Value) -> Value {
     let mut body = submission(id);
     body[field] = value;
     body
 }
 
-/// The issues of a 400: path and message.
+/// Returns the issues of a 400: message by path.
 pub(crate) fn issues(answer: &Answer) -> HashMap<String, String> {
     let issues = answer.body["details"]["issues"].as_array().unwrap().iter();
     issues.map(|issue| (issue["path"].to_string(), issue["message"].as_str().unwrap().to_owned())).collect()

@@ -1,4 +1,4 @@
-//! 400: all that is wrong at once, and nothing stored.
+//! 400: all issues are reported together, and nothing is stored.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ const REQUIRED: &str = "required";
 const TOKEN: &str = "must not contain white space, control characters, '.', '*' or '>'";
 const INTEGER: &str = "expected an integer greater than 0";
 
-fn refused(answer: &Answer, id: &str, expected: &[(&str, &str)]) {
+fn assert_rejected(answer: &Answer, id: &str, expected: &[(&str, &str)]) {
     assert_eq!(answer.status, 400, "{answer:?}");
     let list = expected.iter().map(|(path, message)| json!({ "path": [path], "message": message }));
     let body = json!({
@@ -22,28 +22,32 @@ fn refused(answer: &Answer, id: &str, expected: &[(&str, &str)]) {
 }
 
 #[tokio::test]
-async fn each_field_is_checked() {
+async fn every_field_is_validated() {
     let rig = Rig::start().await;
     let fields = ["questionId", "submissionId", "languageId", "sourceCode"];
     for field in fields {
         let mut body = submission("s1");
         body.as_object_mut().unwrap().remove(field);
         let id = if field == "submissionId" { "" } else { "s1" };
-        refused(&rig.ingress.post(&body).await, id, &[(field, REQUIRED)]);
+        assert_rejected(&rig.ingress.post(&body).await, id, &[(field, REQUIRED)]);
         for wrong in [Value::Null, json!(true), json!([]), json!({ "a": 1 })] {
             let message = if field == "languageId" { INTEGER } else { STRING };
-            refused(&rig.ingress.post(&with("s1", field, wrong)).await, id, &[(field, message)]);
+            assert_rejected(&rig.ingress.post(&with("s1", field, wrong)).await, id, &[(field, message)]);
         }
     }
     for wrong in [json!("71"), json!(0), json!(-71), json!(71.5), json!(4_294_967_296_u64), json!(1e300)] {
-        refused(&rig.ingress.post(&with("s1", "languageId", wrong)).await, "s1", &[("languageId", INTEGER)]);
+        assert_rejected(
+            &rig.ingress.post(&with("s1", "languageId", wrong)).await,
+            "s1",
+            &[("languageId", INTEGER)],
+        );
     }
     for wrong in [Value::Null, json!(""), json!("Standard"), json!(1)] {
         let message = "expected \"standard\" or \"personalized\"";
         let answer = rig.ingress.post(&with("s1", "submissionKind", wrong)).await;
-        refused(&answer, "s1", &[("submissionKind", message)]);
+        assert_rejected(&answer, "s1", &[("submissionKind", message)]);
     }
-    refused(
+    assert_rejected(
         &rig.ingress.post(&with("s1", "userId", Value::Null)).await,
         "s1",
         &[("userId", "unrecognized key")],
@@ -52,7 +56,7 @@ async fn each_field_is_checked() {
 }
 
 #[tokio::test]
-async fn an_id_must_be_one_token() {
+async fn id_must_be_a_single_token() {
     let rig = Rig::start().await;
     let long = "x".repeat(129);
     let bad = [
@@ -68,18 +72,18 @@ async fn an_id_must_be_one_token() {
         ("a\u{a0}b", TOKEN),
     ];
     for (id, message) in bad {
-        refused(&rig.ingress.post(&submission(id)).await, id, &[("submissionId", message)]);
+        assert_rejected(&rig.ingress.post(&submission(id)).await, id, &[("submissionId", message)]);
         let answer = rig.ingress.post(&with("s1", "questionId", json!(id))).await;
-        refused(&answer, "s1", &[("questionId", message)]);
+        assert_rejected(&answer, "s1", &[("questionId", message)]);
     }
     assert_eq!(rig.queue.count().await, 0);
 }
 
 #[tokio::test]
-async fn all_issues_come_at_once() {
+async fn all_issues_are_reported_together() {
     let rig = Rig::start().await;
     let body = json!({ "submissionId": "a.b", "languageId": "71", "submissionKind": 1, "x": 1, "y": 2 });
-    refused(
+    assert_rejected(
         &rig.ingress.post(&body).await,
         "a.b",
         &[
@@ -96,12 +100,12 @@ async fn all_issues_come_at_once() {
     let mut body = body.as_object().unwrap().clone();
     body.remove("questionId");
     let answer = rig.ingress.post(&Value::Object(body)).await;
-    refused(&answer, "s1", &[("questionId", REQUIRED), ("sourceCode", "exceeds MAX_SOURCE_BYTES")]);
+    assert_rejected(&answer, "s1", &[("questionId", REQUIRED), ("sourceCode", "exceeds MAX_SOURCE_BYTES")]);
     assert_eq!(rig.queue.count().await, 0);
 }
 
 #[tokio::test]
-async fn what_is_not_a_json_object_is_refused_as_a_whole() {
+async fn body_that_is_not_a_json_object_is_rejected() {
     let rig = Rig::start().await;
     let surrogate = r#"{"questionId":"q1","submissionId":"s1","languageId":71,"sourceCode":"\ud800"}"#;
     let deep = "[".repeat(100_000);
@@ -119,7 +123,7 @@ async fn what_is_not_a_json_object_is_refused_as_a_whole() {
 }
 
 #[tokio::test]
-async fn a_source_is_measured_in_bytes() {
+async fn source_size_is_measured_in_bytes() {
     let rig = Rig::with(&[("MAX_SOURCE_BYTES", "1000")]).await;
     for at_limit in ["x".repeat(1000), "🦀".repeat(250)] {
         let id = format!("s{}", at_limit.len() - at_limit.chars().count());
@@ -139,7 +143,7 @@ async fn a_source_is_measured_in_bytes() {
 }
 
 #[tokio::test]
-async fn the_default_limit_is_the_contracts() {
+async fn default_source_limit_matches_the_contract() {
     let rig = Rig::start().await;
     let answer = rig.ingress.post(&with("s1", "sourceCode", json!("x".repeat(200_001)))).await;
     assert_eq!((answer.status, &answer.body["details"]), (400, &json!({ "maxBytes": 200_000 })));

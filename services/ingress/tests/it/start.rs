@@ -1,4 +1,4 @@
-//! The process: its arguments, its configuration, its port.
+//! Start-up: arguments, configuration, port.
 
 use std::net::TcpListener;
 
@@ -11,8 +11,8 @@ fn bare() -> process::Builder {
 }
 
 #[tokio::test]
-async fn all_that_is_wrong_with_the_configuration_is_said_at_once() {
-    let wrong = [
+async fn all_configuration_problems_are_reported_together() {
+    let invalid = [
         ("PORT", "http"),
         ("BIND_ADDRESS", "localhost"),
         ("MAX_SOURCE_BYTES", "0"),
@@ -27,45 +27,49 @@ async fn all_that_is_wrong_with_the_configuration_is_said_at_once() {
         ("INGRESS_KEYS", " , "),
         ("NATS_URL", "nats://a b"),
     ];
-    let (code, said) = bare().envs(wrong).output().await;
-    assert_eq!(code, Some(64), "{said}");
-    for (name, _) in wrong {
-        assert!(said.contains(name), "{name} is missing in {said}");
+    let (code, output) = bare().envs(invalid).output().await;
+    assert_eq!(code, Some(64), "{output}");
+    for (name, _) in invalid {
+        assert!(output.contains(name), "{name} is missing in {output}");
     }
-    assert!(!said.contains("panicked"), "{said}");
+    assert!(!output.contains("panicked"), "{output}");
 }
 
 #[tokio::test]
-async fn an_address_of_nats_that_can_never_work_ends_it() {
+async fn invalid_nats_url_exits_with_64() {
     for url in ["http://x", "nats://a-password@a b", "nats://127.0.0.1:99999", ",", "nats://a,,nats://b"] {
-        let (code, said) = bare().env("PORT", "0").env("NATS_URL", url).output().await;
-        assert_eq!(code, Some(64), "{url}: {said}");
-        assert!(said.contains("NATS_URL must be URLs") && !said.contains("a-password"), "{url}: {said}");
+        let (code, output) = bare().env("PORT", "0").env("NATS_URL", url).output().await;
+        assert_eq!(code, Some(64), "{url}: {output}");
+        assert!(
+            output.contains("NATS_URL must be a comma-separated list of URLs")
+                && !output.contains("a-password"),
+            "{url}: {output}"
+        );
     }
 }
 
 #[cfg(unix)]
 #[tokio::test]
-async fn what_is_not_utf_8_is_a_problem_not_a_default() {
+async fn value_that_is_not_utf8_is_a_problem_not_a_default() {
     use std::os::unix::ffi::OsStrExt as _;
     let bytes = std::ffi::OsStr::from_bytes(b"key\xff");
-    let (code, said) = bare().env("INGRESS_KEYS", bytes).output().await;
-    assert_eq!(code, Some(64), "{said}");
-    assert!(said.contains("INGRESS_KEYS") && !said.contains("key\u{fffd}"), "{said}");
-    let (code, said) = bare().arg(bytes).output().await;
-    assert_eq!(code, Some(64), "{said}");
-    assert!(said.contains("unknown argument"), "{said}");
+    let (code, output) = bare().env("INGRESS_KEYS", bytes).output().await;
+    assert_eq!(code, Some(64), "{output}");
+    assert!(output.contains("INGRESS_KEYS") && !output.contains("key\u{fffd}"), "{output}");
+    let (code, output) = bare().arg(bytes).output().await;
+    assert_eq!(code, Some(64), "{output}");
+    assert!(output.contains("unknown argument"), "{output}");
 }
 
 #[tokio::test]
-async fn help_and_version_are_told_and_other_arguments_are_refused() {
+async fn help_and_version_are_printed_and_other_arguments_are_rejected() {
     for flag in ["--help", "-h"] {
-        let (code, said) = bare().arg(flag).env("PORT", "http").output().await;
+        let (code, output) = bare().arg(flag).env("PORT", "http").output().await;
         assert_eq!(code, Some(0));
         for setting in
             ["PORT [4001]", "NATS_URL [nats://127.0.0.1:4222]", "MAX_SOURCE_BYTES [200000]", "INGRESS_KEYS"]
         {
-            assert!(said.contains(setting), "{setting} is missing in {said}");
+            assert!(output.contains(setting), "{setting} is missing in {output}");
         }
     }
     for flag in ["--version", "-V"] {
@@ -73,29 +77,29 @@ async fn help_and_version_are_told_and_other_arguments_are_refused() {
         assert_eq!(bare().arg(flag).output().await, (Some(0), expected.to_owned()));
     }
     for arg in ["--port", "serve", ""] {
-        let (code, said) = bare().arg(arg).output().await;
+        let (code, output) = bare().arg(arg).output().await;
         assert_eq!(code, Some(64));
-        assert!(said.contains("unknown argument") && said.contains("--help"), "{said}");
+        assert!(output.contains("unknown argument") && output.contains("--help"), "{output}");
     }
 }
 
 #[tokio::test]
 async fn help_does_not_show_a_secret() {
-    let (_, said) = bare().arg("--help").env("INGRESS_KEYS", "the-secret-key").output().await;
-    assert!(!said.contains("the-secret-key"), "{said}");
+    let (_, output) = bare().arg("--help").env("INGRESS_KEYS", "the-secret-key").output().await;
+    assert!(!output.contains("the-secret-key"), "{output}");
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_ends_it_with_a_sentence() {
+async fn taken_port_exits_with_an_error() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
-    let (code, said) = binary("nats://127.0.0.1:1").env("PORT", address.port().to_string()).output().await;
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains(&format!("cannot listen on {address}: Address already in use")), "{said}");
+    let (code, output) = binary("nats://127.0.0.1:1").env("PORT", address.port().to_string()).output().await;
+    assert_eq!(code, Some(1), "{output}");
+    assert!(output.contains(&format!("cannot listen on {address}: Address already in use")), "{output}");
 }
 
 #[tokio::test]
-async fn an_empty_setting_is_none() {
+async fn empty_setting_counts_as_unset() {
     let settings = ["INGRESS_KEYS", "MAX_SOURCE_BYTES", "LOG_LEVEL", "INSTANCE"].map(|name| (name, ""));
     let ingress = Ingress::start(binary("nats://127.0.0.1:1").envs(settings)).await;
     assert_eq!(ingress.get("/healthz").await.status, 200);

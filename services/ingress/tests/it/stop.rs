@@ -1,4 +1,4 @@
-//! SIGTERM: what is open ends well, nothing new begins, and the exit code is 0.
+//! SIGTERM and SIGINT: open requests complete, no new ones are accepted, and the exit code is 0.
 
 use std::time::{Duration, Instant};
 
@@ -13,14 +13,14 @@ fn stopping(line: &LogLine) -> bool {
 }
 
 #[tokio::test]
-async fn an_open_request_gets_its_202() {
+async fn open_request_completes_after_sigterm() {
     let rig = Rig::start().await;
     let body = submission("s1").to_string();
     let mut wire = Wire::connect(rig.ingress.process.address()).await;
     wire.open_submission(body.len()).await;
     let process = &rig.ingress.process;
     process.terminate().unwrap();
-    process.wait_log("the stop", TEST_TIMEOUT, stopping).await.unwrap();
+    process.wait_log("the shutdown", TEST_TIMEOUT, stopping).await.unwrap();
     let refused = async || TcpStream::connect(rig.ingress.process.address()).await.is_err();
     wait_until("the closed port", TEST_TIMEOUT, refused).await.unwrap();
     wire.write(body.as_bytes()).await;
@@ -31,7 +31,7 @@ async fn an_open_request_gets_its_202() {
 }
 
 #[tokio::test]
-async fn idle_connections_and_those_that_never_end_do_not_keep_it() {
+async fn idle_and_stuck_connections_do_not_block_shutdown() {
     let rig = Rig::start().await;
     let mut idle = Wire::connect(rig.ingress.process.address()).await;
     idle.head("GET", "/healthz", "").await;
@@ -46,7 +46,7 @@ async fn idle_connections_and_those_that_never_end_do_not_keep_it() {
 }
 
 #[tokio::test]
-async fn an_interrupt_without_a_server_ends_it_as_well() {
+async fn sigint_without_nats_exits_cleanly() {
     let rig = Rig::start().await;
     rig.nats.kill().await.unwrap();
     let start = Instant::now();

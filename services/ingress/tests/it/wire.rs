@@ -1,4 +1,4 @@
-//! A client that does what HTTP libraries would not: it stops in the middle, and writes before it reads.
+//! A client that does what HTTP libraries would not do: it stops halfway, and writes before it reads.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::rig::PATH;
 
-/// One connection.
+/// A connection to the ingress.
 pub(crate) struct Wire(BufReader<TcpStream>);
 
 impl Wire {
@@ -18,13 +18,13 @@ impl Wire {
         Self(BufReader::new(TcpStream::connect(address).await.unwrap()))
     }
 
-    /// The head of a request, `headers` with their line ends.
+    /// Writes the head of a request; each of `headers` ends with CRLF.
     pub(crate) async fn head(&mut self, method: &str, path: &str, headers: &str) {
         let head = format!("{method} {path} HTTP/1.1\r\nhost: gavel\r\n{headers}\r\n");
         self.write(head.as_bytes()).await;
     }
 
-    /// The head of a submission whose body the server has asked for: it waits in the handler now.
+    /// Writes the head of a submission and waits until the server asks for the body: now the request waits in the handler.
     pub(crate) async fn open_submission(&mut self, body_bytes: usize) {
         let headers = format!("content-length: {body_bytes}\r\nexpect: 100-continue\r\n");
         self.head("POST", PATH, &headers).await;
@@ -36,12 +36,12 @@ impl Wire {
         self.0.get_mut().write_all(bytes).await.unwrap();
     }
 
-    /// Writes, though the other side may have stopped to listen; whether all was taken.
+    /// Writes to a peer that may have closed the connection. Returns whether everything was written.
     pub(crate) async fn try_write(&mut self, bytes: &[u8]) -> bool {
         self.0.get_mut().write_all(bytes).await.is_ok()
     }
 
-    /// The next answer: status, and body as JSON.
+    /// Reads the next response. Returns its status and its body as JSON.
     pub(crate) async fn answer(&mut self) -> (u16, Value) {
         let status = self.line().await;
         let status = status.split(' ').nth(1).unwrap_or_else(|| panic!("{status:?}")).parse().unwrap();
@@ -60,13 +60,13 @@ impl Wire {
         (status, serde_json::from_slice(&body).unwrap())
     }
 
-    /// Waits until the server ends the connection; what it said before.
+    /// Waits until the server closes the connection. Returns what it sent before.
     pub(crate) async fn end(&mut self) -> String {
-        let mut rest = Vec::new();
-        // A reset is an end, too.
+        let mut output = Vec::new();
+        // A reset closes it, too.
         let _ =
-            timeout(TEST_TIMEOUT, self.0.read_to_end(&mut rest)).await.expect("the connection stays open");
-        String::from_utf8(rest).unwrap()
+            timeout(TEST_TIMEOUT, self.0.read_to_end(&mut output)).await.expect("the connection stays open");
+        String::from_utf8(output).unwrap()
     }
 
     async fn line(&mut self) -> String {

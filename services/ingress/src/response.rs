@@ -1,4 +1,4 @@
-//! The answers of contract §1: JSON bodies of one shape.
+//! The responses of contract §1: JSON bodies of one shape.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use gavel_domain::RequestId;
 use serde_json::{Value, json};
 
-use crate::request::Invalid;
+use crate::request::InvalidRequest;
 
 pub(crate) fn accepted(submission_id: &str, request_id: &RequestId) -> Response {
     let body = json!({
@@ -21,12 +21,12 @@ pub(crate) fn accepted(submission_id: &str, request_id: &RequestId) -> Response 
     (StatusCode::ACCEPTED, Json(body)).into_response()
 }
 
-pub(crate) fn invalid(invalid: Invalid, max_source_bytes: usize) -> Response {
+pub(crate) fn invalid(invalid: InvalidRequest, max_source_bytes: usize) -> Response {
     let (submission_id, message, details) = match invalid {
-        Invalid::Schema { submission_id, issues } => {
+        InvalidRequest::Schema { submission_id, issues } => {
             (submission_id, "Invalid request body", json!({ "issues": issues }))
         }
-        Invalid::SourceTooLarge { submission_id } => {
+        InvalidRequest::SourceTooLarge { submission_id } => {
             (submission_id, "sourceCode exceeds MAX_SOURCE_BYTES", json!({ "maxBytes": max_source_bytes }))
         }
     };
@@ -47,13 +47,14 @@ pub(crate) fn error(
 }
 
 pub(crate) fn unauthorized() -> Response {
-    let body = json!({ "status": "error", "message": "A valid key is required" });
+    let message = "Missing or invalid key: send one as Authorization: Bearer KEY or X-Code-Exec-Key: KEY";
+    let body = json!({ "status": "error", "message": message });
     let challenge = (WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     (StatusCode::UNAUTHORIZED, [challenge], Json(body)).into_response()
 }
 
-/// An answer that asks the caller to come back.
-pub(crate) fn later(
+/// An error with a `Retry-After` header, in whole seconds, at least one.
+pub(crate) fn retry_later(
     status: StatusCode,
     submission_id: &str,
     message: &str,
