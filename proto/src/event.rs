@@ -1,318 +1,62 @@
-//! The events of a submission as messages on the wire.
+//! One type for all events, for those who read every subject.
 
-use bytes::Bytes;
-use gavel_domain::event::{
-    Assignment, BundleKey, CallbackAttempt, CallbackKind, DeadLetter, Expired, Judged, Queued, Ready,
-    Rejudged, Reported, Running, Stage,
-};
-use prost::Message as _;
+use gavel_domain::event::{DeadLetter, Expired, Judged, Queued, Ready, Rejudged, Reported, Running};
 
-use crate::submission::{submission_from, submission_to};
-use crate::verdict::{status_from, status_to, verdict_from, verdict_to};
-use crate::{DecodeError, v1};
+use crate::{DecodeError, WireEvent};
 
-/// An event that travels on `submission.<NAME>.<key>`.
-pub trait WireEvent: Sized {
-    /// The event's word, the second token of its subject.
-    const NAME: &'static str;
-    /// The full name of its protobuf message, sent along as a header.
-    const SCHEMA: &'static str;
+/// An event of a submission, whichever it is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The ingress has accepted the submission.
+    Queued(Queued),
+    /// The fetcher has stored the test cases.
+    Ready(Ready),
+    /// The stored test cases have expired.
+    Expired(Expired),
+    /// A judge has started.
+    Running(Running),
+    /// The verdict is stored.
+    Judged(Box<Judged>),
+    /// Convex has acknowledged the verdict.
+    Reported(Reported),
+    /// A new generation was created.
+    Rejudged(Rejudged),
+    /// A stage failed permanently.
+    DeadLetter(DeadLetter),
+}
 
-    /// What follows its word in its subject.
-    fn key(&self) -> String;
-
-    /// The payload.
-    fn encode(&self) -> Bytes;
-
-    /// The event of a payload.
+impl Event {
+    /// Decodes the event of a message on `submission.<name>.<key>`.
     ///
     /// # Errors
-    /// [`DecodeError`] where the payload is not of this schema, or a field is missing or invalid.
-    fn decode(payload: &[u8]) -> Result<Self, DecodeError>;
-}
-
-impl WireEvent for Queued {
-    const NAME: &'static str = "queued";
-    const SCHEMA: &'static str = "gavel.v1.Queued";
-
-    fn key(&self) -> String {
-        self.submission.key().to_string()
-    }
-
-    fn encode(&self) -> Bytes {
-        let submission = Some(submission_to(&self.submission));
-        v1::Queued { submission, source_code: self.source.clone() }.encode_to_vec().into()
-    }
-
-    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let wire = v1::Queued::decode(payload)?;
-        Ok(Self { submission: submission_from(wire.submission)?, source: wire.source_code })
-    }
-}
-
-impl WireEvent for Ready {
-    const NAME: &'static str = "ready";
-    const SCHEMA: &'static str = "gavel.v1.Ready";
-
-    fn key(&self) -> String {
-        self.submission.key().to_string()
-    }
-
-    fn encode(&self) -> Bytes {
-        ready_to(self).encode_to_vec().into()
-    }
-
-    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        ready_from(v1::Ready::decode(payload)?)
-    }
-}
-
-impl WireEvent for Expired {
-    const NAME: &'static str = "expired";
-    const SCHEMA: &'static str = "gavel.v1.Expired";
-
-    fn key(&self) -> String {
-        self.ready.key()
-    }
-
-    fn encode(&self) -> Bytes {
-        v1::Expired { ready: Some(ready_to(&self.ready)) }.encode_to_vec().into()
-    }
-
-    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let ready = v1::Expired::decode(payload)?.ready.ok_or(DecodeError::Field("ready"))?;
-        Ok(Self { ready: ready_from(ready)? })
-    }
-}
-
-impl WireEvent for Running {
-    const NAME: &'static str = "running";
-    const SCHEMA: &'static str = "gavel.v1.Running";
-
-    fn key(&self) -> String {
-        self.submission.key().to_string()
-    }
-
-    fn encode(&self) -> Bytes {
-        let submission = Some(submission_to(&self.submission));
-        v1::Running { submission, instance: self.instance.clone() }.encode_to_vec().into()
-    }
-
-    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let wire = v1::Running::decode(payload)?;
-        Ok(Self { submission: submission_from(wire.submission)?, instance: wire.instance })
-    }
-}
-
-impl WireEvent for Judged {
-    const NAME: &'static str = "judged";
-    const SCHEMA: &'static str = "gavel.v1.Judged";
-
-    fn key(&self) -> String {
-        self.submission.key().to_string()
-    }
-
-    fn encode(&self) -> Bytes {
-        v1::Judged {
-            submission: Some(submission_to(&self.submission)),
-            verdict: Some(verdict_to(&self.verdict)),
-            duration_ms: self.duration_ms,
-            instance: self.instance.clone(),
-            ready_at_unix_ms: self.assignment.map_or(0, |assignment| assignment.ready_at_ms),
-            attempts: self.assignment.map_or(0, |assignment| assignment.attempts),
+    /// Returns an error if the subject is not that of an event, or if the payload is not valid for it. Whether the key in
+    /// the subject matches the payload is not checked.
+    pub fn decode(subject: &str, payload: &[u8]) -> Result<Self, DecodeError> {
+        match subject.strip_prefix("submission.").and_then(|rest| rest.split('.').next()) {
+            Some(Queued::NAME) => Queued::decode(payload).map(Self::Queued),
+            Some(Ready::NAME) => Ready::decode(payload).map(Self::Ready),
+            Some(Expired::NAME) => Expired::decode(payload).map(Self::Expired),
+            Some(Running::NAME) => Running::decode(payload).map(Self::Running),
+            Some(Judged::NAME) => Judged::decode(payload).map(Box::new).map(Self::Judged),
+            Some(Reported::NAME) => Reported::decode(payload).map(Self::Reported),
+            Some(Rejudged::NAME) => Rejudged::decode(payload).map(Self::Rejudged),
+            Some(DeadLetter::NAME) => DeadLetter::decode(payload).map(Self::DeadLetter),
+            _ => Err(DecodeError::Subject),
         }
-        .encode_to_vec()
-        .into()
     }
 
-    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let wire = v1::Judged::decode(payload)?;
-        Ok(Self {
-            submission: submission_from(wire.submission)?,
-            verdict: verdict_from(wire.verdict.ok_or(DecodeError::Field("verdict"))?)?,
-            duration_ms: wire.duration_ms,
-            instance: wire.instance,
-            assignment: (wire.attempts > 0)
-                .then_some(Assignment { ready_at_ms: wire.ready_at_unix_ms, attempts: wire.attempts }),
-        })
-    }
-}
-
-impl WireEvent for Reported {
-    const NAME: &'static str = "reported";
-    const SCHEMA: &'static str = "gavel.v1.Reported";
-
-    fn key(&self) -> String {
-        self.submission.key().to_string()
-    }
-
-    fn encode(&self) -> Bytes {
-        v1::Reported {
-            submission: Some(submission_to(&self.submission)),
-            status: status_to(self.status).into(),
-            attempts: self.attempts,
-            instance: self.instance.clone(),
-            tries: self.callback_attempts.iter().map(try_to).collect(),
+    /// The key in the event's subject.
+    #[must_use]
+    pub fn key(&self) -> String {
+        match self {
+            Self::Queued(event) => event.key(),
+            Self::Ready(event) => event.key(),
+            Self::Expired(event) => event.key(),
+            Self::Running(event) => event.key(),
+            Self::Judged(event) => event.key(),
+            Self::Reported(event) => event.key(),
+            Self::Rejudged(event) => event.key(),
+            Self::DeadLetter(event) => event.key(),
         }
-        .encode_to_vec()
-        .into()
     }
-
-    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let wire = v1::Reported::decode(payload)?;
-        Ok(Self {
-            status: status_from(wire.status())?,
-            submission: submission_from(wire.submission)?,
-            attempts: wire.attempts,
-            instance: wire.instance,
-            callback_attempts: wire.tries.into_iter().filter_map(try_from).collect(),
-        })
-    }
-}
-
-impl WireEvent for Rejudged {
-    const NAME: &'static str = "rejudged";
-    const SCHEMA: &'static str = "gavel.v1.Rejudged";
-
-    fn key(&self) -> String {
-        self.submission.key().to_string()
-    }
-
-    fn encode(&self) -> Bytes {
-        v1::Rejudged {
-            submission: Some(submission_to(&self.submission)),
-            from: stage_to(self.from).into(),
-            by: self.by.clone(),
-            reason: self.reason.clone(),
-        }
-        .encode_to_vec()
-        .into()
-    }
-
-    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let wire = v1::Rejudged::decode(payload)?;
-        Ok(Self {
-            from: stage_from(wire.from()).ok_or(DecodeError::Field("from"))?,
-            submission: submission_from(wire.submission)?,
-            by: wire.by,
-            reason: wire.reason,
-        })
-    }
-}
-
-impl WireEvent for DeadLetter {
-    const NAME: &'static str = "dead";
-    const SCHEMA: &'static str = "gavel.v1.DeadLetter";
-
-    fn key(&self) -> String {
-        self.key.clone()
-    }
-
-    fn encode(&self) -> Bytes {
-        v1::Dead {
-            id: self.key.clone(),
-            stage: stage_to(self.stage).into(),
-            cause: self.cause.clone(),
-            attempts: self.attempts,
-            stored_at_unix_ms: self.stored_at_ms,
-            subject: self.subject.clone(),
-            payload: self.payload.clone(),
-        }
-        .encode_to_vec()
-        .into()
-    }
-
-    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
-        let wire = v1::Dead::decode(payload)?;
-        Ok(Self {
-            stage: stage_from(wire.stage()).ok_or(DecodeError::Field("stage"))?,
-            key: wire.id,
-            cause: wire.cause,
-            attempts: wire.attempts,
-            stored_at_ms: wire.stored_at_unix_ms,
-            subject: wire.subject,
-            payload: wire.payload,
-        })
-    }
-}
-
-fn ready_to(ready: &Ready) -> v1::Ready {
-    let sha256 = hex_to_bytes(&ready.bundle.digest);
-    v1::Ready {
-        submission: Some(submission_to(&ready.submission)),
-        source_code: ready.source.clone(),
-        bundle: Some(v1::BundleKey { day: ready.bundle.day, sha256 }),
-        renewals: ready.renewals,
-    }
-}
-
-fn ready_from(wire: v1::Ready) -> Result<Ready, DecodeError> {
-    let key = wire.bundle.filter(|key| key.sha256.len() == 32).ok_or(DecodeError::Field("bundle"))?;
-    Ok(Ready {
-        submission: submission_from(wire.submission)?,
-        source: wire.source_code,
-        bundle: BundleKey { day: key.day, digest: bytes_to_hex(&key.sha256) },
-        renewals: wire.renewals,
-    })
-}
-
-fn try_to(made: &CallbackAttempt) -> v1::Try {
-    let of = match made.of {
-        CallbackKind::Running => v1::Told::Running,
-        CallbackKind::Result => v1::Told::Result,
-    };
-    v1::Try {
-        of: of.into(),
-        at_unix_ms: made.at_ms,
-        took_ms: made.took_ms,
-        status: made.status.unwrap_or_default().into(),
-        problem: made.problem.clone().unwrap_or_default(),
-    }
-}
-
-/// Nothing for a call of which a later version knows: it is told for people alone.
-fn try_from(wire: v1::Try) -> Option<CallbackAttempt> {
-    let of = match wire.of() {
-        v1::Told::Running => CallbackKind::Running,
-        v1::Told::Result => CallbackKind::Result,
-        v1::Told::Unspecified => return None,
-    };
-    Some(CallbackAttempt {
-        of,
-        at_ms: wire.at_unix_ms,
-        took_ms: wire.took_ms,
-        status: u16::try_from(wire.status).ok().filter(|&status| status > 0),
-        problem: Some(wire.problem).filter(|problem| !problem.is_empty()),
-    })
-}
-
-fn stage_to(stage: Stage) -> v1::Stage {
-    match stage {
-        Stage::Fetcher => v1::Stage::Fetcher,
-        Stage::Judge => v1::Stage::Judge,
-        Stage::Reporter => v1::Stage::Reporter,
-    }
-}
-
-fn stage_from(wire: v1::Stage) -> Option<Stage> {
-    match wire {
-        v1::Stage::Fetcher => Some(Stage::Fetcher),
-        v1::Stage::Judge => Some(Stage::Judge),
-        v1::Stage::Reporter => Some(Stage::Reporter),
-        v1::Stage::Unspecified => None,
-    }
-}
-
-fn bytes_to_hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
-        write!(hex, "{byte:02x}").expect("a String takes everything");
-        hex
-    })
-}
-
-/// The bytes of hexadecimal digits; nothing where they are not, which no [`BundleKey`] of ours has.
-fn hex_to_bytes(hex: &str) -> Vec<u8> {
-    let digits = |at| hex.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
-    (0..hex.len()).step_by(2).map_while(digits).collect()
 }

@@ -9,11 +9,13 @@ mod event;
 mod heartbeat;
 mod submission;
 mod verdict;
+mod wire_event;
 
 pub use bundle::{decode_bundle, encode_bundle};
 pub use callback::{Call, Claimed, decode_claim, encode_answered, encode_claim};
-pub use event::WireEvent;
+pub use event::Event;
 pub use heartbeat::{decode_heartbeat, encode_heartbeat};
+pub use wire_event::WireEvent;
 
 /// Generated from `gavel/v1/*.proto`.
 #[expect(unreachable_pub, clippy::pedantic, reason = "generated; the .proto files document it")]
@@ -30,4 +32,7 @@ pub enum DecodeError {
     /// Protobuf, but a field is missing or makes no sense. The value is not repeated: it may be anything.
     #[error("the field {0} is missing or invalid")]
     Field(&'static str),
+    /// The subject is not `submission.<event>.<key>` with a known event.
+    #[error("the subject is not that of a known event")]
+    Subject,
 }

@@ -31,7 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "gavel-convex": {"gavel-domain", "gavel-telemetry", "gavel-config"},
     "gavel-sandbox": {"gavel-domain"},
     "gavel-judge0": {"gavel-domain", "gavel-telemetry"},
-    INSPECT: {"gavel-domain", "gavel-proto", "gavel-bus", "gavel-telemetry", "gavel-config"},
+    INSPECT: {"gavel-domain", "gavel-proto", "gavel-bus"},
     "gavel-runtime": {"gavel-domain", "gavel-bus", "gavel-telemetry", "gavel-config"},
     "gavel-mock-convex": {"gavel-domain"},
     "gavel-testkit": LIBRARIES | {"gavel-mock-convex", INSPECT},
@@ -90,8 +90,9 @@ def nats_violation(name: str, tests_only: bool) -> Optional[str]:
     if name in {"gavel-bus", INSPECT, "gavel-testkit", "gavel-chaos"} or (tests_only and name in users):
         return None
     if name in users:
-        return "only gavel-bus uses async-nats: use gavel-bus, or make this a dev-dependency if only tests or benches need it"
-    return "only gavel-bus uses async-nats: add a function there and call it from this crate"
+        return ("only gavel-bus and gavel-inspect use async-nats: call them, or make this a dev-dependency if only tests or "
+                "benches need it")
+    return "only gavel-bus and gavel-inspect use async-nats: add a function there and call it from this crate"
 
 
 def test_violation(name: str, target: str) -> Optional[str]:

@@ -13,7 +13,7 @@ use gavel_domain::event::{BundleKey, Ready};
 use gavel_proto::{DecodeError, WireEvent as _, decode_bundle, encode_bundle};
 use sha2::{Digest as _, Sha256};
 
-use crate::connect::Bus;
+use crate::bus::Bus;
 use crate::outgoing::{Condition, Outgoing, Trace};
 use crate::publish::PublishError;
 use crate::topology::{self, Stream};

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use crate::connect::Bus;
+use crate::bus::Bus;
 use crate::handler::{Cause, Handler};
 use crate::pull::{Lost, Puller};
 use crate::settle::{Settlement, settle};

@@ -12,7 +12,7 @@ use futures::future::join_all;
 use gavel_telemetry::table;
 use tokio::time::timeout;
 
-use crate::connect::Bus;
+use crate::bus::Bus;
 use crate::topology::Durable;
 
 /// The service that tells of the queues.
@@ -31,7 +31,7 @@ impl Bus {
 
     async fn measure_queue(&self, durable: Durable) {
         let info = self.within(self.info(durable)).await;
-        let (pending, in_hand) = match &info {
+        let (pending, in_progress) = match &info {
             Some(info) => (figure(info.num_pending), figure(info.num_ack_pending as u64)),
             None => (f64::NAN, f64::NAN),
         };
@@ -42,7 +42,7 @@ impl Bus {
         };
         let labels = [self.service, durable.name()];
         table::QUEUE_PENDING.set(labels, pending);
-        table::QUEUE_IN_HAND.set(labels, in_hand);
+        table::QUEUE_IN_HAND.set(labels, in_progress);
         table::QUEUE_OLDEST.set(labels, oldest.map_or(f64::NAN, |age| age.as_secs_f64()));
     }
 

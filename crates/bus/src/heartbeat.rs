@@ -1,4 +1,4 @@
-//! Who is there: each service says so every two seconds, outside every stream, and others listen.
+//! Heartbeats: each service sends one every two seconds, outside of all streams.
 
 use std::time::Duration;
 
@@ -7,24 +7,24 @@ use futures::StreamExt as _;
 use gavel_domain::heartbeat::Heartbeat;
 use gavel_proto::{decode_heartbeat, encode_heartbeat};
 
-use crate::connect::Bus;
+use crate::bus::Bus;
 
-/// How often a service says that it is there.
+/// How often a service sends a heartbeat.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
-/// Who was silent for this long is gone.
+/// An instance without a heartbeat for this long is considered gone.
 pub const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(15);
-/// The largest presence that is read, in bytes.
+/// The largest heartbeat that is read, in bytes.
 const MAX_BYTES: usize = 64 << 10;
 
-/// What services say of themselves from now on.
+/// A subscription to heartbeats.
 pub struct Heartbeats(Subscriber);
 
 impl Bus {
-    /// Says that a service is there. Without a connection it is not said at all.
+    /// Sends a heartbeat. Without a connection it is skipped.
     ///
     /// # Errors
-    /// Where the client cannot take it.
-    pub async fn announce(&self, heartbeat: &Heartbeat) -> Result<(), PublishError> {
+    /// Returns an error if the client is closed.
+    pub async fn send_heartbeat(&self, heartbeat: &Heartbeat) -> Result<(), PublishError> {
         if !self.is_connected() {
             return Ok(());
         }
@@ -32,18 +32,18 @@ impl Bus {
         self.client.publish(subject, encode_heartbeat(heartbeat)).await
     }
 
-    /// Listens to one kind of service, also across reconnections.
+    /// Subscribes to the heartbeats of one kind of service. The subscription survives reconnections.
     ///
     /// # Errors
-    /// Where the client is closed.
-    pub async fn presences(&self, service: &str) -> Result<Heartbeats, SubscribeError> {
+    /// Returns an error if the client is closed.
+    pub async fn heartbeats(&self, service: &str) -> Result<Heartbeats, SubscribeError> {
         self.client.subscribe(format!("presence.{}.*", token(service))).await.map(Heartbeats)
     }
 }
 
 impl Heartbeats {
-    /// The next instance that says it is there, by its subject, which is its own alone; nothing once the connection
-    /// is closed for good. What cannot be read is passed over.
+    /// Returns the next heartbeat with its subject, which belongs to one instance; `None` once the client is closed.
+    /// Messages that are too large or cannot be decoded are skipped.
     pub async fn next(&mut self) -> Option<(String, Heartbeat)> {
         loop {
             let message = self.0.next().await?;
@@ -57,7 +57,7 @@ impl Heartbeats {
     }
 }
 
-/// The text as one token of a subject.
+/// Turns any text into one token of a subject.
 fn token(text: &str) -> String {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     let token: String = text.chars().take(128).map(|c| if fits(c) { c } else { '_' }).collect();
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_name_is_one_token() {
+    fn token_is_valid_for_any_name() {
         assert_eq!(token("judge-h1.example.org-7"), "judge-h1_example_org-7");
         assert_eq!(token("a b>*é"), "a_b___");
         assert_eq!(token(""), "_");

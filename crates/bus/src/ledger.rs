@@ -14,7 +14,7 @@ use gavel_domain::SubmissionKey;
 use gavel_domain::event::{Judged, Rejudged, Reported};
 use gavel_proto::{Call, Claimed, DecodeError, WireEvent as _, decode_claim, encode_answered, encode_claim};
 
-use crate::connect::Bus;
+use crate::bus::Bus;
 use crate::outgoing::{Condition, Outgoing, Trace};
 use crate::publish::{PublishError, Stored};
 use crate::topology::{self, Stream};

@@ -38,11 +38,11 @@ pub struct Trace {
 
 impl Trace {
     pub(crate) fn from_headers(headers: Option<&HeaderMap>) -> Self {
-        Self::of(|name| headers.and_then(|map| map.get(name)).map(async_nats::HeaderValue::as_str))
+        Self::from_lookup(|name| headers.and_then(|map| map.get(name)).map(async_nats::HeaderValue::as_str))
     }
 
-    /// What these headers hold.
-    pub(crate) fn of<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Self {
+    /// Reads it from headers, which `get` looks up by name.
+    pub fn from_lookup<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Self {
         Self {
             request_id: get(REQUEST_ID).and_then(RequestId::new),
             traceparent: get(TRACEPARENT).map(str::to_owned),

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use serde_json::Value;
 
-use crate::connect::{ANSWER_WAIT, Bus};
+use crate::bus::Bus;
+use crate::timing::REQUEST_TIMEOUT;
 use crate::topology::Stream;
 
 /// Where the server sends what became of a message. The client has no names for these two.
@@ -21,11 +22,11 @@ impl Bus {
     ///
     /// # Errors
     /// What is wrong, in one plain sentence.
-    pub async fn check(&self, stream: Stream) -> Result<(), String> {
+    pub async fn check_stream(&self, stream: Stream) -> Result<(), String> {
         if !self.is_connected() {
             return Err("NATS is not connected".to_owned());
         }
-        match tokio::time::timeout(ANSWER_WAIT, self.is_reached(stream)).await {
+        match tokio::time::timeout(REQUEST_TIMEOUT, self.is_reached(stream)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(format!("stream {} is not available: {error}", stream.name())),
             Err(_) => Err(format!("stream {} is not available: it does not take messages", stream.name())),

@@ -10,7 +10,7 @@ use gavel_telemetry::{table, trace};
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
-use crate::connect::Bus;
+use crate::bus::Bus;
 use crate::outgoing::{Condition, Outgoing, Trace};
 use crate::topology::Stream;
 

@@ -15,29 +15,12 @@ use bytes::Bytes;
 use futures::{FutureExt as _, StreamExt as _};
 use tokio::time::{Instant, timeout_at};
 
-use crate::connect::{ANSWER_WAIT, Bus};
+use crate::bus::Bus;
+use crate::timing::REQUEST_TIMEOUT;
 use crate::topology::Durable;
 
 #[cfg(test)]
 mod tests;
-
-/// How long requests live, and how it is noticed that they do not.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
-    /// How long one request waits at the server.
-    expires: Duration,
-    /// How often the server shows that a waiting request is alive.
-    heartbeat: Duration,
-    /// A pause of this length means that the server has forgotten our request.
-    silence: Duration,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        let (expires, heartbeat) = (Duration::from_secs(30), Duration::from_secs(2));
-        Self { expires, heartbeat, silence: Duration::from_secs(5) }
-    }
-}
 
 /// Room for statuses and heartbeats that cross our farewell.
 const SPARE: usize = 16;
@@ -83,13 +66,13 @@ pub(crate) struct Puller {
 impl Puller {
     /// Looks the consumer up, making it where it is missing and ours to make, and subscribes to an inbox of our own.
     pub(crate) async fn open(bus: &Bus, durable: Durable) -> Result<Self, Lost> {
-        let epoch = *bus.epoch.borrow();
+        let epoch = bus.state.borrow().epoch();
         if !bus.is_connected() {
             return Err(Lost::Disconnected);
         }
         let found = async {
             let stream = bus.context.get_stream_no_info(durable.stream().name()).await?;
-            let consumer: PullConsumer = if bus.only_finds {
+            let consumer: PullConsumer = if bus.is_topology_managed {
                 stream.get_consumer(durable.name()).await?
             } else {
                 stream.get_or_create_consumer(durable.name(), durable.config(&bus.settings)).await?
@@ -138,8 +121,8 @@ impl Puller {
     pub(crate) async fn request(&mut self, count: usize) -> Result<(), Lost> {
         let request = serde_json::json!({
             "batch": count,
-            "expires": nanos(self.bus.pace.expires),
-            "idle_heartbeat": nanos(self.bus.pace.heartbeat),
+            "expires": nanos(self.bus.pull_timing.expires),
+            "idle_heartbeat": nanos(self.bus.pull_timing.heartbeat),
         });
         self.bus
             .client
@@ -150,17 +133,17 @@ impl Puller {
             self.heard = Instant::now();
         }
         self.outstanding += count;
-        self.expires = Instant::now() + self.bus.pace.expires;
+        self.expires = Instant::now() + self.bus.pull_timing.expires;
         Ok(())
     }
 
     /// The next message, or nothing where a request has ended without one. Cancel safe.
     pub(crate) async fn next(&mut self) -> Result<Option<Message>, Lost> {
-        let mut epoch = self.bus.epoch.clone();
+        let mut state = self.bus.state.clone();
         let message = tokio::select! {
             // A new connection has no memory of our requests.
-            _ = epoch.wait_for(|now| *now != self.epoch) => return Err(Lost::Disconnected),
-            next = timeout_at(self.heard + self.bus.pace.silence, self.subscriber.next()) => {
+            _ = state.wait_for(|now| now.epoch() != self.epoch) => return Err(Lost::Disconnected),
+            next = timeout_at(self.heard + self.bus.pull_timing.silence, self.subscriber.next()) => {
                 next.map_err(|_| Lost::Silence)?.ok_or(Lost::Ended)?
             }
         };
@@ -177,7 +160,7 @@ impl Puller {
             }
             Some(StatusCode::IDLE_HEARTBEAT) => {
                 // Each request has ended by then, whatever we have heard of it.
-                if Instant::now() > self.expires + self.bus.pace.silence {
+                if Instant::now() > self.expires + self.bus.pull_timing.silence {
                     return Err(Lost::Silence);
                 }
             }
@@ -197,7 +180,7 @@ impl Puller {
     /// Ends the requests and returns what was on its way. Handing it back before the server knows that we are
     /// gone would bring it straight back to us.
     pub(crate) async fn close(mut self) -> Vec<Message> {
-        let deadline = Instant::now() + ANSWER_WAIT;
+        let deadline = Instant::now() + REQUEST_TIMEOUT;
         let is_ending = matches!(timeout_at(deadline, self.say_farewell()).await, Ok(true));
         let mut undelivered = Vec::new();
         loop {
@@ -216,7 +199,7 @@ impl Puller {
     /// number. The client's own `drain` drops what comes after the next turn of its loop (0.51); here the
     /// server and the client count to the same last message.
     async fn say_farewell(&mut self) -> bool {
-        if !self.bus.is_connected() || *self.bus.epoch.borrow() != self.epoch {
+        if !self.bus.is_connected() || self.bus.state.borrow().epoch() != self.epoch {
             return false;
         }
         // What was asked for may come, and a status of each request.

@@ -23,8 +23,8 @@ use gavel_domain::SubmissionKey;
 use gavel_domain::event::BundleKey;
 
 const HOUR: Duration = Duration::from_hours(1);
-/// How long what has happened is remembered.
-pub(crate) const HISTORY: Duration = Duration::from_hours(72);
+/// How long the history reaches back.
+pub const HISTORY_AGE: Duration = Duration::from_hours(72);
 
 /// What an operator chooses about the streams; it counts where a stream or consumer is first made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +125,7 @@ impl Stream {
 
     fn max_age(self) -> Duration {
         match self {
-            Self::Queued | Self::Result => HISTORY,
+            Self::Queued | Self::Result => HISTORY_AGE,
             // Nothing that waits for a judge is dropped by age, for nobody would tell Convex. Its size is the limit.
             Self::Ready => Duration::ZERO,
             Self::DeadLetter => HOUR * 24 * 30,
@@ -134,7 +134,9 @@ impl Stream {
         }
     }
 
-    pub(crate) fn config(self, settings: &TopologySettings) -> StreamConfig {
+    /// Its configuration on the server.
+    #[must_use]
+    pub fn config(self, settings: &TopologySettings) -> StreamConfig {
         let write_once = self != Self::DeadLetter;
         let bytes = settings.store_bytes / 100 * self.percent();
         StreamConfig {
@@ -200,7 +202,9 @@ impl Durable {
         }
     }
 
-    pub(crate) fn filter(self) -> &'static str {
+    /// The subjects that it reads.
+    #[must_use]
+    pub fn filter(self) -> &'static str {
         match self {
             Self::Fetcher => "submission.queued.>",
             Self::FetcherExpired => "submission.expired.>",
@@ -220,7 +224,9 @@ impl Durable {
         }
     }
 
-    pub(crate) fn config(self, settings: &TopologySettings) -> pull::Config {
+    /// Its configuration on the server.
+    #[must_use]
+    pub fn config(self, settings: &TopologySettings) -> pull::Config {
         pull::Config {
             durable_name: Some(self.name().to_owned()),
             ack_policy: AckPolicy::Explicit,
@@ -241,18 +247,21 @@ pub fn subject(event: &str, key: impl Display) -> String {
     format!("submission.{event}.{key}")
 }
 
-/// The event and the key of one of our subjects, whatever the key may be.
-pub(crate) fn event_and_key(subject: &str) -> Option<(&str, &str)> {
+/// The event and the key of a subject `submission.<event>.<key>`; neither is checked.
+#[must_use]
+pub fn event_and_key(subject: &str) -> Option<(&str, &str)> {
     subject.strip_prefix("submission.")?.split_once('.')
 }
 
-/// The subject of the claim to the first call of a submission's generation.
-pub(crate) fn claimed(key: &SubmissionKey) -> String {
+/// The subject of the claim to the first callback of a submission's generation.
+#[must_use]
+pub fn claimed(key: &SubmissionKey) -> String {
     format!("callback.claimed.{key}")
 }
 
-/// The subject that says that the call of running of a submission's generation has ended.
-pub(crate) fn answered(key: &SubmissionKey) -> String {
+/// The subject of the record that the running callback of a submission's generation has ended.
+#[must_use]
+pub fn answered(key: &SubmissionKey) -> String {
     format!("callback.answered.{key}")
 }
 

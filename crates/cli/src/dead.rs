@@ -6,9 +6,9 @@ use std::collections::HashSet;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
-use gavel_bus::{Bus, Generations, StoredDeadLetter};
 use gavel_domain::SubmissionId;
 use gavel_domain::event::Stage;
+use gavel_inspect::{Inspector, Rejudger, StoredDeadLetter};
 use serde_json::json;
 
 use crate::exit::{self, CommandError, CommandOutcome};
@@ -95,32 +95,33 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
 async fn dead(arguments: &Arguments) -> Result<CommandOutcome, CommandError> {
     let json = arguments.json;
     let OperatorSession { bus, settle_time } = arguments.nats.operator("dead").await?;
+    let inspector = Inspector::of(&bus);
     let outcome = match &arguments.action {
-        Action::List { stage, since } => list(&bus, stage.map(Stage::from), *since, json).await?,
-        Action::Show { id, show_source } => show::show(&bus, id, *show_source, json).await?,
+        Action::List { stage, since } => list(&inspector, stage.map(Stage::from), *since, json).await?,
+        Action::Show { id, show_source } => show::show(&inspector, id, *show_source, json).await?,
         Action::Retry { ids, stage, since } => {
             let stage = stage.map(Stage::from);
-            let ids = if ids.is_empty() { selected(&bus, stage, *since).await? } else { ids.clone() };
-            let generations = Generations::new(bus.clone(), operator_name(), settle_time);
-            retry(&bus, &generations, &ids, stage, json).await?
+            let ids = if ids.is_empty() { selected(&inspector, stage, *since).await? } else { ids.clone() };
+            let rejudger = Rejudger::new(bus, operator_name(), settle_time);
+            retry(&inspector, &rejudger, &ids, stage, json).await?
         }
-        Action::Drop { ids } => drop_all(&bus, ids, json).await?,
+        Action::Drop { ids } => drop_all(&inspector, ids, json).await?,
     };
     Ok(outcome)
 }
 
 /// Whether a letter is of this stage, where one is asked for.
 fn is_of(letter: &StoredDeadLetter, stage: Option<Stage>) -> bool {
-    stage.is_none_or(|stage| letter.dead.as_ref().is_some_and(|dead| dead.stage == stage))
+    stage.is_none_or(|stage| letter.dead_letter.as_ref().is_some_and(|dead| dead.stage == stage))
 }
 
 async fn list(
-    bus: &Bus,
+    inspector: &Inspector,
     stage: Option<Stage>,
     since: Option<Since>,
     json: bool,
 ) -> anyhow::Result<CommandOutcome> {
-    let mut letters = bus.letters(since.map(|since| since.0));
+    let mut letters = inspector.dead_letters(since.map(|since| since.0));
     while let Some(letter) = letters.next().await? {
         if is_of(&letter, stage) {
             print_line(&if json { show::summary(&letter).to_string() } else { show::line(&letter) });
@@ -131,15 +132,15 @@ async fn list(
 
 /// The submissions of the letters that are asked for. Letters of no submission cannot go on.
 async fn selected(
-    bus: &Bus,
+    inspector: &Inspector,
     stage: Option<Stage>,
     since: Option<Since>,
 ) -> anyhow::Result<Vec<SubmissionId>> {
     let (mut ids, mut known) = (Vec::new(), HashSet::new());
-    let mut letters = bus.letters(since.map(|since| since.0));
+    let mut letters = inspector.dead_letters(since.map(|since| since.0));
     while let Some(letter) = letters.next().await? {
         if is_of(&letter, stage)
-            && let Some(key) = letter.key()
+            && let Some(key) = letter.submission_key()
             && known.insert(key.id.clone())
         {
             ids.push(key.id);
@@ -149,41 +150,41 @@ async fn selected(
 }
 
 async fn retry(
-    bus: &Bus,
-    generations: &Generations,
+    inspector: &Inspector,
+    rejudger: &Rejudger,
     ids: &[SubmissionId],
     stage: Option<Stage>,
     json: bool,
 ) -> anyhow::Result<CommandOutcome> {
     let mut end = CommandOutcome::Done;
     for id in ids {
-        let letters = bus.letters_of(id).await?;
+        let letters = inspector.dead_letters_of(id).await?;
         // What died early may have died once more with its error; the newest generation is what counts.
         let place = |letter: &&StoredDeadLetter| {
-            let generation = letter.key().map(|key| std::cmp::Reverse(key.generation));
-            (generation.is_none(), generation, letter.dead.as_ref().map(|dead| dead.stage))
+            let generation = letter.submission_key().map(|key| std::cmp::Reverse(key.generation));
+            (generation.is_none(), generation, letter.dead_letter.as_ref().map(|dead| dead.stage))
         };
         let Some(letter) = letters.iter().filter(|letter| is_of(letter, stage)).min_by_key(place) else {
             absent(id, json);
             end = CommandOutcome::Refused;
             continue;
         };
-        end = end.and(print_generation(id, generations.retry(letter).await, false, json)?);
+        end = end.and(print_generation(id, rejudger.retry(letter).await, false, json)?);
     }
     Ok(end)
 }
 
-async fn drop_all(bus: &Bus, ids: &[SubmissionId], json: bool) -> anyhow::Result<CommandOutcome> {
+async fn drop_all(inspector: &Inspector, ids: &[SubmissionId], json: bool) -> anyhow::Result<CommandOutcome> {
     let mut end = CommandOutcome::Done;
     for id in ids {
-        let letters = bus.letters_of(id).await?;
+        let letters = inspector.dead_letters_of(id).await?;
         if letters.is_empty() {
             absent(id, json);
             end = CommandOutcome::Refused;
             continue;
         }
         for letter in &letters {
-            bus.remove_letter(letter).await?;
+            inspector.remove_dead_letter(letter).await?;
         }
         let count = letters.len();
         if json {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::Args;
-use gavel_bus::look::Message;
+use gavel_inspect::Message;
 
 use crate::event::{Reading, UNDECODABLE};
 use crate::{exit, output};

@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
-use gavel_bus::{BeginError, Begun, Bus, Cause, Generations};
+use gavel_bus::{Bus, Cause};
 use gavel_domain::{QuestionId, SubmissionId};
+use gavel_inspect::{Inspector, NewGeneration, RejudgeError, Rejudger};
 use serde_json::json;
 
 use crate::exit::{self, CommandError, CommandOutcome};
@@ -63,10 +64,10 @@ async fn rejudge(arguments: &Arguments) -> Result<CommandOutcome, CommandError> 
         (Some(question), Some(since)) => of_question(&bus, question, since).await?,
         _ => arguments.ids.clone(),
     };
-    let generations = Generations::new(bus, operator_name(), settle_time);
+    let rejudger = Rejudger::new(bus, operator_name(), settle_time);
     let mut end = CommandOutcome::Done;
     for id in ids {
-        let begun = generations.rejudge(&id, &arguments.reason, arguments.dry_run).await;
+        let begun = rejudger.rejudge(&id, &arguments.reason, arguments.dry_run).await;
         end = end.and(print_generation(&id, begun, arguments.dry_run, arguments.json)?);
     }
     Ok(end)
@@ -75,8 +76,8 @@ async fn rejudge(arguments: &Arguments) -> Result<CommandOutcome, CommandError> 
 /// Known before the first is rejudged, which queues it once more.
 async fn of_question(bus: &Bus, question: &QuestionId, since: Since) -> anyhow::Result<Vec<SubmissionId>> {
     let (mut ids, mut known) = (Vec::new(), HashSet::new());
-    let mut submitted = bus.submitted(since.0);
-    while let Some(id) = submitted.next(question).await? {
+    let mut submissions = Inspector::of(bus).submissions_to(question, since.0);
+    while let Some(id) = submissions.next().await? {
         if known.insert(id.clone()) {
             ids.push(id);
         }
@@ -87,7 +88,7 @@ async fn of_question(bus: &Bus, question: &QuestionId, since: Since) -> anyhow::
 /// Prints what happened to one submission. Returns an error if NATS failed, so that the rest is not tried.
 pub(crate) fn print_generation(
     id: &SubmissionId,
-    begun: Result<Begun, BeginError>,
+    begun: Result<NewGeneration, RejudgeError>,
     is_dry_run: bool,
     as_json: bool,
 ) -> anyhow::Result<CommandOutcome> {
@@ -106,8 +107,8 @@ pub(crate) fn print_generation(
     };
     let outcome = match begun {
         _ if is_dry_run => "would begin",
-        Begun { resumed: true, .. } => "resumed",
-        Begun { resumed: false, .. } => "begun",
+        NewGeneration { resumed: true, .. } => "resumed",
+        NewGeneration { resumed: false, .. } => "begun",
     };
     let (generation, stage) = (begun.generation.number(), begun.from.as_str());
     if as_json {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
-use gavel_bus::look::{Look, LookError};
 use gavel_bus::topology::TopologySettings;
-use gavel_bus::{Bus, NatsConfig};
+use gavel_bus::{Bus, ConnectError, NatsConfig};
 use gavel_config::Env;
+use gavel_inspect::{InspectError, Inspector};
 use gavel_runtime::{EXIT_CONFIG, nats};
 
 use crate::exit::{self, CommandError};
@@ -44,11 +44,11 @@ impl NatsOptions {
     }
 
     /// Connects for reading.
-    pub(crate) async fn inspector(&self, command: &str, role: &str) -> Result<Look, CommandError> {
+    pub(crate) async fn inspector(&self, command: &str, role: &str) -> Result<Inspector, CommandError> {
         let mut env = Env::from_process();
         let config = self.config(&mut env, command, role);
         env.finish().map_err(|problems| CommandError::configuration(&problems))?;
-        Ok(Look::connect(&config).await?)
+        Ok(Inspector::connect(&config).await?)
     }
 
     /// Connects for reading and publishing, as role `ops`.
@@ -64,7 +64,7 @@ impl NatsOptions {
 /// Connects a bus, and waits until the connection is up.
 pub(crate) async fn connect(config: &NatsConfig) -> anyhow::Result<Bus> {
     let bus = Bus::connect(config, TopologySettings::default()).await?;
-    let connected = tokio::time::timeout(CONNECT_TIMEOUT, bus.until_connected()).await;
+    let connected = tokio::time::timeout(CONNECT_TIMEOUT, bus.connection().wait_connected()).await;
     connected.context("NATS cannot be reached; is gavel up, and are NATS_URL and the credentials right?")?;
     Ok(bus)
 }
@@ -76,42 +76,46 @@ pub(crate) fn operator_name() -> String {
     escape_control(&format!("{user}@{}", host.trim()))
 }
 
-impl From<LookError> for CommandError {
-    fn from(error: LookError) -> Self {
+impl From<InspectError> for CommandError {
+    fn from(error: InspectError) -> Self {
         let (message, remedy) = match &error {
-            LookError::Url(_) => ("NATS_URL is not valid".to_owned(), "It is like nats://HOST:4222."),
-            LookError::Unreachable(_) | LookError::Silent => (
+            InspectError::Connect(ConnectError::Url(_)) => {
+                ("NATS_URL is not valid".to_owned(), "It is like nats://HOST:4222.")
+            }
+            InspectError::Connect(ConnectError::Unreachable(_) | ConnectError::Timeout(_))
+            | InspectError::NoAnswer => (
                 "cannot connect to NATS".to_owned(),
                 "Start it with \"gavel up\", or set NATS_URL or --nats to a running server.",
             ),
-            LookError::Credentials => (
+            InspectError::Connect(ConnectError::Credentials(_) | ConnectError::Unauthorized(_)) => (
                 "NATS rejected the credentials".to_owned(),
                 "Set NATS_NKEY, NATS_CREDS or NATS_USER to a user that this server knows.",
             ),
-            LookError::Denied(said) => (
+            InspectError::PermissionDenied(said) => (
                 format!("NATS denied permission: {said}"),
                 "NATS_NKEY=tap.nk is enough for live events; history, trace, status and doctor need ops.nk, \
                  or a user with the permissions that docs/operations.md lists.",
             ),
-            LookError::NoJetStream => (
+            InspectError::NoJetStream => (
                 "JetStream is not enabled".to_owned(),
                 "Start nats-server with --jetstream, and enable JetStream for the account.",
             ),
-            LookError::NoStream(name) => (
+            InspectError::NoStream(name) => (
                 format!("no stream {name} on this NATS server"),
                 "Gavel has not run on it yet, or NATS_URL names a different server.",
             ),
-            LookError::NoConsumer(name) => (
+            InspectError::NoConsumer(name) => (
                 format!("no consumer {name} on this NATS server"),
                 "Start the services, or run \"gavel streams\": both create it.",
             ),
-            LookError::Odd(said) => {
+            InspectError::UnexpectedAnswer(said) => {
                 (format!("unexpected answer from NATS: {said}"), "See the log of nats-server.")
             }
         };
         let code = match error {
-            LookError::Url(_) => EXIT_CONFIG,
-            LookError::Credentials | LookError::Denied(_) => exit::PERMISSION_DENIED,
+            InspectError::Connect(ConnectError::Url(_)) => EXIT_CONFIG,
+            InspectError::Connect(ConnectError::Credentials(_) | ConnectError::Unauthorized(_))
+            | InspectError::PermissionDenied(_) => exit::PERMISSION_DENIED,
             _ => exit::UNAVAILABLE,
         };
         Self::new(code, message).with_remedy(remedy)

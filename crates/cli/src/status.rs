@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use gavel_bus::look::Look;
+use gavel_inspect::Inspector;
 
 mod count;
 mod draw;
@@ -44,10 +44,10 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 async fn status(arguments: &Arguments) -> Result<ExitCode, CommandError> {
-    let look: Look = arguments.nats.inspector("status", "ops").await?;
+    let inspector: Inspector = arguments.nats.inspector("status", "ops").await?;
     let colours = crate::terminal::has_colours();
     loop {
-        let status = Status::count(&look, LISTEN).await?;
+        let status = Status::count(&inspector, LISTEN).await?;
         let text =
             if arguments.json { output::json_line(&status) + "\n" } else { draw::draw(&status, colours) };
         let clear = if arguments.watch && colours { CLEAR } else { "" };

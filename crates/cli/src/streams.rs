@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
 /// Makes them.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let mut env = Env::from_process();
-    let config = NatsConfig { only_finds: false, ..nats::read(&mut env, "deploy") };
+    let config = NatsConfig { is_topology_managed: false, ..nats::read(&mut env, "deploy") };
     let settings = nats::read_topology(&mut env);
     if let Err(problems) = env.finish() {
         eprintln!("gavel streams: the configuration has problems:\n{problems}");
@@ -54,7 +54,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
 async fn make(config: &NatsConfig, settings: TopologySettings, patience: Duration) -> anyhow::Result<()> {
     let bus = Bus::connect(config, settings).await?;
     let made = tokio::time::timeout(patience, bus.ensure_topology()).await;
-    made.map_err(|_| match bus.permitted() {
+    made.map_err(|_| match bus.connection().check_permissions() {
         Err(refusal) => anyhow!("{refusal}"),
         Ok(()) if bus.is_connected() => anyhow!("NATS does not make them; does it have JetStream, and room?"),
         Ok(()) => anyhow!("NATS cannot be reached; are NATS_URL, the credentials and NATS_CA right?"),

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, ValueEnum};
-use gavel_bus::topology::TopologySettings;
-use gavel_bus::{Bus, NatsConfig, Seen};
+use gavel_bus::NatsConfig;
 use gavel_config::Env;
 use gavel_domain::{Secret, Status, SubmissionId, catalogue};
+use gavel_inspect::{Inspector, LiveEvent};
+use gavel_proto::Event;
 use serde_json::{Value, json};
 
 use crate::exit;
@@ -60,6 +61,9 @@ enum KindArgument {
 
 /// How often the line that tells the time is drawn anew.
 const TICK: Duration = Duration::from_millis(100);
+
+/// The remedy for a missing connection.
+const UNREACHABLE: &str = "NATS cannot be reached; is gavel up, and NATS_URL right?";
 
 /// What is secret, and so comes by the environment.
 struct Access {
@@ -138,10 +142,8 @@ async fn follow(
     body: &Value,
 ) -> anyhow::Result<Option<Status>> {
     let deadline = Instant::now() + Duration::from_secs(arguments.timeout);
-    let bus = Bus::connect(&access.nats, TopologySettings::default()).await?;
-    let watching = tokio::time::timeout(Duration::from_secs(5), bus.watch(id)).await;
-    let mut watch =
-        watching.map_err(|_| anyhow!("NATS cannot be reached; is gavel up, and NATS_URL right?"))??;
+    let inspector = Inspector::connect(&access.nats).await.context(UNREACHABLE)?;
+    let mut live = inspector.live_events_of(id).await.context(UNREACHABLE)?;
     let mut show = Show::new(id.as_str(), arguments.json);
     post(arguments, access, body).await?;
     let mut verdict = None;
@@ -150,14 +152,19 @@ async fn follow(
             return Ok(None);
         }
         show.tick();
-        let Ok(seen) = tokio::time::timeout(TICK, watch.next()).await else { continue };
-        let seen = seen.context("NATS has closed the connection")?;
-        show.step(&seen);
-        match seen {
-            Seen::Judged(judged) => verdict = Some(judged.verdict.status),
-            Seen::Reported => return Ok(verdict),
-            // A verdict may still follow, and be reported, unless reporting it is what died.
-            Seen::DeadLetter(_) if verdict.is_some() => return Ok(Some(Status::Error)),
+        let Ok(event) = tokio::time::timeout(TICK, live.next()).await else { continue };
+        let message = match event.context("NATS has closed the connection")? {
+            LiveEvent::Message(message) => message,
+            LiveEvent::Failed(error) => return Err(error).context("lost NATS"),
+            _ => continue,
+        };
+        let event = message.event();
+        show.step(message.event_name().unwrap_or_default(), event.as_ref().ok());
+        match event {
+            Ok(Event::Judged(judged)) => verdict = Some(judged.verdict.status),
+            Ok(Event::Reported(_)) => return Ok(verdict),
+            // A verdict may still follow, and be reported, unless reporting it is what failed.
+            Ok(Event::DeadLetter(_)) if verdict.is_some() => return Ok(Some(Status::Error)),
             _ => {}
         }
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use clap::{Args, ValueEnum};
 use futures::FutureExt as _;
-use gavel_bus::look::{Begin, Item, Tap};
+use gavel_inspect::{LiveEvent, LiveEvents, Start};
 use tokio::time::{Instant, timeout_at};
 
 mod expression;
@@ -100,14 +100,14 @@ async fn tap(arguments: &Arguments) -> Result<ExitCode, CommandError> {
         return Ok(ExitCode::from(screen.end()?));
     }
     let begin = match arguments.since {
-        Some(time) => Begin::Since(SystemTime::now() - time),
-        None if arguments.all => Begin::All,
-        None => Begin::Now,
+        Some(time) => Start::Since(SystemTime::now() - time),
+        None if arguments.all => Start::All,
+        None => Start::Now,
     };
-    let role = if begin == Begin::Now { "tap" } else { "ops" };
-    let look = arguments.nats.inspector("tap", role).await?;
-    let tap = look.tap(begin, !arguments.no_follow).await?;
-    if begin == Begin::Now {
+    let role = if begin == Start::Now { "tap" } else { "ops" };
+    let inspector = arguments.nats.inspector("tap", role).await?;
+    let tap = inspector.live_events(begin, !arguments.no_follow).await?;
+    if begin == Start::Now {
         eprintln!("gavel tap: listening");
     }
     watch(tap, screen, arguments, deadline).await
@@ -115,7 +115,7 @@ async fn tap(arguments: &Arguments) -> Result<ExitCode, CommandError> {
 
 /// Writing may block for as long as the terminal likes: the tap goes on meanwhile, on threads of its own.
 async fn watch<W: Write>(
-    mut tap: Tap,
+    mut tap: LiveEvents,
     mut screen: Screen<'_, W>,
     arguments: &Arguments,
     deadline: Option<Instant>,
@@ -137,25 +137,25 @@ async fn watch<W: Write>(
         };
         let ended = match item {
             None => return Ok(ExitCode::from(screen.end()?)),
-            Some(Item::Failed(error)) => {
+            Some(LiveEvent::Failed(error)) => {
                 screen.flush();
                 return Err(error.into());
             }
-            Some(Item::Event(message)) => {
+            Some(LiveEvent::Message(message)) => {
                 let mut event = reading.read(&message);
                 memory.note(&mut event);
                 screen.event(&event)?
             }
-            Some(Item::CaughtUp) => {
+            Some(LiveEvent::CaughtUp) => {
                 eprintln!("gavel tap: that was the past; listening");
                 None
             }
-            Some(Item::Lost { events }) => screen.notice(&format!(
+            Some(LiveEvent::Dropped { messages: events }) => screen.notice(&format!(
                 "{events} or more events are not shown here: they came faster than they could be written; \
                  --since shows them again"
             ))?,
-            Some(Item::Away) => screen.notice("NATS is gone; waiting for it")?,
-            Some(Item::Back { after }) => {
+            Some(LiveEvent::Disconnected) => screen.notice("NATS is gone; waiting for it")?,
+            Some(LiveEvent::Reconnected { after }) => {
                 let (gone, reach) = (format_duration(after), after.as_secs() + 2);
                 screen.notice(&format!(
                     "NATS is back after {gone}; what happened meanwhile is not shown here, --since {reach}s shows it"

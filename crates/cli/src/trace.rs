@@ -4,8 +4,8 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::Args;
-use gavel_bus::look::Look;
 use gavel_domain::SubmissionId;
+use gavel_inspect::Inspector;
 use serde_json::json;
 
 mod draw;
@@ -45,8 +45,8 @@ async fn trace(arguments: &Arguments) -> Result<ExitCode, CommandError> {
         return Err(wrong("give the whole id; gavel tap -o 'template={id}' shows it".to_owned()));
     }
     let id = &SubmissionId::new(id.as_str()).map_err(|error| wrong(format!("an id {error}")))?;
-    let look = arguments.nats.inspector("trace", "ops").await?;
-    let runs = runs(&look, id).await?;
+    let inspector = arguments.nats.inspector("trace", "ops").await?;
+    let runs = runs(&inspector, id).await?;
     if runs.is_empty() {
         return Err(CommandError::new(
             exit::NOT_FOUND,
@@ -63,12 +63,13 @@ async fn trace(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn runs(look: &Look, id: &SubmissionId) -> Result<Vec<Run>, CommandError> {
+async fn runs(inspector: &Inspector, id: &SubmissionId) -> Result<Vec<Run>, CommandError> {
     let now = SystemTime::now();
-    let mut runs: Vec<Run> = look.lives(id).await?.iter().map(|life| Run::of(life, now)).collect();
+    let mut runs: Vec<Run> =
+        inspector.history(id).await?.iter().map(|timeline| Run::of(timeline, now)).collect();
     // Only the last one can still wait for anything.
     if let Some(last) = runs.last_mut() {
-        last.waits_for = wait::wait(look, last).await?;
+        last.waits_for = wait::wait(inspector, last).await?;
     }
     Ok(runs)
 }

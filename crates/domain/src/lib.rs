@@ -7,6 +7,7 @@
 pub mod catalogue;
 pub mod compare;
 pub mod engine;
+pub mod error;
 pub mod event;
 pub mod heartbeat;
 pub mod ids;
@@ -17,6 +18,7 @@ pub mod score;
 pub mod secret;
 pub mod submission;
 pub mod text;
+pub mod time;
 pub mod verdict;
 
 pub use compare::Comparison;

@@ -59,12 +59,12 @@ pub(crate) async fn publish_heartbeats(bus: Bus, identity: Identity, info: Servi
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at_ms: identity.started_at_ms,
             slots: count(info.slots),
-            busy: count(bus.in_hand()),
+            busy: count(bus.in_progress()),
             languages: (info.languages)(),
             dependencies: (info.dependencies)(),
             problems: problems(&checks).await,
         };
-        if let Err(error) = bus.announce(&heartbeat).await {
+        if let Err(error) = bus.send_heartbeat(&heartbeat).await {
             debug!(%error, "cannot publish a heartbeat");
         }
     }

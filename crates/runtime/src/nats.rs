@@ -31,8 +31,8 @@ pub fn read(env: &mut Env, role: &str) -> NatsConfig {
         name: format!("gavel-{role}"),
         credentials: credentials(env),
         tls: tls(env),
-        inbox: Some(format!("_INBOX_{role}")),
-        only_finds: !make,
+        inbox_prefix: Some(format!("_INBOX_{role}")),
+        is_topology_managed: !make,
     }
 }
 
@@ -166,7 +166,7 @@ mod tests {
         let mut plain = env(&[]);
         let config = read(&mut plain, "judge");
         assert_eq!(
-            (config.inbox.as_deref(), config.credentials, config.only_finds),
+            (config.inbox_prefix.as_deref(), config.credentials, config.is_topology_managed),
             (Some("_INBOX_judge"), None, false)
         );
         assert!(plain.finish().is_ok());

@@ -156,7 +156,7 @@ impl Service {
 
 /// Fails while NATS denies a permission that the service needs.
 fn permission_check(bus: Bus) -> Check {
-    health::check(move || std::future::ready(bus.permitted()))
+    health::check(move || std::future::ready(bus.connection().check_permissions()))
 }
 
 async fn keep_topology(bus: Bus) {

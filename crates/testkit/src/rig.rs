@@ -40,7 +40,7 @@ impl Rig {
     /// Panics if the server does not answer within [`TEST_TIMEOUT`].
     pub async fn connect(&self) -> Bus {
         let bus = connect(&self.nats, self.topology).await;
-        let connected = tokio::time::timeout(TEST_TIMEOUT, bus.until_connected()).await;
+        let connected = tokio::time::timeout(TEST_TIMEOUT, bus.connection().wait_connected()).await;
         connected.expect("a server that answers");
         bus
     }

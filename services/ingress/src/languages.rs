@@ -55,7 +55,7 @@ impl Judges {
     /// Receives heartbeats for as long as the future is polled.
     pub(crate) async fn listen(&self, bus: &Bus) {
         loop {
-            match bus.presences("judge").await {
+            match bus.heartbeats("judge").await {
                 Ok(mut presences) => {
                     while let Some((subject, heartbeat)) = presences.next().await {
                         self.record(subject, heartbeat, Instant::now());

@@ -32,7 +32,7 @@ pub async fn bind(config: Config) -> anyhow::Result<Service> {
     let bus = service.bus.clone();
     service.add_check(health::check(move || {
         let bus = bus.clone();
-        async move { bus.check(Stream::Queued).await }
+        async move { bus.check_stream(Stream::Queued).await }
     }));
     table::PUBLISHED.init(["ingress", "gavel.v1.Queued", "full"]);
 

@@ -13,7 +13,7 @@ use gavel_proto::WireEvent as _;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, error, info_span, warn};
 
-use crate::connect::Bus;
+use crate::bus::Bus;
 use crate::handler::{Cause, Delivery, Failure, Handler};
 use crate::outgoing::{Outgoing, Trace};
 use crate::publish::{PublishError, Stored};
@@ -65,7 +65,7 @@ impl Drop for InHand<'_> {
 }
 
 pub(super) async fn work<H: Handler>(job: Job<H>) {
-    let _in_hand = InHand::new(&job.bus.in_hand);
+    let _in_hand = InHand::new(&job.bus.in_progress);
     let (meter, _slot, began) = (Arc::clone(&job.meter), job.meter.slot(), Instant::now());
     let trace = Trace::from_headers(job.message.headers.as_ref());
     let span = info_span!(

@@ -11,13 +11,14 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::timing::PullTiming;
 use crate::topology::{Stream, TopologySettings};
 use crate::{Cause, ConsumeSettings, Delivery, Failure, Handler, NatsConfig, Outgoing, Trace};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Requests that expire three times a second.
-const QUICK: Pace = Pace {
+const SHORT_TIMING: PullTiming = PullTiming {
     expires: Duration::from_millis(300),
     heartbeat: Duration::from_millis(100),
     silence: Duration::from_millis(1_500),
@@ -29,7 +30,7 @@ async fn start() -> (NatsServer, Bus) {
     let settings = TopologySettings { store_bytes: 1 << 30, ..TopologySettings::default() };
     let mut bus = Bus::connect(&config, settings).await.unwrap();
     bus.ensure_topology().await;
-    bus.pace = QUICK;
+    bus.pull_timing = SHORT_TIMING;
     (server, bus)
 }
 

@@ -13,4 +13,3 @@ mod outage;
 mod publish;
 mod support;
 mod topology;
-mod watch;

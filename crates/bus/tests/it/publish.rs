@@ -181,7 +181,7 @@ async fn one_of_several_servers_is_enough() {
         .await
         .unwrap();
     within("the streams", bus.ensure_topology()).await;
-    assert_eq!(bus.check(Stream::Queued).await, Ok(()));
+    assert_eq!(bus.check_stream(Stream::Queued).await, Ok(()));
 }
 
 #[tokio::test]
@@ -194,5 +194,5 @@ async fn a_url_that_is_none_is_an_error_and_a_server_that_is_away_is_not() {
         NatsConfig { url: "nats://127.0.0.1:1".to_owned(), name: "test".to_owned(), ..NatsConfig::default() };
     let bus = Bus::connect(&config, settings()).await.unwrap();
     assert!(!bus.is_connected());
-    assert_eq!(bus.check(Stream::Queued).await, Err("NATS is not connected".to_owned()));
+    assert_eq!(bus.check_stream(Stream::Queued).await, Err("NATS is not connected".to_owned()));
 }

@@ -11,8 +11,8 @@ use gavel_bus::topology::{self, Durable, TopologySettings};
 use gavel_bus::{
     Bus, Cause, ConsumeSettings, Delivery, Failure, Handler, NatsConfig, Outgoing, Stored, Trace,
 };
+use gavel_domain::Verdict;
 use gavel_domain::event::{Judged, Stage};
-use gavel_domain::{SubmissionId, Verdict};
 use gavel_proto::WireEvent;
 use gavel_testkit::fixtures;
 pub(crate) use gavel_testkit::fixtures::{key, queued, ready, running, submission};
@@ -86,10 +86,6 @@ pub(crate) async fn stored(
 ) -> Option<jetstream::message::StreamMessage> {
     let stream = raw.get_stream_no_info(stream.name()).await.unwrap();
     stream.direct_get_last_for_subject(subject).await.ok()
-}
-
-pub(crate) fn id(text: &str) -> SubmissionId {
-    SubmissionId::new(text).unwrap()
 }
 
 pub(crate) fn judged(text: &str) -> Judged {

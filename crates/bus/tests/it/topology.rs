@@ -67,7 +67,7 @@ async fn several_may_make_them_at_once() {
     within("the streams", futures::future::join_all(buses.iter().map(Bus::ensure_topology))).await;
     for bus in &buses {
         for stream in Stream::ALL {
-            assert_eq!(bus.check(stream).await, Ok(()));
+            assert_eq!(bus.check_stream(stream).await, Ok(()));
         }
     }
 }
@@ -87,9 +87,9 @@ async fn what_exists_stays_as_it_is() {
     assert_eq!(consumer(&raw, Durable::Fetcher).await.config.ack_wait, settings().ack_wait);
     // And the loop reports progress by what is on the server, not by what it was told.
     raw.delete_stream("BUNDLES").await.unwrap();
-    assert!(bus.check(Stream::Bundles).await.unwrap_err().contains("BUNDLES"));
+    assert!(bus.check_stream(Stream::Bundles).await.unwrap_err().contains("BUNDLES"));
     within("the streams", bus.ensure_topology()).await;
-    assert_eq!(bus.check(Stream::Bundles).await, Ok(()));
+    assert_eq!(bus.check_stream(Stream::Bundles).await, Ok(()));
 }
 
 #[tokio::test]

@@ -2,11 +2,13 @@
 //! where it is asked for.
 
 use std::fmt::Write as _;
-use std::time::{Duration, SystemTime};
 
-use gavel_bus::{Bus, Content, Moment, StoredDeadLetter};
 use gavel_convex::result_body;
+use gavel_domain::event::{DeadLetter, Expired};
+use gavel_domain::time::from_epoch_ms;
 use gavel_domain::{Submission, SubmissionId};
+use gavel_inspect::{DeadLetterContent, Inspector, StoredDeadLetter, Timeline};
+use gavel_proto::WireEvent as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -17,9 +19,9 @@ use crate::time::format_time;
 
 /// One line of the list.
 pub(super) fn line(letter: &StoredDeadLetter) -> String {
-    let died = format_time(letter.died_at);
+    let died = format_time(letter.stored_at);
     let key = escape_control(&letter.key);
-    let Some(dead) = &letter.dead else { return format!("{died}  {key}  not a dead letter of ours") };
+    let Some(dead) = &letter.dead_letter else { return format!("{died}  {key}  not a dead letter of ours") };
     let times = if dead.attempts == 1 { "once" } else { &format!("{} times", dead.attempts) };
     format!("{died}  {key}  {}, delivered {times}: {}", dead.stage.as_str(), escape_control(&dead.cause))
 }
@@ -27,8 +29,8 @@ pub(super) fn line(letter: &StoredDeadLetter) -> String {
 /// A letter without what its message holds.
 pub(super) fn summary(letter: &StoredDeadLetter) -> Value {
     let mut object =
-        json!({ "key": letter.key, "sequence": letter.sequence, "diedAt": format_time(letter.died_at) });
-    if let Some(key) = letter.key() {
+        json!({ "key": letter.key, "sequence": letter.sequence, "diedAt": format_time(letter.stored_at) });
+    if let Some(key) = letter.submission_key() {
         object["id"] = key.id.as_str().into();
         object["generation"] = key.generation.number().into();
     }
@@ -38,8 +40,8 @@ pub(super) fn summary(letter: &StoredDeadLetter) -> Value {
     if let Some(parent) = &letter.trace.traceparent {
         object["traceparent"] = parent.as_str().into();
     }
-    if let Some(dead) = &letter.dead {
-        let stored_at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(dead.stored_at_ms));
+    if let Some(dead) = &letter.dead_letter {
+        let stored_at = from_epoch_ms(dead.stored_at_ms);
         object["stage"] = dead.stage.as_str().into();
         object["cause"] = dead.cause.as_str().into();
         object["attempts"] = dead.attempts.into();
@@ -52,17 +54,17 @@ pub(super) fn summary(letter: &StoredDeadLetter) -> Value {
 
 /// Shows all letters of a submission.
 pub(super) async fn show(
-    bus: &Bus,
+    inspector: &Inspector,
     id: &SubmissionId,
     show_source: bool,
     as_json: bool,
 ) -> anyhow::Result<CommandOutcome> {
-    let letters = bus.letters_of(id).await?;
+    let letters = inspector.dead_letters_of(id).await?;
     if letters.is_empty() {
         absent(id, as_json);
         return Ok(CommandOutcome::Refused);
     }
-    let history: Vec<Value> = bus.moments(id).await?.iter().map(moment).collect();
+    let history: Vec<Value> = inspector.history(id).await?.iter().flat_map(events).collect();
     for letter in &letters {
         let mut object = summary(letter);
         object["message"] = message(letter, show_source);
@@ -72,29 +74,36 @@ pub(super) async fn show(
     Ok(CommandOutcome::Done)
 }
 
-fn moment(moment: &Moment) -> Value {
-    json!({ "event": moment.event, "generation": moment.generation.number(), "at": format_time(moment.at) })
+/// The events of a generation that lead to a verdict.
+fn events(timeline: &Timeline) -> Vec<Value> {
+    let is_step = |name: &str| name != DeadLetter::NAME && name != Expired::NAME;
+    let steps = timeline.events.iter().filter_map(|message| {
+        let event = message.event_name().filter(|name| is_step(name))?;
+        let generation = timeline.generation.number();
+        Some(json!({ "event": event, "generation": generation, "at": format_time(message.at) }))
+    });
+    steps.collect()
 }
 
 /// What the message holds, as far as it is for people.
 fn message(letter: &StoredDeadLetter, show_source: bool) -> Value {
     match letter.content() {
-        Content::Queued(queued) => work(&queued.submission, &queued.source, show_source),
-        Content::Ready(ready) => {
+        DeadLetterContent::Queued(queued) => work(&queued.submission, &queued.source, show_source),
+        DeadLetterContent::Ready(ready) => {
             let mut object = work(&ready.submission, &ready.source, show_source);
             object["bundle"] = format!("bundle.{}.{}", ready.bundle.day, ready.bundle.digest).into();
             object
         }
-        Content::Running(running) => submission(&running.submission),
-        Content::Judged(judged) => {
+        DeadLetterContent::Running(running) => submission(&running.submission),
+        DeadLetterContent::Judged(judged) => {
             let mut object = submission(&judged.submission);
             object["result"] =
                 serde_json::from_slice(&result_body(&judged)).expect("our own JSON can be read");
             object
         }
-        Content::Unreadable(why) => {
+        DeadLetterContent::Unreadable(why) => {
             let mut object = json!({ "unreadable": why });
-            if let Some(dead) = &letter.dead {
+            if let Some(dead) = &letter.dead_letter {
                 object["sha256"] = digest(&dead.payload).into();
             }
             object

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use gavel_bus::look::{Fault, Look, LookError};
 use gavel_bus::topology::Stream;
 use gavel_domain::heartbeat::Heartbeat;
+use gavel_inspect::{InspectError, Inspector, TopologyMismatch};
 
 use super::Finding;
 use crate::exit::CommandError;
@@ -19,29 +19,29 @@ const LISTEN: Duration = Duration::from_millis(2_500);
 const SKEW_MS: i64 = 1_000;
 
 pub(super) async fn check(nats: &NatsOptions) -> Vec<Finding> {
-    let look = match nats.inspector("doctor", "ops").await {
-        Ok(look) => look,
+    let inspector = match nats.inspector("doctor", "ops").await {
+        Ok(inspector) => inspector,
         Err(stop) => return vec![stopped("NATS", stop)],
     };
-    let mut findings = vec![Finding::good("NATS", "it answers"), version(&look)];
-    match look.faults().await {
-        Err(error @ LookError::NoJetStream) => findings.push(denied("JetStream", error)),
+    let mut findings = vec![Finding::good("NATS", "it answers"), version(&inspector)];
+    match inspector.topology_mismatches().await {
+        Err(error @ InspectError::NoJetStream) => findings.push(denied("JetStream", error)),
         Err(error) => findings.push(denied("streams and consumers", error)),
         Ok(faults) => {
             findings.push(Finding::good("JetStream", "it is enabled"));
-            findings.extend(topology(&look, faults).await);
+            findings.extend(topology(&inspector, faults).await);
         }
     }
-    findings.extend(present(&look).await);
+    findings.extend(present(&inspector).await);
     findings
 }
 
-async fn topology(look: &Look, faults: Vec<Fault>) -> Vec<Finding> {
+async fn topology(inspector: &Inspector, faults: Vec<TopologyMismatch>) -> Vec<Finding> {
     if faults.is_empty() {
         let fits = Finding::good("streams and consumers", "all are there and as they should be");
-        return vec![fits, permission(look).await, clock(look).await];
+        return vec![fits, permission(inspector).await, clock(inspector).await];
     }
-    let finding = |fault: Fault| {
+    let finding = |fault: TopologyMismatch| {
         let name = format!("{} {}", if fault.is_stream { "stream" } else { "consumer" }, fault.name);
         let remedy = if fault.is_missing {
             "start a service whose user may make streams and consumers, or run gavel streams: both make what is missing"
@@ -49,13 +49,13 @@ async fn topology(look: &Look, faults: Vec<Fault>) -> Vec<Finding> {
             "Gavel leaves what exists as it is: change it with the nats command, or let the line run empty, \
              delete it, and let a service make it anew"
         };
-        Finding::bad(&name, fault.what, remedy)
+        Finding::bad(&name, fault.problem, remedy)
     };
     faults.into_iter().map(finding).collect()
 }
 
-fn version(look: &Look) -> Finding {
-    let text = look.server_version();
+fn version(inspector: &Inspector) -> Finding {
+    let text = inspector.server_version();
     let mut numbers = text.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
     let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     if version >= OLDEST {
@@ -64,31 +64,31 @@ fn version(look: &Look) -> Finding {
     Finding::bad("version of NATS", text, format!("run nats-server {}.{} or newer", OLDEST.0, OLDEST.1))
 }
 
-async fn permission(look: &Look) -> Finding {
-    match look.first(Stream::Queued, "submission.>", 1).await {
+async fn permission(inspector: &Inspector) -> Finding {
+    match inspector.first(Stream::Queued, "submission.>", 1).await {
         Ok(_) => Finding::good("permission to read history", "this user has it"),
         Err(error) => denied("permission to read history", error),
     }
 }
 
-async fn clock(look: &Look) -> Finding {
-    match look.census().await {
+async fn clock(inspector: &Inspector) -> Finding {
+    match inspector.snapshot().await {
         Err(error) => denied("clock", error),
-        Ok(census) if census.skew_ms.abs() > SKEW_MS => Finding::bad(
+        Ok(snapshot) if snapshot.skew_ms.abs() > SKEW_MS => Finding::bad(
             "clock",
-            format!("that of NATS and ours differ by {} ms", census.skew_ms),
+            format!("that of NATS and ours differ by {} ms", snapshot.skew_ms),
             "have both keep time by NTP: callbacks are ordered by clocks that agree within a second",
         ),
-        Ok(census) => Finding::good(
+        Ok(snapshot) => Finding::good(
             "clock",
-            format!("that of NATS and ours differ by at most {} ms", census.skew_ms.abs()),
+            format!("that of NATS and ours differ by at most {} ms", snapshot.skew_ms.abs()),
         ),
     }
 }
 
 /// Each kind of service must be there, ready, and all of one version.
-async fn present(look: &Look) -> Vec<Finding> {
-    let present = match look.present(LISTEN).await {
+async fn present(inspector: &Inspector) -> Vec<Finding> {
+    let present = match inspector.heartbeats(LISTEN).await {
         Ok(present) => present.into_iter().map(|(heartbeat, _)| heartbeat).collect::<Vec<_>>(),
         Err(error) => return vec![denied("services", error)],
     };
@@ -141,7 +141,7 @@ fn versions(present: &[Heartbeat]) -> Option<Finding> {
     })
 }
 
-fn denied(name: &str, error: LookError) -> Finding {
+fn denied(name: &str, error: InspectError) -> Finding {
     stopped(name, CommandError::from(error))
 }
 

@@ -1,14 +1,14 @@
 //! From a message to an [`Event`]. There is no message that it fails on: what cannot be decoded is shown so.
 
 use std::fmt::Write as _;
-use std::time::{Duration, SystemTime};
 
-use gavel_bus::look::Message;
 use gavel_domain::event::{
     CallbackAttempt, CallbackKind, DeadLetter, Expired, Judged, Queued, Ready, Rejudged, Reported, Running,
 };
+use gavel_domain::time::from_epoch_ms;
 use gavel_domain::{Clock, Outcome, OutputStream, Submission, SubmissionKey, Verdict};
-use gavel_proto::{DecodeError, WireEvent};
+use gavel_inspect::Message;
+use gavel_proto::{DecodeError, Event as WireEvent};
 use sha2::{Digest as _, Sha256};
 
 use super::{Call, Event, Moment, Test, UNDECODABLE};
@@ -40,7 +40,7 @@ impl Reading {
             headers: if self.headers { message.headers.clone() } else { Vec::new() },
             ..Event::default()
         };
-        if let Err(error) = self.fill(&mut event, word, &message.payload) {
+        if let Err(error) = self.fill(&mut event, &message.subject, &message.payload) {
             UNDECODABLE.clone_into(&mut event.stage);
             event.reason = Some(error.to_string());
             event.head = Some(hex(&message.payload[..message.payload.len().min(HEAD)], " "));
@@ -48,62 +48,48 @@ impl Reading {
         event
     }
 
-    fn fill(self, event: &mut Event, word: &str, payload: &[u8]) -> Result<(), DecodeError> {
-        match word {
-            Queued::NAME => {
-                let Queued { submission, source } = Queued::decode(payload)?;
+    fn fill(self, event: &mut Event, subject: &str, payload: &[u8]) -> Result<(), DecodeError> {
+        match WireEvent::decode(subject, payload)? {
+            WireEvent::Queued(Queued { submission, source })
+            | WireEvent::Ready(Ready { submission, source, .. })
+            | WireEvent::Expired(Expired { ready: Ready { submission, source, .. } }) => {
                 self.program(event, &submission, source);
             }
-            Ready::NAME => {
-                let Ready { submission, source, .. } = Ready::decode(payload)?;
-                self.program(event, &submission, source);
-            }
-            Expired::NAME => {
-                let Ready { submission, source, .. } = Expired::decode(payload)?.ready;
-                self.program(event, &submission, source);
-            }
-            Rejudged::NAME => {
-                let Rejudged { submission, from, by, reason } = Rejudged::decode(payload)?;
+            WireEvent::Rejudged(Rejudged { submission, from, by, reason }) => {
                 of(event, &submission);
                 (event.instance, event.reason) = (Some(by), Some(reason));
                 event.from = Some(from.as_str().to_owned());
             }
-            Running::NAME => {
-                let Running { submission, instance } = Running::decode(payload)?;
+            WireEvent::Running(Running { submission, instance }) => {
                 of(event, &submission);
                 event.instance = Some(instance);
             }
-            Judged::NAME => {
-                let Judged { submission, verdict, duration_ms, instance, assignment } =
-                    Judged::decode(payload)?;
+            WireEvent::Judged(judged) => {
+                let Judged { submission, verdict, duration_ms, instance, assignment } = *judged;
                 of(event, &submission);
                 self.verdict(event, verdict);
                 (event.duration_ms, event.instance) = (Some(duration_ms), Some(instance));
                 event.ready_at = assignment.map(|assignment| moment(assignment.ready_at_ms));
                 event.attempts = assignment.map(|assignment| assignment.attempts);
             }
-            Reported::NAME => {
-                let Reported { submission, status, attempts, instance, callback_attempts } =
-                    Reported::decode(payload)?;
+            WireEvent::Reported(Reported { submission, status, attempts, instance, callback_attempts }) => {
                 of(event, &submission);
                 event.status = Some(status.as_str().to_owned());
                 (event.attempts, event.instance) = (Some(attempts), Some(instance));
                 event.calls = callback_attempts.into_iter().map(call).collect();
             }
-            DeadLetter::NAME => {
-                let dead = DeadLetter::decode(payload)?;
+            WireEvent::DeadLetter(DeadLetter { stage, cause, attempts, subject, payload, .. }) => {
                 // Whose it was stands in the message that died, if that can be decoded.
                 let mut inner = Event::default();
-                let (word, ..) = address(&dead.subject);
-                if word != DeadLetter::NAME && self.fill(&mut inner, word, &dead.payload).is_ok() {
+                let (word, ..) = address(&subject);
+                if word != "dead" && self.fill(&mut inner, &subject, &payload).is_ok() {
                     (event.question, event.language, event.kind) =
                         (inner.question, inner.language, inner.kind);
                     event.source = inner.source;
                 }
-                event.gave_up = Some(dead.stage.as_str().to_owned());
-                (event.attempts, event.reason) = (Some(dead.attempts), Some(dead.cause));
+                event.gave_up = Some(stage.as_str().to_owned());
+                (event.attempts, event.reason) = (Some(attempts), Some(cause));
             }
-            _ => return Err(DecodeError::Field("subject")),
         }
         Ok(())
     }
@@ -148,7 +134,7 @@ fn call(made: CallbackAttempt) -> Call {
 
 /// The first moment for a time that no clock has.
 fn moment(ms: u64) -> Moment {
-    SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(ms)).map(Moment).unwrap_or_default()
+    from_epoch_ms(ms).map(Moment).unwrap_or_default()
 }
 
 /// The word, the id and the generation of `submission.<word>.<key>`.
@@ -196,6 +182,7 @@ mod tests {
     use super::*;
     use gavel_domain::event::Stage;
     use gavel_domain::{LanguageId, QuestionId, SubmissionId, SubmissionKind};
+    use gavel_proto::WireEvent as _;
     use proptest::prelude::*;
 
     fn submission() -> Submission {

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
-use gavel_bus::look::{Look, StageCount};
 use gavel_bus::topology::Stream;
 use gavel_domain::heartbeat::{DependencyStatus, Heartbeat};
+use gavel_inspect::{ConsumerStats, Inspector};
 use serde::Serialize;
 
 use crate::event::{Event, Reading};
@@ -102,35 +102,35 @@ pub(super) struct Deaths {
 
 impl Status {
     /// Counts for so long.
-    pub(super) async fn count(look: &Look, time: Duration) -> Result<Self, CommandError> {
-        let (begun, before) = (Instant::now(), look.census().await?);
-        let present = look.present(time).await?;
-        let census = look.census().await?;
+    pub(super) async fn count(inspector: &Inspector, time: Duration) -> Result<Self, CommandError> {
+        let (begun, before) = (Instant::now(), inspector.snapshot().await?);
+        let present = inspector.heartbeats(time).await?;
+        let snapshot = inspector.snapshot().await?;
         let took = begun.elapsed().as_secs_f64();
         let peers = present.iter().flat_map(|(heartbeat, _)| PeerStatus::of(heartbeat)).collect();
         let instances: Vec<Instance> =
             present.into_iter().map(|(heartbeat, heard)| Instance::of(heartbeat, heard)).collect();
         let mut stages = Vec::new();
-        for (now, before) in census.stages.iter().zip(&before.stages) {
-            let oldest = look.oldest(now).await?;
+        for (now, before) in snapshot.consumers.iter().zip(&before.consumers) {
+            let oldest = inspector.oldest_unacknowledged(now).await?;
             let oldest = oldest.map(|at| millis(at.elapsed().unwrap_or_default()));
             stages.push(StageStatus::of(now, before, took, oldest, &instances));
         }
-        let streams = census.streams.iter().map(|count| StreamStatus {
+        let streams = snapshot.streams.iter().map(|count| StreamStatus {
             stream: count.stream.name(),
             messages: count.messages,
             bytes: count.bytes,
             max_bytes: count.max_bytes,
         });
-        let (streams, dead) = (streams.collect(), deaths(look).await?);
-        Ok(Self { stages, streams, instances, peers, dead, clock_skew_ms: census.skew_ms })
+        let (streams, dead) = (streams.collect(), deaths(inspector).await?);
+        Ok(Self { stages, streams, instances, peers, dead, clock_skew_ms: snapshot.skew_ms })
     }
 }
 
 impl StageStatus {
     fn of(
-        now: &StageCount,
-        before: &StageCount,
+        now: &ConsumerStats,
+        before: &ConsumerStats,
         took: f64,
         oldest_ms: Option<u64>,
         instances: &[Instance],
@@ -138,11 +138,11 @@ impl StageStatus {
         let stage = now.durable.name();
         let service = stage.split('-').next().unwrap_or_default();
         let at_work = || instances.iter().filter(|instance| instance.service == service);
-        let given = u32::try_from(now.given.saturating_sub(before.given)).unwrap_or(u32::MAX);
+        let given = u32::try_from(now.deliveries.saturating_sub(before.deliveries)).unwrap_or(u32::MAX);
         Self {
             stage,
             waiting: now.waiting,
-            in_hand: now.in_hand,
+            in_hand: now.in_progress,
             redelivered: now.redelivered,
             per_second: (f64::from(given) / took * 10.0).round() / 10.0,
             oldest_ms,
@@ -185,9 +185,9 @@ impl PeerStatus {
     }
 }
 
-async fn deaths(look: &Look) -> Result<Vec<Deaths>, CommandError> {
+async fn deaths(inspector: &Inspector) -> Result<Vec<Deaths>, CommandError> {
     let since = SystemTime::now() - DEAD_SINCE;
-    let mut letters = look.read(Stream::DeadLetter, "submission.dead.>", Some(since));
+    let mut letters = inspector.read(Stream::DeadLetter, "submission.dead.>", Some(since));
     let (mut counts, mut read) = (BTreeMap::<(String, String), u64>::new(), 0);
     while let Some(letter) = letters.next().await? {
         let Event { gave_up, reason, .. } = Reading::default().read(&letter);

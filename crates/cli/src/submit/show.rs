@@ -4,9 +4,9 @@
 use std::io::{IsTerminal as _, Write as _, stdout};
 use std::time::Instant;
 
-use gavel_bus::Seen;
 use gavel_convex::result_body;
 use gavel_domain::event::Judged;
+use gavel_proto::Event;
 use serde_json::{Value, json};
 
 pub(super) struct Show {
@@ -15,25 +15,25 @@ pub(super) struct Show {
     /// Whether there is a line below the steps that tells how long the present one takes.
     live: bool,
     began: Instant,
-    present: &'static str,
+    present: String,
 }
 
 impl Show {
     pub(super) fn new(id: &str, json: bool) -> Self {
         let live = !json && stdout().is_terminal();
-        Self { id: id.to_owned(), json, live, began: Instant::now(), present: "sent" }
+        Self { id: id.to_owned(), json, live, began: Instant::now(), present: "sent".to_owned() }
     }
 
-    /// Shows a step.
-    pub(super) fn step(&mut self, seen: &Seen) {
+    /// Shows a step; `event` is `None` if it cannot be decoded.
+    pub(super) fn step(&mut self, name: &str, event: Option<&Event>) {
         let elapsed = self.began.elapsed().as_millis();
-        let (event, detail) = words(seen);
-        self.present = event;
+        let (step, detail) = event.map_or(("unreadable", String::new()), |event| (name, detail(event)));
+        step.clone_into(&mut self.present);
         if self.json {
-            let mut object = json!({ "event": event, "submissionId": self.id, "elapsedMs": elapsed });
-            match seen {
-                Seen::Judged(judged) => object["result"] = result(judged),
-                Seen::DeadLetter(dead) => {
+            let mut object = json!({ "event": step, "submissionId": self.id, "elapsedMs": elapsed });
+            match event {
+                Some(Event::Judged(judged)) => object["result"] = result(judged),
+                Some(Event::DeadLetter(dead)) => {
                     object["stage"] = dead.stage.as_str().into();
                     object["cause"] = dead.cause.as_str().into();
                 }
@@ -42,7 +42,7 @@ impl Show {
             say(&format!("{object}\n"));
         } else {
             self.clear();
-            say(&format!("{} {event}{detail} ({elapsed} ms)\n", self.id));
+            say(&format!("{} {step}{detail} ({elapsed} ms)\n", self.id));
         }
     }
 
@@ -75,23 +75,19 @@ fn result(judged: &Judged) -> Value {
     serde_json::from_slice(&result_body(judged)).expect("our own JSON can be read")
 }
 
-fn words(seen: &Seen) -> (&'static str, String) {
-    match seen {
-        Seen::Queued => ("queued", String::new()),
-        Seen::Ready => ("ready", String::new()),
-        Seen::Running(_) => ("running", String::new()),
-        Seen::Reported => ("reported", String::new()),
-        Seen::Unreadable(_) => ("unreadable", String::new()),
-        Seen::DeadLetter(dead) => ("dead", format!(" at the {}: {}", dead.stage.as_str(), dead.cause)),
-        Seen::Judged(judged) => {
+fn detail(event: &Event) -> String {
+    match event {
+        Event::DeadLetter(dead) => format!(" at the {}: {}", dead.stage.as_str(), dead.cause),
+        Event::Judged(judged) => {
             let verdict = &judged.verdict;
             let counts = verdict.passed_count.zip(verdict.total_count);
             let counts = counts.map_or_else(String::new, |(passed, total)| format!(" {passed}/{total}"));
             let reason = verdict.first_failure.as_ref().map(|failure| &failure.error_message);
             let first_line = reason.or(verdict.stderr.as_ref()).and_then(|text| text.lines().next());
             let reason = first_line.map_or_else(String::new, |line| format!(" \"{}\"", escape_control(line)));
-            ("judged", format!(" {}{counts}{reason}", verdict.status.as_str()))
+            format!(" {}{counts}{reason}", verdict.status.as_str())
         }
+        _ => String::new(),
     }
 }
 

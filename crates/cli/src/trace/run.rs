@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use gavel_bus::look::Life;
+use gavel_inspect::Timeline;
 use serde::Serialize;
 
 use super::wait::Wait;
@@ -71,17 +71,17 @@ pub(super) struct Mark<'a> {
 const BEFORE_READY: [&str; 2] = ["rejudged", "queued"];
 
 impl Run {
-    pub(super) fn of(life: &Life, now: SystemTime) -> Self {
+    pub(super) fn of(timeline: &Timeline, now: SystemTime) -> Self {
         let reading = Reading::default();
-        let mut events: Vec<Event> = life.events.iter().map(|message| reading.read(message)).collect();
+        let mut events: Vec<Event> = timeline.events.iter().map(|message| reading.read(message)).collect();
         let mut last = None;
         for event in &mut events {
             event.gap_ms = last.map(|last| millis(event.time.since(last)));
             last = Some(event.time);
         }
-        let sequences = life.events.iter().map(|message| message.sequence).collect();
+        let sequences = timeline.events.iter().map(|message| message.sequence).collect();
         let mut run = Self {
-            generation: life.generation.number(),
+            generation: timeline.generation.number(),
             total_ms: 0,
             spans: Vec::new(),
             callbacks: Vec::new(),
@@ -89,7 +89,7 @@ impl Run {
             events,
             sequences,
         };
-        run.callbacks = run.callbacks(life);
+        run.callbacks = run.callbacks(timeline);
         let end = if run.is_over() { last.unwrap_or_default() } else { Moment(now) };
         run.total_ms = run.offset(end);
         run.spans = run.spans(end);
@@ -192,7 +192,7 @@ impl Run {
     }
 
     /// The calls that the report tells of; and, where it tells of none, what the claim on the first call does.
-    fn callbacks(&self, life: &Life) -> Vec<Callback> {
+    fn callbacks(&self, timeline: &Timeline) -> Vec<Callback> {
         let reported = self.event("reported");
         let told = reported.map_or(&[][..], |reported| &reported.calls);
         let of_report = |call: &Call| Callback {
@@ -203,9 +203,9 @@ impl Run {
             status: call.status,
             answer: call.answer(),
         };
-        let claim = life.claim.as_ref().map(|claim| {
+        let claim = timeline.claim.as_ref().map(|claim| {
             let begun = Moment(claim.at);
-            let ended = life.answered_at.filter(|_| claim.is_running).map(Moment);
+            let ended = timeline.answered_at.filter(|_| claim.is_running).map(Moment);
             Callback {
                 call: if claim.is_running { "running" } else { "result" }.to_owned(),
                 instance: claim.instance.clone(),

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use gavel_bus::look::{Look, LookError, Place};
 use gavel_bus::topology::Durable;
+use gavel_inspect::{InspectError, Inspector, QueuePosition};
 use serde::Serialize;
 
 use super::run::Run;
@@ -33,7 +33,7 @@ pub(super) struct Wait {
 }
 
 /// What the run waits for; nothing where it is over.
-pub(super) async fn wait(look: &Look, run: &Run) -> Result<Option<Wait>, CommandError> {
+pub(super) async fn wait(inspector: &Inspector, run: &Run) -> Result<Option<Wait>, CommandError> {
     if run.is_over() {
         return Ok(None);
     }
@@ -47,25 +47,27 @@ pub(super) async fn wait(look: &Look, run: &Run) -> Result<Option<Wait>, Command
     } else {
         (Durable::Fetcher, "queued")
     };
-    let stage = look.stage(durable).await?;
+    let stage = inspector.consumer_stats(durable).await?;
     let since = run.event(begun).map(|event| event.time);
     let age = since.map_or(Duration::ZERO, |time| time.0.elapsed().unwrap_or_default());
-    let place = run.sequence(begun).map_or(Place::InHand, |sequence| stage.place(sequence));
-    let heard = heard(look, worker(durable), age).await?;
+    let place = run.sequence(begun).map_or(QueuePosition::InProgress, |sequence| stage.position(sequence));
+    let heard = heard(inspector, worker(durable), age).await?;
     let (ahead, about) = match place {
-        Place::Ahead(ahead) if durable == Durable::Judge => (Some(ahead), about(look, ahead).await?),
-        Place::Ahead(ahead) => (Some(ahead), None),
-        Place::InHand => (None, None),
+        QueuePosition::Waiting { ahead } if durable == Durable::Judge => {
+            (Some(ahead), about(inspector, ahead).await?)
+        }
+        QueuePosition::Waiting { ahead } => (Some(ahead), None),
+        QueuePosition::InProgress => (None, None),
     };
     let sentence = match place {
-        Place::Ahead(ahead) => {
+        QueuePosition::Waiting { ahead } => {
             let slots = heard.as_ref().map_or(0, |heard| heard.slots);
-            let speed = match (about, stage.asked) {
+            let speed = match (about, stage.pull_requests) {
                 (Some(about), _) => {
                     format!("at the pace of the last minute about {}", format_duration(about))
                 }
-                (None, 0) if stage.in_hand == 0 && slots > 0 => "and nobody takes any".to_owned(),
-                (None, 0) if stage.in_hand == 0 => {
+                (None, 0) if stage.in_progress == 0 && slots > 0 => "and nobody takes any".to_owned(),
+                (None, 0) if stage.in_progress == 0 => {
                     format!("and nobody takes any: is a {} up?", worker(durable))
                 }
                 (None, _) => "no pace can be told yet".to_owned(),
@@ -75,10 +77,10 @@ pub(super) async fn wait(look: &Look, run: &Run) -> Result<Option<Wait>, Command
                 "in the {} queue for {}, {ahead} ahead, {} in hand, {slots}{speed}",
                 worker(durable),
                 format_duration(age),
-                stage.in_hand
+                stage.in_progress
             )
         }
-        Place::InHand => in_hand(run, durable, &format_duration(age)),
+        QueuePosition::InProgress => in_hand(run, durable, &format_duration(age)),
     };
     let problem = heard.and_then(|heard| heard.problem);
     let problem = problem.map(|problem| format!("; the {} says: {problem}", worker(durable)));
@@ -87,8 +89,8 @@ pub(super) async fn wait(look: &Look, run: &Run) -> Result<Option<Wait>, Command
 }
 
 /// How long so many take.
-async fn about(look: &Look, ahead: u64) -> Result<Option<Duration>, CommandError> {
-    let pace = look.verdicts_a_second(COUNTED).await?;
+async fn about(inspector: &Inspector, ahead: u64) -> Result<Option<Duration>, CommandError> {
+    let pace = inspector.verdicts_per_second(COUNTED).await?;
     let seconds = f64::from(u32::try_from(ahead + 1).unwrap_or(u32::MAX)) / pace;
     Ok(Duration::try_from_secs_f64(seconds).ok())
 }
@@ -101,12 +103,12 @@ struct Heard {
 }
 
 /// Listens to them; not where nothing hangs yet, and not where this user may not.
-async fn heard(look: &Look, service: &str, age: Duration) -> Result<Option<Heard>, CommandError> {
+async fn heard(inspector: &Inspector, service: &str, age: Duration) -> Result<Option<Heard>, CommandError> {
     if age < LISTEN {
         return Ok(None);
     }
-    let present = match look.present(LISTEN).await {
-        Err(LookError::Denied(_)) => return Ok(None),
+    let present = match inspector.heartbeats(LISTEN).await {
+        Err(InspectError::PermissionDenied(_)) => return Ok(None),
         present => present?,
     };
     let theirs = || present.iter().map(|(heartbeat, _)| heartbeat).filter(|each| each.service == service);

@@ -122,7 +122,7 @@ impl Settings {
             for service in all {
                 // The own server needs no credentials, and its streams are created here.
                 let nats = &mut service.nats;
-                (nats.url, nats.credentials, nats.only_finds) = (url.clone(), None, false);
+                (nats.url, nats.credentials, nats.is_topology_managed) = (url.clone(), None, false);
             }
         }
         if let Some(url) = mock_convex {

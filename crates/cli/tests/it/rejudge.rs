@@ -86,7 +86,7 @@ async fn one_that_was_cut_off_is_completed_by_the_same_command() {
     // As far as a command comes that is killed right after the generation is allotted.
     let config = NatsConfig { url: pipeline.nats.url(), name: "test".to_owned(), ..NatsConfig::default() };
     let bus = Bus::connect(&config, TopologySettings::default()).await.unwrap();
-    bus.until_connected().await;
+    bus.connection().wait_connected().await;
     let raw = jetstream::new(async_nats::connect(pipeline.nats.url()).await.unwrap());
     let stream = raw.get_stream_no_info("SUB_QUEUED").await.unwrap();
     let queued = stream.direct_get_last_for_subject("submission.queued.a").await.unwrap();

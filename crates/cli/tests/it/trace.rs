@@ -170,7 +170,7 @@ async fn judges_that_cannot_work_say_why() {
         let mut ticks = tokio::time::interval(Duration::from_millis(200));
         loop {
             ticks.tick().await;
-            bus.announce(&heartbeat).await.unwrap();
+            bus.send_heartbeat(&heartbeat).await.unwrap();
         }
     });
     rig.publish(&queued("a")).await;

@@ -121,7 +121,7 @@ async fn a_server_that_dies_in_the_middle_costs_nothing() {
     hold.wait_arrived(1, TEST_TIMEOUT).await.unwrap();
     let mark = rig.fetcher.mark();
     rig.nats.kill().await.unwrap();
-    let noticed = |line: &LogLine| line.contains("NATS disconnected");
+    let noticed = |line: &LogLine| line.contains("disconnected from NATS");
     rig.fetcher.wait_log_after(mark, "the loss", TEST_TIMEOUT, noticed).await.unwrap();
     hold.release();
     rig.nats.restart().await.unwrap();

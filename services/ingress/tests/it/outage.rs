@@ -38,7 +38,7 @@ async fn ingress_reconnects_after_nats_restarts() {
     for round in 0..3 {
         let mark = rig.ingress.process.mark();
         rig.nats.kill().await.unwrap();
-        let noticed = |line: &gavel_testkit::LogLine| line.contains("NATS disconnected");
+        let noticed = |line: &gavel_testkit::LogLine| line.contains("disconnected from NATS");
         rig.ingress.process.wait_log_after(mark, "the loss", TEST_TIMEOUT, noticed).await.unwrap();
         for n in 0..5 {
             let start = Instant::now();

@@ -3,9 +3,11 @@
 use std::ops::Deref;
 use std::time::{Duration, SystemTime};
 
-use gavel_bus::{Bundles, Seen, Stored};
+use gavel_bus::{Bundles, Stored};
 use gavel_domain::event::{BundleKey, Judged, Ready};
 use gavel_domain::{LanguageId, Limits, Question, Submission, SubmissionId};
+use gavel_inspect::{Inspector, LiveEvent};
+use gavel_proto::Event;
 use gavel_testkit::process::Builder;
 use gavel_testkit::{ServiceProcess, TEST_TIMEOUT, fixtures};
 
@@ -67,14 +69,16 @@ impl Rig {
 
     /// Starts to watch a submission; what it is given back waits for its end and says what was seen.
     pub(crate) async fn watch(&self, id: &str) -> impl Future<Output = End> + use<> {
-        let mut watch = self.bus.watch(&SubmissionId::new(id).unwrap()).await.unwrap();
+        let id = SubmissionId::new(id).unwrap();
+        let mut live = Inspector::of(&self.bus).live_events_of(&id).await.unwrap();
         async move {
             let mut dead = None;
             let end = tokio::time::timeout(TEST_TIMEOUT, async {
                 loop {
-                    match watch.next().await.unwrap() {
-                        Seen::Judged(judged) => return *judged,
-                        Seen::DeadLetter(letter) => dead = Some(letter.cause),
+                    let LiveEvent::Message(message) = live.next().await.unwrap() else { continue };
+                    match message.event() {
+                        Ok(Event::Judged(judged)) => return *judged,
+                        Ok(Event::DeadLetter(dead_letter)) => dead = Some(dead_letter.cause),
                         _ => {}
                     }
                 }

@@ -22,9 +22,9 @@ async fn a_refusal_that_stays_is_buried_at_once_with_its_words() {
         let id = submission.id.as_str();
         let words = format!("{code} because \u{1b}[31mred\n{}", "long ".repeat(500));
         rig.convex.fault(Matcher::of(Endpoint::RESULT).id(id), refusal(code, &words));
-        let mut watch = rig.bus.watch(&submission.id).await.unwrap();
+        let mut live = rig.live_events(&submission.id).await;
         rig.judge(&submission, passed()).await;
-        let dead = dead_letter(&mut watch).await;
+        let dead = dead_letter(&mut live).await;
         let is_alarm = |line: &gavel_testkit::LogLine| {
             let alarm = line.field("/alarm").or_else(|| line.field("/fields/alarm"));
             alarm.is_some_and(|alarm| alarm == "convex_refuses_credentials")
@@ -46,15 +46,15 @@ async fn a_refusal_that_stays_is_buried_at_once_with_its_words() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_path_and_a_fault_that_stays_are_tried_for_the_time_given() {
     let rig = Rig::start(&[("REPORT_GIVE_UP_AFTER_S", "2")]).await;
-    let mut watches = Vec::new();
+    let mut subscriptions = Vec::new();
     for code in [404, 500, 503] {
         let submission = submission(&format!("s{code}"));
         rig.convex.fault(Matcher::of(Endpoint::RESULT).id(submission.id.as_str()), Fault::status(code));
-        watches.push((code, rig.bus.watch(&submission.id).await.unwrap()));
+        subscriptions.push((code, rig.live_events(&submission.id).await));
         rig.judge(&submission, passed()).await;
     }
-    for (code, mut watch) in watches {
-        let dead = dead_letter(&mut watch).await;
+    for (code, mut live) in subscriptions {
+        let dead = dead_letter(&mut live).await;
         assert_eq!(dead.cause, format!("Convex answered {code}"));
         assert!(dead.attempts >= 2, "{dead:?}", dead = dead.attempts);
     }
@@ -82,10 +82,10 @@ async fn garbage_is_buried_and_the_line_goes_on() {
     for (number, payload) in [&b""[..], b"garbage", b"\xff\xff\xff", b"\n\0"].into_iter().enumerate() {
         for event in ["running", "judged"] {
             let id = SubmissionId::new(format!("x{number}{event}")).unwrap();
-            let mut watch = rig.bus.watch(&id).await.unwrap();
+            let mut live = rig.live_events(&id).await;
             let subject = topology::subject(event, id.as_str());
             rig.jetstream.store(&subject, payload).await;
-            let dead = dead_letter(&mut watch).await;
+            let dead = dead_letter(&mut live).await;
             assert_eq!((dead.payload.as_slice(), dead.subject), (payload, subject));
         }
     }

@@ -62,10 +62,10 @@ async fn a_late_message_of_an_earlier_generation_is_refused() {
     // Given up, so nothing but the newer generation keeps it from being told once it comes again.
     let first = submission("s1");
     rig.convex.fault(Matcher::of(Endpoint::RESULT).first(1), Fault::status(422));
-    let mut watch = rig.bus.watch(&first.id).await.unwrap();
+    let mut live = rig.live_events(&first.id).await;
     rig.begin(&first).await;
     rig.judge(&first, failed()).await;
-    dead_letter(&mut watch).await;
+    dead_letter(&mut live).await;
     let second = rejudge(&rig, &first).await;
     rig.begin(&second).await;
     rig.judge(&second, passed()).await;

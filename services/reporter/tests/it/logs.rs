@@ -36,9 +36,9 @@ async fn log_lines_name_the_submission_and_the_request_and_hold_no_texts() {
     let refused = Fault::Status { code: 400, retry_after: None, body: "text-of-answer".into() };
     rig.convex.fault(Matcher::of(Endpoint::RESULT).id("s2"), refused);
     let refused = self::submission("s2");
-    let mut watch = rig.bus.watch(&refused.id).await.unwrap();
+    let mut live = rig.live_events(&refused.id).await;
     rig.judge(&refused, passed()).await;
-    let letter = dead_letter(&mut watch).await;
+    let letter = dead_letter(&mut live).await;
     assert_eq!(letter.cause, "Convex answered 400: text-of-answer");
     let given_up = |line: &LogLine| line.contains("given up");
     rig.reporter(0).wait_log("given up", TEST_TIMEOUT, given_up).await.unwrap();

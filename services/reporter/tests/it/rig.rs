@@ -4,10 +4,12 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use gavel_bus::topology::{Durable, Stream};
-use gavel_bus::{Seen, Stored, Trace, Watch};
+use gavel_bus::{Stored, Trace};
 use gavel_domain::event::{DeadLetter, Judged, Running};
-use gavel_domain::{RequestId, Submission, SubmissionKey, Verdict};
+use gavel_domain::{RequestId, Submission, SubmissionId, SubmissionKey, Verdict};
+use gavel_inspect::{Inspector, LiveEvent, LiveEvents};
 use gavel_mock_convex::{Call, Endpoint, Late, MockConvex, SubmissionState};
+use gavel_proto::Event;
 use gavel_testkit::fixtures::{passed, submission};
 use gavel_testkit::{ServiceProcess, TEST_TIMEOUT, wait_until};
 
@@ -135,6 +137,11 @@ impl Rig {
         state
     }
 
+    /// Subscribes to the events of a submission.
+    pub(crate) async fn live_events(&self, id: &SubmissionId) -> LiveEvents {
+        Inspector::of(&self.bus).live_events_of(id).await.unwrap()
+    }
+
     /// How many calls of running came too late in this way.
     pub(crate) fn late(&self, id: &str, late: Late) -> usize {
         let backwards = self.convex.running_after_result();
@@ -162,12 +169,14 @@ impl Rig {
 }
 
 /// Waits for a submission's dead letter.
-pub(crate) async fn dead_letter(watch: &mut Watch) -> DeadLetter {
+pub(crate) async fn dead_letter(live: &mut LiveEvents) -> DeadLetter {
     let dead = async {
         loop {
-            match watch.next().await.expect("the connection lasts as long as the test") {
-                Seen::DeadLetter(dead) => return dead,
-                Seen::Reported => panic!("reported instead of given up"),
+            let event = live.next().await.expect("the connection lasts as long as the test");
+            let LiveEvent::Message(message) = event else { continue };
+            match message.event() {
+                Ok(Event::DeadLetter(dead)) => return dead,
+                Ok(Event::Reported(_)) => panic!("reported instead of given up"),
                 _ => {}
             }
         }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::Deployed;
 use crate::pipeline::{Pipeline, submission};
 
-const REFUSAL: &str = "NATS does not let us";
+const REFUSAL: &str = "permission denied by NATS";
 
 fn sum() -> Question {
     Question::build(SubmissionKind::Standard, "sum").public("1 2\n", "3\n").hidden("20 22\n", "42\n").done()
@@ -171,7 +171,7 @@ async fn what_the_server_forbids_is_said_aloud() {
     // Making streams with a key that may not.
     let refused = deployed.streams(&[("NATS_NKEY", &seed)]);
     refused
-        .wait_log("the refusal", TEST_TIMEOUT, |line| line.contains("NATS does not let us"))
+        .wait_log("the refusal", TEST_TIMEOUT, |line| line.contains("permission denied by NATS"))
         .await
         .unwrap();
 }

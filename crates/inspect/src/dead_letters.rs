@@ -1,0 +1,158 @@
+//! Listing dead letters and removing them.
+
+use std::time::SystemTime;
+
+use async_nats::jetstream::stream::{DeleteMessageError, DeleteMessageErrorKind};
+use async_nats::jetstream::{self, ErrorCode};
+use gavel_bus::Trace;
+use gavel_bus::topology::{self, Stream};
+use gavel_domain::event::{DeadLetter, Expired, Judged, Queued, Ready, Running};
+use gavel_domain::{SubmissionId, SubmissionKey};
+use gavel_proto::{Event, WireEvent as _};
+
+use crate::inspector::{InspectError, Inspector};
+use crate::message::Message;
+use crate::reader::Reader;
+
+/// A dead letter could not be removed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot remove the dead letter")]
+pub struct RemoveError(#[source] DeleteMessageError);
+
+/// A dead letter as it is stored.
+pub struct StoredDeadLetter {
+    /// Its sequence number in the stream.
+    pub sequence: u64,
+    /// The key in its subject, normally that of a submission.
+    pub key: String,
+    /// When it was stored.
+    pub stored_at: SystemTime,
+    /// The request id and the trace context.
+    pub trace: Trace,
+    /// Its content; `None` if it cannot be decoded.
+    pub dead_letter: Option<DeadLetter>,
+}
+
+/// The event that failed permanently.
+pub enum DeadLetterContent {
+    /// Input of the fetcher.
+    Queued(Queued),
+    /// Input of the judge.
+    Ready(Ready),
+    /// Input of the reporter, for the running callback.
+    Running(Running),
+    /// Input of the reporter, for the result callback.
+    Judged(Box<Judged>),
+    /// The event cannot be read, for this reason.
+    Unreadable(String),
+}
+
+impl StoredDeadLetter {
+    fn of(message: &Message) -> Self {
+        Self {
+            sequence: message.sequence.unwrap_or_default(),
+            key: topology::event_and_key(&message.subject).map_or("", |(_, key)| key).to_owned(),
+            stored_at: message.at,
+            trace: Trace::from_lookup(|name| message.header(name)),
+            dead_letter: DeadLetter::decode(&message.payload).ok(),
+        }
+    }
+
+    /// The submission and generation that it is about; `None` if its subject names none.
+    #[must_use]
+    pub fn submission_key(&self) -> Option<SubmissionKey> {
+        SubmissionKey::parse(&self.key)
+    }
+
+    /// The name of the event that failed.
+    #[must_use]
+    pub fn event_name(&self) -> Option<&str> {
+        topology::event_and_key(&self.dead_letter.as_ref()?.subject).map(|(event, _)| event)
+    }
+
+    /// Decodes the event that failed.
+    #[must_use]
+    pub fn content(&self) -> DeadLetterContent {
+        let unreadable = |reason: &str| DeadLetterContent::Unreadable(reason.to_owned());
+        let Some(dead_letter) = &self.dead_letter else { return unreadable("not a dead letter of Gavel") };
+        if dead_letter.payload.is_empty() {
+            return unreadable("it holds no message");
+        }
+        let event = match Event::decode(&dead_letter.subject, &dead_letter.payload) {
+            Ok(event) if event.key() == self.key => event,
+            Ok(_) => return unreadable("the submission in its message is not the one in its subject"),
+            Err(error) => return unreadable(&format!("its message cannot be decoded: {error}")),
+        };
+        match event {
+            Event::Queued(queued) => DeadLetterContent::Queued(queued),
+            Event::Ready(ready) => DeadLetterContent::Ready(ready),
+            // The fetcher does the same for it as for a queued submission.
+            Event::Expired(Expired { ready }) => {
+                DeadLetterContent::Queued(Queued { submission: ready.submission, source: ready.source })
+            }
+            Event::Running(running) => DeadLetterContent::Running(running),
+            Event::Judged(judged) => DeadLetterContent::Judged(judged),
+            Event::Reported(_) | Event::Rejudged(_) | Event::DeadLetter(_) => {
+                unreadable("its message is not the input of a stage")
+            }
+        }
+    }
+}
+
+/// Dead letters, oldest first.
+pub struct DeadLetters(Reader);
+
+impl DeadLetters {
+    /// Returns the next one; `None` at the end.
+    ///
+    /// # Errors
+    /// Returns an error if the stream cannot be read.
+    pub async fn next(&mut self) -> Result<Option<StoredDeadLetter>, InspectError> {
+        Ok(self.0.next().await?.as_ref().map(StoredDeadLetter::of))
+    }
+}
+
+impl Inspector {
+    /// Reads the dead letters that were stored since `since`, or all.
+    #[must_use]
+    pub fn dead_letters(&self, since: Option<SystemTime>) -> DeadLetters {
+        DeadLetters(self.read(Stream::DeadLetter, &topology::subject(DeadLetter::NAME, ">"), since))
+    }
+
+    /// Returns the dead letters of all generations of a submission, oldest first.
+    ///
+    /// # Errors
+    /// Returns an error if the stream cannot be read.
+    pub async fn dead_letters_of(&self, id: &SubmissionId) -> Result<Vec<StoredDeadLetter>, InspectError> {
+        let mut found = Vec::new();
+        for key in [id.to_string(), format!("{id}.*")] {
+            let filter = topology::subject(DeadLetter::NAME, key);
+            let mut dead_letters = DeadLetters(self.read(Stream::DeadLetter, &filter, None));
+            while let Some(dead_letter) = dead_letters.next().await? {
+                found.push(dead_letter);
+            }
+        }
+        found.sort_by_key(|dead_letter| dead_letter.sequence);
+        Ok(found)
+    }
+
+    /// Removes a dead letter permanently; returns `false` if it did not exist any more.
+    ///
+    /// # Errors
+    /// Returns an error if the server refuses or does not answer.
+    pub async fn remove_dead_letter(&self, dead_letter: &StoredDeadLetter) -> Result<bool, RemoveError> {
+        let stream = self.jetstream().get_stream_no_info(Stream::DeadLetter.name()).await;
+        let stream = stream.expect("the names of the topology are valid");
+        match stream.delete_message(dead_letter.sequence).await {
+            Ok(removed) => Ok(removed),
+            Err(error) => match error.kind() {
+                DeleteMessageErrorKind::JetStream(answer) if is_absence(&answer) => Ok(false),
+                _ => Err(RemoveError(error)),
+            },
+        }
+    }
+}
+
+fn is_absence(answer: &jetstream::Error) -> bool {
+    matches!(answer.error_code(), ErrorCode::SEQUENCE_NOT_FOUND | ErrorCode::NO_MESSAGE_FOUND)
+}

@@ -1,0 +1,30 @@
+//! What people need from NATS, and no service does: reading the pipeline, and rejudging.
+//!
+//! - [`Inspector`] is a read-only view: stored messages, statistics, heartbeats and live events.
+//! - [`Rejudger`] creates new generations of submissions; [`Inspector::remove_dead_letter`] is the only other change.
+//!
+//! Live events come from a plain subscription; stored messages are read with direct gets, which need neither a
+//! consumer nor the permission to create one, and which also work on a work queue. So no worker is ever disturbed.
+
+mod dead_letters;
+mod heartbeats;
+mod history;
+mod inspector;
+mod live;
+mod live_queue;
+mod message;
+mod reader;
+mod rejudge;
+mod snapshot;
+mod topology_check;
+
+pub use dead_letters::{DeadLetterContent, DeadLetters, RemoveError, StoredDeadLetter};
+pub use history::{Claim, QuestionSubmissions, Timeline};
+pub use inspector::{InspectError, Inspector};
+pub use live::{LiveEvents, Start};
+pub use live_queue::LiveEvent;
+pub use message::Message;
+pub use reader::Reader;
+pub use rejudge::{NewGeneration, RejudgeError, Rejudger};
+pub use snapshot::{ConsumerStats, QueuePosition, Snapshot, StreamStats};
+pub use topology_check::TopologyMismatch;

@@ -1,0 +1,110 @@
+//! Comparing the streams and consumers on the server with the topology.
+
+use async_nats::jetstream::consumer::{self, pull};
+use async_nats::jetstream::stream::Config as StreamConfig;
+use gavel_bus::topology::{Durable, Stream, TopologySettings};
+
+use crate::inspector::{InspectError, Inspector};
+
+/// A difference between a stream or consumer and the topology.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopologyMismatch {
+    /// The stream or consumer.
+    pub name: &'static str,
+    /// Whether it is a stream.
+    pub is_stream: bool,
+    /// Whether it does not exist.
+    pub is_missing: bool,
+    /// The problem, to be read after the name.
+    pub problem: String,
+}
+
+impl TopologyMismatch {
+    fn missing(name: &'static str, is_stream: bool) -> Self {
+        Self { name, is_stream, is_missing: true, problem: "is missing".to_owned() }
+    }
+
+    fn different(name: &'static str, is_stream: bool, problem: &str) -> Self {
+        Self { name, is_stream, is_missing: false, problem: problem.to_owned() }
+    }
+}
+
+impl Inspector {
+    /// Returns how the streams and consumers differ from the topology. Differences in what an operator chooses, such as
+    /// sizes and replicas, do not count.
+    ///
+    /// # Errors
+    /// Returns an error if the server does not say; a missing stream or consumer is a mismatch, not an error.
+    pub async fn topology_mismatches(&self) -> Result<Vec<TopologyMismatch>, InspectError> {
+        let settings = TopologySettings::default();
+        let mut mismatches = Vec::new();
+        for stream in Stream::ALL {
+            match self.stream_info(stream).await {
+                Ok((found, _)) => {
+                    let problems = stream_problems(&stream.config(&settings), &found.config);
+                    let different = |problem| TopologyMismatch::different(stream.name(), true, problem);
+                    mismatches.extend(problems.map(different));
+                }
+                Err(InspectError::NoStream(name)) => mismatches.push(TopologyMismatch::missing(name, true)),
+                Err(error) => return Err(error),
+            }
+        }
+        for durable in Durable::ALL {
+            match self.consumer_info(durable).await {
+                Ok(found) => {
+                    let problems = consumer_problems(&durable.config(&settings), &found.config);
+                    let different = |problem| TopologyMismatch::different(durable.name(), false, problem);
+                    mismatches.extend(problems.map(different));
+                }
+                // Reported already.
+                Err(InspectError::NoStream(_)) => {}
+                Err(InspectError::NoConsumer(name)) => {
+                    mismatches.push(TopologyMismatch::missing(name, false));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(mismatches)
+    }
+}
+
+fn stream_problems(
+    wanted: &StreamConfig,
+    found: &StreamConfig,
+) -> impl Iterator<Item = &'static str> + use<> {
+    let is_write_once_as_wanted = wanted.max_messages_per_subject == found.max_messages_per_subject
+        && wanted.discard_new_per_subject == found.discard_new_per_subject;
+    let keeps_long_enough =
+        wanted.max_age == found.max_age || found.max_age.is_zero() || found.max_age > wanted.max_age;
+    let checks = [
+        (
+            wanted.subjects.iter().all(|subject| found.subjects.contains(subject)),
+            "lacks some of its subjects (subjects)",
+        ),
+        (wanted.retention == found.retention, "has another retention policy (retention)"),
+        (wanted.discard == found.discard, "discards old messages when it is full (discard)"),
+        (
+            is_write_once_as_wanted,
+            "has other limits per subject (max_msgs_per_subject, discard_new_per_subject)",
+        ),
+        (found.allow_direct, "does not allow direct gets (allow_direct)"),
+        (keeps_long_enough, "discards messages too early (max_age)"),
+    ];
+    failed(checks)
+}
+
+fn consumer_problems(
+    wanted: &pull::Config,
+    found: &consumer::Config,
+) -> impl Iterator<Item = &'static str> + use<> {
+    failed([
+        (wanted.ack_policy == found.ack_policy, "does not acknowledge each message by itself (ack_policy)"),
+        (wanted.filter_subject == found.filter_subject, "has another filter (filter_subject)"),
+        (found.max_deliver <= 0, "limits the deliveries of a message (max_deliver)"),
+        (found.deliver_subject.is_none(), "is a push consumer (deliver_subject)"),
+    ])
+}
+
+fn failed<const N: usize>(checks: [(bool, &'static str); N]) -> impl Iterator<Item = &'static str> {
+    checks.into_iter().filter_map(|(fits, problem)| (!fits).then_some(problem))
+}
