@@ -3,19 +3,25 @@
 //! It never executes a program itself: it builds slots, sends requests to their inits (see [`crate::protocol`]) and
 //! reads what programs write. It does not use [`crate::init`].
 
+pub(crate) mod async_fd;
 pub(crate) mod cache;
 pub(crate) mod capture;
 pub(crate) mod cgroup;
 pub(crate) mod config;
-pub(crate) mod cores;
+pub(crate) mod cpus;
 pub(crate) mod elf;
 pub(crate) mod error;
+pub(crate) mod init_process;
 pub(crate) mod memfd;
 pub(crate) mod outcome;
+pub(crate) mod pending_cleanup;
+pub(crate) mod pool;
 pub(crate) mod probe;
 pub(crate) mod program;
 pub(crate) mod sandbox;
 pub(crate) mod slot;
+pub(crate) mod slot_builder;
 pub(crate) mod slot_ids;
 pub(crate) mod tier;
+pub(crate) mod toolchain;
 pub(crate) mod workspace;

@@ -1,14 +1,16 @@
-//! The init of a slot: process 1 of its namespaces, which starts programs and clears away all they leave.
+//! The init of a slot: runs inside the sandbox as process 1 of the slot's namespaces. It starts with the capabilities
+//! needed to build the slot and drops all that running programs does not need before the first program.
 //!
-//! It is this same executable, run again from a sealed copy in memory with an empty environment, so that it
-//! holds nothing of the judge. It builds its root, gives up the capabilities that building took, puts itself
-//! under the system call filter, and then only takes orders. Programs inherit its cgroups, its namespaces and
-//! its filter, so that nothing of the kind has to be made for a run.
+//! It is the judge's own executable, executed again from a sealed copy in memory with an empty environment, so that
+//! it holds nothing of the judge. It builds its root, drops capabilities, installs the system call filter on itself,
+//! and from then on only handles requests: it starts programs and cleans up after them. Programs inherit its cgroups,
+//! namespaces and filter, so that a run has to create none of them.
 //!
-//! It ends when the judge's end of its socket closes, and the kernel then ends every process below it. In
-//! doubt it says so in its report, and the judge throws the slot away.
+//! It exits when the judge's end of its socket closes; the kernel then kills every process below it. If it cannot
+//! be certain that a slot is clean, it reports the slot as unusable, and the judge replaces the slot.
 
-mod collect;
+mod artefact;
+mod cleanup;
 mod filter;
 mod ipc;
 mod launch;
@@ -17,16 +19,17 @@ mod privileges;
 mod reap;
 mod root;
 mod run;
-mod tidy;
+mod step;
 
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use crate::protocol::INIT_ARGUMENT;
 use crate::protocol::channel::{Channel, ChannelError};
-use crate::protocol::wire::{FromInit, Setup, Step, StepError, ToInit};
+use crate::protocol::wire::{FromInit, SlotSetup, ToInit};
+use step::{StepContext, StepError};
 
-/// Becomes a slot's init where this process was started as one, and then never returns; otherwise returns at
-/// once. Call it first in `main`, before any thread is started.
+/// Becomes a slot's init if this process was started as one, and then never returns; otherwise returns at once. Call
+/// it first in `main`, before any thread is started.
 pub fn enter_if_asked() {
     if std::env::args_os().next().is_none_or(|name| name != INIT_ARGUMENT) {
         return;
@@ -36,7 +39,7 @@ pub fn enter_if_asked() {
 
 #[expect(unsafe_code, reason = "the inherited socket has no owner yet")]
 fn serve() -> i32 {
-    // SAFETY: descriptor 0 is the socket that the judge left there for us; nothing else has taken it.
+    // SAFETY: descriptor 0 is the socket that the judge put there for the init; nothing else owns it.
     let channel = Channel::from_fd(unsafe { OwnedFd::from_raw_fd(0) });
     let mut runner = match receive_setup(&channel).and_then(|(setup, fds)| prepare(&setup, fds)) {
         Ok(runner) => runner,
@@ -50,42 +53,42 @@ fn serve() -> i32 {
     }
     loop {
         match channel.recv::<ToInit>() {
-            Ok((ToInit::Order(order), fds)) => {
-                let Some((report, file)) = runner.run(&channel, &order, fds) else { return 0 };
-                let file: Vec<BorrowedFd<'_>> = file.iter().map(AsFd::as_fd).collect();
-                if channel.send(&FromInit::Report(report), &file).is_err() {
+            Ok((ToInit::Run(request), fds)) => {
+                let Some((report, artefact)) = runner.run(&channel, &request, fds) else { return 0 };
+                let artefact: Vec<BorrowedFd<'_>> = artefact.iter().map(AsFd::as_fd).collect();
+                if channel.send(&FromInit::Report(report), &artefact).is_err() {
                     return 1;
                 }
             }
-            Ok((ToInit::Wipe, _)) => {
-                if runner.wipe().is_err() {
+            Ok((ToInit::UnloadProgram, _)) => {
+                if runner.unload_program().is_err() {
                     return 1;
                 }
             }
-            // A stop that crossed with the report of the run it was meant for.
-            Ok((ToInit::Stop, _)) => {}
+            // It was sent before the report of its run arrived at the judge.
+            Ok((ToInit::StopRun, _)) => {}
             Err(ChannelError::Closed) => return 0,
             Ok((ToInit::Setup(_), _)) | Err(_) => return 1,
         }
     }
 }
 
-fn receive_setup(channel: &Channel) -> Result<(Setup, Vec<OwnedFd>), StepError> {
+fn receive_setup(channel: &Channel) -> Result<(SlotSetup, Vec<OwnedFd>), StepError> {
     match channel.recv::<ToInit>() {
         Ok((ToInit::Setup(setup), fds)) => Ok((setup, fds)),
         Ok(_) | Err(_) => Err(StepError { step: "receive the slot's description".to_owned(), errno: 0 }),
     }
 }
 
-fn prepare(setup: &Setup, fds: Vec<OwnedFd>) -> Result<run::Runner, StepError> {
+fn prepare(setup: &SlotSetup, fds: Vec<OwnedFd>) -> Result<run::Runner, StepError> {
     if !rustix::process::getpid().is_init() {
         return Err(StepError { step: "be the first process of a PID namespace".to_owned(), errno: 0 });
     }
-    // The judge's own may hide the root's directories from programs.
+    // The judge's own umask may hide the root's directories from programs.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    privileges::take_ids(setup.ids)?;
-    privileges::pin(setup.core)?;
-    privileges::leave_cgroup_sight()?;
+    privileges::set_ids(setup.id_mapping)?;
+    privileges::pin_to_cpu(setup.cpu)?;
+    privileges::enter_cgroup_namespace()?;
     let mounts = root::build(setup)?;
     rustix::system::sethostname(b"box").step(|| "set the box's host name".to_owned())?;
     let runner = run::Runner::new(setup, mounts, fds)?;

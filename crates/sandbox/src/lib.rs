@@ -28,9 +28,9 @@ mod language;
 mod protocol;
 mod spawn;
 
-pub use host::config::{InitProgram, MAX_SLOTS, NoSuchTier, SandboxConfig, TierChoice};
+pub use host::config::{InitProgram, MAX_SLOTS, ParseTierError, SandboxConfig, TierChoice};
 pub use host::error::{SandboxError, SlotError, StartError};
-pub use host::probe::{Finding, probe};
+pub use host::probe::{HostCheck, probe};
 pub use host::program::{Compilation, Program};
 pub use host::sandbox::Sandbox;
 pub use host::tier::Tier;
@@ -38,7 +38,7 @@ pub use host::workspace::Workspace;
 pub use language::{
     InstalledLanguage, Languages, TableError, UnservedLanguage, VersionRule, VersionRuleError,
 };
-pub use protocol::ids::Ids;
+pub use protocol::ids::IdMapping;
 pub use protocol::limits::RunLimits;
 pub use protocol::wire::CgroupVersion;
 

@@ -1,4 +1,5 @@
-//! The same tests without privilege: one id for all, and, unless `SANDBOX_TIER` says otherwise, use sampled.
+//! The same tests without privilege: init and programs have the judge's id, and usage is sampled unless
+//! `SANDBOX_TIER` names another tier.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -15,14 +16,14 @@ mod streams;
 #[path = "it/support.rs"]
 mod support;
 
-/// Programs have the id of whoever runs the tests.
+/// Programs have the id of the user that runs the tests.
 const AS_ROOT: bool = false;
 
 #[tokio::test]
-async fn it_runs_without_privilege_and_says_what_it_does_without() {
-    use gavel_sandbox::{Ids, TierChoice};
+async fn sandbox_runs_without_privilege_and_names_its_tier() {
+    use gavel_sandbox::{IdMapping, TierChoice};
     let sandbox = support::sandbox(1).await;
-    assert_eq!(sandbox.tier().ids, Ids::One);
+    assert_eq!(sandbox.tier().id_mapping, IdMapping::JudgeOnly);
     if support::tier() == TierChoice::NoCgroup {
         assert_eq!(sandbox.tier().cgroups, None);
         assert!(sandbox.tier().to_string().starts_with("no cgroup (memory and CPU time are sampled)"));

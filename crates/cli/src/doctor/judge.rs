@@ -37,22 +37,22 @@ pub(super) async fn check() -> Vec<Finding> {
 /// Each means of isolation. What is missing is bad only where no slot can be built without it.
 async fn machine(config: &SandboxConfig) -> Vec<Finding> {
     let found = probe(config).await;
-    let works = found.iter().any(|each| each.name == "a slot" && each.ok);
+    let works = found.iter().any(|each| each.name == "sandbox slot" && each.ok);
     let has_cgroup = found.iter().any(|each| each.name.starts_with("cgroup") && each.ok);
-    let finding = |each: gavel_sandbox::Finding| {
+    let finding = |each: gavel_sandbox::HostCheck| {
         if each.ok {
-            return Finding::good(each.name, each.found);
+            return Finding::good(each.name, each.detail);
         }
         let remedy = match each.remedy {
-            "" => format!("without it is lost: {}", each.costs),
-            remedy => format!("{remedy}; without it is lost: {}", each.costs),
+            "" => format!("without it: {}", each.impact),
+            remedy => format!("{remedy}; without it: {}", each.impact),
         };
         let state = match () {
             () if works && has_cgroup && each.name.starts_with("cgroup") => State::Spare,
             () if works => State::Warning,
             () => State::Bad,
         };
-        Finding { state, ..Finding::bad(each.name, each.found, remedy) }
+        Finding { state, ..Finding::bad(each.name, each.detail, remedy) }
     };
     found.into_iter().map(finding).collect()
 }

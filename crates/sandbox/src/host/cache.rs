@@ -1,9 +1,9 @@
-//! Programs that were compiled before: the same source in the same language, by the same toolchain with the same
-//! flags, is the same program.
+//! The cache of compiled programs: the same source in the same language, compiled by the same toolchain with the
+//! same flags, is the same program.
 //!
-//! Kept in memory, as programs are anyway, for as long as the judge lives: a toolchain's version is asked for at its
-//! start. Bounded by bytes. Of several who want the same program at once, one compiles and the others wait. What did
-//! not compile is not kept, since a limit may have been the reason.
+//! It is in memory, as programs are anyway, and lives as long as the judge, which asks toolchains for their versions
+//! only at its start. Its size in bytes is bounded. If several submissions need the same program at the same time,
+//! one compiles it and the others wait. Failed compilations are not cached, since a limit may have been the reason.
 
 use std::sync::Arc;
 
@@ -14,59 +14,59 @@ use crate::host::error::SandboxError;
 use crate::host::program::{Compilation, Program};
 use crate::language::Language;
 
-/// The digest of all that makes a program what it is.
-pub(crate) type Key = [u8; 32];
+/// The digest of everything that determines a program.
+pub(crate) type ProgramKey = [u8; 32];
 
-/// The programs that are kept. Cheap to clone.
+/// The compiled programs. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Programs(Cache<Key, Program>);
+pub(crate) struct ProgramCache(Cache<ProgramKey, Program>);
 
-/// Why there is no program.
-enum NotMade {
-    DidNotCompile(Vec<u8>),
+/// Why a compilation made no program.
+enum CompileFailure {
+    Rejected(Vec<u8>),
     Fault(SandboxError),
 }
 
-impl Programs {
-    /// Keeps programs of so many bytes in all.
-    pub(crate) fn new(bytes: u64) -> Self {
-        let weigh = |_: &Key, program: &Program| u32::try_from(program.bytes()).unwrap_or(u32::MAX);
-        Self(Cache::builder().weigher(weigh).max_capacity(bytes).build())
+impl ProgramCache {
+    /// A cache for at most this many bytes of programs.
+    pub(crate) fn new(max_bytes: u64) -> Self {
+        let weigh = |_: &ProgramKey, program: &Program| u32::try_from(program.bytes()).unwrap_or(u32::MAX);
+        Self(Cache::builder().weigher(weigh).max_capacity(max_bytes).build())
     }
 
-    /// The program of this key: kept, or made by somebody else just now, or made by `compile`. `None` where
-    /// somebody else tried and met a fault.
+    /// Returns the program with this key: from the cache, from another compilation that is in progress, or from
+    /// `compile`. Returns `None` if the other compilation ended with a fault.
     pub(crate) async fn get(
         &self,
-        key: Key,
+        key: ProgramKey,
         compile: impl Future<Output = Result<Compilation, SandboxError>> + Send,
     ) -> Option<Result<Compilation, SandboxError>> {
         let make = async {
             match compile.await {
                 Ok(Compilation::Ready(program)) => Ok(program),
-                Ok(Compilation::Failed { output }) => Err(NotMade::DidNotCompile(output)),
-                Err(fault) => Err(NotMade::Fault(fault)),
+                Ok(Compilation::Failed { output }) => Err(CompileFailure::Rejected(output)),
+                Err(fault) => Err(CompileFailure::Fault(fault)),
             }
         };
         match self.0.try_get_with(key, make).await.map_err(Arc::try_unwrap) {
             Ok(program) => Some(Ok(Compilation::Ready(program))),
-            Err(Ok(NotMade::DidNotCompile(output))) => Some(Ok(Compilation::Failed { output })),
-            Err(Ok(NotMade::Fault(fault))) => Some(Err(fault)),
+            Err(Ok(CompileFailure::Rejected(output))) => Some(Ok(Compilation::Failed { output })),
+            Err(Ok(CompileFailure::Fault(fault))) => Some(Err(fault)),
             Err(Err(shared)) => match &*shared {
-                NotMade::DidNotCompile(output) => Some(Ok(Compilation::Failed { output: output.clone() })),
-                NotMade::Fault(_) => None,
+                CompileFailure::Rejected(output) => Some(Ok(Compilation::Failed { output: output.clone() })),
+                CompileFailure::Fault(_) => None,
             },
         }
     }
 }
 
-/// The key of a source in a language whose toolchain says this of its version.
-pub(crate) fn key(language: &Language, version: &str, source: &[u8]) -> Key {
-    // The whole entry: a program knows how it is run, too.
+/// The key of a source in a language; `version` is what the toolchain printed as its version.
+pub(crate) fn key(language: &Language, version: &str, source: &[u8]) -> ProgramKey {
+    // The whole entry, since a program also holds how it is run.
     let entry = format!("{language:?}");
     let mut digest = Sha256::new();
     for part in [entry.as_bytes(), version.as_bytes(), source] {
-        // With its length before it, no part can pass for a piece of another.
+        // Each part is preceded by its length, so that two different lists of parts never give the same bytes.
         digest.update(part.len().to_le_bytes());
         digest.update(part);
     }
@@ -79,7 +79,7 @@ mod tests {
     use crate::language::Languages;
 
     #[test]
-    fn whatever_makes_a_program_another_makes_its_key_another() {
+    fn key_depends_on_source_version_flags_and_environment() {
         let languages = Languages::default();
         let c: &Language = languages.entries().iter().find(|language| language.ids.contains(&50)).unwrap();
         let mut flags = c.clone();
@@ -96,8 +96,8 @@ mod tests {
             key(&environment, "12", b"int main(){}"),
             key(&shifted, "12", b"int main(){}"),
         ];
-        let different: std::collections::HashSet<_> = keys.iter().collect();
-        assert_eq!(different.len(), keys.len());
+        let distinct: std::collections::HashSet<_> = keys.iter().collect();
+        assert_eq!(distinct.len(), keys.len());
         assert_eq!(keys[0], key(c, "12", b"int main(){}"));
     }
 }

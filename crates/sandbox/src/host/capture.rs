@@ -1,4 +1,4 @@
-//! What a program writes, taken from its pipe up to a limit.
+//! Reading what a program writes from its pipe, up to a limit.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -10,17 +10,17 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::host::slot::watch;
+use crate::host::async_fd;
 
-/// Bytes read at once: what a pipe holds.
+/// Bytes read at once: the capacity of a pipe.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// One stream of one run. The reading end stays open until the run is over, so that a program that writes too
-/// much is never ended by SIGPIPE from us.
+/// One stream of one run. The reading end stays open until the run has ended, so that a program that writes too
+/// much never gets SIGPIPE because the judge stopped reading.
 pub(crate) struct Capture<'a> {
     pipe: Pipe,
     limit: usize,
-    /// What is expected to come yet. What comes so is counted and not kept.
+    /// The rest of the expected output. Bytes that match it are counted and not kept.
     expected: &'a [u8],
     matched_bytes: usize,
     bytes: Vec<u8>,
@@ -28,26 +28,26 @@ pub(crate) struct Capture<'a> {
     overflowed: bool,
 }
 
-/// The reading end. Most programs write less than a pipe holds, and end soon: only for the others it is worth to
-/// be woken while they run.
+/// The reading end. Most programs write less than the capacity of a pipe and end soon: only for the others it is
+/// worth registering the descriptor, to read while they run.
 enum Pipe {
-    Unwatched(OwnedFd),
-    Watched(AsyncFd<OwnedFd>),
+    Unregistered(OwnedFd),
+    Registered(AsyncFd<OwnedFd>),
 }
 
 /// What was written to one stream.
 pub(crate) struct Captured {
-    /// So many bytes of what was expected came first.
+    /// The number of leading bytes that matched the expected output.
     pub(crate) matched_bytes: usize,
-    /// What else came; with that at most the limit.
+    /// The bytes after those; together with them at most the limit.
     pub(crate) bytes: Vec<u8>,
-    /// Whether there was more.
+    /// Whether the program wrote more than the limit.
     pub(crate) overflowed: bool,
 }
 
 impl<'a> Capture<'a> {
-    /// A new pipe: the capture, and the end that the program writes to, which belongs to the program's user, so
-    /// that `/dev/stdout` can be opened. Without a `uid` that is the judge's own.
+    /// Makes a pipe: the capture, and the end that the program writes to. The pipe belongs to the program's user, so
+    /// that the program can open `/dev/stdout`; without a `uid` that is the judge's own.
     pub(crate) fn new(limit: u64, uid: Option<u32>, expected: &'a [u8]) -> io::Result<(Self, OwnedFd)> {
         let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
         rustix::io::ioctl_fionbio(&read, true)?;
@@ -55,64 +55,64 @@ impl<'a> Capture<'a> {
             fchown(&write, Some(Uid::from_raw(uid)), Some(Gid::from_raw(uid)))?;
         }
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let pipe = Pipe::Unwatched(read);
+        let pipe = Pipe::Unregistered(read);
         let bytes = Vec::new();
         Ok((Self { pipe, limit, expected, matched_bytes: 0, bytes, open: true, overflowed: false }, write))
     }
 
-    /// From now on [`Self::fill`] wakes its caller.
-    pub(crate) fn watch(self) -> io::Result<Self> {
+    /// Registers the pipe with the async runtime, so that [`Self::fill`] can wait for it.
+    pub(crate) fn register(self) -> io::Result<Self> {
         let pipe = match self.pipe {
-            Pipe::Unwatched(pipe) => Pipe::Watched(watch(pipe, Interest::READABLE)?),
-            watched @ Pipe::Watched(_) => watched,
+            Pipe::Unregistered(pipe) => Pipe::Registered(async_fd::register(pipe, Interest::READABLE)?),
+            registered @ Pipe::Registered(_) => registered,
         };
         Ok(Self { pipe, ..self })
     }
 
-    /// Whether there is a point in reading on.
+    /// Whether there may be more to read: neither the end nor the limit has been reached.
     pub(crate) fn is_open(&self) -> bool {
         self.open
     }
 
-    /// Whether the limit has been passed.
+    /// Whether the program wrote more than the limit.
     pub(crate) fn has_overflowed(&self) -> bool {
         self.overflowed
     }
 
-    /// Waits for something to read and takes it.
+    /// Waits until there is something to read and reads it. Waits forever if the pipe is not registered.
     pub(crate) async fn fill(&mut self) -> io::Result<()> {
-        let Pipe::Watched(pipe) = &self.pipe else { return std::future::pending().await };
+        let Pipe::Registered(pipe) = &self.pipe else { return std::future::pending().await };
         let mut ready = pipe.readable().await?;
-        match take(ready.get_inner(), &mut self.bytes) {
+        match read_chunk(ready.get_inner(), &mut self.bytes) {
             Ok(length) => self.open = length > 0,
             Err(Errno::AGAIN) => ready.clear_ready(),
             Err(Errno::INTR) => {}
             Err(errno) => return Err(errno.into()),
         }
-        self.measure();
+        self.count_matches();
         Ok(())
     }
 
-    /// Takes what is left when nobody writes any more.
+    /// Reads the rest once no process can write any more.
     pub(crate) fn finish(mut self) -> io::Result<Captured> {
         while self.open {
             let pipe = match &self.pipe {
-                Pipe::Unwatched(pipe) => pipe,
-                Pipe::Watched(pipe) => pipe.get_ref(),
+                Pipe::Unregistered(pipe) => pipe,
+                Pipe::Registered(pipe) => pipe.get_ref(),
             };
-            match take(pipe, &mut self.bytes) {
+            match read_chunk(pipe, &mut self.bytes) {
                 Ok(0) | Err(Errno::AGAIN) => self.open = false,
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno.into()),
             }
-            self.measure();
+            self.count_matches();
         }
         self.bytes.shrink_to_fit();
         Ok(Captured { matched_bytes: self.matched_bytes, bytes: self.bytes, overflowed: self.overflowed })
     }
 
-    fn measure(&mut self) {
-        // Each time all that is kept is new, for as long as anything is expected.
+    fn count_matches(&mut self) {
+        // While output is expected, `bytes` holds only what was read last: matching bytes are not kept.
         let common = if self.expected.starts_with(&self.bytes) {
             self.bytes.len()
         } else {
@@ -135,7 +135,7 @@ impl<'a> Capture<'a> {
     }
 }
 
-fn take(pipe: &OwnedFd, bytes: &mut Vec<u8>) -> Result<usize, Errno> {
+fn read_chunk(pipe: &OwnedFd, bytes: &mut Vec<u8>) -> Result<usize, Errno> {
     bytes.reserve(CHUNK_BYTES);
     rustix::io::read(pipe, spare_capacity(bytes))
 }
@@ -153,7 +153,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let (capture, write) = Capture::new(limit, None, expected).unwrap();
-            let mut capture = capture.watch().unwrap();
+            let mut capture = capture.register().unwrap();
             std::fs::File::from(write).write_all(written).unwrap();
             capture.fill().await.unwrap();
             capture.finish().unwrap()
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_itself_is_allowed_and_one_more_is_not() {
+    fn output_of_exactly_the_limit_is_allowed_and_one_byte_more_is_not() {
         let exact = captured(b"12345", 5);
         assert_eq!((exact.bytes.as_slice(), exact.overflowed), (b"12345".as_slice(), false));
         let over = captured(b"123456", 5);
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_as_expected_is_counted_and_no_more_of_it_after_a_difference() {
+    fn matching_bytes_are_counted_up_to_the_first_difference() {
         let case = |written: &[u8], limit| {
             let captured = captured_of(written, limit, b"123456");
             (captured.matched_bytes, String::from_utf8(captured.bytes).unwrap(), captured.overflowed)
@@ -184,11 +184,11 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_ends_it_also_between_two_reads() {
+    fn matching_stops_at_a_difference_between_two_reads() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let captured = runtime.block_on(async {
             let (capture, write) = Capture::new(100, None, b"123456").unwrap();
-            let (mut capture, mut write) = (capture.watch().unwrap(), std::fs::File::from(write));
+            let (mut capture, mut write) = (capture.register().unwrap(), std::fs::File::from(write));
             for part in ["12", "x", "3456"] {
                 write.write_all(part.as_bytes()).unwrap();
                 capture.fill().await.unwrap();
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn any_bytes_are_kept() {
+    fn arbitrary_bytes_are_kept() {
         assert_eq!(captured(b"\0\xff\xfe", 10).bytes, b"\0\xff\xfe");
     }
 }

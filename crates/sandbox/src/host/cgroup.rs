@@ -1,9 +1,10 @@
-//! The judge's cgroups: one group at the top, below it one group a slot.
+//! The judge's cgroups: one top group, and below it one group for each slot.
 //!
-//! The top group is locked for as long as the judge lives, so that a later start can tell a dead judge's
-//! groups from those of a neighbour, whatever PID namespace it lives in. A process is moved into a group only
-//! when a slot is built: on v1 a move can wait 11 ms inside the kernel.
+//! The top group is locked for as long as the judge lives, so that a later start can tell the groups of a judge that
+//! has exited from those of a running one, even in another PID namespace. A process is moved into a group only when
+//! a slot is built: on v1 a move can wait 11 ms inside the kernel.
 
+mod files;
 mod v1;
 mod v2;
 
@@ -19,23 +20,16 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::host::config::TierChoice;
 use crate::host::error::{SlotError, StartError};
-use crate::protocol::wire::{CgroupVersion, MeterFile};
+use crate::protocol::wire::{CgroupFile, CgroupVersion};
+use files::{Hierarchy, create, failed, write};
 
-/// How the names of our top groups begin.
+/// The prefix of the names of top groups.
 const PREFIX: &str = "gavel-";
-/// How long to wait for a dead judge's processes to leave its groups.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long to wait until the processes of an exited judge have left its groups.
+const REMOVE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Counts the top groups of this process.
 static NUMBER: AtomicU32 = AtomicU32::new(0);
-
-/// Where groups are made, and how their files are called.
-#[derive(Debug)]
-pub(crate) struct Hierarchy {
-    version: CgroupVersion,
-    /// One directory a hierarchy, each holding our top group.
-    bases: Vec<PathBuf>,
-}
 
 /// This judge's top group; removed on drop.
 #[derive(Debug)]
@@ -53,8 +47,8 @@ pub(crate) struct SlotGroup {
 }
 
 impl Cgroups {
-    /// Finds the controllers, removes what dead judges left, and makes this judge's top group; `None` where the
-    /// choice is to do without. Blocks.
+    /// Finds the controllers, removes the groups of exited judges, and creates this judge's top group. Returns `None`
+    /// if the tier uses no cgroups. Blocks.
     pub(crate) fn open(choice: TierChoice) -> Result<Option<Self>, StartError> {
         let hierarchy = match choice {
             TierChoice::NoCgroup => return Ok(None),
@@ -62,37 +56,37 @@ impl Cgroups {
             TierChoice::CgroupV2 => v2::find()?,
             TierChoice::Auto | TierChoice::NoUserNamespace => v2::find().or_else(|_| v1::find())?,
         };
-        // One start at a time on this machine, or one would take another's new group for a leftover.
-        let starting = locked(&hierarchy.bases[0], FlockOperation::LockExclusive)?;
-        hierarchy.remove_leftovers();
+        // One start at a time on this machine: another would remove the new group before it is locked.
+        let start_lock = lock(&hierarchy.bases[0], FlockOperation::LockExclusive)?;
+        remove_abandoned_groups(&hierarchy);
         let name = format!("{PREFIX}{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let directories: Vec<_> = hierarchy.bases.iter().map(|base| base.join(&name)).collect();
         for directory in &directories {
-            make(directory)?;
+            create(directory)?;
         }
-        let lock = locked(&directories[0], FlockOperation::LockShared)?;
-        drop(starting);
+        let group_lock = lock(&directories[0], FlockOperation::LockShared)?;
+        drop(start_lock);
         if hierarchy.version == CgroupVersion::V2 {
-            v2::delegate(&directories[0])?;
+            v2::enable_controllers(&directories[0])?;
         }
-        Ok(Some(Self { hierarchy, name, _lock: lock }))
+        Ok(Some(Self { hierarchy, name, _lock: group_lock }))
     }
 
     pub(crate) fn version(&self) -> CgroupVersion {
         self.hierarchy.version
     }
 
-    /// Makes a slot's group.
+    /// Creates a slot's group.
     pub(crate) fn slot(&self, name: &str) -> Result<SlotGroup, SlotError> {
         let version = self.hierarchy.version;
         let bases = &self.hierarchy.bases;
         let directories = bases.iter().map(|base| base.join(&self.name).join(name)).collect();
         let group = SlotGroup { version, directories };
         for directory in &group.directories {
-            make(directory)?;
+            create(directory)?;
         }
         if version == CgroupVersion::V2 {
-            v2::prepare(&group.directories[0])?;
+            v2::disable_swap(&group.directories[0])?;
         }
         Ok(group)
     }
@@ -101,33 +95,8 @@ impl Cgroups {
 impl Drop for Cgroups {
     fn drop(&mut self) {
         for base in &self.hierarchy.bases {
-            remove_group(&base.join(&self.name));
+            remove_top_group(&base.join(&self.name));
         }
-    }
-}
-
-impl Hierarchy {
-    /// Removes the groups of judges that live no more.
-    fn remove_leftovers(&self) {
-        for name in self.groups() {
-            // Without a group in the first hierarchy nobody can hold the lock.
-            let lock = File::open(self.bases[0].join(&name));
-            let held = |lock: &File| flock(lock, FlockOperation::NonBlockingLockExclusive).is_err();
-            if lock.as_ref().is_ok_and(held) {
-                continue;
-            }
-            for base in &self.bases {
-                remove_group(&base.join(&name));
-            }
-            tracing::info!(group = %name.to_string_lossy(), "removed the cgroups of a judge that is gone");
-        }
-    }
-
-    /// The names of all judges' top groups.
-    fn groups(&self) -> BTreeSet<OsString> {
-        let entries = self.bases.iter().filter_map(|base| fs::read_dir(base).ok()).flatten().flatten();
-        let names = entries.map(|entry| entry.file_name());
-        names.filter(|name| name.to_string_lossy().starts_with(PREFIX)).collect()
     }
 }
 
@@ -139,136 +108,102 @@ impl SlotGroup {
             .try_for_each(|directory| write(&directory.join("cgroup.procs"), &pid.to_string()))
     }
 
-    /// Opens the files that the init works with.
-    pub(crate) fn meter(&self) -> Result<(Vec<MeterFile>, Vec<OwnedFd>), SlotError> {
-        let files = match self.version {
-            CgroupVersion::V1 => v1::METER,
-            CgroupVersion::V2 => v2::METER,
+    /// Opens the files that the init uses.
+    pub(crate) fn open_files(&self) -> Result<(Vec<CgroupFile>, Vec<OwnedFd>), SlotError> {
+        let uses = match self.version {
+            CgroupVersion::V1 => v1::FILES,
+            CgroupVersion::V2 => v2::FILES,
         };
-        let (mut kinds, mut fds) = (Vec::new(), Vec::new());
-        for file in files {
+        let (mut files, mut fds) = (Vec::new(), Vec::new());
+        for each in uses {
             let found =
-                self.directories.iter().map(|directory| directory.join(file.name)).find(|p| p.exists());
-            let path = found.unwrap_or_else(|| self.directories[0].join(file.name));
-            match fs::OpenOptions::new().read(file.read).write(file.write).open(&path) {
+                self.directories.iter().map(|directory| directory.join(each.name)).find(|p| p.exists());
+            let path = found.unwrap_or_else(|| self.directories[0].join(each.name));
+            match fs::OpenOptions::new().read(each.read).write(each.write).open(&path) {
                 Ok(opened) => {
-                    kinds.push(file.kind);
+                    files.push(each.file);
                     fds.push(opened.into());
                 }
-                Err(_) if file.optional => {}
+                Err(_) if each.optional => {}
                 Err(source) => return Err(failed("open", &path)(source)),
             }
         }
-        Ok((kinds, fds))
+        Ok((files, fds))
     }
 
-    /// Removes the group where no process is in it any more. Whether it is gone.
+    /// Removes the group if no process is in it. Returns whether the group is gone.
     pub(crate) fn remove(&self) -> bool {
-        self.directories.iter().filter(|directory| !gone(directory)).count() == 0
+        self.directories.iter().filter(|directory| !remove_dir(directory)).count() == 0
     }
 }
 
-/// Whether v2 can be used, and where. Changes nothing.
-pub(crate) fn look_v2() -> Result<String, StartError> {
-    v2::look().map(|base| format!("memory and pids at {}", base.display()))
+/// Describes where v2 is usable. Changes nothing.
+pub(crate) fn probe_v2() -> Result<String, StartError> {
+    v2::usable_group().map(|base| format!("memory and pids at {}", base.display()))
 }
 
-/// Whether v1 can be used, and where. Changes nothing.
-pub(crate) fn look_v1() -> Result<String, StartError> {
+/// Describes where v1 is usable. Changes nothing.
+pub(crate) fn probe_v1() -> Result<String, StartError> {
     let hierarchy = v1::find()?;
-    let places: Vec<_> = hierarchy.bases.iter().map(|base| base.display().to_string()).collect();
-    Ok(format!("memory, pids and cpuacct at {}", places.join(", ")))
+    let bases: Vec<_> = hierarchy.bases.iter().map(|base| base.display().to_string()).collect();
+    Ok(format!("memory, pids and cpuacct at {}", bases.join(", ")))
 }
 
-/// Whether this process may make groups here.
-fn writable(directory: &Path) -> bool {
-    rustix::fs::access(directory, rustix::fs::Access::WRITE_OK).is_ok()
+/// Removes the groups of judges that have exited.
+fn remove_abandoned_groups(hierarchy: &Hierarchy) {
+    for name in top_groups(hierarchy) {
+        // If the group does not exist in the first hierarchy, no judge can hold the lock.
+        let lock = File::open(hierarchy.bases[0].join(&name));
+        let is_held = |lock: &File| flock(lock, FlockOperation::NonBlockingLockExclusive).is_err();
+        if lock.as_ref().is_ok_and(is_held) {
+            continue;
+        }
+        for base in &hierarchy.bases {
+            remove_top_group(&base.join(&name));
+        }
+        tracing::info!(group = %name.to_string_lossy(), "removed the cgroups of a judge that has exited");
+    }
 }
 
-/// A cgroup file that the init works with.
-struct GroupFile {
-    kind: MeterFile,
-    name: &'static str,
-    read: bool,
-    write: bool,
-    optional: bool,
+/// The names of all judges' top groups.
+fn top_groups(hierarchy: &Hierarchy) -> BTreeSet<OsString> {
+    let entries = hierarchy.bases.iter().filter_map(|base| fs::read_dir(base).ok()).flatten().flatten();
+    let names = entries.map(|entry| entry.file_name());
+    names.filter(|name| name.to_string_lossy().starts_with(PREFIX)).collect()
 }
 
-/// Removes a top group with its slots, ending what still lives there.
-fn remove_group(top: &Path) {
-    let deadline = Instant::now() + PATIENCE;
+/// Removes a top group with the groups of its slots, and kills the processes in them.
+fn remove_top_group(top: &Path) {
+    let deadline = Instant::now() + REMOVE_TIMEOUT;
     let children: Vec<_> = fs::read_dir(top)
         .map(|entries| entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect())
         .unwrap_or_default();
     for directory in children.iter().map(PathBuf::as_path).chain([top]) {
-        while !gone(directory) && Instant::now() < deadline {
-            end_processes(directory);
+        while !remove_dir(directory) && Instant::now() < deadline {
+            kill_processes(directory);
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 }
 
-fn end_processes(directory: &Path) {
+fn kill_processes(directory: &Path) {
     let processes = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
     for pid in processes.lines().filter_map(|line| rustix::process::Pid::from_raw(line.parse().ok()?)) {
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
     }
 }
 
-fn gone(directory: &Path) -> bool {
+/// Removes a directory. Returns whether it is gone.
+fn remove_dir(directory: &Path) -> bool {
     match fs::remove_dir(directory) {
         Ok(()) => true,
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     }
 }
 
-/// Opens and locks a directory, waiting for whoever holds the lock.
-fn locked(directory: &Path, how: FlockOperation) -> Result<File, SlotError> {
+/// Opens and locks a directory; waits if the lock is held.
+fn lock(directory: &Path, operation: FlockOperation) -> Result<File, SlotError> {
     let lock = File::open(directory).map_err(failed("open", directory))?;
-    flock(&lock, how).map_err(|errno| failed("lock", directory)(errno.into()))?;
+    flock(&lock, operation).map_err(|errno| failed("lock", directory)(errno.into()))?;
     Ok(lock)
-}
-
-fn make(directory: &Path) -> Result<(), SlotError> {
-    fs::create_dir(directory).map_err(failed("make", directory))
-}
-
-fn write(path: &Path, value: &str) -> Result<(), SlotError> {
-    fs::write(path, value).map_err(failed("write", path))
-}
-
-fn failed(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> SlotError {
-    let path = path.to_owned();
-    move |source| SlotError::Cgroup { action, path, source }
-}
-
-/// Mounts of this type: mount point and the options of the file system.
-fn mounts(kind: &str) -> Vec<(PathBuf, Vec<String>)> {
-    let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    table.lines().filter_map(|line| parse_mount(line, kind)).collect()
-}
-
-/// One line of `/proc/self/mountinfo` (proc(5)).
-fn parse_mount(line: &str, kind: &str) -> Option<(PathBuf, Vec<String>)> {
-    let (mount, system) = line.split_once(" - ")?;
-    let mut system = system.split(' ');
-    if system.next()? != kind {
-        return None;
-    }
-    let options = system.nth(1)?.split(',').map(str::to_owned).collect();
-    Some((PathBuf::from(mount.split(' ').nth(4)?), options))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mount_is_read_with_its_options() {
-        let line = "34 24 0:30 / /sys/fs/cgroup/memory rw,nosuid shared:9 - cgroup cgroup rw,memory";
-        let (path, options) = parse_mount(line, "cgroup").unwrap();
-        assert_eq!(path, PathBuf::from("/sys/fs/cgroup/memory"));
-        assert_eq!(options, ["rw", "memory"]);
-        assert!(parse_mount(line, "cgroup2").is_none());
-    }
 }

@@ -1,4 +1,4 @@
-//! What an operator chooses about the sandbox.
+//! The configuration of the sandbox.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,33 +6,33 @@ use std::str::FromStr;
 
 use crate::language::{Languages, VersionRule};
 
-/// The most slots: their user ids are a range of this length.
+/// The maximum number of slots: their user ids come from a range of fixed length.
 pub const MAX_SLOTS: usize = 512;
 
-/// How the sandbox is set up. `SandboxConfig::default()` suits a judge whose `main` calls
+/// The configuration of the sandbox. `SandboxConfig::default()` suits a judge whose `main` calls
 /// [`crate::init::enter_if_asked`] first.
 #[derive(Clone, Debug)]
 pub struct SandboxConfig {
-    /// Runs side by side, 1 to [`MAX_SLOTS`]; one a core, so that no run disturbs another's time. Default: the
-    /// number of cores.
+    /// Runs at the same time, 1 to [`MAX_SLOTS`]. With at most one for each CPU, no run disturbs the timing of
+    /// another. Default: the number of CPUs.
     pub slots: usize,
     /// The executable that slots run as their init.
     pub init: InitProgram,
-    /// Which means of isolation to use, or nothing.
+    /// Which means of isolation to use. If they are not available, the start fails.
     pub tier: TierChoice,
     /// The size of a slot's writable file system, in bytes; it also counts as memory of the run. Default
     /// 256 MiB.
     pub box_bytes: u64,
-    /// The most files and directories in it. Default 16,384.
+    /// The maximum number of files and directories in it. Default 16,384.
     pub box_inodes: u64,
-    /// The first of the user and group ids that slots use where the judge is root: one a slot for its programs,
-    /// and [`MAX_SLOTS`] above it one for its init. Nobody else may use the range. Default 60,000.
+    /// The first of the user and group ids that slots use if the judge is root: for each slot one for its programs
+    /// and, [`MAX_SLOTS`] above it, one for its init. Nothing else on the machine may use the range. Default 60,000.
     pub first_uid: u32,
-    /// The languages to look for. Default: the table that is part of the executable.
+    /// The languages to serve if their toolchains are installed. Default: the table that is part of the executable.
     pub languages: Languages,
-    /// Whether a toolchain may be older than what an id stands for. Default: it may.
+    /// Whether a toolchain may be older than the version that Judge0 means by an id. Default: it may.
     pub versions: VersionRule,
-    /// Bytes of compiled programs that are kept for the next submission of the same source. Default 64 MiB.
+    /// The size of the cache of compiled programs, in bytes. Default 64 MiB.
     pub compile_cache_bytes: u64,
 }
 
@@ -52,34 +52,34 @@ impl Default for SandboxConfig {
     }
 }
 
-/// The executable that slots run as their init: one whose `main` calls [`crate::init::enter_if_asked`] first.
+/// The executable that slots run as their init. Its `main` calls [`crate::init::enter_if_asked`] first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InitProgram {
-    /// The one that is running.
+    /// The executable of this process.
     CurrentExe,
-    /// Another of the same build.
+    /// Another executable of the same build.
     Path(PathBuf),
 }
 
-/// Which means of isolation to use (`SANDBOX_TIER`). What is named is used, or the start fails: a lesser tier is
-/// taken only by its name.
+/// Which means of isolation to use (`SANDBOX_TIER`). If the named tier is not available, the start fails: a lesser
+/// tier is used only if it is named.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TierChoice {
-    /// cgroup v2, else v1, with a user namespace a slot: everything that this crate promises.
+    /// cgroup v2, else v1, with a user namespace for each slot: everything that this crate promises.
     #[default]
     Auto,
     /// The same with cgroup v2 only.
     CgroupV2,
     /// The same with cgroup v1 only.
     CgroupV1,
-    /// Without a user namespace: the init of a slot is the host's root with few capabilities left.
+    /// Without a user namespace: the init of a slot is root on the host, with few capabilities left.
     NoUserNamespace,
-    /// Without cgroups: memory and CPU time of a run are sampled instead of counted by the kernel.
+    /// Without cgroups: memory and CPU time of a run are sampled instead of accounted by the kernel.
     NoCgroup,
 }
 
 /// The names, in the order of the enum.
-const NAMES: [(TierChoice, &str); 5] = [
+const TIER_NAMES: [(TierChoice, &str); 5] = [
     (TierChoice::Auto, "auto"),
     (TierChoice::CgroupV2, "cgroup-v2"),
     (TierChoice::CgroupV1, "cgroup-v1"),
@@ -88,26 +88,26 @@ const NAMES: [(TierChoice, &str); 5] = [
 ];
 
 impl TierChoice {
-    /// Each tier; `Auto` is one of them.
-    pub const EACH: [Self; 4] = [Self::CgroupV2, Self::CgroupV1, Self::NoUserNamespace, Self::NoCgroup];
+    /// Every tier; [`Self::Auto`] selects one of the first two.
+    pub const ALL: [Self; 4] = [Self::CgroupV2, Self::CgroupV1, Self::NoUserNamespace, Self::NoCgroup];
 }
 
-/// A text that names no tier.
+/// The text is not the name of a tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be auto, cgroup-v2, cgroup-v1, no-user-namespace or no-cgroup")]
-pub struct NoSuchTier;
+pub struct ParseTierError;
 
 impl FromStr for TierChoice {
-    type Err = NoSuchTier;
+    type Err = ParseTierError;
 
-    fn from_str(text: &str) -> Result<Self, NoSuchTier> {
-        NAMES.iter().find(|(_, name)| *name == text).map(|(choice, _)| *choice).ok_or(NoSuchTier)
+    fn from_str(text: &str) -> Result<Self, ParseTierError> {
+        TIER_NAMES.iter().find(|(_, name)| *name == text).map(|(choice, _)| *choice).ok_or(ParseTierError)
     }
 }
 
 impl fmt::Display for TierChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = NAMES.iter().find(|(choice, _)| choice == self).map_or("auto", |(_, name)| name);
+        let name = TIER_NAMES.iter().find(|(choice, _)| choice == self).map_or("auto", |(_, name)| name);
         f.write_str(name)
     }
 }
@@ -117,10 +117,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_tier_is_read_by_the_name_that_it_shows() {
-        for (choice, name) in NAMES {
+    fn tier_names_parse_back_to_their_tiers() {
+        for (choice, name) in TIER_NAMES {
             assert_eq!((name.parse(), choice.to_string().as_str()), (Ok(choice), name));
         }
-        assert_eq!("none".parse::<TierChoice>(), Err(NoSuchTier));
+        assert_eq!("none".parse::<TierChoice>(), Err(ParseTierError));
     }
 }

@@ -6,9 +6,10 @@ use std::os::unix::fs::FileExt;
 
 const HEADER_BYTES: usize = 64;
 const SEGMENT_BYTES: usize = 56;
-const LOADED: u64 = 1;
+/// `PT_LOAD`.
+const LOADABLE: u64 = 1;
 
-/// A segment of a program.
+/// An entry of the program header table.
 struct Segment {
     kind: u64,
     offset: u64,
@@ -16,13 +17,13 @@ struct Segment {
     memory_bytes: u64,
 }
 
-/// The memory of all loaded segments, in bytes.
+/// The memory of all loadable segments, in bytes. Fails if the file is not such an executable.
 pub(crate) fn image_bytes(file: &File) -> io::Result<u64> {
-    let loaded = segments(file)?.into_iter().filter(|segment| segment.kind == LOADED);
+    let loaded = segments(file)?.into_iter().filter(|segment| segment.kind == LOADABLE);
     Ok(loaded.fold(0, |sum, segment| sum.saturating_add(segment.memory_bytes)))
 }
 
-/// The length of the file without what follows its last segment: debugging information, mostly.
+/// The length of the file up to the end of its last segment. What follows is mostly debugging information.
 pub(crate) fn needed_bytes(file: &File) -> io::Result<u64> {
     let ends = segments(file)?.into_iter().map(|segment| segment.offset.saturating_add(segment.file_bytes));
     ends.max().ok_or_else(|| io::ErrorKind::InvalidData.into())
@@ -58,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn our_own_executable_is_read() {
+    fn own_executable_is_read() {
         let file = File::open("/proc/self/exe").unwrap();
         let needed = needed_bytes(&file).unwrap();
         assert!(needed > 0 && needed <= file.metadata().unwrap().len());
@@ -66,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_program_is_refused() {
+    fn file_that_is_not_a_program_is_rejected() {
         let file = File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap();
         assert!(image_bytes(&file).is_err());
     }

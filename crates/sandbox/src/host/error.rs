@@ -7,10 +7,10 @@ use gavel_domain::engine::EngineFault;
 use gavel_domain::{LanguageId, catalogue};
 use rustix::io::Errno;
 
-/// What lets user namespaces be made.
-pub(crate) const USER_NAMESPACE_REMEDY: &str = "allow them (sysctl user.max_user_namespaces above 0, kernel.unprivileged_userns_clone=1 and \
-     kernel.apparmor_restrict_unprivileged_userns=0 where these exist; containers: --privileged), or set \
-     SANDBOX_TIER=no-user-namespace to do without them as root";
+/// How to allow user namespaces.
+pub(crate) const USER_NAMESPACE_REMEDY: &str = "allow them (sysctl user.max_user_namespaces above 0, and kernel.unprivileged_userns_clone=1 and \
+     kernel.apparmor_restrict_unprivileged_userns=0 if these exist; containers: --privileged), or run the judge as \
+     root with SANDBOX_TIER=no-user-namespace";
 
 /// An error with all its causes, as an operator reads it.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
@@ -23,37 +23,37 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Why the sandbox cannot be had on this machine. It never starts with a layer missing.
+/// Why the sandbox cannot start on this machine. It never starts with a layer of isolation missing.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The configuration asks for nothing.
+    /// The configured number of slots is zero or too large.
     #[error("the number of sandbox slots must be 1 to {max}", max = crate::host::config::MAX_SLOTS)]
     Slots,
-    /// User namespaces cannot be made.
+    /// User namespaces cannot be created.
     #[error("the sandbox needs user namespaces: {USER_NAMESPACE_REMEDY}")]
     UserNamespace(#[source] io::Error),
-    /// Without a user namespace, namespaces and mounts take privileges that this process lacks.
+    /// Without a user namespace, creating namespaces and mounts needs privileges that this process lacks.
     #[error(
-        "the sandbox needs root with the capability {capability} where it is to do without user namespaces: run the \
-         judge as root, in a container with --privileged (compose: privileged: true)"
+        "SANDBOX_TIER=no-user-namespace needs root with the capability {capability}: run the judge as root, in a \
+         container with --privileged (compose: privileged: true)"
     )]
     NotPrivileged {
-        /// What is missing, such as `CAP_SYS_ADMIN`.
+        /// The missing capability, such as `CAP_SYS_ADMIN`.
         capability: &'static str,
     },
-    /// No usable cgroup hierarchy.
+    /// There is no usable cgroup hierarchy.
     #[error(
-        "the sandbox needs the cgroup controllers {missing}: {remedy}; or set SANDBOX_TIER=no-cgroup, to have memory \
-         and CPU time sampled instead of limited by the kernel"
+        "the sandbox needs the cgroup controllers {missing}: {remedy}; or set SANDBOX_TIER=no-cgroup, so that memory \
+         and CPU time are sampled instead of limited by the kernel"
     )]
     Cgroup {
-        /// The controllers, separated by commas.
+        /// The missing controllers, separated by commas.
         missing: String,
         /// What to do about it.
         remedy: &'static str,
     },
     /// The executable that slots run as their init cannot be read.
-    #[error("cannot read the executable of the sandbox's init, {}", path.display())]
+    #[error("cannot read the executable of the sandbox's init at {}", path.display())]
     InitProgram {
         /// Its path.
         path: PathBuf,
@@ -64,7 +64,7 @@ pub enum StartError {
     /// A slot could not be built.
     #[error("cannot build a sandbox slot")]
     Slot(#[from] SlotError),
-    /// Finding out which toolchains work failed for a reason of ours.
+    /// The engine failed while it asked the toolchains for their versions.
     #[error("cannot ask the toolchains for their versions")]
     Versions(#[source] SandboxError),
 }
@@ -72,10 +72,10 @@ pub enum StartError {
 /// Why a slot could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum SlotError {
-    /// A cgroup or one of its files could not be made or set.
+    /// A cgroup or one of its files could not be created or written.
     #[error("cannot {action} the cgroup file {}", path.display())]
     Cgroup {
-        /// Such as `make` or `write`.
+        /// Such as `create` or `write`.
         action: &'static str,
         /// Which.
         path: PathBuf,
@@ -86,19 +86,19 @@ pub enum SlotError {
     /// The ids of the slot's user namespace could not be set.
     #[error("cannot set the ids of a slot's user namespace")]
     Ids(#[source] io::Error),
-    /// The init's process could not be started in its namespaces.
+    /// The init could not be started in its namespaces.
     #[error("cannot start an init in new user, PID, mount, network, IPC and UTS namespaces")]
     Spawn(#[source] io::Error),
     /// A step inside the init failed.
     #[error("the slot's init could not {step}: {}", io::Error::from_raw_os_error(*errno))]
     Step {
-        /// Which step, in words.
+        /// The step, such as `mount a private /proc`.
         step: String,
         /// The error number.
         errno: i32,
     },
-    /// The init ended, or its answer was not one.
-    #[error("the slot's init did not come up: {0}")]
+    /// The init exited, or its answer was not understood.
+    #[error("the slot's init did not start: {0}")]
     NoAnswer(String),
 }
 

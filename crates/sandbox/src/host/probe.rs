@@ -1,4 +1,4 @@
-//! What this machine can do for the sandbox, one finding a means, each with the remedy where it is missing.
+//! What this machine offers to the sandbox: a check of each means of isolation, with the remedy if it is missing.
 
 use std::fmt;
 
@@ -7,117 +7,117 @@ use crate::host::config::{SandboxConfig, TierChoice};
 use crate::host::error::{self, StartError};
 use crate::host::sandbox::Sandbox;
 use crate::host::tier;
-use crate::protocol::ids::Ids;
+use crate::protocol::ids::IdMapping;
 
-/// One thing that the sandbox needs or can use.
+/// The result of checking one thing that the sandbox needs or can use.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// What was looked at.
+pub struct HostCheck {
+    /// What was checked.
     pub name: &'static str,
-    /// Whether it is there.
+    /// Whether it is available.
     pub ok: bool,
-    /// What was found, in one clause.
-    pub found: String,
-    /// What is lost without it, in one clause.
-    pub costs: &'static str,
-    /// What to do where it is missing.
+    /// What the check found, in one clause.
+    pub detail: String,
+    /// What does not work without it, in one clause.
+    pub impact: &'static str,
+    /// What to do if it is missing; empty if there is nothing to do or to say.
     pub remedy: &'static str,
 }
 
-impl fmt::Display for Finding {
+impl fmt::Display for HostCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, found, costs, remedy, .. } = self;
+        let Self { name, detail, impact, remedy, .. } = self;
         if self.ok {
-            return write!(f, "ok       {name}: {found}");
+            return write!(f, "ok       {name}: {detail}");
         }
-        write!(f, "missing  {name}: {found}\n         costs {costs}\n         remedy: {remedy}")
+        write!(f, "missing  {name}: {detail}\n         without it: {impact}\n         remedy: {remedy}")
     }
 }
 
-/// The oldest kernel on which every part exists (`mount_setattr`).
-const OLDEST: (u32, u32) = (5, 12);
+/// The oldest kernel that has everything the sandbox uses (`mount_setattr`).
+const MIN_KERNEL: (u32, u32) = (5, 12);
 
-/// Looks at the machine, and builds one slot of the tier that `config` asks for. Blocks for some ten milliseconds.
-pub async fn probe(config: &SandboxConfig) -> Vec<Finding> {
-    let mut findings = vec![kernel(), filter(), user_namespaces(), ids(config)];
-    findings.extend(cgroups());
-    findings.push(slot(config).await);
-    findings
+/// Checks the machine and builds one slot of the configured tier. Blocks for some tens of milliseconds.
+pub async fn probe(config: &SandboxConfig) -> Vec<HostCheck> {
+    let mut checks = vec![kernel(), filter(), user_namespaces(), ids(config)];
+    checks.extend(cgroups());
+    checks.push(slot(config).await);
+    checks
 }
 
-fn kernel() -> Finding {
+fn kernel() -> HostCheck {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
     let mut numbers = release.split(['.', '-']).map(|number| number.parse().unwrap_or(0));
     let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    Finding {
+    HostCheck {
         name: "kernel",
-        ok: version >= OLDEST,
-        found: format!("Linux {release}"),
-        costs: "everything: no tier works",
+        ok: version >= MIN_KERNEL,
+        detail: format!("Linux {release}"),
+        impact: "no tier works",
         remedy: "boot Linux 5.12 or later",
     }
 }
 
-fn filter() -> Finding {
+fn filter() -> HostCheck {
     let actions = std::fs::read_to_string("/proc/sys/kernel/seccomp/actions_avail").unwrap_or_default();
-    Finding {
+    HostCheck {
         name: "seccomp",
         ok: actions.contains("errno") && actions.contains("kill_process"),
-        found: if actions.is_empty() {
+        detail: if actions.is_empty() {
             "no system call filters".to_owned()
         } else {
             actions.trim().to_owned()
         },
-        costs: "everything: no tier works without the system call filter",
-        remedy: "boot a kernel with CONFIG_SECCOMP_FILTER, and let the judge see /proc/sys",
+        impact: "no tier works: each needs the system call filter",
+        remedy: "boot a kernel with CONFIG_SECCOMP_FILTER, and give the judge access to /proc/sys",
     }
 }
 
-fn user_namespaces() -> Finding {
-    let made = tier::make_user_namespace();
-    Finding {
+fn user_namespaces() -> HostCheck {
+    let created = tier::try_user_namespace();
+    HostCheck {
         name: "user namespaces",
-        ok: made.is_ok(),
-        found: made
-            .map_or_else(|error| format!("they cannot be made: {error}"), |()| "they can be made".to_owned()),
-        costs: "all tiers but no-user-namespace, which takes root",
+        ok: created.is_ok(),
+        detail: created
+            .map_or_else(|error| format!("cannot be created: {error}"), |()| "can be created".to_owned()),
+        impact: "only the tier no-user-namespace works, and it needs root",
         remedy: error::USER_NAMESPACE_REMEDY,
     }
 }
 
-fn ids(config: &SandboxConfig) -> Finding {
-    let ids = tier::ids(&SandboxConfig { tier: TierChoice::Auto, ..config.clone() });
-    Finding {
-        name: "ids of their own for programs",
-        ok: matches!(ids, Ok(Ids::Two)),
-        found: match ids {
-            Ok(Ids::Two) => "the judge may give them".to_owned(),
+fn ids(config: &SandboxConfig) -> HostCheck {
+    let mapping = tier::id_mapping(&SandboxConfig { tier: TierChoice::Auto, ..config.clone() });
+    HostCheck {
+        name: "separate ids for programs",
+        ok: matches!(mapping, Ok(IdMapping::Separate)),
+        detail: match mapping {
+            Ok(IdMapping::Separate) => "the judge may assign them".to_owned(),
             Ok(_) => {
-                "the judge may not give them; programs have its own id, without its privileges".to_owned()
+                "the judge may not assign them; programs have its own id, without its privileges".to_owned()
             }
             Err(error) => error.to_string(),
         },
-        costs: "a layer: a program that got out of its namespaces would be the judge's user on the host",
+        impact: "one layer less: a program that escaped its namespaces would have the judge's user id on the host",
         remedy: "run the judge as root, with CAP_SETUID, CAP_SETGID and CAP_CHOWN and ids 60000 to 61023",
     }
 }
 
-fn cgroups() -> [Finding; 2] {
-    const COSTS: &str = "with the other version missing too: limits that the kernel keeps; memory and CPU time can \
-                         only be sampled (SANDBOX_TIER=no-cgroup)";
-    [("cgroup v2", cgroup::look_v2()), ("cgroup v1", cgroup::look_v1())].map(|(name, looked)| {
-        let (ok, found, remedy) = match looked {
-            Ok(found) => (true, found, ""),
+fn cgroups() -> [HostCheck; 2] {
+    const IMPACT: &str = "if the other version is missing too, the kernel cannot enforce limits; memory and CPU time \
+                          can only be sampled (SANDBOX_TIER=no-cgroup)";
+    [("cgroup v2", cgroup::probe_v2()), ("cgroup v1", cgroup::probe_v1())].map(|(name, probed)| {
+        let (ok, detail, remedy) = match probed {
+            Ok(detail) => (true, detail, ""),
             Err(StartError::Cgroup { missing, remedy }) => (false, format!("not usable: {missing}"), remedy),
             Err(error) => (false, error.to_string(), ""),
         };
-        Finding { name, ok, found, costs: COSTS, remedy }
+        HostCheck { name, ok, detail, impact: IMPACT, remedy }
     })
 }
 
-async fn slot(config: &SandboxConfig) -> Finding {
+async fn slot(config: &SandboxConfig) -> HostCheck {
     let built = Sandbox::start_without_languages(SandboxConfig { slots: 1, ..config.clone() }).await;
-    let (ok, found) = match built {
+    let (ok, detail) = match built {
         Ok(sandbox) => {
             let tier = sandbox.tier().to_string();
             sandbox.shutdown().await;
@@ -125,11 +125,11 @@ async fn slot(config: &SandboxConfig) -> Finding {
         }
         Err(error) => (false, error::chain(&error)),
     };
-    Finding {
-        name: "a slot",
+    HostCheck {
+        name: "sandbox slot",
         ok,
-        found,
-        costs: "the engine does not start with this SANDBOX_TIER",
-        remedy: "mend what is missing above, or name a tier that this machine offers",
+        detail,
+        impact: "the sandbox does not start with this SANDBOX_TIER",
+        remedy: "fix what is missing above, or set SANDBOX_TIER to a tier that this machine offers",
     }
 }

@@ -1,4 +1,4 @@
-//! A program that is ready to run, kept by the judge in a sealed file in memory.
+//! A program that is ready to run, held by the judge in a sealed file in memory.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -7,15 +7,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::host::elf;
 use crate::language::Language;
 
-/// What came of a compilation.
+/// The result of a compilation.
 #[derive(Debug)]
 pub enum Compilation {
-    /// It can be run.
+    /// The program can be run.
     Ready(Program),
-    /// The source is not a program, or its compilation met a limit.
+    /// The compiler rejected the source, or the compilation exceeded a limit.
     Failed {
-        /// What the compiler wrote to both streams, at most 64 KiB, and where a limit was met a sentence that
-        /// says so. Any bytes.
+        /// What the compiler wrote to both streams, at most 64 KiB, and a sentence that names the limit if one was
+        /// exceeded. Not necessarily UTF-8.
         output: Vec<u8>,
     },
 }
@@ -44,13 +44,13 @@ impl Program {
         Self(Arc::new(Inner { id, language, file: file.into(), bytes, image_bytes }))
     }
 
-    /// Whether both are one: of the same source, compiled once.
+    /// Whether both come from the same compilation.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         self.id() == other.id()
     }
 
-    /// Tells programs apart.
+    /// Unique among the programs of this process.
     pub(crate) fn id(&self) -> u64 {
         self.0.id
     }
@@ -63,12 +63,12 @@ impl Program {
         &self.0.file
     }
 
-    /// The size of its file.
+    /// The size of its file, in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         self.0.bytes
     }
 
-    /// The memory that its image asks for at start, in bytes; 0 where that is not known.
+    /// The memory that its image needs at start, in bytes; 0 if not known.
     pub(crate) fn image_bytes(&self) -> u64 {
         self.0.image_bytes
     }

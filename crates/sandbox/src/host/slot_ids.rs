@@ -4,52 +4,52 @@ use std::fs;
 use std::io;
 
 use crate::host::config::MAX_SLOTS;
-use crate::protocol::ids::Ids;
+use crate::protocol::ids::IdMapping;
 
 /// The ids of one slot.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SlotIds {
-    ids: Ids,
-    /// The host's ids of the init and of its programs.
+    mapping: IdMapping,
+    /// The ids of the init and of its programs on the host.
     init: u32,
     programs: u32,
 }
 
 impl SlotIds {
-    /// The ids of a seat, out of the range that starts at `first`.
-    pub(crate) fn of(ids: Ids, first: u32, seat: usize) -> Self {
+    /// The ids of the slot with this index, from the range that starts at `first`.
+    pub(crate) fn new(mapping: IdMapping, first: u32, slot_index: usize) -> Self {
         let at = |offset: usize| first.saturating_add(u32::try_from(offset).unwrap_or(u32::MAX));
-        Self { ids, init: at(MAX_SLOTS.saturating_add(seat)), programs: at(seat) }
+        Self { mapping, init: at(MAX_SLOTS.saturating_add(slot_index)), programs: at(slot_index) }
     }
 
-    /// The host's id of the slot's programs, where it is not the judge's own.
+    /// The host's id of the slot's programs, or `None` if it is the judge's own.
     pub(crate) fn programs_outside(self) -> Option<u32> {
-        (self.ids != Ids::One).then_some(self.programs)
+        (self.mapping != IdMapping::JudgeOnly).then_some(self.programs)
     }
 
     /// The programs' id as they see it.
     pub(crate) fn programs_inside(self) -> u32 {
-        if self.ids == Ids::One { 0 } else { self.programs }
+        if self.mapping == IdMapping::JudgeOnly { 0 } else { self.programs }
     }
 
     /// Whether the slot has a user namespace.
-    pub(crate) fn has_namespace(self) -> bool {
-        self.ids != Ids::Host
+    pub(crate) fn has_user_namespace(self) -> bool {
+        self.mapping != IdMapping::Unmapped
     }
 
-    /// Tells the kernel the ids of a new user namespace, by the process that was started in it
-    /// (`user_namespaces(7)`).
+    /// Writes the id maps of a new user namespace (`user_namespaces(7)`); `pid` is the process that was started in
+    /// it.
     pub(crate) fn map(self, pid: i32) -> io::Result<()> {
         let write = |file: &str, text: &str| fs::write(format!("/proc/{pid}/{file}"), text);
-        match self.ids {
-            Ids::Host => Ok(()),
-            Ids::Two => {
+        match self.mapping {
+            IdMapping::Unmapped => Ok(()),
+            IdMapping::Separate => {
                 let map = format!("0 {} 1\n{programs} {programs} 1\n", self.init, programs = self.programs);
                 write("uid_map", &map)?;
                 write("gid_map", &map)
             }
-            Ids::One => {
-                // Without privilege a group can be mapped only where none can be dropped.
+            IdMapping::JudgeOnly => {
+                // Without privilege the kernel lets a process map its group only if groups cannot be dropped.
                 write("setgroups", "deny")?;
                 write("uid_map", &format!("0 {} 1\n", rustix::process::geteuid().as_raw()))?;
                 write("gid_map", &format!("0 {} 1\n", rustix::process::getegid().as_raw()))
@@ -63,10 +63,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_slots_share_an_id_and_no_program_has_its_inits() {
+    fn slots_share_no_id_and_programs_never_have_the_id_of_an_init() {
         let mut seen = std::collections::HashSet::new();
-        for seat in 0..MAX_SLOTS {
-            let ids = SlotIds::of(Ids::Two, 60_000, seat);
+        for slot_index in 0..MAX_SLOTS {
+            let ids = SlotIds::new(IdMapping::Separate, 60_000, slot_index);
             assert!(seen.insert(ids.init) && seen.insert(ids.programs), "{ids:?}");
         }
     }

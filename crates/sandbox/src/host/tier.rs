@@ -1,4 +1,4 @@
-//! Which means of isolation are in use, and which of them this process may use.
+//! Selecting the means of isolation, depending on the configuration and on the privileges of this process.
 
 use std::fmt;
 use std::fs;
@@ -7,18 +7,19 @@ use std::io;
 use crate::host::cgroup::Cgroups;
 use crate::host::config::{MAX_SLOTS, SandboxConfig, TierChoice};
 use crate::host::error::StartError;
-use crate::protocol::ids::Ids;
+use crate::protocol::ids::IdMapping;
 use crate::protocol::wire::CgroupVersion;
 use crate::spawn::{self, ChildStack};
 
-/// The means of isolation in use, to be announced at start. There is no tier without PID, mount, network, IPC, UTS
-/// and cgroup namespaces, the minimal root and the system call filter.
+/// The means of isolation in use, for the log at start. Every tier has PID, mount, network, IPC, UTS and cgroup
+/// namespaces, the minimal root and the system call filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tier {
-    /// The cgroup interface that limits memory, processes and CPU time; without one they are sampled.
+    /// The cgroup interface that limits memory and processes and accounts CPU time. If `None`, memory and CPU time
+    /// are sampled.
     pub cgroups: Option<CgroupVersion>,
-    /// Whose ids the slots have.
-    pub ids: Ids,
+    /// Which user and group ids the slots have.
+    pub id_mapping: IdMapping,
 }
 
 impl fmt::Display for Tier {
@@ -28,19 +29,19 @@ impl fmt::Display for Tier {
             Some(CgroupVersion::V2) => "cgroup v2 (memory, pids)",
             None => "no cgroup (memory and CPU time are sampled)",
         };
-        let ids = match self.ids {
-            Ids::Two => "a user namespace a slot with ids of its own",
-            Ids::One => "a user namespace a slot with the judge's own id",
-            Ids::Host => "no user namespace",
+        let ids = match self.id_mapping {
+            IdMapping::Separate => "a user namespace for each slot with separate ids",
+            IdMapping::JudgeOnly => "a user namespace for each slot with the judge's own id",
+            IdMapping::Unmapped => "no user namespace",
         };
         write!(f, "{cgroups}, {ids}, namespaces (PID, mount, network, IPC, UTS, cgroup), seccomp")
     }
 }
 
-/// Capabilities by number (`linux/capability.h`): those that slots with ids of their own take.
-const FOR_IDS: [(u32, &str); 3] = [(7, "CAP_SETUID"), (6, "CAP_SETGID"), (0, "CAP_CHOWN")];
-/// Those that a slot without a user namespace takes.
-const FOR_HOST: [(u32, &str); 7] = [
+/// The capabilities, by number (`linux/capability.h`), that the judge needs for slots with separate ids.
+const SEPARATE_ID_CAPABILITIES: [(u32, &str); 3] = [(7, "CAP_SETUID"), (6, "CAP_SETGID"), (0, "CAP_CHOWN")];
+/// The capabilities that the judge needs for slots without a user namespace.
+const NO_USER_NAMESPACE_CAPABILITIES: [(u32, &str); 7] = [
     (21, "CAP_SYS_ADMIN"),
     (8, "CAP_SETPCAP"),
     (7, "CAP_SETUID"),
@@ -50,32 +51,33 @@ const FOR_HOST: [(u32, &str); 7] = [
     (0, "CAP_CHOWN"),
 ];
 
-/// The tier that is asked for, with its cgroups. Blocks.
-pub(crate) fn settle(config: &SandboxConfig) -> Result<(Tier, Option<Cgroups>), StartError> {
-    let ids = ids(config)?;
+/// Selects the configured tier and opens its cgroups. Blocks.
+pub(crate) fn select(config: &SandboxConfig) -> Result<(Tier, Option<Cgroups>), StartError> {
+    let id_mapping = id_mapping(config)?;
     let cgroups = Cgroups::open(config.tier)?;
-    Ok((Tier { cgroups: cgroups.as_ref().map(Cgroups::version), ids }, cgroups))
+    Ok((Tier { cgroups: cgroups.as_ref().map(Cgroups::version), id_mapping }, cgroups))
 }
 
-/// Whose ids slots can have.
-pub(crate) fn ids(config: &SandboxConfig) -> Result<Ids, StartError> {
+/// Selects the ids that slots can have.
+pub(crate) fn id_mapping(config: &SandboxConfig) -> Result<IdMapping, StartError> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     if config.tier == TierChoice::NoUserNamespace {
-        return match missing_capability(&status, &FOR_HOST) {
+        return match missing_capability(&status, &NO_USER_NAMESPACE_CAPABILITIES) {
             Some(capability) => Err(StartError::NotPrivileged { capability }),
-            None => Ok(Ids::Host),
+            None => Ok(IdMapping::Unmapped),
         };
     }
-    make_user_namespace().map_err(StartError::UserNamespace)?;
+    try_user_namespace().map_err(StartError::UserNamespace)?;
     let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     let last = config.first_uid.saturating_add(u32::try_from(2 * MAX_SLOTS).unwrap_or(u32::MAX));
-    let own_ids = missing_capability(&status, &FOR_IDS).is_none() && covers(&map, config.first_uid, last);
-    Ok(if own_ids { Ids::Two } else { Ids::One })
+    let separate = missing_capability(&status, &SEPARATE_ID_CAPABILITIES).is_none()
+        && covers(&map, config.first_uid, last);
+    Ok(if separate { IdMapping::Separate } else { IdMapping::JudgeOnly })
 }
 
-/// Whether a process may be started with all the namespaces of a slot.
+/// Starts and ends a process with all namespaces of a slot. Returns an error if this process may not.
 #[expect(unsafe_code, reason = "clone has no safe form")]
-pub(crate) fn make_user_namespace() -> io::Result<()> {
+pub(crate) fn try_user_namespace() -> io::Result<()> {
     let flags = libc::CLONE_NEWUSER | spawn::NAMESPACES;
     // SAFETY: the child does nothing; it exits at once.
     let (pid, _) = unsafe { spawn::vfork(&mut ChildStack::new(), flags, &mut || ()) }?;
@@ -90,7 +92,7 @@ fn missing_capability(status: &str, needed: &[(u32, &'static str)]) -> Option<&'
     needed.iter().find(|(number, _)| held & (1 << number) == 0).map(|(_, name)| *name)
 }
 
-/// Whether an id map (`user_namespaces(7)`) knows all of these ids by one of its lines.
+/// Whether one line of an id map (`user_namespaces(7)`) contains all ids from `first` to `last`.
 fn covers(map: &str, first: u32, last: u32) -> bool {
     map.lines().any(|line| {
         let mut numbers = line.split_whitespace().map(|number| number.parse::<u64>().unwrap_or(0));
@@ -106,15 +108,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_is_named() {
-        assert_eq!(missing_capability("Name:\tx\nCapEff:\t000001ffffffffff\n", &FOR_HOST), None);
-        assert_eq!(missing_capability("CapEff:\t00000000a80425fb\n", &FOR_HOST), Some("CAP_SYS_ADMIN"));
-        assert_eq!(missing_capability("CapEff:\t00000000a80425fb\n", &FOR_IDS), None);
-        assert_eq!(missing_capability("", &FOR_IDS), Some("CAP_SETUID"));
+    fn first_missing_capability_is_named() {
+        assert_eq!(
+            missing_capability("Name:\tx\nCapEff:\t000001ffffffffff\n", &NO_USER_NAMESPACE_CAPABILITIES),
+            None
+        );
+        assert_eq!(
+            missing_capability("CapEff:\t00000000a80425fb\n", &NO_USER_NAMESPACE_CAPABILITIES),
+            Some("CAP_SYS_ADMIN")
+        );
+        assert_eq!(missing_capability("CapEff:\t00000000a80425fb\n", &SEPARATE_ID_CAPABILITIES), None);
+        assert_eq!(missing_capability("", &SEPARATE_ID_CAPABILITIES), Some("CAP_SETUID"));
     }
 
     #[test]
-    fn ids_that_a_container_does_not_have_are_not_used() {
+    fn ids_outside_a_containers_map_are_not_covered() {
         assert!(covers("         0          0 4294967295\n", 60_000, 61_024));
         assert!(covers("0 1000 1\n1 100000 65536\n", 60_000, 61_024));
         assert!(!covers("0 1000 1\n", 60_000, 61_024));

@@ -15,103 +15,105 @@ use crate::host::capture::{Capture, Captured};
 use crate::host::error::SandboxError;
 use crate::host::memfd;
 use crate::host::outcome::{self, Evidence};
+use crate::host::pool::{Pool, SlotPermit};
 use crate::host::program::{Compilation, Program};
-use crate::host::sandbox::{Pool, Seat};
-use crate::host::slot::{Finished, Slot, Streams};
+use crate::host::slot::{FinishedRun, RunStreams, Slot};
+use crate::host::toolchain::ToolchainCheck;
 use crate::language::Language;
 use crate::protocol::limits::RunLimits;
-use crate::protocol::wire::{Collect, Collected, End, FileSpec, Order, Place};
+use crate::protocol::wire::{
+    ArtefactRequest, ArtefactStatus, FileLocation, FileSpec, ProcessExit, RunRequest,
+};
 
-/// The largest program that a compiler may make, in bytes.
+/// The largest program that a compiler may create, in bytes.
 const MAX_PROGRAM_BYTES: u64 = 64 << 20;
 const MIB: u64 = 1 << 20;
 
-/// One slot, lent to one submission: compile once, run many times, each time in a clean box. Dropping it cleans
-/// the slot and hands it to the next; dropping the future of a run ends the run.
+/// One slot, lent to one submission: compile once, run many times, each time in a clean box. Dropping the workspace
+/// unloads the program and frees the slot for the next submission; dropping the future of a run ends the run.
 #[derive(Debug)]
 pub struct Workspace {
     pool: Arc<Pool>,
-    /// Always there until the drop.
-    seat: Option<Seat>,
-    /// The program that the slot holds.
+    /// `Some` until the drop.
+    permit: Option<SlotPermit>,
+    /// The id of the program that the slot holds.
     loaded: Option<u64>,
-    _permit: OwnedSemaphorePermit,
-}
-
-/// What became of asking a toolchain for its version.
-pub(crate) enum Toolchain {
-    /// There is none.
-    Missing,
-    /// It is there, and does not work in here; this is what it said.
-    Broken(String),
-    /// What it printed.
-    Works(String),
+    /// Wakes the next waiting workspace when dropped, after the slot's permit has been released.
+    _available: OwnedSemaphorePermit,
 }
 
 /// A run that is about to start.
-struct Start<'a> {
-    order: Order,
+struct PreparedRun<'a> {
+    request: RunRequest,
     limits: &'a RunLimits,
     stdin: OwnedFd,
+    /// The contents of [`RunRequest::files`].
     contents: Vec<BorrowedFd<'a>>,
+    /// The expected standard output.
     expected: &'a [u8],
-    merged: bool,
+    /// Whether standard error goes to standard output.
+    merge_stderr: bool,
 }
 
 impl Workspace {
-    pub(crate) fn new(pool: Arc<Pool>, seat: Seat, permit: OwnedSemaphorePermit) -> Self {
-        Self { pool, seat: Some(seat), loaded: None, _permit: permit }
+    pub(crate) fn new(pool: Arc<Pool>, permit: SlotPermit, available: OwnedSemaphorePermit) -> Self {
+        Self { pool, permit: Some(permit), loaded: None, _available: available }
     }
 
-    /// Makes a program of the source, or takes the one that the same source made before. An interpreted language's source is only kept: its errors show when it
-    /// runs.
+    /// Compiles the source, or returns the program that was compiled from the same source before. The source of an
+    /// interpreted language is stored as it is: its errors appear when it runs.
     ///
     /// # Errors
-    /// [`SandboxError::NotServed`] for a language that is not in [`crate::Sandbox::languages`]; other faults are the
-    /// engine's. What the source or its compiler did wrong is [`Compilation::Failed`].
+    /// Returns [`SandboxError::NotServed`] if the language is not in [`crate::Sandbox::languages`], and another [`SandboxError`] if
+    /// the engine fails. If the source or its compiler is at fault, the result is [`Compilation::Failed`].
     pub async fn compile(
         &mut self,
         language: LanguageId,
         source: &[u8],
     ) -> Result<Compilation, SandboxError> {
-        let entry = Arc::clone(self.pool.language(language)?);
+        let entry = Arc::clone(self.pool.toolchains.entry(language)?);
         if entry.compile.is_empty() {
             let source = memfd::sealed("source", source).map_err(prepare("source"))?;
             return Ok(Compilation::Ready(Program::new(entry, source)));
         }
-        let key = cache::key(&entry, self.pool.version(language), source);
+        let key = cache::key(&entry, self.pool.toolchains.version(language), source);
         let programs = self.pool.programs.clone();
-        match programs.get(key, self.compile_anew(Arc::clone(&entry), source)).await {
+        match programs.get(key, self.compile_uncached(Arc::clone(&entry), source)).await {
             Some(compiled) => compiled,
-            None => self.compile_anew(entry, source).await,
+            None => self.compile_uncached(entry, source).await,
         }
     }
 
-    async fn compile_anew(
+    async fn compile_uncached(
         &mut self,
         entry: Arc<Language>,
         source: &[u8],
     ) -> Result<Compilation, SandboxError> {
         let source = memfd::sealed("source", source).map_err(prepare("source"))?;
         let limits = entry.compile_limits();
-        let order = Order {
+        let request = RunRequest {
             argv: entry.compile.clone(),
             env: entry.env(&limits),
-            files: vec![FileSpec { place: Place::Work, name: entry.source.clone(), mode: 0o644 }],
-            caps: limits.caps(),
-            collect: Some(Collect { name: entry.artefact.clone(), max_bytes: MAX_PROGRAM_BYTES }),
+            files: vec![FileSpec {
+                location: FileLocation::WorkDir,
+                name: entry.source.clone(),
+                mode: 0o644,
+            }],
+            limits: limits.resources(),
+            artefact: Some(ArtefactRequest { name: entry.artefact.clone(), max_bytes: MAX_PROGRAM_BYTES }),
         };
         let contents = vec![source.as_fd()];
-        let start =
-            Start { order, limits: &limits, stdin: no_input()?, contents, expected: b"", merged: true };
-        let finished = self.finish(start).await?;
+        let stdin = no_input()?;
+        let prepared =
+            PreparedRun { request, limits: &limits, stdin, contents, expected: b"", merge_stderr: true };
+        let finished = self.execute(prepared).await?;
         compiled(entry, &limits, finished)
     }
 
-    /// Runs the program on one input, with nothing expected of it.
+    /// Runs the program on one input, without an expected output.
     ///
     /// # Errors
-    /// Faults of the engine only; whatever the program did is in the [`Execution`].
+    /// Returns a [`SandboxError`] if the engine fails. Whatever the program does is in the [`Execution`].
     pub async fn run(
         &mut self,
         program: &Program,
@@ -121,11 +123,11 @@ impl Workspace {
         self.run_expecting(program, stdin, limits, b"").await
     }
 
-    /// Runs the program on one input. For as long as it writes to standard output what is expected, that is not kept but
-    /// counted ([`Execution::matched_bytes`]): a right answer of any size takes no memory.
+    /// Runs the program on one input. As long as its standard output matches `expected`, the bytes are counted
+    /// ([`Execution::matched_bytes`]) and not kept: a correct answer of any size takes no memory.
     ///
     /// # Errors
-    /// Faults of the engine only; whatever the program did is in the [`Execution`].
+    /// Returns a [`SandboxError`] if the engine fails. Whatever the program does is in the [`Execution`].
     pub async fn run_expecting(
         &mut self,
         program: &Program,
@@ -136,24 +138,25 @@ impl Workspace {
         let language = program.language();
         let granted = language.granted(limits);
         let file = FileSpec {
-            place: Place::Program,
+            location: FileLocation::ProgramDir,
             name: language.program_file().to_owned(),
             mode: if language.compile.is_empty() { 0o444 } else { 0o555 },
         };
-        let known = self.loaded == Some(program.id());
-        let order = Order {
+        let is_loaded = self.loaded == Some(program.id());
+        let request = RunRequest {
             argv: language.run_command(limits),
             env: language.env(limits),
-            files: if known { Vec::new() } else { vec![file] },
-            caps: granted.caps(),
-            collect: None,
+            files: if is_loaded { Vec::new() } else { vec![file] },
+            limits: granted.resources(),
+            artefact: None,
         };
-        let contents = if known { Vec::new() } else { vec![program.file().as_fd()] };
+        let contents = if is_loaded { Vec::new() } else { vec![program.file().as_fd()] };
         let stdin = input(&stdin)?;
-        let start = Start { order, limits: &granted, stdin, contents, expected, merged: false };
-        let finished = self.finish(start).await?;
-        let kept = self.seat.as_ref().is_some_and(|seat| seat.slot.is_some());
-        self.loaded = kept.then(|| program.id());
+        let prepared =
+            PreparedRun { request, limits: &granted, stdin, contents, expected, merge_stderr: false };
+        let finished = self.execute(prepared).await?;
+        let is_slot_kept = self.permit.as_ref().is_some_and(|permit| permit.slot.is_some());
+        self.loaded = is_slot_kept.then(|| program.id());
         let evidence = Evidence {
             limits: &granted,
             stdout_overflowed: finished.stdout.overflowed,
@@ -169,59 +172,62 @@ impl Workspace {
     }
 
     /// Asks a language's toolchain for its version.
-    pub(crate) async fn toolchain(&mut self, language: &Language) -> Result<Toolchain, SandboxError> {
+    pub(crate) async fn check_toolchain(
+        &mut self,
+        language: &Language,
+    ) -> Result<ToolchainCheck, SandboxError> {
         if !std::path::Path::new(&language.toolchain).exists() {
-            return Ok(Toolchain::Missing);
+            return Ok(ToolchainCheck::Missing);
         }
         let limits = RunLimits::VERSION;
-        let order = Order {
+        let request = RunRequest {
             argv: language.version.clone(),
             env: language.env(&limits),
             files: Vec::new(),
-            caps: limits.caps(),
-            collect: None,
+            limits: limits.resources(),
+            artefact: None,
         };
-        let start = Start {
-            order,
+        let prepared = PreparedRun {
+            request,
             limits: &limits,
             stdin: no_input()?,
             contents: Vec::new(),
             expected: b"",
-            merged: true,
+            merge_stderr: true,
         };
-        let finished = match self.finish(start).await {
-            Err(fault @ SandboxError::Launch { .. }) => return Ok(Toolchain::Broken(fault.to_string())),
+        let finished = match self.execute(prepared).await {
+            Err(error @ SandboxError::Launch { .. }) => return Ok(ToolchainCheck::Broken(error.to_string())),
             finished => finished?,
         };
         let text = String::from_utf8_lossy(&finished.stdout.bytes).trim().to_owned();
-        if finished.report.end == End::Exited(0) && !text.is_empty() {
-            return Ok(Toolchain::Works(text));
+        if finished.report.exit == ProcessExit::Exited(0) && !text.is_empty() {
+            return Ok(ToolchainCheck::Works(text));
         }
         let last: String = text.lines().last().unwrap_or("it printed nothing").chars().take(200).collect();
-        Ok(Toolchain::Broken(format!("{last} ({:?})", finished.report.end)))
+        Ok(ToolchainCheck::Broken(format!("{last} ({:?})", finished.report.exit)))
     }
 
-    /// Runs one order in this workspace's slot, building the slot anew where the last one is spent. While the
-    /// order is under way the slot is in this future, and dies with it.
-    async fn finish(&mut self, start: Start<'_>) -> Result<Finished, SandboxError> {
+    /// Sends one request to this workspace's slot and waits for the end of the run. Builds the slot again if the last
+    /// one is unusable. During the run this future owns the slot, so that dropping the future ends the run.
+    async fn execute(&mut self, prepared: PreparedRun<'_>) -> Result<FinishedRun, SandboxError> {
         self.loaded = None;
-        let seat = self.seat.as_mut().expect("the seat is there until the drop");
-        let slot = match seat.slot.take() {
+        let permit = self.permit.as_mut().expect("the permit is there until the drop");
+        let slot = match permit.slot.take() {
             Some(slot) => slot,
-            None => Slot::build(&self.pool.factory, seat.index).await?,
+            None => Slot::build(&self.pool.builder, permit.slot_index).await?,
         };
         let capture =
             |limit, expected, what| Capture::new(limit, slot.uid(), expected).map_err(prepare(what));
-        let stdout = capture(start.limits.stdout_bytes, start.expected, "stdout")?;
-        let (stderr, stderr_end) = capture(start.limits.stderr_bytes, b"", "stderr")?;
-        let stderr = (stderr, (!start.merged).then_some(stderr_end));
-        let streams = Streams { stdin: start.stdin, stdout, stderr };
-        let program = start.order.argv.first().cloned().unwrap_or_default();
-        let finished = slot.run(start.order, streams, &start.contents).await?;
-        if !finished.report.spent {
-            seat.slot = Some(slot);
+        let stdout = capture(prepared.limits.stdout_bytes, prepared.expected, "stdout")?;
+        let (stderr, stderr_end) = capture(prepared.limits.stderr_bytes, b"", "stderr")?;
+        let stderr = (stderr, (!prepared.merge_stderr).then_some(stderr_end));
+        let streams = RunStreams { stdin: prepared.stdin, stdout, stderr };
+        let program = prepared.request.argv.first().cloned().unwrap_or_default();
+        let finished = slot.run(prepared.request, streams, &prepared.contents).await?;
+        if !finished.report.unusable {
+            permit.slot = Some(slot);
         }
-        if let End::NotStarted(errno) = finished.report.end {
+        if let ProcessExit::NotStarted(errno) = finished.report.exit {
             return Err(SandboxError::Launch { program, errno: Errno::from_raw_os_error(errno) });
         }
         Ok(finished)
@@ -230,22 +236,22 @@ impl Workspace {
 
 impl Drop for Workspace {
     fn drop(&mut self) {
-        if let Some(seat) = self.seat.take() {
-            if let Some(slot) = &seat.slot {
-                slot.wipe();
+        if let Some(permit) = self.permit.take() {
+            if let Some(slot) = &permit.slot {
+                slot.unload_program();
             }
-            self.pool.give_back(seat);
+            self.pool.release(permit);
         }
     }
 }
 
-/// What a compiler's run means.
+/// The result of a compilation, from the run of the compiler.
 fn compiled(
     language: Arc<Language>,
     limits: &RunLimits,
-    finished: Finished,
+    finished: FinishedRun,
 ) -> Result<Compilation, SandboxError> {
-    let Finished { report, stdout, file, .. } = finished;
+    let FinishedRun { report, stdout, artefact, .. } = finished;
     let evidence = Evidence {
         limits,
         stdout_overflowed: stdout.overflowed,
@@ -254,29 +260,29 @@ fn compiled(
         out_of_memory: None,
         image_bytes: 0,
     };
-    let sentence = match (outcome::decide(&report, &evidence), report.collected, file) {
-        (Outcome::Exited { code: 0 }, Collected::Sent, Some(file)) => {
+    let note = match (outcome::decide(&report, &evidence), report.artefact, artefact) {
+        (Outcome::Exited { code: 0 }, ArtefactStatus::Sent, Some(file)) => {
             let copy = memfd::sealed_copy("program", &mut File::from(file), MAX_PROGRAM_BYTES);
             if let Some(copy) = copy.map_err(prepare("program"))? {
                 return Ok(Compilation::Ready(Program::new(language, copy)));
             }
             too_large()
         }
-        (Outcome::Exited { code: 0 }, Collected::TooLarge, _)
+        (Outcome::Exited { code: 0 }, ArtefactStatus::TooLarge, _)
         | (Outcome::Signaled { signal: libc::SIGXFSZ }, ..) => too_large(),
-        (Outcome::Exited { code: 0 }, ..) => "The compiler left no program.".to_owned(),
+        (Outcome::Exited { code: 0 }, ..) => "The compiler created no program.".to_owned(),
         (Outcome::Exited { .. }, ..) => String::new(),
-        (Outcome::Signaled { signal }, ..) => format!("The compiler was ended by signal {signal}."),
+        (Outcome::Signaled { signal }, ..) => format!("The compiler was killed by signal {signal}."),
         (Outcome::TimeLimit { .. }, ..) => "The compilation took too long.".to_owned(),
-        (Outcome::MemoryLimit, ..) => "The compilation took too much memory.".to_owned(),
+        (Outcome::MemoryLimit, ..) => "The compilation used too much memory.".to_owned(),
         (Outcome::OutputLimit { .. }, ..) => "The compiler wrote too much.".to_owned(),
     };
     let mut output = stdout.bytes;
-    if !sentence.is_empty() {
+    if !note.is_empty() {
         if output.last().is_some_and(|byte| *byte != b'\n') {
             output.push(b'\n');
         }
-        output.extend(sentence.bytes());
+        output.extend(note.bytes());
     }
     Ok(Compilation::Failed { output })
 }
@@ -285,8 +291,8 @@ fn too_large() -> String {
     format!("The program or a file of its compilation is larger than {} MiB.", MAX_PROGRAM_BYTES / MIB)
 }
 
-/// A program's input: a file in memory that nobody can change, opened for reading only. A program that never
-/// reads it, or closes it, hinders nobody.
+/// A program's input: a sealed file in memory, opened read-only. Nothing blocks if the program never reads or closes
+/// it.
 fn input(stdin: &Bytes) -> Result<OwnedFd, SandboxError> {
     if stdin.is_empty() {
         return no_input();

@@ -1,35 +1,35 @@
 //! The system call filter that every program inherits (`docs/adr/0003-system-call-filter.md`).
 //!
-//! It is a list of what is refused, not of what is allowed: thirty language runtimes change their calls with
-//! each release, and a wrong refusal is a wrong verdict. What is refused is what could see past the
-//! namespaces, outlive the run, reach wide parts of the kernel that no submission needs, or go round the
-//! filter itself. The init installs it last, on itself, so that a run costs nothing for it.
+//! It is a list of refused calls, not of allowed ones: thirty language runtimes change their calls with each release,
+//! and a wrong refusal is a wrong verdict. It refuses calls that could see past the namespaces, outlive the run,
+//! reach large parts of the kernel that no submission needs, or bypass the filter itself. The init installs it last,
+//! on itself, so that a run does not have to.
 #![expect(unsafe_code, reason = "installing a filter has no safe form")]
 
 use std::io;
 
 use libc::{c_long, sock_filter};
 
-use crate::protocol::wire::{Step, StepError};
+use super::step::{StepContext, StepError};
 
 /// Offsets in `struct seccomp_data` (`linux/seccomp.h`).
-const NUMBER: u32 = 0;
-const ARCHITECTURE: u32 = 4;
+const NUMBER_OFFSET: u32 = 0;
+const ARCHITECTURE_OFFSET: u32 = 4;
 /// The lower half of the first argument; both supported machines are little-endian.
-const FIRST_ARGUMENT: u32 = 16;
+const FIRST_ARGUMENT_OFFSET: u32 = 16;
 
 #[cfg(target_arch = "x86_64")]
-const NATIVE: u32 = 0xC000_003E;
+const NATIVE_ARCHITECTURE: u32 = 0xC000_003E;
 #[cfg(target_arch = "aarch64")]
-const NATIVE: u32 = 0xC000_00B7;
+const NATIVE_ARCHITECTURE: u32 = 0xC000_00B7;
 /// System calls of the x32 table have this bit set.
-const X32: u32 = 0x4000_0000;
+const X32_BIT: u32 = 0x4000_0000;
 
 const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
 const KILL: u32 = libc::SECCOMP_RET_KILL_PROCESS;
 
-/// Flags of `clone` that make namespaces.
-const NAMESPACES: i32 = libc::CLONE_NEWNS
+/// Flags of `clone` that create namespaces.
+const NAMESPACE_FLAGS: i32 = libc::CLONE_NEWNS
     | libc::CLONE_NEWCGROUP
     | libc::CLONE_NEWUTS
     | libc::CLONE_NEWIPC
@@ -37,9 +37,9 @@ const NAMESPACES: i32 = libc::CLONE_NEWNS
     | libc::CLONE_NEWPID
     | libc::CLONE_NEWNET;
 
-/// Refused with `EPERM`, whatever the arguments.
-const FORBIDDEN: &[c_long] = &[
-    // Other processes' memory and descriptors, the init's above all.
+/// Refused with `EPERM` for any arguments.
+const REFUSED_CALLS: &[c_long] = &[
+    // Other processes' memory and descriptors, especially the init's.
     libc::SYS_ptrace,
     libc::SYS_process_vm_readv,
     libc::SYS_process_vm_writev,
@@ -60,7 +60,7 @@ const FORBIDDEN: &[c_long] = &[
     libc::SYS_mount_setattr,
     libc::SYS_unshare,
     libc::SYS_setns,
-    // Files by handle go past the root; fanotify sees past it.
+    // File handles reach outside the root; fanotify sees outside it.
     libc::SYS_name_to_handle_at,
     libc::SYS_open_by_handle_at,
     libc::SYS_fanotify_init,
@@ -71,7 +71,7 @@ const FORBIDDEN: &[c_long] = &[
     libc::SYS_keyctl,
     // Message queues outlive the run, and unlike System V objects cannot be listed.
     libc::SYS_mq_open,
-    // Wide parts of the kernel that no submission needs, or that the filter cannot see into.
+    // Large parts of the kernel that no submission needs, or whose calls the filter cannot see.
     libc::SYS_bpf,
     libc::SYS_io_uring_setup,
     libc::SYS_io_uring_enter,
@@ -82,7 +82,7 @@ const FORBIDDEN: &[c_long] = &[
     libc::SYS_move_pages,
     libc::SYS_migrate_pages,
     libc::SYS_vhangup,
-    // A slot stays on its processor.
+    // A slot stays on its CPU.
     libc::SYS_sched_setaffinity,
     libc::SYS_lookup_dcookie,
     // The machine itself.
@@ -116,10 +116,10 @@ const FORBIDDEN: &[c_long] = &[
     libc::SYS_sysfs,
 ];
 
-/// `personality` values that change nothing that matters: none, no address randomisation, and the question.
-const PERSONALITIES: [u32; 3] = [0, 0x0004_0000, u32::MAX];
+/// Allowed values of `personality`: the default, no address randomisation, and the query of the current value.
+const ALLOWED_PERSONALITIES: [u32; 3] = [0, 0x0004_0000, u32::MAX];
 
-/// Installs the filter on this process and all it will start.
+/// Installs the filter on this process and every process that it starts.
 pub(super) fn install() -> Result<(), StepError> {
     let mut filter = program();
     let length = u16::try_from(filter.len()).unwrap_or(u16::MAX);
@@ -133,45 +133,45 @@ pub(super) fn install() -> Result<(), StepError> {
 
 fn program() -> Vec<sock_filter> {
     let mut code = vec![
-        load(ARCHITECTURE),
-        jump(libc::BPF_JEQ, NATIVE, 1, 0),
-        answer(KILL),
-        load(NUMBER),
-        jump(libc::BPF_JGE, X32, 0, 1),
-        answer(KILL),
+        load(ARCHITECTURE_OFFSET),
+        jump(libc::BPF_JEQ, NATIVE_ARCHITECTURE, 1, 0),
+        ret(KILL),
+        load(NUMBER_OFFSET),
+        jump(libc::BPF_JGE, X32_BIT, 0, 1),
+        ret(KILL),
     ];
-    for call in FORBIDDEN {
-        code.extend([jump(libc::BPF_JEQ, number(*call), 0, 1), answer(refuse(libc::EPERM))]);
+    for call in REFUSED_CALLS {
+        code.extend([jump(libc::BPF_JEQ, number(*call), 0, 1), ret(errno(libc::EPERM))]);
     }
-    // The C library then falls back to clone, whose flags the filter can see.
-    code.extend([jump(libc::BPF_JEQ, number(libc::SYS_clone3), 0, 1), answer(refuse(libc::ENOSYS))]);
-    let namespaces = u32::try_from(NAMESPACES).unwrap_or(u32::MAX);
+    // The C library then falls back to `clone`, whose flags the filter can see.
+    code.extend([jump(libc::BPF_JEQ, number(libc::SYS_clone3), 0, 1), ret(errno(libc::ENOSYS))]);
+    let namespaces = u32::try_from(NAMESPACE_FLAGS).unwrap_or(u32::MAX);
     code.extend([
         jump(libc::BPF_JEQ, number(libc::SYS_clone), 0, 4),
-        load(FIRST_ARGUMENT),
+        load(FIRST_ARGUMENT_OFFSET),
         jump(libc::BPF_JSET, namespaces, 0, 1),
-        answer(refuse(libc::EPERM)),
-        answer(ALLOW),
+        ret(errno(libc::EPERM)),
+        ret(ALLOW),
     ]);
-    // A socket of any other family reaches code that namespaces do not cover (vsock) or that nobody needs.
+    // A socket of any other family reaches code that namespaces do not cover (vsock) or that no submission needs.
     let unix = libc::AF_UNIX.unsigned_abs();
     for call in [libc::SYS_socket, libc::SYS_socketpair] {
         code.extend([
             jump(libc::BPF_JEQ, number(call), 0, 4),
-            load(FIRST_ARGUMENT),
+            load(FIRST_ARGUMENT_OFFSET),
             jump(libc::BPF_JEQ, unix, 1, 0),
-            answer(refuse(libc::EAFNOSUPPORT)),
-            answer(ALLOW),
+            ret(errno(libc::EAFNOSUPPORT)),
+            ret(ALLOW),
         ]);
     }
     code.extend([
         jump(libc::BPF_JEQ, number(libc::SYS_personality), 0, 5),
-        load(FIRST_ARGUMENT),
-        jump(libc::BPF_JEQ, PERSONALITIES[0], 3, 0),
-        jump(libc::BPF_JEQ, PERSONALITIES[1], 2, 0),
-        jump(libc::BPF_JEQ, PERSONALITIES[2], 1, 0),
-        answer(refuse(libc::EPERM)),
-        answer(ALLOW),
+        load(FIRST_ARGUMENT_OFFSET),
+        jump(libc::BPF_JEQ, ALLOWED_PERSONALITIES[0], 3, 0),
+        jump(libc::BPF_JEQ, ALLOWED_PERSONALITIES[1], 2, 0),
+        jump(libc::BPF_JEQ, ALLOWED_PERSONALITIES[2], 1, 0),
+        ret(errno(libc::EPERM)),
+        ret(ALLOW),
     ]);
     code
 }
@@ -180,8 +180,8 @@ fn number(call: c_long) -> u32 {
     u32::try_from(call).unwrap_or(u32::MAX)
 }
 
-fn refuse(errno: i32) -> u32 {
-    libc::SECCOMP_RET_ERRNO | errno.unsigned_abs()
+fn errno(number: i32) -> u32 {
+    libc::SECCOMP_RET_ERRNO | number.unsigned_abs()
 }
 
 fn load(offset: u32) -> sock_filter {
@@ -192,7 +192,7 @@ fn jump(test: u32, value: u32, on_true: u8, on_false: u8) -> sock_filter {
     sock_filter { code: opcode(libc::BPF_JMP | test | libc::BPF_K), jt: on_true, jf: on_false, k: value }
 }
 
-fn answer(value: u32) -> sock_filter {
+fn ret(value: u32) -> sock_filter {
     sock_filter { code: opcode(libc::BPF_RET | libc::BPF_K), jt: 0, jf: 0, k: value }
 }
 
@@ -204,7 +204,7 @@ fn opcode(bits: u32) -> u16 {
 mod tests {
     use super::*;
 
-    /// What the filter answers, by running its few kinds of instruction.
+    /// Interprets the filter, which has only a few kinds of instructions, and returns its answer.
     fn decide(architecture: u32, call: u32, argument: u32) -> u32 {
         let code = program();
         let (mut at, mut value) = (0_usize, 0_u32);
@@ -216,8 +216,8 @@ mod tests {
                 return step.k;
             } else if kind == libc::BPF_LD | libc::BPF_W | libc::BPF_ABS {
                 value = match step.k {
-                    NUMBER => call,
-                    ARCHITECTURE => architecture,
+                    NUMBER_OFFSET => call,
+                    ARCHITECTURE_OFFSET => architecture,
                     _ => argument,
                 };
                 continue;
@@ -232,19 +232,19 @@ mod tests {
     }
 
     fn native(call: c_long, argument: u32) -> u32 {
-        decide(NATIVE, number(call), argument)
+        decide(NATIVE_ARCHITECTURE, number(call), argument)
     }
 
     #[test]
-    fn foreign_tables_are_killed() {
+    fn calls_through_other_tables_kill() {
         assert_eq!(decide(0x4000_0003, 1, 0), KILL, "i386");
-        assert_eq!(decide(NATIVE, X32 | 1, 0), KILL, "x32");
+        assert_eq!(decide(NATIVE_ARCHITECTURE, X32_BIT | 1, 0), KILL, "x32");
     }
 
     #[test]
-    fn every_forbidden_call_is_refused_and_the_ordinary_are_not() {
-        for call in FORBIDDEN {
-            assert_eq!(native(*call, 0), refuse(libc::EPERM), "{call}");
+    fn listed_calls_are_refused_and_ordinary_calls_are_allowed() {
+        for call in REFUSED_CALLS {
+            assert_eq!(native(*call, 0), errno(libc::EPERM), "{call}");
         }
         for call in
             [libc::SYS_read, libc::SYS_execve, libc::SYS_futex, libc::SYS_shmget, libc::SYS_exit_group]
@@ -254,17 +254,17 @@ mod tests {
     }
 
     #[test]
-    fn arguments_decide_where_they_must() {
-        assert_eq!(native(libc::SYS_clone3, 0), refuse(libc::ENOSYS));
+    fn clone_socket_and_personality_depend_on_their_arguments() {
+        assert_eq!(native(libc::SYS_clone3, 0), errno(libc::ENOSYS));
         assert_eq!(native(libc::SYS_clone, 0x003d_0f00), ALLOW, "a thread");
         for flag in [libc::CLONE_NEWUSER, libc::CLONE_NEWNET, libc::CLONE_NEWNS] {
-            assert_eq!(native(libc::SYS_clone, flag.unsigned_abs() | 0x11), refuse(libc::EPERM));
+            assert_eq!(native(libc::SYS_clone, flag.unsigned_abs() | 0x11), errno(libc::EPERM));
         }
         assert_eq!(native(libc::SYS_socket, 1), ALLOW);
         for family in [2, 10, 16, 17, 40] {
-            assert_eq!(native(libc::SYS_socket, family), refuse(libc::EAFNOSUPPORT), "{family}");
+            assert_eq!(native(libc::SYS_socket, family), errno(libc::EAFNOSUPPORT), "{family}");
         }
         assert_eq!(native(libc::SYS_personality, u32::MAX), ALLOW);
-        assert_eq!(native(libc::SYS_personality, 0x0040_0000), refuse(libc::EPERM));
+        assert_eq!(native(libc::SYS_personality, 0x0040_0000), errno(libc::EPERM));
     }
 }

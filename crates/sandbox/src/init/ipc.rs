@@ -1,12 +1,13 @@
-//! System V objects outlive their processes: they are removed after each run.
+//! Removing System V objects after each run, since they outlive their processes.
 //!
-//! Asking for their numbers costs three system calls; only a program that left some costs more. POSIX message
-//! queues cannot be made at all (the filter), and POSIX shared memory is a file in the box.
+//! Finding that there are none costs three system calls; only a program that left some costs more. POSIX message
+//! queues cannot be created at all (the filter refuses it), and POSIX shared memory is a file in the box.
 #![expect(unsafe_code, reason = "System V calls have no safe form")]
 
 use std::{mem, ptr};
 
-/// `linux/shm.h`, `linux/msg.h`, `linux/sem.h`: the highest used index, and an object by its index.
+/// From `linux/shm.h`, `linux/msg.h`, `linux/sem.h`: `*_INFO` returns the highest used index, `*_STAT` an object by
+/// its index.
 const SHM_STAT: i32 = 13;
 const SHM_INFO: i32 = 14;
 const MSG_STAT: i32 = 11;
@@ -14,15 +15,15 @@ const MSG_INFO: i32 = 12;
 const SEM_STAT: i32 = 18;
 const SEM_INFO: i32 = 19;
 /// Larger than any of the structures that the kernel fills for these calls (the largest is under 128 bytes).
-type Answer = [u64; 64];
+type ResultBuffer = [u64; 64];
 
-/// Removes every object of the namespace. Whether none is left.
+/// Removes every object of the namespace. Returns whether none is left.
 pub(super) fn purge() -> bool {
-    let mut answer: Answer = [0; 64];
-    // SAFETY: the kernel writes less than an `Answer` for each of these commands, into memory that is ours; an
-    // id that is removed belongs to this slot's own IPC namespace.
+    let mut result: ResultBuffer = [0; 64];
+    // SAFETY: the kernel writes less than a `ResultBuffer` for each of these commands, into memory of this function;
+    // an id that is removed belongs to this slot's own IPC namespace.
     unsafe {
-        let into = answer.as_mut_ptr();
+        let into = result.as_mut_ptr();
         let shared_memory = purge_kind(
             || libc::shmctl(0, SHM_INFO, into.cast()),
             |index| libc::shmctl(index, SHM_STAT, into.cast()),
@@ -42,7 +43,7 @@ pub(super) fn purge() -> bool {
     }
 }
 
-/// `highest` answers the highest index in use, which is 0 both for one object and for none.
+/// `highest` returns the highest index in use, which is 0 for one object and for none.
 fn purge_kind(highest: impl Fn() -> i32, at: impl Fn(i32) -> i32, remove: impl Fn(i32) -> i32) -> bool {
     let highest = highest();
     if highest < 0 {
@@ -54,4 +55,4 @@ fn purge_kind(highest: impl Fn() -> i32, at: impl Fn(i32) -> i32, remove: impl F
     })
 }
 
-const _: () = assert!(mem::size_of::<Answer>() >= mem::size_of::<libc::shmid_ds>());
+const _: () = assert!(mem::size_of::<ResultBuffer>() >= mem::size_of::<libc::shmid_ds>());

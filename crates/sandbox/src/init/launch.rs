@@ -1,49 +1,54 @@
-//! Starting a program: from the init's child to the program's first instruction.
+//! Starting a program: what the init's child does until it executes the program.
 #![expect(unsafe_code, reason = "between clone and exec only raw system calls are safe")]
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::{io, ptr};
 
-use crate::protocol::wire::Caps;
+use crate::protocol::limits::ResourceLimits;
 use crate::spawn::{self, ChildStack};
 
 /// The program's standard streams.
-pub(super) struct Streams<'a> {
+pub(super) struct ProgramStreams<'a> {
     pub(super) stdin: BorrowedFd<'a>,
     pub(super) stdout: BorrowedFd<'a>,
     pub(super) stderr: BorrowedFd<'a>,
 }
 
-/// A program that is ready to be started.
+/// A program to start.
 pub(super) struct Launch<'a> {
     pub(super) argv: &'a [CString],
     pub(super) env: &'a [CString],
     pub(super) directory: &'a CStr,
     pub(super) uid: u32,
-    pub(super) caps: Caps,
+    pub(super) limits: ResourceLimits,
     /// Further limits of each process.
-    pub(super) extra: &'a [(libc::__rlimit_resource_t, u64)],
-    /// A `/proc` that can be written.
+    pub(super) extra_limits: &'a [(libc::__rlimit_resource_t, u64)],
+    /// A writable `/proc`.
     pub(super) proc: BorrowedFd<'a>,
-    pub(super) streams: Streams<'a>,
+    pub(super) streams: ProgramStreams<'a>,
 }
 
-/// Starts it and returns its process id once it has been executed; an error is that of the step that failed.
+/// Starts the program and returns its process id once it has been executed.
+///
+/// # Errors
+/// Returns the error of the system call that failed before the program was executed.
 pub(super) fn start(stack: &mut ChildStack, launch: &Launch<'_>) -> io::Result<libc::pid_t> {
     let argv = pointers(launch.argv);
     let env = pointers(launch.env);
-    // Whole seconds of one process: only a backstop behind the init's own clocks, which name the limit. The kernel holds
-    // it against time counted in ticks, which may run ahead of the time used where ticks are late.
-    let cpu_seconds = launch.caps.cpu_ns.max(launch.caps.wall_ns).div_ceil(1_000_000_000).saturating_add(2);
+    // In whole seconds for each process: only a second line of defence behind the init's own measurement, which names
+    // the exceeded limit. The kernel compares it with time counted in ticks, which may run ahead of the time used if
+    // ticks are late.
+    let cpu_seconds =
+        launch.limits.cpu_ns.max(launch.limits.wall_ns).div_ceil(1_000_000_000).saturating_add(2);
     let own = [
         (libc::RLIMIT_CPU, cpu_seconds, cpu_seconds.saturating_add(1)),
-        (libc::RLIMIT_FSIZE, launch.caps.file_bytes, launch.caps.file_bytes),
-        (libc::RLIMIT_STACK, launch.caps.stack_bytes, launch.caps.stack_bytes),
+        (libc::RLIMIT_FSIZE, launch.limits.file_bytes, launch.limits.file_bytes),
+        (libc::RLIMIT_STACK, launch.limits.stack_bytes, launch.limits.stack_bytes),
     ];
-    let extra = launch.extra.iter().map(|(kind, value)| (*kind, *value, *value));
+    let extra = launch.extra_limits.iter().map(|(kind, value)| (*kind, *value, *value));
     let limits: Vec<_> =
-        own.into_iter().chain(extra).map(|(kind, now, max)| (kind, at_most(kind, now, max))).collect();
+        own.into_iter().chain(extra).map(|(kind, now, max)| (kind, capped_limit(kind, now, max))).collect();
     let mut errno = 0;
     let mut child = || {
         // SAFETY: every call is a plain system call on memory that was made before the clone; the init has one
@@ -60,10 +65,10 @@ pub(super) fn start(stack: &mut ChildStack, launch: &Launch<'_>) -> io::Result<l
     Err(io::Error::from_raw_os_error(errno))
 }
 
-/// The limit, but not above what this process may set.
-fn at_most(kind: libc::__rlimit_resource_t, current: u64, max: u64) -> libc::rlimit {
+/// The limit, reduced to what this process may set.
+fn capped_limit(kind: libc::__rlimit_resource_t, current: u64, max: u64) -> libc::rlimit {
     let mut held = libc::rlimit { rlim_cur: max, rlim_max: max };
-    // SAFETY: the structure is ours; where the call fails it stays as it is.
+    // SAFETY: the structure is on this stack; if the call fails, it stays as it is.
     unsafe { libc::getrlimit(kind, &raw mut held) };
     libc::rlimit { rlim_cur: current.min(held.rlim_max), rlim_max: max.min(held.rlim_max) }
 }
@@ -72,7 +77,7 @@ fn pointers(texts: &[CString]) -> Vec<*const libc::c_char> {
     texts.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect()
 }
 
-/// Turns the child into the program; returns only with the errno of what failed.
+/// Turns the child into the program. Returns only on failure, with the errno.
 ///
 /// # Safety
 /// For a child between `vfork` and exec only. `argv` and `env` end with a null pointer.
@@ -82,9 +87,9 @@ unsafe fn become_program(
     argv: &[*const libc::c_char],
     env: &[*const libc::c_char],
 ) -> i32 {
-    // SAFETY: raw system calls with valid pointers, in the order that privileges demand.
+    // SAFETY: raw system calls with valid pointers. Each comes before the privilege that it needs is given up.
     unsafe {
-        if !first_to_be_killed(launch.proc.as_raw_fd()) || !take_streams(&launch.streams) {
+        if !become_first_oom_victim(launch.proc.as_raw_fd()) || !install_streams(&launch.streams) {
             return last_errno();
         }
         for (kind, limit) in limits {
@@ -94,7 +99,7 @@ unsafe fn become_program(
         }
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
-        // The Rust runtime ignores SIGPIPE, and what is ignored stays so across exec.
+        // The Rust runtime ignores SIGPIPE, and an ignored signal stays ignored across exec.
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
         let id = launch.uid;
         if libc::setsid() < 0
@@ -110,8 +115,8 @@ unsafe fn become_program(
     }
 }
 
-/// When memory runs out the kernel takes the highest score: programs before the init, always.
-unsafe fn first_to_be_killed(proc: RawFd) -> bool {
+/// Sets the highest out-of-memory score: when memory runs out, the kernel kills programs before the init.
+unsafe fn become_first_oom_victim(proc: RawFd) -> bool {
     // SAFETY: raw system calls on constants.
     unsafe {
         let file = libc::openat(proc, c"self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
@@ -119,8 +124,8 @@ unsafe fn first_to_be_killed(proc: RawFd) -> bool {
     }
 }
 
-/// Puts the streams in their places and closes everything else.
-unsafe fn take_streams(streams: &Streams<'_>) -> bool {
+/// Makes the streams descriptors 0, 1 and 2, and closes every other descriptor.
+unsafe fn install_streams(streams: &ProgramStreams<'_>) -> bool {
     // SAFETY: raw system calls on this child's own table of descriptors. The three sources are above 2, as the
     // init's own 0, 1 and 2 are taken.
     unsafe {

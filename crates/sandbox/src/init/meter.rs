@@ -1,107 +1,106 @@
-//! What a run uses and may use: counted by the kernel in the slot's cgroup, or, where there is none, sampled.
+//! Limiting and measuring what a run uses: by the slot's cgroup, or by sampling if there is none.
 
-mod counted;
-mod sampled;
+mod cgroup;
+mod reading;
+mod sampling;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::io::Errno;
 
-use super::reap::Ended;
-use crate::protocol::ids::Ids;
-use crate::protocol::wire::{Caps, Setup};
-use counted::Counted;
-use sampled::Sampled;
+use super::reap::ExitedChildren;
+use crate::protocol::ids::IdMapping;
+use crate::protocol::limits::ResourceLimits;
+use crate::protocol::wire::SlotSetup;
+use cgroup::CgroupMeter;
+pub(super) use reading::Reading;
+use sampling::SamplingMeter;
 
-/// The means of measuring.
+/// Limits and measures the runs of a slot.
 pub(super) enum Meter {
-    /// A cgroup holds the run to its limits.
-    Counted(Counted),
-    /// Nobody does but us, looking every few milliseconds.
-    Sampled(Sampled),
-}
-
-/// What a run used.
-#[derive(Clone, Copy)]
-pub(super) struct Reading {
-    pub(super) cpu_ns: u64,
-    pub(super) memory_bytes: u64,
-    pub(super) out_of_memory: bool,
+    /// The kernel enforces the limits on the cgroup.
+    Cgroup(CgroupMeter),
+    /// The init enforces the limits, by a check every few milliseconds.
+    Sampling(SamplingMeter),
 }
 
 impl Meter {
-    /// With the descriptors of the cgroup's files, or a `/proc` and the box to sample.
+    /// Uses the descriptors of the cgroup's files, or samples `proc` and the box.
     pub(super) fn new(
-        setup: &Setup,
+        setup: &SlotSetup,
         fds: Vec<OwnedFd>,
         proc: impl AsFd,
-        boxed: impl AsFd,
+        box_dir: impl AsFd,
     ) -> Result<Self, Errno> {
         match setup.cgroup {
-            Some(version) => Counted::new(version, &setup.meter, fds).map(Self::Counted),
-            None => Sampled::new(proc, boxed).map(Self::Sampled),
+            Some(version) => CgroupMeter::new(version, &setup.cgroup_files, fds).map(Self::Cgroup),
+            None => SamplingMeter::new(proc, box_dir).map(Self::Sampling),
         }
     }
 
-    /// Sets the limits of the next run; `held_bytes` is what the slot holds for it in files.
-    pub(super) fn limit(&mut self, caps: &Caps, held_bytes: u64) -> Result<(), Errno> {
+    /// Sets the limits of the next run. `file_bytes` is the memory of the files that the slot holds for the run.
+    pub(super) fn set_limits(&mut self, limits: &ResourceLimits, file_bytes: u64) -> Result<(), Errno> {
         match self {
-            Self::Counted(counted) => counted.limit(caps.memory_bytes, held_bytes, caps.processes),
-            Self::Sampled(sampled) => {
-                sampled.limit(caps.memory_bytes);
+            Self::Cgroup(meter) => meter.set_limits(limits.memory_bytes, file_bytes, limits.processes),
+            Self::Sampling(meter) => {
+                meter.start(limits.memory_bytes);
                 Ok(())
             }
         }
     }
 
-    /// Lifts the memory limit far enough to clear up, until the next run sets it again.
-    pub(super) fn make_room(&mut self) -> Result<(), Errno> {
+    /// Raises the memory limit far enough for the cleanup, until the next run sets it again.
+    pub(super) fn raise_memory_limit(&mut self) -> Result<(), Errno> {
         match self {
-            Self::Counted(counted) => counted.make_room(),
-            Self::Sampled(_) => Ok(()),
+            Self::Cgroup(meter) => meter.raise_memory_limit(),
+            Self::Sampling(_) => Ok(()),
         }
     }
 
-    /// Forgets the last run.
+    /// Starts measuring a run: resets the values of the last one.
     pub(super) fn start(&mut self) -> Result<(), Errno> {
         match self {
-            Self::Counted(counted) => counted.start(),
-            Self::Sampled(_) => Ok(()),
+            Self::Cgroup(meter) => meter.start(),
+            Self::Sampling(_) => Ok(()),
         }
     }
 
-    /// The longest that a run may go on unwatched.
-    pub(super) fn longest_step(&self) -> Duration {
+    /// The longest time between two checks of a run.
+    pub(super) fn max_check_interval(&self) -> Duration {
         match self {
-            Self::Counted(_) => counted::STEP,
-            Self::Sampled(_) => sampled::STEP,
+            Self::Cgroup(_) => cgroup::CHECK_INTERVAL,
+            Self::Sampling(_) => sampling::CHECK_INTERVAL,
         }
     }
 
-    /// Looks at a run that is under way: its CPU time in nanoseconds, and whether it must end for its memory.
-    pub(super) fn look(&mut self, ended: &Ended) -> Result<(u64, bool), Errno> {
+    /// Checks a run in progress. Returns its CPU time in nanoseconds, and whether it must end because of its memory.
+    pub(super) fn check(&mut self, exited: &ExitedChildren) -> Result<(u64, bool), Errno> {
         match self {
-            Self::Counted(counted) => counted.look(),
-            Self::Sampled(sampled) => sampled.look(ended),
+            Self::Cgroup(meter) => meter.check(),
+            Self::Sampling(meter) => meter.check(exited),
         }
     }
 
-    /// What the run used, when nothing of it lives any more. `largest_bytes` is the largest resident set of one
-    /// of its processes.
-    pub(super) fn finish(&self, ended: &Ended, largest_bytes: u64) -> Result<Reading, Errno> {
+    /// What the run used, after all its processes are gone. `largest_bytes` is the largest resident set of one of its
+    /// processes.
+    pub(super) fn finish(&self, exited: &ExitedChildren, largest_bytes: u64) -> Result<Reading, Errno> {
         let reading = match self {
-            Self::Counted(counted) => counted.finish()?,
-            Self::Sampled(sampled) => sampled.finish(ended, largest_bytes),
+            Self::Cgroup(meter) => meter.finish()?,
+            Self::Sampling(meter) => meter.finish(exited, largest_bytes),
         };
         Ok(Reading { memory_bytes: reading.memory_bytes.max(largest_bytes), ..reading })
     }
 
-    /// What the kernel's limits for one process must stand in for, where no cgroup limits all.
-    pub(super) fn process_limits(&self, caps: &Caps, ids: Ids) -> Vec<(libc::__rlimit_resource_t, u64)> {
+    /// The limits to set on each process if no cgroup limits them together.
+    pub(super) fn process_limits(
+        &self,
+        limits: &ResourceLimits,
+        mapping: IdMapping,
+    ) -> Vec<(libc::__rlimit_resource_t, u64)> {
         match self {
-            Self::Counted(_) => Vec::new(),
-            Self::Sampled(_) => sampled::process_limits(caps, ids),
+            Self::Cgroup(_) => Vec::new(),
+            Self::Sampling(_) => sampling::process_limits(limits, mapping),
         }
     }
 }

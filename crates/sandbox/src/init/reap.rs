@@ -1,4 +1,4 @@
-//! The init as the parent of orphans: everything that ends below it ends up here.
+//! Reaping: as process 1 the init is the parent of every orphaned process of the slot.
 #![expect(unsafe_code, reason = "kill of all, wait4 and signalfd have no safe form")]
 
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -6,39 +6,41 @@ use std::{io, mem, ptr};
 
 use libc::pid_t;
 
-use crate::protocol::wire::End;
+use crate::protocol::wire::ProcessExit;
 
-/// Orphans reaped in one go, so that a program that makes them without end cannot keep the init from its clock.
-const BATCH: usize = 1024;
+/// Children reaped at a time, so that a program that creates orphans without end cannot keep the init from checking
+/// the time.
+const REAP_BATCH: usize = 1024;
 
-/// Watches for ended children; readable when there may be one.
+/// A descriptor that is readable when a child may have exited.
 pub(super) struct Children(OwnedFd);
 
-/// What ended children of one run told.
-pub(super) struct Ended {
+/// What is known from the exited children of one run.
+pub(super) struct ExitedChildren {
     main: pid_t,
     status: Option<i32>,
     /// The largest resident set of one process, in bytes.
     pub(super) largest_bytes: u64,
-    /// CPU time of all that was reaped, in nanoseconds.
+    /// CPU time of all reaped processes, in nanoseconds.
     pub(super) cpu_ns: u64,
 }
 
-impl Ended {
+impl ExitedChildren {
     pub(super) fn new(main: pid_t) -> Self {
         Self { main, status: None, largest_bytes: 0, cpu_ns: 0 }
     }
 
-    /// How the main process ended. It has been reaped by then; one that has not would be beyond our reach.
-    pub(super) fn end(&self) -> End {
+    /// How the main process ended. Call it after the main process has been reaped; without its status the result is
+    /// SIGKILL.
+    pub(super) fn main_exit(&self) -> ProcessExit {
         match self.status {
-            Some(status) if libc::WIFSIGNALED(status) => End::Signaled(libc::WTERMSIG(status)),
-            Some(status) => End::Exited(libc::WEXITSTATUS(status)),
-            None => End::Signaled(libc::SIGKILL),
+            Some(status) if libc::WIFSIGNALED(status) => ProcessExit::Signaled(libc::WTERMSIG(status)),
+            Some(status) => ProcessExit::Exited(libc::WEXITSTATUS(status)),
+            None => ProcessExit::Signaled(libc::SIGKILL),
         }
     }
 
-    fn note(&mut self, pid: pid_t, status: i32, usage: &libc::rusage) {
+    fn record(&mut self, pid: pid_t, status: i32, usage: &libc::rusage) {
         if pid == self.main {
             self.status = Some(status);
         }
@@ -49,9 +51,9 @@ impl Ended {
 }
 
 impl Children {
-    /// Blocks SIGCHLD for this process and takes it by descriptor instead.
+    /// Blocks SIGCHLD for this process and receives it by a descriptor instead.
     pub(super) fn new() -> io::Result<Self> {
-        // SAFETY: the set lives on this stack for both calls; the descriptor is new and ours.
+        // SAFETY: the set lives on this stack for both calls; the descriptor is new and has no other owner.
         unsafe {
             let mut set: libc::sigset_t = mem::zeroed();
             libc::sigemptyset(&raw mut set);
@@ -64,12 +66,12 @@ impl Children {
         }
     }
 
-    /// Reaps what has ended. Whether the main process has.
-    pub(super) fn reap(&self, ended: &mut Ended) -> bool {
+    /// Reaps the children that have exited. Returns whether the main process has exited.
+    pub(super) fn reap(&self, ended: &mut ExitedChildren) -> bool {
         let mut signal = [0_u8; mem::size_of::<libc::signalfd_siginfo>()];
         let _ = rustix::io::read(&self.0, &mut signal);
         wait(ended.main, libc::WNOHANG, ended);
-        for _ in 0..BATCH {
+        for _ in 0..REAP_BATCH {
             if !wait(-1, libc::WNOHANG, ended) {
                 break;
             }
@@ -77,10 +79,10 @@ impl Children {
         ended.status.is_some()
     }
 
-    /// Kills all that lives below the init and waits until it is gone. No process can be born past the kill:
-    /// a fork with a deadly signal pending fails. Blocks for as long as a process cannot die; the judge then
-    /// loses patience and ends the namespace from outside.
-    pub(super) fn end_all(ended: &mut Ended) {
+    /// Kills every process below the init and waits until all are gone. No process can be created after the kill: a
+    /// fork fails if a fatal signal is pending. Blocks while a process cannot be killed; after a timeout the judge
+    /// then ends the namespace from outside.
+    pub(super) fn kill_all(ended: &mut ExitedChildren) {
         loop {
             // SAFETY: -1 from the first process of a PID namespace reaches all of it but the caller.
             unsafe { libc::kill(-1, libc::SIGKILL) };
@@ -93,7 +95,7 @@ impl Children {
 
 /// The largest resident set of this process so far, in bytes.
 pub(super) fn own_peak_bytes() -> u64 {
-    // SAFETY: the structure is ours and outlives the call; all zeroes are a valid one.
+    // SAFETY: the structure is on this stack and outlives the call; all zeroes are a valid value.
     let usage = unsafe {
         let mut usage: libc::rusage = mem::zeroed();
         libc::getrusage(libc::RUSAGE_SELF, &raw mut usage);
@@ -116,16 +118,16 @@ fn nanoseconds(time: libc::timeval) -> u64 {
         .saturating_add(micros.unwrap_or(0).saturating_mul(1000))
 }
 
-/// Waits for one child. Whether there was one.
-fn wait(pid: pid_t, flags: i32, ended: &mut Ended) -> bool {
+/// Waits for one child. Returns whether there was one.
+fn wait(pid: pid_t, flags: i32, ended: &mut ExitedChildren) -> bool {
     let mut status = 0;
-    // SAFETY: status and usage are ours and outlive the call; an all-zero rusage is a valid one.
+    // SAFETY: status and usage are on this stack and outlive the call; an all-zero rusage is valid.
     let (got, usage) = unsafe {
         let mut usage: libc::rusage = mem::zeroed();
         (libc::wait4(pid, &raw mut status, flags | libc::__WALL, &raw mut usage), usage)
     };
     if got > 0 {
-        ended.note(got, status, &usage);
+        ended.record(got, status, &usage);
     }
     got > 0
 }

@@ -1,4 +1,4 @@
-//! The slot's root: toolchains read-only, a few device files, the box, and nothing else of the host.
+//! Building the slot's root: read-only toolchains, a few device files, the box, and nothing else of the host.
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -14,68 +14,69 @@ use rustix::mount::{
 };
 use rustix::process::{chdir, pivot_root};
 
-use crate::protocol::wire::{Setup, Step, StepError};
+use super::step::{StepContext, StepError};
+use crate::protocol::wire::SlotSetup;
 
-/// Where the new root is put together; hidden from everybody else, since the mount namespace is our own.
-const BASE: &str = "/tmp";
+/// Where the new root is assembled. No other process sees it, since the slot has its own mount namespace.
+const NEW_ROOT: &str = "/tmp";
 /// The writable file system, seen from inside.
-pub(super) const BOX: &str = "/box";
+pub(super) const BOX_DIR: &str = "/box";
 /// The loaded program's file system, seen from inside; only the init can write it.
-const PROGRAM: &str = "/box/program";
-/// Device files. They are the host's own: nobody in a user namespace can make one.
+const PROGRAM_DIR: &str = "/box/program";
+/// Device files. They are the host's own, since none can be created in a user namespace.
 const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
-/// Users that programs can look up; the host's own list stays unseen.
+/// The users that programs can look up; the host's own list stays hidden.
 const PASSWD: &str = "root:x:0:0:root:/:/bin/false\nrunner:x:RUNNER:RUNNER:runner:/box/work:/bin/false\n";
 const GROUP: &str = "root:x:0:\nrunner:x:RUNNER:\n";
 
-/// Mounts that are attached nowhere, for the init alone.
-pub(super) struct Mounts {
-    /// A `/proc` that can be written, and shows every process.
+/// Mounts that have no path, for the init alone.
+pub(super) struct InitMounts {
+    /// A writable `/proc` that shows every process of the slot.
     pub(super) proc: OwnedFd,
-    /// The file system of the loaded program, which can be written here.
+    /// A writable mount of the loaded program's file system.
     pub(super) program: OwnedFd,
 }
 
-/// Builds the root and makes it the process's own, with the host's unmounted.
-pub(super) fn build(setup: &Setup) -> Result<Mounts, StepError> {
+/// Builds the root, makes it the root of this process, and unmounts the host's root.
+pub(super) fn build(setup: &SlotSetup) -> Result<InitMounts, StepError> {
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .step(|| "make mounts private".to_owned())?;
-    tmpfs(BASE, MountFlags::NOSUID | MountFlags::NODEV, "size=1m,nr_inodes=512,mode=755")?;
+    tmpfs(NEW_ROOT, MountFlags::NOSUID | MountFlags::NODEV, "size=1m,nr_inodes=512,mode=755")?;
     for name in &setup.toolchain_dirs {
-        toolchain_dir(name)?;
+        bind_toolchain_dir(name)?;
     }
-    etc(setup)?;
+    write_etc(setup)?;
     for path in &setup.mounts {
-        toolchain_path(path)?;
+        bind_toolchain_path(path)?;
     }
-    dev()?;
-    proc()?;
-    make_dir(&format!("{BASE}{BOX}"))?;
+    populate_dev()?;
+    mount_proc()?;
+    make_dir(&format!("{NEW_ROOT}{BOX_DIR}"))?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
     let options = format!("size={},nr_inodes={},mode=755", setup.box_bytes, setup.box_inodes);
-    tmpfs(&format!("{BASE}{BOX}"), flags, &options)?;
-    link("box/tmp", &format!("{BASE}/tmp"))?;
-    let mounts = Mounts { program: program(setup.box_bytes)?, proc: private_proc()? };
-    enter()?;
+    tmpfs(&format!("{NEW_ROOT}{BOX_DIR}"), flags, &options)?;
+    link("box/tmp", &format!("{NEW_ROOT}/tmp"))?;
+    let mounts = InitMounts { program: mount_program_dir(setup.box_bytes)?, proc: mount_private_proc()? };
+    enter_new_root()?;
     Ok(mounts)
 }
 
-/// A file system for the loaded program, in sight and read-only for all, since its owner may be the programs' own
-/// user; the init keeps a second mount of it.
-fn program(bytes: u64) -> Result<OwnedFd, StepError> {
-    let target = format!("{BASE}{PROGRAM}");
+/// Mounts a file system for the loaded program. It is read-only for all, since its owner may be the programs' own
+/// user; the init keeps a second, writable mount of it.
+fn mount_program_dir(bytes: u64) -> Result<OwnedFd, StepError> {
+    let target = format!("{NEW_ROOT}{PROGRAM_DIR}");
     make_dir(&target)?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
     tmpfs(&target, flags, &format!("size={bytes},nr_inodes=16,mode=755"))?;
     let clone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let writable = open_tree(CWD, &target, clone).step(|| format!("keep a mount of {PROGRAM}"))?;
+    let writable = open_tree(CWD, &target, clone).step(|| format!("keep a mount of {PROGRAM_DIR}"))?;
     mount_remount(&target, MountFlags::BIND | MountFlags::RDONLY | flags, "")
-        .step(|| format!("make {PROGRAM} read-only"))?;
+        .step(|| format!("make {PROGRAM_DIR} read-only"))?;
     Ok(writable)
 }
 
-fn enter() -> Result<(), StepError> {
-    chdir(BASE).step(|| "enter the new root".to_owned())?;
+fn enter_new_root() -> Result<(), StepError> {
+    chdir(NEW_ROOT).step(|| "enter the new root".to_owned())?;
     pivot_root(".", ".").step(|| "change the root".to_owned())?;
     unmount(".", UnmountFlags::DETACH).step(|| "unmount the host's root".to_owned())?;
     chdir("/").step(|| "enter the new root".to_owned())?;
@@ -83,9 +84,9 @@ fn enter() -> Result<(), StepError> {
     mount_remount("/", flags, "").step(|| "make the root read-only".to_owned())
 }
 
-/// Shows one directory of the host's root, or repeats the link where the host has one (`/bin` to `usr/bin`).
-fn toolchain_dir(name: &str) -> Result<(), StepError> {
-    let (source, target) = (format!("/{name}"), format!("{BASE}/{name}"));
+/// Binds one directory of the host's root, or creates the same link if the host has one (`/bin` to `usr/bin`).
+fn bind_toolchain_dir(name: &str) -> Result<(), StepError> {
+    let (source, target) = (format!("/{name}"), format!("{NEW_ROOT}/{name}"));
     let Ok(kind) = fs::symlink_metadata(&source) else { return Ok(()) };
     if kind.is_symlink() {
         let to = fs::read_link(&source).step(|| format!("read the link {source}"))?;
@@ -95,20 +96,20 @@ fn toolchain_dir(name: &str) -> Result<(), StepError> {
     bind(&source, &target, MountAttrFlags::MOUNT_ATTR_NODEV)
 }
 
-fn etc(setup: &Setup) -> Result<(), StepError> {
-    make_dir(&format!("{BASE}/etc"))?;
+fn write_etc(setup: &SlotSetup) -> Result<(), StepError> {
+    make_dir(&format!("{NEW_ROOT}/etc"))?;
     for (name, content) in [("passwd", PASSWD), ("group", GROUP)] {
         let content = content.replace("RUNNER", &setup.uid.to_string());
-        fs::write(format!("{BASE}/etc/{name}"), content).step(|| format!("write /etc/{name}"))?;
+        fs::write(format!("{NEW_ROOT}/etc/{name}"), content).step(|| format!("write /etc/{name}"))?;
     }
     Ok(())
 }
 
-/// Shows one file or directory of the host's at its own place.
-fn toolchain_path(source: &str) -> Result<(), StepError> {
-    // The toolchain that would need it is then missing as well.
+/// Binds one file or directory of the host at the same path.
+fn bind_toolchain_path(source: &str) -> Result<(), StepError> {
+    // If it does not exist, the toolchain that needs it is missing as well.
     let Ok(kind) = fs::metadata(source) else { return Ok(()) };
-    let target = format!("{BASE}{source}");
+    let target = format!("{NEW_ROOT}{source}");
     if kind.is_dir() {
         make_dir(&target)?;
     } else {
@@ -119,8 +120,8 @@ fn toolchain_path(source: &str) -> Result<(), StepError> {
     bind(source, &target, MountAttrFlags::MOUNT_ATTR_NODEV)
 }
 
-fn dev() -> Result<(), StepError> {
-    let dev = format!("{BASE}/dev");
+fn populate_dev() -> Result<(), StepError> {
+    let dev = format!("{NEW_ROOT}/dev");
     make_dir(&dev)?;
     for name in DEVICES {
         let target = format!("{dev}/{name}");
@@ -140,22 +141,22 @@ fn dev() -> Result<(), StepError> {
     Ok(())
 }
 
-/// Only the directories of a program's own processes: nothing that tells of the init, nor of the host's memory,
-/// devices or settings. Read-only, so that a program cannot make the init a better choice for an out-of-memory kill
-/// than itself.
-fn proc() -> Result<(), StepError> {
-    let proc = format!("{BASE}/proc");
+/// Mounts a `/proc` with only the directories of a program's own processes: it shows nothing of the init, nor of the
+/// host's memory, devices or settings. It is read-only, so that a program cannot make the init
+/// a likelier target of an out-of-memory kill than itself.
+fn mount_proc() -> Result<(), StepError> {
+    let proc = format!("{NEW_ROOT}/proc");
     make_dir(&proc)?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     mount("proc", &proc, "proc", flags, Some(c"subset=pid,hidepid=2")).step(|| {
-        "mount /proc with subset=pid (needs Linux 5.8, and a /proc of the judge's with nothing masked)"
+        "mount /proc with subset=pid (needs Linux 5.8, and no masked paths in the judge's own /proc)"
             .to_owned()
     })?;
     mount_remount(&proc, MountFlags::BIND | MountFlags::RDONLY | flags, "")
         .step(|| "make /proc read-only".to_owned())
 }
 
-fn private_proc() -> Result<OwnedFd, StepError> {
+fn mount_private_proc() -> Result<OwnedFd, StepError> {
     let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
         | MountAttrFlags::MOUNT_ATTR_NODEV
         | MountAttrFlags::MOUNT_ATTR_NOEXEC;
@@ -173,21 +174,21 @@ fn tmpfs(target: &str, flags: MountFlags, options: &str) -> Result<(), StepError
         .step(|| format!("mount a tmpfs on {target}"))
 }
 
-/// Shows something of the host's, with all that is mounted below it, read-only.
+/// Binds a path of the host, with all mounts below it, read-only.
 fn bind(source: &str, target: &str, attributes: MountAttrFlags) -> Result<(), StepError> {
     mount_bind_recursive(source, target).step(|| format!("bind {source}"))?;
     restrict(target, attributes | MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NOSUID)
         .step(|| format!("make {source} read-only (needs Linux 5.12)"))
 }
 
-/// Adds attributes to a mount and all below it. A remount would have to repeat those that a user namespace may not
-/// take away.
+/// Adds attributes to a mount and all mounts below it. A remount would have to repeat the attributes that a user
+/// namespace may not clear.
 #[expect(unsafe_code, reason = "mount_setattr has no safe form")]
 fn restrict(target: &str, attributes: MountAttrFlags) -> Result<(), Errno> {
     let target = std::ffi::CString::new(target).map_err(|_| Errno::INVAL)?;
     let change =
         libc::mount_attr { attr_set: attributes.bits().into(), attr_clr: 0, propagation: 0, userns_fd: 0 };
-    // SAFETY: path and structure are ours and outlive the call; the size is that of the structure.
+    // SAFETY: path and structure belong to this function and outlive the call; the size is that of the structure.
     let result = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,

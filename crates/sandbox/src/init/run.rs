@@ -1,4 +1,4 @@
-//! One run: put files in place, start, watch the clocks, end everything, read the meters, clear away.
+//! One run: copy files, start the program, check the limits, kill every process, read the meter, clean the slot.
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
@@ -8,226 +8,232 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, ResolveFlags, fchmod, flistxattr_query, fstat, open, openat2, sendfile};
 use rustix::io::Errno;
 
-use super::launch::{self, Launch, Streams};
+use super::launch::{self, Launch, ProgramStreams};
 use super::meter::Meter;
-use super::reap::{Children, Ended, own_peak_bytes};
-use super::root::{self, Mounts};
-use super::{collect, ipc, tidy};
+use super::reap::{Children, ExitedChildren, own_peak_bytes};
+use super::root::{self, InitMounts};
+use super::step::{StepContext, StepError};
+use super::{artefact, cleanup, ipc};
 use crate::protocol::channel::{Channel, ChannelError};
-use crate::protocol::ids::Ids;
+use crate::protocol::ids::IdMapping;
+use crate::protocol::limits::ResourceLimits;
 use crate::protocol::wire::{
-    Caps, Collected, End, FileSpec, Order, Place, Report, Setup, Step, StepError, StoppedBy, ToInit,
+    ArtefactStatus, FileLocation, FileSpec, KillReason, ProcessExit, RunReport, RunRequest, SlotSetup, ToInit,
 };
 use crate::spawn::ChildStack;
 
 /// The working directory of programs, in the box.
-const WORK: &str = "work";
-/// Where `/tmp` and `/dev/shm` lead, in the box.
-const TMP: &str = "tmp";
+const WORK_DIR: &str = "work";
+/// The directory that `/tmp` and `/dev/shm` link to, in the box.
+const TMP_DIR: &str = "tmp";
 /// Where the program's own file system is mounted, in the box.
-const PROGRAM: &str = "program";
-/// Files that may stay charged while the init works at the limit, in bytes.
-const ROOM_BYTES: u64 = 1 << 20;
-/// How much the init may grow while it serves, in bytes.
-const SLACK_BYTES: u64 = 1 << 20;
-/// The shortest wait for CPU time to be used up: readings are no finer than the kernel's tick.
-const MIN_TICK: Duration = Duration::from_millis(1);
+const PROGRAM_DIR: &str = "program";
+/// Up to this size of files, in bytes, the memory limit is not raised for the cleanup.
+const MAX_FILE_BYTES_AT_LIMIT: u64 = 1 << 20;
+/// How much the init may grow while it handles requests, in bytes.
+const INIT_GROWTH_BYTES: u64 = 1 << 20;
+/// The shortest time between two checks: readings are no finer than the kernel's tick.
+const MIN_CHECK_INTERVAL: Duration = Duration::from_millis(1);
 
 /// What the init holds between runs.
 pub(super) struct Runner {
     uid: u32,
-    ids: Ids,
-    processors: u32,
+    id_mapping: IdMapping,
+    cpus: u32,
     meter: Meter,
     children: Children,
     stack: ChildStack,
-    /// The root of the box.
-    boxed: OwnedFd,
-    mounts: Mounts,
+    /// The box's top directory.
+    box_dir: OwnedFd,
+    mounts: InitMounts,
     /// The init's own largest resident set, in bytes.
     own_bytes: u64,
     /// Free inodes of the box while it is clean.
     free_inodes: u64,
-    /// Bytes of the loaded program.
+    /// The size of the loaded program, in bytes.
     loaded_bytes: u64,
 }
 
 impl Runner {
-    pub(super) fn new(setup: &Setup, mounts: Mounts, fds: Vec<OwnedFd>) -> Result<Self, StepError> {
+    pub(super) fn new(setup: &SlotSetup, mounts: InitMounts, fds: Vec<OwnedFd>) -> Result<Self, StepError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let boxed = open(root::BOX, flags, Mode::empty()).step(|| "open the box".to_owned())?;
-        let meter = Meter::new(setup, fds, &mounts.proc, &boxed);
+        let box_dir = open(root::BOX_DIR, flags, Mode::empty()).step(|| "open the box".to_owned())?;
+        let meter = Meter::new(setup, fds, &mounts.proc, &box_dir);
         let mut runner = Self {
             uid: setup.uid,
-            ids: setup.ids,
-            processors: rustix::thread::sched_getaffinity(None).map_or(1, |set| set.count().max(1)),
-            meter: meter.step(|| "read what the slot uses".to_owned())?,
-            children: Children::new().step(|| "watch for ended children".to_owned())?,
+            id_mapping: setup.id_mapping,
+            cpus: rustix::thread::sched_getaffinity(None).map_or(1, |set| set.count().max(1)),
+            meter: meter.step(|| "read the usage of the slot".to_owned())?,
+            children: Children::new().step(|| "watch for exited children".to_owned())?,
             stack: ChildStack::new(),
-            boxed,
+            box_dir,
             mounts,
             own_bytes: 0,
             free_inodes: 0,
             loaded_bytes: 0,
         };
-        runner.wipe().and_then(|()| runner.renew()).step(|| "make the box's directories".to_owned())?;
-        runner.free_inodes = tidy::free_inodes(&runner.boxed).step(|| "measure the box".to_owned())?;
-        runner.own_bytes = own_peak_bytes().saturating_add(SLACK_BYTES);
+        let created = runner.unload_program().and_then(|()| runner.recreate_dirs());
+        created.step(|| "create the box's directories".to_owned())?;
+        runner.free_inodes = cleanup::free_inodes(&runner.box_dir).step(|| "measure the box".to_owned())?;
+        runner.own_bytes = own_peak_bytes().saturating_add(INIT_GROWTH_BYTES);
         Ok(runner)
     }
 
     /// Removes the loaded program.
-    pub(super) fn wipe(&mut self) -> Result<(), Errno> {
+    pub(super) fn unload_program(&mut self) -> Result<(), Errno> {
         self.loaded_bytes = 0;
-        tidy::empty(self.mounts.program.as_fd())
+        cleanup::remove_contents(self.mounts.program.as_fd())
     }
 
-    /// Runs one order to its end. `None` where the judge is gone.
+    /// Handles one request. Returns the report and the artefact, or `None` if the judge has closed the socket.
     pub(super) fn run(
         &mut self,
         channel: &Channel,
-        order: &Order,
+        request: &RunRequest,
         fds: Vec<OwnedFd>,
-    ) -> Option<(Report, Option<OwnedFd>)> {
+    ) -> Option<(RunReport, Option<OwnedFd>)> {
         let started = Instant::now();
-        let mut report = Report {
-            end: End::NoRoom,
-            stopped_by: StoppedBy::Nothing,
+        let mut report = RunReport {
+            exit: ProcessExit::MemoryLimitTooLow,
+            kill_reason: None,
             out_of_memory: false,
             cpu_ns: 0,
             wall_ns: 0,
             memory_bytes: 0,
-            collected: Collected::NotAsked,
-            spent: false,
+            artefact: ArtefactStatus::NotRequested,
+            unusable: false,
         };
-        let mut file = None;
-        match self.attempt(channel, order, fds, &mut report) {
+        let mut artefact_file = None;
+        match self.attempt(channel, request, fds, &mut report) {
             Ok(()) => {}
-            Err(Stop::JudgeGone) => return None,
-            Err(Stop::NotStarted(end)) => report.end = end,
+            Err(RunError::JudgeDisconnected) => return None,
+            Err(RunError::NotStarted(exit)) => report.exit = exit,
         }
         if report.wall_ns == 0 {
             report.wall_ns = nanoseconds(started.elapsed());
         }
-        if let Some(collect) = order.collect.as_ref().filter(|_| report.end == End::Exited(0)) {
-            (report.collected, file) = collect::open_artefact(self.boxed.as_fd(), WORK, collect);
+        if let Some(request) = request.artefact.as_ref().filter(|_| report.exit == ProcessExit::Exited(0)) {
+            (report.artefact, artefact_file) = artefact::open(self.box_dir.as_fd(), WORK_DIR, request);
         }
-        report.spent |= !self.clear(file.is_some());
-        Some((report, file))
+        report.unusable |= !self.clean(artefact_file.is_some());
+        Some((report, artefact_file))
     }
 
     fn attempt(
         &mut self,
         channel: &Channel,
-        order: &Order,
+        request: &RunRequest,
         fds: Vec<OwnedFd>,
-        report: &mut Report,
-    ) -> Result<(), Stop> {
+        report: &mut RunReport,
+    ) -> Result<(), RunError> {
         let mut fds = fds.into_iter();
         let (Some(stdin), Some(stdout), Some(stderr)) = (fds.next(), fds.next(), fds.next()) else {
-            return Err(Stop::NotStarted(End::NotStarted(libc::EBADF)));
+            return Err(RunError::NotStarted(ProcessExit::NotStarted(libc::EBADF)));
         };
-        self.place(&order.files, fds.as_slice()).map_err(Stop::errno)?;
-        self.meter.limit(&order.caps, self.loaded_bytes).map_err(|errno| Stop::NotStarted(no_room(errno)))?;
-        self.meter.start().map_err(Stop::errno)?;
+        self.copy_files(&request.files, fds.as_slice()).map_err(RunError::from_errno)?;
+        let limited = self.meter.set_limits(&request.limits, self.loaded_bytes);
+        limited.map_err(|errno| RunError::NotStarted(limit_refused(errno)))?;
+        self.meter.start().map_err(RunError::from_errno)?;
         let started = Instant::now();
         let main = {
-            let (argv, env) = (texts(&order.argv), texts(&order.env));
-            let streams = Streams { stdin: stdin.as_fd(), stdout: stdout.as_fd(), stderr: stderr.as_fd() };
-            let (uid, caps, proc) = (self.uid, order.caps, self.mounts.proc.as_fd());
-            let extra = self.meter.process_limits(&caps, self.ids);
+            let (argv, env) = (c_strings(&request.argv), c_strings(&request.env));
+            let streams =
+                ProgramStreams { stdin: stdin.as_fd(), stdout: stdout.as_fd(), stderr: stderr.as_fd() };
+            let (uid, limits, proc) = (self.uid, request.limits, self.mounts.proc.as_fd());
+            let extra_limits = &self.meter.process_limits(&limits, self.id_mapping);
             let directory = c"/box/work";
             let launch =
-                Launch { argv: &argv, env: &env, directory, uid, caps, extra: &extra, proc, streams };
+                Launch { argv: &argv, env: &env, directory, uid, limits, extra_limits, proc, streams };
             launch::start(&mut self.stack, &launch)
         };
         drop((stdin, stdout, stderr, fds));
-        let main = main.map_err(|error| Stop::NotStarted(not_started(&error)))?;
-        let mut ended = Ended::new(main);
-        let watched = self.watch(channel, &mut ended, started, order.caps);
+        let main = main.map_err(|error| RunError::NotStarted(not_started(&error)))?;
+        let mut exited = ExitedChildren::new(main);
+        let waited = self.wait_for_end(channel, &mut exited, started, request.limits);
         let elapsed = started.elapsed();
-        Children::end_all(&mut ended);
-        self.make_room().map_err(Stop::errno)?;
-        report.stopped_by = watched?;
+        Children::kill_all(&mut exited);
+        self.make_room_for_cleanup().map_err(RunError::from_errno)?;
+        report.kill_reason = waited?;
         report.wall_ns = nanoseconds(elapsed);
-        report.end = ended.end();
-        // A child counts the init's own memory as its own until it has executed: below that nothing is known.
-        let largest = if ended.largest_bytes > self.own_bytes { ended.largest_bytes } else { 0 };
-        let reading = self.meter.finish(&ended, largest).map_err(Stop::errno)?;
+        report.exit = exited.main_exit();
+        // Until it has executed, a child counts the init's memory as its own: a smaller value says nothing.
+        let largest = if exited.largest_bytes > self.own_bytes { exited.largest_bytes } else { 0 };
+        let reading = self.meter.finish(&exited, largest).map_err(RunError::from_errno)?;
         report.cpu_ns = reading.cpu_ns;
         report.memory_bytes = reading.memory_bytes;
         report.out_of_memory = reading.out_of_memory;
         Ok(())
     }
 
-    /// Waits for the program's end or for a limit.
-    fn watch(
+    /// Waits until the program ends, a limit is exceeded or the judge stops the run. Returns the reason to end the run,
+    /// or `None` if the program has ended.
+    fn wait_for_end(
         &mut self,
         channel: &Channel,
-        ended: &mut Ended,
+        exited: &mut ExitedChildren,
         started: Instant,
-        caps: Caps,
-    ) -> Result<StoppedBy, Stop> {
-        let wall = started + Duration::from_nanos(caps.wall_ns);
-        let mut due = started + self.soonest(caps.cpu_ns);
+        limits: ResourceLimits,
+    ) -> Result<Option<KillReason>, RunError> {
+        let deadline = started + Duration::from_nanos(limits.wall_ns);
+        let mut next_check = started + self.check_interval(limits.cpu_ns);
         loop {
-            if self.children.reap(ended) {
-                return Ok(StoppedBy::Nothing);
+            if self.children.reap(exited) {
+                return Ok(None);
             }
             let now = Instant::now();
-            if now >= wall {
-                return Ok(StoppedBy::WallLimit);
+            if now >= deadline {
+                return Ok(Some(KillReason::WallLimit));
             }
-            if now >= due {
-                let (used, too_much) = self.meter.look(ended).map_err(Stop::errno)?;
-                if too_much {
-                    return Ok(StoppedBy::MemoryLimit);
+            if now >= next_check {
+                let (used_ns, memory_exceeded) = self.meter.check(exited).map_err(RunError::from_errno)?;
+                if memory_exceeded {
+                    return Ok(Some(KillReason::MemoryLimit));
                 }
-                if used >= caps.cpu_ns {
-                    return Ok(StoppedBy::CpuLimit);
+                if used_ns >= limits.cpu_ns {
+                    return Ok(Some(KillReason::CpuLimit));
                 }
-                due = now + self.soonest(caps.cpu_ns - used);
+                next_check = now + self.check_interval(limits.cpu_ns - used_ns);
             }
-            if self.wait(channel, wall.min(due).saturating_duration_since(now))? {
-                return Ok(StoppedBy::Judge);
+            if self.wait(channel, deadline.min(next_check).saturating_duration_since(now))? {
+                return Ok(Some(KillReason::StopRequested));
             }
         }
     }
 
-    /// When to look again: the soonest that this much CPU time can have been used, on all processors at once.
-    fn soonest(&self, cpu_ns: u64) -> Duration {
-        let soonest = Duration::from_nanos(cpu_ns / u64::from(self.processors)).max(MIN_TICK);
-        soonest.min(self.meter.longest_step())
+    /// The time until the next check: the shortest in which all CPUs together can use this much CPU time.
+    fn check_interval(&self, cpu_ns: u64) -> Duration {
+        let shortest = Duration::from_nanos(cpu_ns / u64::from(self.cpus)).max(MIN_CHECK_INTERVAL);
+        shortest.min(self.meter.max_check_interval())
     }
 
-    /// Waits for a child's end, the judge's word or the time; whether the judge said stop.
-    fn wait(&mut self, channel: &Channel, at_most: Duration) -> Result<bool, Stop> {
+    /// Waits until a child exits, a message arrives or the time has passed. Returns whether the judge stopped the run.
+    fn wait(&mut self, channel: &Channel, at_most: Duration) -> Result<bool, RunError> {
         let mut polled = [PollFd::new(channel, PollFlags::IN), PollFd::new(&self.children, PollFlags::IN)];
         let timeout = Timespec::try_from(at_most).ok();
         match poll(&mut polled, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
-            Err(errno) => return Err(Stop::errno(errno)),
+            Err(errno) => return Err(RunError::from_errno(errno)),
         }
         if polled[0].revents().is_empty() {
             return Ok(false);
         }
         match channel.recv::<ToInit>() {
-            Ok((ToInit::Stop, _)) => Ok(true),
+            Ok((ToInit::StopRun, _)) => Ok(true),
             Err(ChannelError::Socket(Errno::INTR)) => Ok(false),
-            _ => Err(Stop::JudgeGone),
+            _ => Err(RunError::JudgeDisconnected),
         }
     }
 
-    /// Puts the order's files in place.
-    fn place(&mut self, files: &[FileSpec], contents: &[OwnedFd]) -> Result<(), Errno> {
+    /// Copies the files of a request into the box.
+    fn copy_files(&mut self, files: &[FileSpec], contents: &[OwnedFd]) -> Result<(), Errno> {
         if files.is_empty() {
             return Ok(());
         }
-        self.wipe()?;
+        self.unload_program()?;
         for (spec, content) in files.iter().zip(contents) {
-            let (root, path) = match spec.place {
-                Place::Work => (&self.boxed, format!("{WORK}/{}", spec.name)),
-                Place::Program => (&self.mounts.program, spec.name.clone()),
+            let (root, path) = match spec.location {
+                FileLocation::WorkDir => (&self.box_dir, format!("{WORK_DIR}/{}", spec.name)),
+                FileLocation::ProgramDir => (&self.mounts.program, spec.name.clone()),
             };
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
             let mode = Mode::from_raw_mode(0o600);
@@ -241,41 +247,46 @@ impl Runner {
                 }
             }
             fchmod(&file, Mode::from_raw_mode(spec.mode))?;
-            if spec.place == Place::Program {
+            if spec.location == FileLocation::ProgramDir {
                 self.loaded_bytes += size.next_multiple_of(4096);
             }
         }
         Ok(())
     }
 
-    /// Makes the slot as it was before the run. Whether that is certain.
-    fn clear(&mut self, file_held: bool) -> bool {
-        let renewed = ipc::purge() && self.renew().is_ok();
-        // A file that is being handed out still holds its inode.
-        let expected = self.free_inodes.saturating_sub(u64::from(file_held));
-        renewed && tidy::free_inodes(&self.boxed).is_ok_and(|free| free >= expected)
+    /// Restores the slot to its state before the run. Returns whether that is certain.
+    fn clean(&mut self, is_artefact_open: bool) -> bool {
+        let removed = ipc::purge() && self.recreate_dirs().is_ok();
+        // An open artefact still holds its inode.
+        let expected = self.free_inodes.saturating_sub(u64::from(is_artefact_open));
+        removed && cleanup::free_inodes(&self.box_dir).is_ok_and(|free| free >= expected)
     }
 
-    /// Files stay charged when their program is dead. With no other process left to be killed, the init itself
-    /// must not meet the limit while it removes them.
-    fn make_room(&mut self) -> Result<(), Errno> {
-        if tidy::held_bytes(&self.boxed)? > ROOM_BYTES { self.meter.make_room() } else { Ok(()) }
-    }
-
-    fn renew(&self) -> Result<(), Errno> {
-        if self.ids == Ids::One {
-            self.renew_the_box_itself()?;
+    /// Files stay charged to the cgroup after their program has ended. Since there is no other process left that the
+    /// kernel could kill, the init must not reach the memory limit while it removes them.
+    fn make_room_for_cleanup(&mut self) -> Result<(), Errno> {
+        if cleanup::used_bytes(&self.box_dir)? > MAX_FILE_BYTES_AT_LIMIT {
+            self.meter.raise_memory_limit()
+        } else {
+            Ok(())
         }
-        tidy::renew(self.boxed.as_fd(), WORK, self.uid, 0o700)?;
-        tidy::renew(self.boxed.as_fd(), TMP, self.uid, 0o700)
     }
 
-    /// Where programs have the init's own id, the box's top directory is theirs as well.
-    fn renew_the_box_itself(&self) -> Result<(), Errno> {
-        tidy::empty_but(self.boxed.as_fd(), PROGRAM)?;
-        fchmod(&self.boxed, Mode::from_raw_mode(0o755))?;
-        // What it cannot be rid of costs the slot.
-        match flistxattr_query(&self.boxed) {
+    /// Recreates the directories that programs can write.
+    fn recreate_dirs(&self) -> Result<(), Errno> {
+        if self.id_mapping == IdMapping::JudgeOnly {
+            self.clean_box_dir()?;
+        }
+        cleanup::recreate_dir(self.box_dir.as_fd(), WORK_DIR, self.uid, 0o700)?;
+        cleanup::recreate_dir(self.box_dir.as_fd(), TMP_DIR, self.uid, 0o700)
+    }
+
+    /// Cleans the box's top directory, which programs can write if they have the init's own id.
+    fn clean_box_dir(&self) -> Result<(), Errno> {
+        cleanup::remove_contents_except(self.box_dir.as_fd(), PROGRAM_DIR)?;
+        fchmod(&self.box_dir, Mode::from_raw_mode(0o755))?;
+        // An extended attribute that cannot be removed makes the slot unusable.
+        match flistxattr_query(&self.box_dir) {
             Ok(0) | Err(Errno::NOTSUP) => Ok(()),
             Ok(_) => Err(Errno::NOTEMPTY),
             Err(errno) => Err(errno),
@@ -283,32 +294,36 @@ impl Runner {
     }
 }
 
-/// Why an attempt ended without an end of the program.
-enum Stop {
-    JudgeGone,
-    NotStarted(End),
+/// Why a run ended without the exit of a program.
+enum RunError {
+    JudgeDisconnected,
+    NotStarted(ProcessExit),
 }
 
-impl Stop {
-    fn errno(errno: Errno) -> Self {
-        Self::NotStarted(End::NotStarted(errno.raw_os_error()))
+impl RunError {
+    fn from_errno(errno: Errno) -> Self {
+        Self::NotStarted(ProcessExit::NotStarted(errno.raw_os_error()))
     }
 }
 
-/// The memory limit was refused: because it is too small, or for a reason of ours.
-fn no_room(errno: Errno) -> End {
-    if errno == Errno::BUSY { End::NoRoom } else { End::NotStarted(errno.raw_os_error()) }
+/// The exit to report if the kernel refused the memory limit: it is too low if the error is `EBUSY`.
+fn limit_refused(errno: Errno) -> ProcessExit {
+    match errno {
+        Errno::BUSY => ProcessExit::MemoryLimitTooLow,
+        errno => ProcessExit::NotStarted(errno.raw_os_error()),
+    }
 }
 
-/// Starting takes memory, too: a limit below that is the program's, not a fault.
-fn not_started(error: &std::io::Error) -> End {
+/// The exit to report if the program could not be started. Starting takes memory, too: if the limit is below that, it
+/// is the program's memory limit and not a fault.
+fn not_started(error: &std::io::Error) -> ProcessExit {
     match error.raw_os_error() {
-        Some(libc::ENOMEM) => End::NoRoom,
-        errno => End::NotStarted(errno.unwrap_or(libc::EIO)),
+        Some(libc::ENOMEM) => ProcessExit::MemoryLimitTooLow,
+        errno => ProcessExit::NotStarted(errno.unwrap_or(libc::EIO)),
     }
 }
 
-fn texts(texts: &[String]) -> Vec<CString> {
+fn c_strings(texts: &[String]) -> Vec<CString> {
     texts.iter().filter_map(|text| CString::new(text.as_str()).ok()).collect()
 }
 

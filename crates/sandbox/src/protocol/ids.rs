@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Which user and group ids the init and the programs of a slot have.
+/// Which user and group ids the init and the programs of a slot have on the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Ids {
+pub enum IdMapping {
     /// A user namespace with one id for the init and another for its programs. Needs root.
-    Two,
+    Separate,
     /// A user namespace with the judge's own id for both. Needs no privilege.
-    One,
-    /// No user namespace: the init is root on the host, programs have their own id. Needs root.
-    Host,
+    JudgeOnly,
+    /// No user namespace: the init is root on the host, programs have a separate id. Needs root.
+    Unmapped,
 }

@@ -1,18 +1,18 @@
-//! What a run and a compilation may use.
+//! The limits of a run: all of them, and those that the init enforces.
 
 use std::time::Duration;
 
-use crate::protocol::wire::Caps;
+use serde::{Deserialize, Serialize};
 
-/// What one run of a program may use, its whole process tree together unless said otherwise.
+/// What one run of a program may use. Unless a field says otherwise, its processes count together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunLimits {
     /// CPU time, user and system, of all processes and threads. Default 2 s.
     pub cpu_time: Duration,
     /// Time from start to end. Default 4 s.
     pub wall_time: Duration,
-    /// Memory, with the files that the run writes. Default 256 MiB. A language's runtime may be granted more on
-    /// top (`languages.toml`).
+    /// Memory, including the files that the run writes. Default 256 MiB. A language's runtime may be granted more
+    /// (`extra_memory_mib` in `languages.toml`).
     pub memory_bytes: u64,
     /// Bytes on standard output. Default 1 MiB.
     pub stdout_bytes: u64,
@@ -24,6 +24,17 @@ pub struct RunLimits {
     pub file_bytes: u64,
     /// The main thread's stack, in bytes. Default 64 MiB.
     pub stack_bytes: u64,
+}
+
+/// The limits that the init enforces. The judge itself enforces those on output.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct ResourceLimits {
+    pub(crate) cpu_ns: u64,
+    pub(crate) wall_ns: u64,
+    pub(crate) memory_bytes: u64,
+    pub(crate) processes: u32,
+    pub(crate) file_bytes: u64,
+    pub(crate) stack_bytes: u64,
 }
 
 impl Default for RunLimits {
@@ -42,7 +53,7 @@ impl Default for RunLimits {
 }
 
 impl RunLimits {
-    /// The limits for one compilation: 10 s of CPU, 20 s on the wall, 512 MiB, 64 KiB of output.
+    /// The limits of one compilation: 10 s of CPU time, 20 s of wall time, 512 MiB, 64 KiB of output.
     pub(crate) const COMPILATION: Self = Self {
         cpu_time: Duration::from_secs(10),
         wall_time: Duration::from_secs(20),
@@ -56,8 +67,9 @@ impl RunLimits {
     /// The limits for asking a toolchain for its version.
     pub(crate) const VERSION: Self = Self { stdout_bytes: 16 << 10, ..Self::COMPILATION };
 
-    pub(crate) fn caps(&self) -> Caps {
-        Caps {
+    /// The part of the limits that the init enforces.
+    pub(crate) fn resources(&self) -> ResourceLimits {
+        ResourceLimits {
             cpu_ns: nanoseconds(self.cpu_time),
             wall_ns: nanoseconds(self.wall_time),
             memory_bytes: self.memory_bytes,

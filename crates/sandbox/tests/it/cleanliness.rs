@@ -1,4 +1,4 @@
-//! What a run leaves behind: nothing.
+//! A run leaves nothing in its slot.
 
 use bytes::Bytes;
 use gavel_domain::Outcome;
@@ -6,7 +6,7 @@ use gavel_sandbox::RunLimits;
 
 use crate::support::{Bench, C, limits, printed};
 
-/// Prints all that a former run could have left.
+/// Prints everything that an earlier run could have left.
 const TRACES: &str = "import os\nfor d in ['/tmp','/dev/shm','/box/work']: print(os.listdir(d), oct(os.stat(d).st_mode), os.listxattr(d))\n\
     print(sorted(os.listdir('/box')), oct(os.stat('/box').st_mode), os.listxattr('/box'))\n\
     print([p for p in os.listdir('/proc') if p.isdigit() and int(p) != os.getpid()])\n\
@@ -15,7 +15,7 @@ const NO_TRACES: &str =
     "[] 0o40700 []\n[] 0o40700 []\n[] 0o40700 []\n['program', 'tmp', 'work'] 0o40755 []\n[]\n-1 -1 -1";
 
 #[tokio::test]
-async fn the_next_run_finds_no_trace() {
+async fn next_run_finds_no_trace() {
     let mut bench = Bench::open().await;
     let source = "import os, ctypes, time\nlibc=ctypes.CDLL(None)\n\
         assert libc.shmget(4711,4096,0o1666)>=0 and libc.semget(4711,1,0o1666)>=0 and libc.msgget(4711,0o1666)>=0\n\
@@ -32,7 +32,7 @@ async fn the_next_run_finds_no_trace() {
 }
 
 #[tokio::test]
-async fn a_swarm_of_daemons_is_gone() {
+async fn daemons_are_gone_after_the_run() {
     let mut bench = Bench::open().await;
     let source = "#include <unistd.h>\n#include <signal.h>\nint main(){for(int i=0;i<20;i++)if(!fork()){setsid();\
                   if(fork())_exit(0);signal(SIGTERM,SIG_IGN);signal(SIGHUP,SIG_IGN);for(;;){if(fork())_exit(0);}}\
@@ -48,7 +48,7 @@ async fn a_swarm_of_daemons_is_gone() {
 }
 
 #[tokio::test]
-async fn a_tree_too_deep_to_clear_costs_the_slot_and_nothing_else() {
+async fn tree_too_deep_to_remove_costs_only_the_slot() {
     let mut bench = Bench::open().await;
     let source = "import os\nfor i in range(500):\n os.mkdir('d'); os.chdir('d')\nprint('deep')";
     let program = bench.program(crate::support::PYTHON, source).await;
@@ -60,7 +60,7 @@ async fn a_tree_too_deep_to_clear_costs_the_slot_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_program_is_not_left_to_the_next_submission() {
+async fn program_is_unloaded_before_the_next_submission() {
     let mut bench = Bench::open().await;
     bench.c("int main(){return 0;}").await;
     drop(bench.workspace);
@@ -70,7 +70,7 @@ async fn a_program_is_not_left_to_the_next_submission() {
 }
 
 #[tokio::test]
-async fn a_thousand_runs_leave_nothing_growing() {
+async fn thousand_runs_leak_nothing() {
     let mut bench = Bench::open().await;
     let program = bench.program(C, "int main(){return 0;}").await;
     let quick = limits();
@@ -83,9 +83,9 @@ async fn a_thousand_runs_leave_nothing_growing() {
         }
     }
     let (before, after) = (before.unwrap(), counts());
-    // Other tests of this process open descriptors of their own, but no thousand.
+    // Other tests in this process open descriptors too, but not a thousand.
     assert!(after.0 < before.0 + 200, "descriptors: {before:?} {after:?}");
-    // So may others of this machine mount something.
+    // Likewise other processes on this machine may mount something.
     assert!(after.1 < before.1 + 200, "mounts of the host: {before:?} {after:?}");
     let traces = "import os\nprint(len(open('/proc/self/mountinfo').readlines()), \
                   len([p for p in os.listdir('/proc') if p.isdigit()]), os.getpid() > 900)";

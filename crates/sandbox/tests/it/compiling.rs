@@ -1,4 +1,4 @@
-//! Compilers are hostile programs, too.
+//! Compiling: sources may be hostile, so a compiler is limited and isolated like a program.
 
 use gavel_domain::LanguageId;
 use gavel_sandbox::{Compilation, SandboxError};
@@ -15,7 +15,7 @@ async fn failure(bench: &mut Bench, language: LanguageId, source: &str) -> Strin
 }
 
 #[tokio::test]
-async fn errors_come_with_the_compilers_words() {
+async fn compile_error_contains_the_compilers_output() {
     let mut bench = Bench::open().await;
     let output = failure(&mut bench, C, "int main(){return x;}").await;
     assert!(output.contains("main.c:1:") && output.contains("undeclared"), "{output}");
@@ -27,7 +27,7 @@ async fn errors_come_with_the_compilers_words() {
 }
 
 #[tokio::test]
-async fn endless_input_ends_in_a_compile_error() {
+async fn endless_include_is_a_compile_error() {
     let mut bench = Bench::open().await;
     for file in ["/dev/zero", "/dev/urandom"] {
         let output = failure(&mut bench, C, &format!("#include \"{file}\"\nint main(){{}}")).await;
@@ -36,7 +36,7 @@ async fn endless_input_ends_in_a_compile_error() {
 }
 
 #[tokio::test]
-async fn a_compiler_that_wants_too_much_is_stopped() {
+async fn compiler_that_exceeds_a_limit_is_ended() {
     let mut bench = Bench::open().await;
     let memory = "template<int n> struct S{char a[n]; S<n-1> s;};\nconst char big[]={\n\
                   #define A 1,1,1,1,1,1,1,1,1,1\n#define B A,A,A,A,A,A,A,A,A,A\n#define C B,B,B,B,B,B,B,B,B,B\n\
@@ -54,7 +54,7 @@ async fn a_compiler_that_wants_too_much_is_stopped() {
 }
 
 #[tokio::test]
-async fn a_compiler_sees_no_more_than_a_program() {
+async fn compiler_sees_no_more_than_a_program() {
     let mut bench = Bench::open().await;
     for file in ["/etc/shadow", "/proc/1/environ", "/root/.bashrc"] {
         let source = format!("__asm__(\".incbin \\\"{file}\\\"\");int main(){{}}");
@@ -69,7 +69,7 @@ async fn a_compiler_sees_no_more_than_a_program() {
 }
 
 #[tokio::test]
-async fn any_bytes_are_a_source() {
+async fn source_may_be_arbitrary_bytes() {
     let mut bench = Bench::open().await;
     let source = b"\xff\xfe\0int main(){}";
     assert!(matches!(bench.workspace.compile(C, source).await.unwrap(), Compilation::Failed { .. }));
@@ -78,7 +78,7 @@ async fn any_bytes_are_a_source() {
 }
 
 #[tokio::test]
-async fn the_same_source_is_compiled_once_even_by_two_at_the_same_time() {
+async fn same_source_is_compiled_once_even_concurrently() {
     let sandbox = sandbox(2).await;
     let (mut a, mut b) = (sandbox.workspace().await.unwrap(), sandbox.workspace().await.unwrap());
     let source = b"#include <stdio.h>\nint main(){puts(\"made\");}";
@@ -98,18 +98,18 @@ async fn the_same_source_is_compiled_once_even_by_two_at_the_same_time() {
 }
 
 #[tokio::test]
-async fn one_whose_compilation_is_given_up_does_not_take_the_others_with_it() {
+async fn cancelled_compilation_does_not_fail_those_that_wait_for_it() {
     let sandbox = sandbox(2).await;
     let (mut a, mut b) = (sandbox.workspace().await.unwrap(), sandbox.workspace().await.unwrap());
     let source = b"#include <iostream>\n#include <regex>\nint main(){std::cout << 1;}";
-    let given_up = tokio::time::timeout(std::time::Duration::from_millis(50), a.compile(CPP, source));
-    let (given_up, made) = tokio::join!(given_up, b.compile(CPP, source));
-    assert!(given_up.is_err());
-    assert!(matches!(made.unwrap(), Compilation::Ready(_)));
+    let cancelled = tokio::time::timeout(std::time::Duration::from_millis(50), a.compile(CPP, source));
+    let (cancelled, compiled) = tokio::join!(cancelled, b.compile(CPP, source));
+    assert!(cancelled.is_err());
+    assert!(matches!(compiled.unwrap(), Compilation::Ready(_)));
 }
 
 #[tokio::test]
-async fn an_unknown_language_is_not_served() {
+async fn unknown_language_is_not_served() {
     let mut bench = Bench::open().await;
     let fault = bench.workspace.compile(LanguageId(4711), b"").await;
     assert!(matches!(fault, Err(SandboxError::NotServed { language: LanguageId(4711), .. })));

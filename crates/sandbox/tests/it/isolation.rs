@@ -1,4 +1,4 @@
-//! What a program can see and reach: nothing but itself and the toolchains.
+//! What a program can see and reach: only itself and the toolchains.
 
 use std::fmt::Write;
 use std::net::TcpListener;
@@ -7,7 +7,7 @@ use crate::AS_ROOT;
 use crate::support::{Bench, limits, printed, programs_id, sandbox};
 
 #[tokio::test]
-async fn the_hosts_files_and_processes_are_out_of_sight() {
+async fn host_files_and_processes_are_hidden() {
     let mut bench = Bench::open().await;
     let marker = tempfile::NamedTempFile::new().unwrap();
     let source = format!(
@@ -26,7 +26,7 @@ async fn the_hosts_files_and_processes_are_out_of_sight() {
 }
 
 #[tokio::test]
-async fn the_judges_environment_and_memory_are_out_of_reach() {
+async fn judge_environment_and_memory_are_unreachable() {
     let mut bench = Bench::open().await;
     let source = "import os\nprint(sorted(os.environ))\n\
                   for f in ['environ','mem','maps','cwd','exe','root','fd','fdinfo','ns/net']:\n p='/proc/1/'+f\n \
@@ -36,14 +36,14 @@ async fn the_judges_environment_and_memory_are_out_of_reach() {
                   except OSError: pass\n";
     let variables = "['HOME', 'LANG', 'PATH', 'PYTHONDONTWRITEBYTECODE', 'TMPDIR']";
     assert_eq!(printed(&bench.python(source).await), variables);
-    // A C program, which has opened nothing by itself, has three descriptors.
+    // A C program that has opened nothing has three descriptors.
     let fds = "#include <stdio.h>\n#include <fcntl.h>\nint main(){for(int i=0;i<1024;i++)if(fcntl(i,F_GETFD)>=0)\
                printf(\"%d \",i);}";
     assert_eq!(printed(&bench.c(fds).await), "0 1 2");
 }
 
 #[tokio::test]
-async fn there_is_no_network() {
+async fn network_is_unreachable() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let mut bench = Bench::open().await;
@@ -57,7 +57,7 @@ async fn there_is_no_network() {
     let lines: Vec<_> = printed(&run).lines().map(str::to_owned).collect();
     assert_eq!(lines[..6], [&libc::EAFNOSUPPORT.to_string()[..]; 6].map(str::to_owned), "{lines:?}");
     listener.set_nonblocking(true).unwrap();
-    assert!(listener.accept().is_err(), "somebody connected");
+    assert!(listener.accept().is_err(), "a program connected");
 }
 
 #[tokio::test]
@@ -72,21 +72,21 @@ async fn unix_sockets_and_pipes_work_within() {
 }
 
 #[tokio::test]
-async fn the_toolchain_and_the_root_cannot_be_written() {
+async fn toolchain_and_root_are_read_only() {
     let mut bench = Bench::open().await;
-    // Without ids of its own the box's top directory is a program's, as are /box/work and /tmp.
-    let boxed = if AS_ROOT { "/box" } else { "/box/program" };
+    // Without separate ids the box's top directory belongs to programs, as /box/work and /tmp do.
+    let box_dir = if AS_ROOT { "/box" } else { "/box/program" };
     let source = "import os\nfor d in ['/','/usr','/usr/bin','/etc','/dev','BOX','/box/program','/proc/self','/proc/1']:\n \
                   try: open(d+'/x','w'); print('wrote',d)\n except OSError: pass\n\
                   for f in ['/box/program/main.py','/usr/bin/python3','/etc/passwd','/proc/self/oom_score_adj']:\n \
                   try: open(f,'r+b'); print('opened',f)\n except OSError: pass\n \
                   try: os.rename(f,'/tmp/y'); print('moved',f)\n except OSError: pass\n \
                   try: os.chmod(f,0o777); print('mode',f)\n except OSError: pass\nprint('ok')";
-    assert_eq!(printed(&bench.python(&source.replace("BOX", boxed)).await), "ok");
+    assert_eq!(printed(&bench.python(&source.replace("BOX", box_dir)).await), "ok");
 }
 
 #[tokio::test]
-async fn set_user_id_programs_give_nothing() {
+async fn set_user_id_programs_grant_no_privileges() {
     let mut bench = Bench::open().await;
     let source = "import subprocess, os\nfor p in ['/usr/bin/su','/usr/bin/mount','/usr/bin/passwd']:\n \
                   if os.path.exists(p): r=subprocess.run([p,'--version'],stdout=-3,stderr=-3)\n\
@@ -130,9 +130,9 @@ async fn forbidden_system_calls_are_refused() {
 }
 
 #[tokio::test]
-async fn the_init_cannot_be_ended_stopped_or_confused_from_within() {
+async fn init_survives_every_signal_of_a_program() {
     let mut bench = Bench::open().await;
-    // Where both have one id the signals are sent, and the kernel drops them.
+    // If both have the same id the signals are sent, and the kernel drops them.
     let source = "import os, time\nfor signal in range(1, 65):\n try: os.kill(1, signal)\n except OSError: pass\n\
                   time.sleep(0.05)\nprint(os.getppid())";
     let program = bench.program(crate::support::PYTHON, source).await;
@@ -143,14 +143,14 @@ async fn the_init_cannot_be_ended_stopped_or_confused_from_within() {
 }
 
 #[tokio::test]
-async fn a_slot_stays_on_one_processor() {
+async fn slot_stays_on_one_cpu() {
     let mut bench = Bench::open().await;
     assert_eq!(printed(&bench.python("import os; print(len(os.sched_getaffinity(0)))").await), "1");
 }
 
 #[cfg(target_arch = "x86_64")]
 #[tokio::test]
-async fn the_32_bit_system_call_tables_are_deadly() {
+async fn calls_through_32_bit_tables_kill_the_program() {
     use gavel_domain::Outcome;
     let mut bench = Bench::open().await;
     let killed = Outcome::Signaled { signal: libc::SIGSYS };
@@ -161,7 +161,7 @@ async fn the_32_bit_system_call_tables_are_deadly() {
 }
 
 #[tokio::test]
-async fn links_in_the_box_lead_nowhere() {
+async fn links_in_the_box_reach_nothing_outside() {
     let mut bench = Bench::open().await;
     let source = "import os\nos.symlink('/','/box/work/root')\nos.symlink('/proc/1/root','/tmp/init')\n\
                   for p in ['/box/work/root/etc/shadow','/tmp/init/etc/shadow']:\n try: open(p); print('read',p)\n \
@@ -172,7 +172,7 @@ async fn links_in_the_box_lead_nowhere() {
 }
 
 #[tokio::test]
-async fn two_slots_do_not_see_each_other() {
+async fn slots_do_not_see_each_other() {
     let sandbox = sandbox(2).await;
     let (mut a, mut b) = (sandbox.workspace().await.unwrap(), sandbox.workspace().await.unwrap());
     let source = b"import os, time\nopen('/tmp/mine','w').close()\ntime.sleep(0.2)\n\
@@ -190,7 +190,7 @@ async fn two_slots_do_not_see_each_other() {
     outputs.push(printed(&ran_a.unwrap()));
     outputs.push(printed(&ran_b.unwrap()));
     outputs.sort();
-    assert_eq!(outputs, [0, 1].map(|seat| format!("['mine'] 1 {}", programs_id(seat))));
+    assert_eq!(outputs, [0, 1].map(|slot_index| format!("['mine'] 1 {}", programs_id(slot_index))));
     // A program compiled in one workspace runs in another.
     assert!(b.run(&in_a, bytes::Bytes::new(), &limits).await.unwrap().outcome.is_success());
 }

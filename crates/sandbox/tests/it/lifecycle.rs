@@ -1,4 +1,4 @@
-//! Slots and judges come and go; what they started goes with them.
+//! The end of runs, slots and judges: no process and no cgroup of theirs is left.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ use gavel_sandbox::{InitProgram, RunLimits, Sandbox, SandboxConfig, SandboxError
 
 use crate::support::{Bench, C, chain, config, limits, printed, sandbox};
 
-/// Groups of this machine that this pid made, in whatever hierarchy.
+/// The top groups that the judge with this pid created, in every hierarchy.
 fn groups_of(pid: u32) -> Vec<String> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     let points =
@@ -24,7 +24,7 @@ fn groups_of(pid: u32) -> Vec<String> {
     found
 }
 
-/// Processes of this machine whose parent is this pid.
+/// The processes whose parent has this pid.
 fn children_of(pid: u32) -> Vec<u32> {
     let mut children = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
@@ -39,7 +39,7 @@ fn children_of(pid: u32) -> Vec<u32> {
 }
 
 #[tokio::test]
-async fn a_cancelled_run_is_ended_and_the_slot_is_whole_again() {
+async fn cancelled_run_is_ended_and_its_slot_is_usable_again() {
     let mut bench = Bench::open().await;
     let program = bench.program(C, "#include <unistd.h>\nint main(){fork();for(;;)pause();}").await;
     let long = RunLimits { wall_time: Duration::from_mins(1), ..limits() };
@@ -53,17 +53,17 @@ async fn a_cancelled_run_is_ended_and_the_slot_is_whole_again() {
 }
 
 #[tokio::test]
-async fn a_shutdown_leaves_nothing_and_lends_nothing() {
+async fn workspace_is_refused_after_shutdown() {
     let sandbox = sandbox(2).await;
-    let again = sandbox.clone();
-    let waiting = sandbox.workspace().await.unwrap();
-    drop(waiting);
+    let clone = sandbox.clone();
+    let workspace = sandbox.workspace().await.unwrap();
+    drop(workspace);
     sandbox.shutdown().await;
-    assert!(matches!(again.workspace().await, Err(SandboxError::Closed)));
+    assert!(matches!(clone.workspace().await, Err(SandboxError::Closed)));
 }
 
 #[tokio::test]
-async fn workspaces_wait_for_a_free_slot() {
+async fn workspace_waits_for_a_free_slot() {
     let sandbox = sandbox(1).await;
     let first = sandbox.workspace().await.unwrap();
     let waiting = tokio::spawn({
@@ -77,7 +77,7 @@ async fn workspaces_wait_for_a_free_slot() {
 }
 
 #[tokio::test]
-async fn a_killed_judge_leaves_no_process_and_its_groups_go_at_the_next_start() {
+async fn killed_judge_leaves_no_process_and_the_next_start_removes_its_groups() {
     let directory = tempfile::tempdir().unwrap();
     let source = directory.path().join("endless.py");
     std::fs::write(&source, "import os, time\nos.fork()\nwhile True: time.sleep(1)").unwrap();
@@ -88,72 +88,72 @@ async fn a_killed_judge_leaves_no_process_and_its_groups_go_at_the_next_start() 
         .unwrap();
     let pid = judge.id();
     // The program and its child below the init, which is the judge's only child.
-    let program = wait_for(|| {
+    let processes = wait_for(|| {
         let init = *children_of(pid).first()?;
         let program = *children_of(init).first()?;
         children_of(program).first().map(|child| [init, program, *child])
     });
     judge.kill().unwrap();
     judge.wait().unwrap();
-    wait_for(|| program.iter().all(|pid| !alive(*pid)).then_some(()));
+    wait_for(|| processes.iter().all(|pid| !is_alive(*pid)).then_some(()));
     assert!(!groups_of(pid).is_empty());
     sandbox(1).await.shutdown().await;
     assert_eq!(groups_of(pid), Vec::<String>::new());
 }
 
-/// Polls for a state of other processes, which have no event to wait for; fails after ten seconds.
+/// Polls until other processes, which send no event, have reached a state; panics after ten seconds.
 fn wait_for<T>(mut state: impl FnMut() -> Option<T>) -> T {
     let deadline = std::time::Instant::now() + Duration::from_secs(10);
     loop {
         if let Some(reached) = state() {
             return reached;
         }
-        assert!(std::time::Instant::now() < deadline, "not within ten seconds");
+        assert!(std::time::Instant::now() < deadline, "not reached within ten seconds");
         std::thread::yield_now();
     }
 }
 
-fn alive(pid: u32) -> bool {
+fn is_alive(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     !stat.is_empty() && !stat.contains(") Z ")
 }
 
 #[tokio::test]
-async fn what_cannot_be_had_is_named() {
+async fn start_error_names_what_is_missing() {
     let error = Sandbox::start(SandboxConfig { slots: 0, ..config(1) }).await.unwrap_err();
     assert!(matches!(error, StartError::Slots), "{}", chain(&error));
     let init = InitProgram::Path("/nonexistent/init".into());
     let error = Sandbox::start(SandboxConfig { init, ..config(1) }).await.unwrap_err();
     assert!(chain(&error).contains("/nonexistent/init"), "{}", chain(&error));
-    // Some program that is no init: it ends, and that is said.
+    // A program that is not an init: it exits, and the error says that the slot did not start.
     let init = InitProgram::Path("/usr/bin/true".into());
     let error = Sandbox::start(SandboxConfig { init, ..config(1) }).await.unwrap_err();
     assert!(matches!(error, StartError::Slot(_)), "{}", chain(&error));
 }
 
 #[tokio::test]
-async fn a_tier_that_is_named_is_the_one_that_is_used() {
-    use gavel_sandbox::{CgroupVersion, Ids, TierChoice, probe};
-    let findings = probe(&config(1)).await;
-    let offered = |name| findings.iter().any(|finding| finding.name == name && finding.ok);
+async fn named_tier_is_the_one_in_use() {
+    use gavel_sandbox::{CgroupVersion, IdMapping, TierChoice, probe};
+    let checks = probe(&config(1)).await;
+    let offered = |name| checks.iter().any(|check| check.name == name && check.ok);
     let (v1, v2) = (Some(CgroupVersion::V1), Some(CgroupVersion::V2));
     let best = if offered("cgroup v2") { v2 } else { v1 };
     let rows = [
-        (TierChoice::Auto, best, Ids::Two),
-        (TierChoice::CgroupV2, v2, Ids::Two),
-        (TierChoice::CgroupV1, v1, Ids::Two),
-        (TierChoice::NoUserNamespace, best, Ids::Host),
-        (TierChoice::NoCgroup, None, Ids::Two),
+        (TierChoice::Auto, best, IdMapping::Separate),
+        (TierChoice::CgroupV2, v2, IdMapping::Separate),
+        (TierChoice::CgroupV1, v1, IdMapping::Separate),
+        (TierChoice::NoUserNamespace, best, IdMapping::Unmapped),
+        (TierChoice::NoCgroup, None, IdMapping::Separate),
     ];
-    for (tier, cgroups, ids) in rows {
+    for (tier, cgroups, id_mapping) in rows {
         let started = Sandbox::start(SandboxConfig { tier, ..config(1) }).await;
         if cgroups == v1 && !offered("cgroup v1") || cgroups == v2 && !offered("cgroup v2") {
-            let said = chain(&started.unwrap_err());
-            assert!(said.contains("cgroup") && said.contains("SANDBOX_TIER=no-cgroup"), "{tier}: {said}");
+            let error = chain(&started.unwrap_err());
+            assert!(error.contains("cgroup") && error.contains("SANDBOX_TIER=no-cgroup"), "{tier}: {error}");
             continue;
         }
         let sandbox = started.unwrap();
-        assert_eq!((sandbox.tier().cgroups, sandbox.tier().ids), (cgroups, ids), "{tier}");
+        assert_eq!((sandbox.tier().cgroups, sandbox.tier().id_mapping), (cgroups, id_mapping), "{tier}");
         let mut bench = Bench { workspace: sandbox.workspace().await.unwrap(), sandbox };
         let hog =
             "#include <stdlib.h>\n#include <string.h>\nint main(){for(;;)memset(malloc(1<<20),1,1<<20);}";
@@ -166,30 +166,32 @@ async fn a_tier_that_is_named_is_the_one_that_is_used() {
 }
 
 #[tokio::test]
-async fn the_probe_names_each_means_with_its_remedy() {
-    let findings = gavel_sandbox::probe(&config(1)).await;
-    let names: Vec<_> = findings.iter().map(|finding| finding.name).collect();
-    let expected = ["kernel", "seccomp", "user namespaces", "ids of their own for programs"];
-    assert_eq!(names, [&expected[..], &["cgroup v2", "cgroup v1", "a slot"]].concat());
-    for finding in &findings {
-        assert!(!finding.found.is_empty() && !finding.costs.is_empty(), "{finding}");
-        assert!(finding.ok || !finding.remedy.is_empty(), "{finding}");
+async fn probe_names_each_means_with_its_remedy() {
+    let checks = gavel_sandbox::probe(&config(1)).await;
+    let names: Vec<_> = checks.iter().map(|check| check.name).collect();
+    let expected = ["kernel", "seccomp", "user namespaces", "separate ids for programs"];
+    assert_eq!(names, [&expected[..], &["cgroup v2", "cgroup v1", "sandbox slot"]].concat());
+    for check in &checks {
+        assert!(!check.detail.is_empty() && !check.impact.is_empty(), "{check}");
+        assert!(check.ok || !check.remedy.is_empty(), "{check}");
     }
-    // These tests have a slot to run in.
-    assert!(findings.last().unwrap().ok, "{}", findings.last().unwrap());
+    // These tests run in a slot, so one can be built.
+    assert!(checks.last().unwrap().ok, "{}", checks.last().unwrap());
 }
 
 #[test]
-fn without_privileges_the_start_fails_and_says_why() {
+fn start_without_privileges_fails_and_names_the_remedy() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("languages.toml");
     let mut command = Command::new(env!("CARGO_BIN_EXE_gavel-sandbox-init"));
     command.args(["71".as_ref(), source.as_os_str()]);
     std::os::unix::process::CommandExt::uid(&mut command, 65_534);
-    // The executable may be where that user cannot reach it.
+    // The executable may be in a directory that this user cannot enter.
     let Ok(output) = command.output() else { panic!("cannot run {command:?} as another user") };
-    let said = String::from_utf8_lossy(&output.stderr);
+    let error = String::from_utf8_lossy(&output.stderr);
     assert!(
-        !output.status.success() && said.contains("memory, pids") && said.contains("SANDBOX_TIER=no-cgroup"),
-        "{said}"
+        !output.status.success()
+            && error.contains("memory, pids")
+            && error.contains("SANDBOX_TIER=no-cgroup"),
+        "{error}"
     );
 }

@@ -1,9 +1,9 @@
-//! The sandbox against real toolchains and real hostile programs. They need what the sandbox needs, and fail
-//! where it cannot be had.
+//! Tests of the sandbox with real toolchains and hostile programs. They need what the sandbox needs, and fail without
+//! it.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-/// Whether programs have ids of their own.
+/// Whether programs have separate ids.
 const AS_ROOT: bool = true;
 
 mod cleanliness;

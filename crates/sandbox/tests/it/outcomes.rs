@@ -1,4 +1,4 @@
-//! Each way to end, told apart exactly.
+//! Every way in which a run can end has exactly one outcome.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ fn short() -> RunLimits {
     RunLimits { cpu_time: Duration::from_millis(400), wall_time: Duration::from_millis(1200), ..limits() }
 }
 
-/// For programs that use CPU time, which on a busy machine takes its time.
+/// For programs that use CPU time, which takes longer on a busy machine.
 fn spinning() -> RunLimits {
     RunLimits { wall_time: Duration::from_secs(20), ..short() }
 }
 
 #[tokio::test]
-async fn every_language_answers() {
+async fn every_language_runs() {
     let mut bench = Bench::open().await;
     let served: Vec<u32> = bench.sandbox.languages().iter().map(|language| language.id.0).collect();
     assert_eq!(served, [50, 54, 52, 71, 63]);
@@ -40,7 +40,7 @@ async fn every_language_answers() {
 }
 
 #[tokio::test]
-async fn exit_codes_and_signals_are_kept() {
+async fn exit_codes_and_signals_are_reported() {
     let mut bench = Bench::open().await;
     assert_eq!(bench.c("int main(){return 0;}").await.outcome, Outcome::Exited { code: 0 });
     assert_eq!(bench.c("int main(){return 7;}").await.outcome, Outcome::Exited { code: 7 });
@@ -61,7 +61,7 @@ async fn exit_codes_and_signals_are_kept() {
 }
 
 #[tokio::test]
-async fn spinning_meets_the_cpu_limit_and_not_much_later() {
+async fn busy_loop_is_ended_soon_after_the_cpu_limit() {
     let mut bench = Bench::open().await;
     let run = bench.run(C, "int main(){for(;;);}", &spinning()).await;
     assert_eq!(run.outcome, CPU);
@@ -70,7 +70,7 @@ async fn spinning_meets_the_cpu_limit_and_not_much_later() {
 }
 
 #[tokio::test]
-async fn spinning_in_several_processes_counts_together() {
+async fn cpu_time_of_all_processes_counts_together() {
     let mut bench = Bench::open().await;
     let source = "#include <unistd.h>\nint main(){fork();fork();for(;;);}";
     let run = bench.run(C, source, &spinning()).await;
@@ -79,14 +79,14 @@ async fn spinning_in_several_processes_counts_together() {
 }
 
 #[tokio::test]
-async fn a_caught_cpu_signal_changes_nothing() {
+async fn ignored_cpu_signal_does_not_avoid_the_cpu_limit() {
     let mut bench = Bench::open().await;
     let source = "#include <signal.h>\nint main(){for(int i=1;i<65;i++)signal(i,SIG_IGN);for(;;);}";
     assert_eq!(bench.run(C, source, &spinning()).await.outcome, CPU);
 }
 
 #[tokio::test]
-async fn sleeping_and_stopping_meet_the_wall_limit() {
+async fn sleeping_and_stopped_programs_exceed_the_wall_limit() {
     let mut bench = Bench::open().await;
     let stopped = "#include <signal.h>\nint main(){raise(SIGSTOP);}";
     let asleep = "#include <unistd.h>\nint main(){sleep(60);}";
@@ -99,7 +99,7 @@ async fn sleeping_and_stopping_meet_the_wall_limit() {
 }
 
 #[tokio::test]
-async fn memory_is_limited_however_it_is_taken() {
+async fn memory_is_limited_however_it_is_allocated() {
     let mut bench = Bench::open().await;
     let heap = "#include <stdlib.h>\n#include <string.h>\nint main(){for(;;){char*p=malloc(1<<20);\
                 if(p)memset(p,1,1<<20);}}";
@@ -132,15 +132,16 @@ async fn files_count_as_memory() {
         );
         let run = bench.python(&source).await;
         assert_eq!(run.outcome, Outcome::MemoryLimit, "{directory} {}", String::from_utf8_lossy(&run.stderr));
-        // Nothing of it weighs on the next run.
+        // The next run is not charged for any of it.
         assert_eq!(printed(&bench.python("print(1)").await), "1");
     }
 }
 
 #[tokio::test]
-async fn files_that_outlive_their_killed_writers_do_not_cost_the_init() {
+async fn init_survives_files_of_killed_writers() {
     let mut bench = Bench::open().await;
-    // Memory stays full when a writer is killed: the kernel looks for the next to kill, and must not find the init.
+    // Memory stays full when a writer is killed: the kernel looks for another process to kill, and must not choose the
+    // init.
     let source = "#include <unistd.h>\n#include <fcntl.h>\n#include <stdio.h>\n#include <signal.h>\n\
                   char b[1<<16];int main(){signal(SIGCHLD,SIG_IGN);for(int i=0;i<24;i++)if(!fork()){char n[32];\
                   sprintf(n,\"/tmp/%d\",i);int f=open(n,O_CREAT|O_WRONLY,0600);for(;;)write(f,b,sizeof b);}\
@@ -153,7 +154,7 @@ async fn files_that_outlive_their_killed_writers_do_not_cost_the_init() {
 }
 
 #[tokio::test]
-async fn a_memory_kill_of_a_child_is_a_memory_limit_whatever_the_parent_makes_of_it() {
+async fn memory_kill_of_a_child_is_a_memory_limit_however_the_parent_ends() {
     let mut bench = Bench::open().await;
     for code in [0, 1] {
         let source = format!(
@@ -165,18 +166,18 @@ async fn a_memory_kill_of_a_child_is_a_memory_limit_whatever_the_parent_makes_of
 }
 
 #[tokio::test]
-async fn nobody_waits_in_vain_for_a_child_that_was_killed_for_its_memory() {
+async fn parent_that_never_reaps_a_killed_child_is_ended_before_the_wall_limit() {
     let mut bench = Bench::open().await;
     let source = "#include <unistd.h>\n#include <stdlib.h>\n#include <string.h>\nint main(){\
                   if(!fork())for(;;){char*p=malloc(1<<20);memset(p,1,1<<20);}for(;;)pause();}";
-    let patient = RunLimits { wall_time: Duration::from_mins(1), ..limits() };
-    let run = bench.run(C, source, &patient).await;
+    let long = RunLimits { wall_time: Duration::from_mins(1), ..limits() };
+    let run = bench.run(C, source, &long).await;
     assert_eq!(run.outcome, Outcome::MemoryLimit);
     assert!(run.usage.wall_time < Duration::from_secs(30), "{:?}", run.usage);
 }
 
 #[tokio::test]
-async fn a_limit_too_small_to_start_is_a_memory_limit() {
+async fn limit_too_low_to_start_is_a_memory_limit() {
     let mut bench = Bench::open().await;
     let large = "char a[1<<30];int main(){for(long i=0;i<sizeof a;i+=4096)a[i]=1;return a[12345];}";
     let tiny = RunLimits { memory_bytes: MIB, ..limits() };
@@ -187,7 +188,7 @@ async fn a_limit_too_small_to_start_is_a_memory_limit() {
 }
 
 #[tokio::test]
-async fn memory_is_counted_for_this_run_alone() {
+async fn memory_usage_excludes_earlier_runs() {
     let mut bench = Bench::open().await;
     let taker = bench
         .program(
@@ -204,7 +205,7 @@ async fn memory_is_counted_for_this_run_alone() {
 }
 
 #[tokio::test]
-async fn a_fork_bomb_is_held_and_ended() {
+async fn fork_bomb_is_limited_and_ended() {
     let mut bench = Bench::open().await;
     let run = bench.run(C, "#include <unistd.h>\nint main(){for(;;)fork();}", &short()).await;
     assert!(matches!(run.outcome, Outcome::TimeLimit { .. }), "{:?}", run.outcome);
@@ -215,7 +216,7 @@ async fn a_fork_bomb_is_held_and_ended() {
 }
 
 #[tokio::test]
-async fn files_are_limited_in_size_and_number() {
+async fn file_size_and_number_are_limited() {
     let mut bench = Bench::open().await;
     let large = RunLimits { file_bytes: MIB, ..limits() };
     let source = "f=open('/box/work/f','wb',0)\ntry:\n while True: f.write(b'x'*65536)\nexcept OSError as e: \
@@ -223,23 +224,22 @@ async fn files_are_limited_in_size_and_number() {
     assert_eq!(printed(&bench.run(PYTHON, source, &large).await), format!("{} {MIB}", libc::EFBIG));
     let many = "n=0\ntry:\n while n<100000:\n  open('/tmp/%d'%n,'w').close(); n+=1\nexcept OSError as e: \
                 print(e.errno, n < 17000)";
-    let patient =
-        RunLimits { cpu_time: limits().cpu_time * 3, wall_time: limits().wall_time * 3, ..limits() };
-    assert_eq!(printed(&bench.run(PYTHON, many, &patient).await), format!("{} True", libc::ENOSPC));
+    let long = RunLimits { cpu_time: limits().cpu_time * 3, wall_time: limits().wall_time * 3, ..limits() };
+    assert_eq!(printed(&bench.run(PYTHON, many, &long).await), format!("{} True", libc::ENOSPC));
     assert_eq!(printed(&bench.python("import os; print(os.listdir('/tmp'))").await), "[]");
 }
 
 #[tokio::test]
-async fn the_first_cause_is_named_each_time_they_race() {
+async fn first_cause_is_the_outcome_if_causes_race() {
     let mut bench = Bench::open().await;
-    // The memory is gone, and a second process, or the program itself, makes it look like something else.
+    // Memory runs out, and a second process or the program itself makes it look like another cause.
     let hog = "#include <unistd.h>\n#include <stdlib.h>\n#include <string.h>\n#include <signal.h>\n#include <sys/wait.h>\n\
                int hog(){for(;;){char*p=malloc(1<<20);if(!p)abort();memset(p,1,1<<20);}}\n";
     let rows = [
         ("int main(){int p=fork();if(!p)hog();waitpid(p,0,0);raise(SIGSEGV);}", Outcome::MemoryLimit),
         ("int main(){int p=fork();if(!p)hog();waitpid(p,0,0);pause();}", Outcome::MemoryLimit),
         ("int main(){signal(SIGTERM,SIG_IGN);hog();}", Outcome::MemoryLimit),
-        // Nobody reads this pipe: the signal is the program's own.
+        // No process reads this pipe: the program causes the signal itself.
         (
             "int main(){int f[2];pipe(f);close(f[0]);write(f[1],\"x\",1);}",
             Outcome::Signaled { signal: libc::SIGPIPE },
@@ -261,14 +261,14 @@ async fn the_first_cause_is_named_each_time_they_race() {
 }
 
 #[tokio::test]
-async fn a_limit_met_while_flooding_is_one_of_the_two() {
+async fn time_limit_exceeded_during_a_flood_is_one_of_the_two() {
     let mut bench = Bench::open().await;
     let source = "#include <unistd.h>\nchar b[65536];int main(){for(;;)write(1,b,sizeof b);}";
-    let ends = RunLimits { stdout_bytes: 8 * MIB, ..short() };
-    let run = bench.run(C, source, &ends).await;
+    let limits = RunLimits { stdout_bytes: 8 * MIB, ..short() };
+    let run = bench.run(C, source, &limits).await;
     let flooded = Outcome::OutputLimit { stream: gavel_domain::OutputStream::Stdout };
     assert!(run.outcome == flooded || run.outcome == CPU || run.outcome == WALL, "{:?}", run.outcome);
-    assert!(run.stdout.len() as u64 <= ends.stdout_bytes);
+    assert!(run.stdout.len() as u64 <= limits.stdout_bytes);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Input and output: any bytes, bounded, and never a reason to wait.
+//! Input and output: arbitrary bytes, bounded, and never blocking the judge.
 
 use bytes::Bytes;
 use gavel_domain::{Outcome, OutputStream};
@@ -9,7 +9,7 @@ use crate::support::{Bench, C, JAVASCRIPT, MIB, PYTHON, limits, printed};
 const FLOOD: &str = "#include <unistd.h>\nchar b[65536];int main(){for(;;)write(FD,b,sizeof b);}";
 
 #[tokio::test]
-async fn a_flood_on_either_stream_is_an_output_limit() {
+async fn flood_on_either_stream_is_an_output_limit() {
     let mut bench = Bench::open().await;
     for (fd, stream) in [("1", OutputStream::Stdout), ("2", OutputStream::Stderr)] {
         let run = bench.c(&FLOOD.replace("FD", fd)).await;
@@ -23,7 +23,7 @@ async fn a_flood_on_either_stream_is_an_output_limit() {
 }
 
 #[tokio::test]
-async fn one_byte_too_many_is_a_limit_even_if_the_program_then_ends_well() {
+async fn one_byte_too_many_is_an_output_limit_even_if_the_program_succeeds() {
     let mut bench = Bench::open().await;
     let ten = RunLimits { stdout_bytes: 10, stderr_bytes: 10, ..limits() };
     let run = bench.run(PYTHON, "print('123456789')", &ten).await;
@@ -37,7 +37,7 @@ async fn one_byte_too_many_is_a_limit_even_if_the_program_then_ends_well() {
 }
 
 #[tokio::test]
-async fn a_forked_flood_is_an_output_limit_too() {
+async fn flood_from_two_processes_is_an_output_limit() {
     let mut bench = Bench::open().await;
     let source = "#include <unistd.h>\nchar b[65536];int main(){fork();for(;;)write(1,b,sizeof b);}";
     let run = bench.c(source).await;
@@ -45,7 +45,7 @@ async fn a_forked_flood_is_an_output_limit_too() {
 }
 
 #[tokio::test]
-async fn any_bytes_pass_unchanged_both_ways() {
+async fn arbitrary_bytes_pass_unchanged_both_ways() {
     let mut bench = Bench::open().await;
     let program = bench
         .program(
@@ -63,7 +63,7 @@ async fn any_bytes_pass_unchanged_both_ways() {
 }
 
 #[tokio::test]
-async fn input_that_is_not_read_or_is_closed_hinders_nobody() {
+async fn unread_or_closed_input_blocks_nothing() {
     let mut bench = Bench::open().await;
     let ignoring = bench.program(C, "int main(){return 0;}").await;
     let closing =
@@ -76,7 +76,7 @@ async fn input_that_is_not_read_or_is_closed_hinders_nobody() {
 }
 
 #[tokio::test]
-async fn input_cannot_be_changed_by_who_reads_it() {
+async fn program_cannot_change_its_input() {
     let mut bench = Bench::open().await;
     let source = "import os\nfor how in ('r+b','wb','ab'):\n try:\n  f=open('/proc/self/fd/0',how,0)\n  f.write(b'y')\n  \
                   print('written')\n except OSError as e: print('no')\nprint(os.read(0,9))";
@@ -86,7 +86,7 @@ async fn input_cannot_be_changed_by_who_reads_it() {
 }
 
 #[tokio::test]
-async fn a_child_that_holds_the_streams_does_not_delay_the_end() {
+async fn child_that_holds_the_streams_does_not_delay_the_end() {
     let mut bench = Bench::open().await;
     let source = "#include <unistd.h>\nint main(){if(!fork()){setsid();for(;;)pause();}write(1,\"done\",4);}";
     let run = bench.c(source).await;
@@ -95,7 +95,7 @@ async fn a_child_that_holds_the_streams_does_not_delay_the_end() {
 }
 
 #[tokio::test]
-async fn the_streams_can_be_opened_by_name() {
+async fn streams_can_be_opened_by_name() {
     let mut bench = Bench::open().await;
     let source = "const fs=require('fs');fs.writeFileSync('/dev/stdout', fs.readFileSync('/dev/stdin'));\
                   fs.writeFileSync('/dev/stderr', 'e')";
@@ -108,7 +108,7 @@ async fn the_streams_can_be_opened_by_name() {
 }
 
 #[tokio::test]
-async fn a_right_answer_of_any_size_is_not_kept() {
+async fn correct_answer_of_any_size_is_not_kept() {
     let mut bench = Bench::open().await;
     let source =
         "#include <stdio.h>\nint main(){for(int i=0;i<1<<20;i++)puts(\"0123456789abcde\");puts(\"end\");}";

@@ -1,4 +1,4 @@
-//! What the tests start with: a sandbox with this crate's own init, and programs in two languages.
+//! Fixtures of the tests: a sandbox with this crate's own init, and running programs in it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,31 +22,31 @@ pub(crate) fn config(slots: usize) -> SandboxConfig {
     if !AS_ROOT {
         become_nobody();
     }
-    // Each toolchain that is looked for costs each test its start.
+    // Every toolchain in the list is started once by every test.
     let languages = Languages::default().only(&[50, 52, 54, 71, 63]);
     SandboxConfig { slots, init, languages, tier: tier(), ..SandboxConfig::default() }
 }
 
-/// The tier that is tested: the one that `SANDBOX_TIER` names, or the best that can be expected.
+/// The tier to test: the one that `SANDBOX_TIER` names, or the best that works with these privileges.
 pub(crate) fn tier() -> TierChoice {
     let expected = if AS_ROOT { TierChoice::Auto } else { TierChoice::NoCgroup };
     std::env::var("SANDBOX_TIER").map_or(expected, |name| name.parse().unwrap())
 }
 
-/// Gives up all privilege where this process has any; its files stay readable, as those of a build are.
+/// Drops all privileges, if this process has any. The files of the build stay readable.
 #[expect(unsafe_code, reason = "ids of the whole process have no safe form")]
 fn become_nobody() {
     const NOBODY: u32 = 65_534;
     if rustix::process::geteuid().is_root() {
         // SAFETY: plain system calls; the C library applies them to all threads.
-        let given_up = unsafe {
+        let dropped = unsafe {
             libc::setgroups(0, std::ptr::null()) == 0
                 && libc::setresgid(NOBODY, NOBODY, NOBODY) == 0
                 && libc::setresuid(NOBODY, NOBODY, NOBODY) == 0
-                // What changed its ids counts as secretive, and its own /proc would not be its own.
+                // A process that changed its ids is not dumpable, and its files in /proc then belong to root.
                 && libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0) == 0
         };
-        assert!(given_up, "{}", std::io::Error::last_os_error());
+        assert!(dropped, "{}", std::io::Error::last_os_error());
     }
 }
 
@@ -55,8 +55,8 @@ pub(crate) async fn sandbox(slots: usize) -> Sandbox {
 }
 
 /// The id of the programs in a slot, as they see it.
-pub(crate) fn programs_id(seat: u32) -> u32 {
-    if AS_ROOT { 60_000 + seat } else { 0 }
+pub(crate) fn programs_id(slot_index: u32) -> u32 {
+    if AS_ROOT { 60_000 + slot_index } else { 0 }
 }
 
 /// An error with all its causes, as an operator sees it.
@@ -70,9 +70,9 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Limits for programs that are expected to stay within them or to be stopped soon.
+/// Limits for programs that either stay within them or are ended soon.
 pub(crate) fn limits() -> RunLimits {
-    // An emulated machine says how much slower it is.
+    // The factor by which an emulated machine is slower.
     let slowness = std::env::var("SLOWNESS").map_or(1, |factor| factor.parse().unwrap());
     RunLimits {
         cpu_time: Duration::from_millis(1500) * slowness,
@@ -116,7 +116,7 @@ impl Bench {
     }
 }
 
-/// What a program printed, trimmed; with its ending and errors where that is not all there is to know.
+/// What a program printed, trimmed. Panics with its outcome and output if the program did not exit with 0.
 pub(crate) fn printed(run: &Execution) -> String {
     assert!(
         run.outcome.is_success(),

@@ -62,7 +62,7 @@ fn main() {
 /// The means of isolation that this machine offers.
 async fn tiers() -> Vec<TierChoice> {
     let mut offered = Vec::new();
-    for tier in TierChoice::EACH {
+    for tier in TierChoice::ALL {
         if let Ok(sandbox) = Sandbox::start(config(tier, 1, &[])).await {
             sandbox.shutdown().await;
             offered.push(tier);

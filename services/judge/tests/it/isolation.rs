@@ -38,7 +38,7 @@ async fn a_judge_that_cannot_isolate_does_not_start_and_says_why() {
         "{:?}",
         judge.log()
     );
-    assert!(said("missing  ids of their own for programs"), "{:?}", judge.log());
+    assert!(said("missing  separate ids for programs"), "{:?}", judge.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]

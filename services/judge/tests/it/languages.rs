@@ -66,7 +66,7 @@ async fn a_language_that_is_not_served_ends_in_an_error_that_says_how_to_add_it(
             "Language 4711 is not available on this judge.",
             "add it to the file that SANDBOX_LANGUAGES names",
         ),
-        (113, "Python is not available on this judge.", "LANGUAGE_VERSIONS=at-least refuses that"),
+        (113, "Python is not available on this judge.", "LANGUAGE_VERSIONS=at-least rejects older versions"),
     ];
     for (language, reason, remedy) in rows {
         let id = format!("none-{language}");

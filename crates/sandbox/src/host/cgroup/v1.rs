@@ -1,25 +1,21 @@
 //! cgroup v1: a hierarchy for each controller.
 
-use super::{GroupFile, Hierarchy, mounts, writable};
+use super::files::{FileUse, Hierarchy, file_use, is_writable, mounts};
 use crate::host::error::StartError;
-use crate::protocol::wire::{CgroupVersion, MeterFile};
+use crate::protocol::wire::{CgroupFile, CgroupVersion};
 
 const CONTROLLERS: [&str; 3] = ["memory", "pids", "cpuacct"];
 
 /// The kernel's names (`Documentation/admin-guide/cgroup-v1`).
-pub(super) const METER: &[GroupFile] = &[
-    file(MeterFile::MemoryLimit, "memory.limit_in_bytes", false, true, false),
-    file(MeterFile::MemorySwapLimit, "memory.memsw.limit_in_bytes", false, true, true),
-    file(MeterFile::MemoryPeak, "memory.max_usage_in_bytes", true, true, false),
-    file(MeterFile::MemoryNow, "memory.usage_in_bytes", true, false, false),
-    file(MeterFile::MemoryEvents, "memory.oom_control", true, false, false),
-    file(MeterFile::CpuUsage, "cpuacct.usage", true, false, false),
-    file(MeterFile::ProcessLimit, "pids.max", false, true, false),
+pub(super) const FILES: &[FileUse] = &[
+    file_use(CgroupFile::MemoryLimit, "memory.limit_in_bytes", false, true, false),
+    file_use(CgroupFile::MemorySwapLimit, "memory.memsw.limit_in_bytes", false, true, true),
+    file_use(CgroupFile::MemoryPeak, "memory.max_usage_in_bytes", true, true, false),
+    file_use(CgroupFile::MemoryCurrent, "memory.usage_in_bytes", true, false, false),
+    file_use(CgroupFile::MemoryEvents, "memory.oom_control", true, false, false),
+    file_use(CgroupFile::CpuUsage, "cpuacct.usage", true, false, false),
+    file_use(CgroupFile::ProcessLimit, "pids.max", false, true, false),
 ];
-
-const fn file(kind: MeterFile, name: &'static str, read: bool, write: bool, optional: bool) -> GroupFile {
-    GroupFile { kind, name, read, write, optional }
-}
 
 /// The hierarchies of the controllers that the sandbox needs.
 pub(super) fn find() -> Result<Hierarchy, StartError> {
@@ -30,7 +26,7 @@ pub(super) fn find() -> Result<Hierarchy, StartError> {
         match mounts.iter().find(|(_, options)| options.iter().any(|option| option == controller)) {
             // Controllers may share a hierarchy, as cpu and cpuacct often do.
             Some((path, _)) if bases.contains(path) => {}
-            Some((path, _)) if !writable(path) => missing.push(controller),
+            Some((path, _)) if !is_writable(path) => missing.push(controller),
             Some((path, _)) => bases.push(path.clone()),
             None => missing.push(controller),
         }
@@ -40,7 +36,7 @@ pub(super) fn find() -> Result<Hierarchy, StartError> {
     }
     Err(StartError::Cgroup {
         missing: missing.join(", "),
-        remedy: "mount them (cgroup v1) under /sys/fs/cgroup where the judge may write, or boot with cgroup v2 and \
-                 give the judge a delegated, writable cgroup",
+        remedy: "mount them (cgroup v1) under /sys/fs/cgroup so that the judge may write there, or boot with \
+                 cgroup v2 and delegate a writable cgroup to the judge",
     })
 }

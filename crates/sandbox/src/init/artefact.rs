@@ -1,19 +1,19 @@
-//! Handing out what a compiler left.
+//! Opening the file that a compiler has created, for the judge.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
 use rustix::io::Errno;
 
-use crate::protocol::wire::{Collect, Collected};
+use crate::protocol::wire::{ArtefactRequest, ArtefactStatus};
 
-/// Opens the artefact: a regular file below this directory of the box, and nothing that stands for one. Links
-/// are not followed, not even within the box, and a pipe does not make us wait.
-pub(super) fn open_artefact(
+/// Opens the artefact if it is a regular file below this directory of the box. Links are not followed, not even
+/// within the box, and opening a pipe does not block.
+pub(super) fn open(
     root: BorrowedFd<'_>,
     directory: &str,
-    collect: &Collect,
-) -> (Collected, Option<OwnedFd>) {
+    request: &ArtefactRequest,
+) -> (ArtefactStatus, Option<OwnedFd>) {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH
         | ResolveFlags::NO_SYMLINKS
@@ -21,22 +21,22 @@ pub(super) fn open_artefact(
         | ResolveFlags::NO_XDEV;
     let within = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let opened = openat(root, directory, within, Mode::empty())
-        .and_then(|directory| openat2(directory, &collect.name, flags, Mode::empty(), resolve));
+        .and_then(|directory| openat2(directory, &request.name, flags, Mode::empty(), resolve));
     match opened {
-        Ok(file) => check(file, collect.max_bytes),
-        Err(Errno::NOENT) => (Collected::Missing, None),
-        Err(_) => (Collected::NotAFile, None),
+        Ok(file) => check(file, request.max_bytes),
+        Err(Errno::NOENT) => (ArtefactStatus::Missing, None),
+        Err(_) => (ArtefactStatus::NotAFile, None),
     }
 }
 
-fn check(file: OwnedFd, max_bytes: u64) -> (Collected, Option<OwnedFd>) {
+fn check(file: OwnedFd, max_bytes: u64) -> (ArtefactStatus, Option<OwnedFd>) {
     match fstat(&file) {
-        Ok(stat) if !FileType::from_raw_mode(stat.st_mode).is_file() => (Collected::NotAFile, None),
+        Ok(stat) if !FileType::from_raw_mode(stat.st_mode).is_file() => (ArtefactStatus::NotAFile, None),
         Ok(stat) if u64::try_from(stat.st_size).is_ok_and(|size| size <= max_bytes) => {
-            (Collected::Sent, Some(file))
+            (ArtefactStatus::Sent, Some(file))
         }
-        Ok(_) => (Collected::TooLarge, None),
-        Err(_) => (Collected::NotAFile, None),
+        Ok(_) => (ArtefactStatus::TooLarge, None),
+        Err(_) => (ArtefactStatus::NotAFile, None),
     }
 }
 
@@ -47,7 +47,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn only_a_file_of_the_box_is_handed_out() {
+    fn only_a_regular_file_of_the_box_is_opened() {
         let base = tempfile::tempdir().unwrap();
         let work = base.path().join("work");
         std::fs::create_dir_all(work.join("folder")).unwrap();
@@ -66,17 +66,17 @@ mod tests {
         )
         .unwrap();
         let root = openat(rustix::fs::CWD, base.path(), OFlags::DIRECTORY, Mode::empty()).unwrap();
-        let collected = |name: &str, max_bytes| {
-            let collect = Collect { name: name.to_owned(), max_bytes };
-            let (collected, file) = open_artefact(root.as_fd(), "work", &collect);
-            assert_eq!(file.is_some(), collected == Collected::Sent, "{name}");
-            collected
+        let status = |name: &str, max_bytes| {
+            let request = ArtefactRequest { name: name.to_owned(), max_bytes };
+            let (status, file) = open(root.as_fd(), "work", &request);
+            assert_eq!(file.is_some(), status == ArtefactStatus::Sent, "{name}");
+            status
         };
-        assert_eq!(collected("file", 5), Collected::Sent);
-        assert_eq!(collected("file", 4), Collected::TooLarge);
-        assert_eq!(collected("missing", 5), Collected::Missing);
+        assert_eq!(status("file", 5), ArtefactStatus::Sent);
+        assert_eq!(status("file", 4), ArtefactStatus::TooLarge);
+        assert_eq!(status("missing", 5), ArtefactStatus::Missing);
         for name in ["folder", "pipe", "relative", "absolute", "inside", "magic", "../outside"] {
-            assert_eq!(collected(name, 100), Collected::NotAFile, "{name}");
+            assert_eq!(status(name, 100), ArtefactStatus::NotAFile, "{name}");
         }
     }
 }

@@ -1,0 +1,71 @@
+//! Which CPU each slot stays on: a different one for each slot, and none that another judge on this machine has
+//! claimed.
+//!
+//! A CPU is claimed by a name in the abstract namespace of Unix sockets, which the kernel releases when the process
+//! exits. Judges in containers do not see each other's claims; assign separate CPUs to such containers.
+
+use std::os::fd::OwnedFd;
+
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, socket_with};
+use rustix::thread::{CpuSet, sched_getaffinity};
+
+/// The CPUs of a judge's slots.
+#[derive(Debug)]
+pub(crate) struct CpuClaims(Vec<Cpu>);
+
+#[derive(Debug)]
+struct Cpu {
+    number: usize,
+    /// Held for as long as the judge lives. `None` if the CPU is shared.
+    claim: Option<OwnedFd>,
+}
+
+impl CpuClaims {
+    /// Claims a CPU for each slot. If there are fewer CPUs than slots, the remaining slots share.
+    pub(crate) fn new(slots: usize) -> Self {
+        let allowed: Vec<usize> = sched_getaffinity(None)
+            .map(|set| (0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect())
+            .unwrap_or_default();
+        let claimed = allowed.iter().filter_map(|cpu| claim(*cpu));
+        let mut cpus: Vec<_> = claimed.take(slots).collect();
+        // Each judge starts at another CPU, so that not all of them share the same one.
+        let first = usize::try_from(std::process::id()).unwrap_or(0) % allowed.len().max(1);
+        let shared = allowed.iter().cycle().skip(first).map(|cpu| Cpu { number: *cpu, claim: None });
+        cpus.extend(shared.take(slots - cpus.len()));
+        let shared = cpus.iter().filter(|cpu| cpu.claim.is_none()).count();
+        if shared > 0 {
+            tracing::info!(slots = shared, "some slots share a CPU: the times of their runs vary more");
+        }
+        Self(cpus)
+    }
+
+    /// The CPU of this slot.
+    pub(crate) fn cpu_of(&self, slot_index: usize) -> Option<usize> {
+        self.0.get(slot_index).map(|cpu| cpu.number)
+    }
+}
+
+/// Claims a CPU. Returns `None` if another judge has claimed it.
+fn claim(number: usize) -> Option<Cpu> {
+    let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None).ok()?;
+    let name = SocketAddrUnix::new_abstract_name(format!("gavel-sandbox-core-{number}").as_bytes()).ok()?;
+    bind(&socket, &name).ok().map(|()| Cpu { number, claim: Some(socket) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_slot_has_a_cpu_and_no_cpu_is_claimed_twice() {
+        let many = CpuClaims::new(1000);
+        assert!((0..1000).all(|slot_index| many.cpu_of(slot_index).is_some()));
+        let mut claimed: Vec<_> =
+            many.0.iter().filter(|cpu| cpu.claim.is_some()).map(|cpu| cpu.number).collect();
+        let before = claimed.len();
+        claimed.dedup();
+        assert_eq!(claimed.len(), before);
+        // All are claimed, here or by tests that run at the same time: the next slot shares.
+        assert!(CpuClaims::new(1).0[0].claim.is_none());
+    }
+}

@@ -1,0 +1,87 @@
+//! The slots of a sandbox and what they share.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::host::cache::ProgramCache;
+use crate::host::error::SandboxError;
+use crate::host::slot::Slot;
+use crate::host::slot_builder::SlotBuilder;
+use crate::host::tier::Tier;
+use crate::host::toolchain::Toolchains;
+
+/// The slots of a sandbox and what they share.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    pub(crate) builder: Arc<SlotBuilder>,
+    /// Counts the free permits, so that a workspace can wait for one.
+    available: Arc<Semaphore>,
+    free: Mutex<Vec<SlotPermit>>,
+    closed: AtomicBool,
+    pub(crate) toolchains: Toolchains,
+    pub(super) tier: Tier,
+    /// Programs that were compiled before.
+    pub(crate) programs: ProgramCache,
+}
+
+/// Permission to use the slot with this index; there is one for each slot.
+#[derive(Debug)]
+pub(crate) struct SlotPermit {
+    pub(crate) slot_index: usize,
+    /// `None` while the slot must be built again.
+    pub(crate) slot: Option<Slot>,
+}
+
+impl Pool {
+    /// A pool that serves no language yet. `permits` are handed out from the end.
+    pub(super) fn new(
+        builder: Arc<SlotBuilder>,
+        permits: Vec<SlotPermit>,
+        tier: Tier,
+        programs: ProgramCache,
+    ) -> Self {
+        Self {
+            builder,
+            available: Arc::new(Semaphore::new(permits.len())),
+            free: Mutex::new(permits),
+            closed: AtomicBool::new(false),
+            toolchains: Toolchains::default(),
+            tier,
+            programs,
+        }
+    }
+
+    /// Waits for a free slot.
+    ///
+    /// # Errors
+    /// Returns [`SandboxError::Closed`] after [`Self::close`].
+    pub(super) async fn acquire(&self) -> Result<(SlotPermit, OwnedSemaphorePermit), SandboxError> {
+        let available =
+            Arc::clone(&self.available).acquire_owned().await.map_err(|_| SandboxError::Closed)?;
+        let permit = self.lock_free().pop().ok_or(SandboxError::Closed)?;
+        Ok((permit, available))
+    }
+
+    /// Takes a permit back, for the next workspace.
+    pub(crate) fn release(&self, permit: SlotPermit) {
+        if self.closed.load(Ordering::Acquire) {
+            drop(permit);
+            self.builder.cleanups.run();
+            return;
+        }
+        self.lock_free().push(permit);
+    }
+
+    /// Hands out no permit any more, and drops the slots that are free.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.available.close();
+        self.lock_free().clear();
+    }
+
+    fn lock_free(&self) -> MutexGuard<'_, Vec<SlotPermit>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,90 @@
+//! Which languages of the table this machine serves: those whose toolchains work inside the sandbox.
+
+use std::sync::Arc;
+
+use gavel_domain::{LanguageId, catalogue};
+
+use crate::host::error::SandboxError;
+use crate::language::{InstalledLanguage, Language, UnservedLanguage, VersionRule, is_older};
+
+/// The result of asking a toolchain for its version.
+pub(crate) enum ToolchainCheck {
+    /// The toolchain's executable does not exist.
+    Missing,
+    /// It exists but does not work inside the sandbox; the text is what it printed.
+    Broken(String),
+    /// It works; the text is what it printed.
+    Works(String),
+}
+
+/// The languages that are served, and why the others are not.
+#[derive(Debug, Default)]
+pub(crate) struct Toolchains {
+    pub(super) installed: Vec<InstalledLanguage>,
+    pub(super) unserved: Vec<UnservedLanguage>,
+    /// The entries of the table with the ids that are served.
+    served: Vec<Arc<Language>>,
+}
+
+impl Toolchains {
+    /// What the toolchain of a served language printed as its version.
+    pub(super) fn version(&self, id: LanguageId) -> &str {
+        self.installed.iter().find(|installed| installed.id == id).map_or("", |installed| &installed.version)
+    }
+
+    /// The entry of a served language.
+    ///
+    /// # Errors
+    /// Returns [`SandboxError::NotServed`] if the language is not served.
+    pub(super) fn entry(&self, language: LanguageId) -> Result<&Arc<Language>, SandboxError> {
+        let served = self.served.iter().find(|entry| entry.ids.contains(&language.0));
+        served.ok_or_else(|| {
+            let known = self.unserved.iter().find(|unserved| unserved.ids.contains(&language));
+            let reason =
+                known.map_or("add it to the file that SANDBOX_LANGUAGES names", |known| &known.reason);
+            SandboxError::NotServed { language, reason: reason.to_owned() }
+        })
+    }
+
+    /// Adds an entry of the table: serves the ids that its toolchain may serve under `rule`, and records why it does
+    /// not serve the others.
+    pub(super) fn add(&mut self, language: &Arc<Language>, check: &ToolchainCheck, rule: VersionRule) {
+        let output = match check {
+            ToolchainCheck::Works(output) => output,
+            ToolchainCheck::Missing => return self.add_unserved(language, &language.ids, language.missing()),
+            ToolchainCheck::Broken(printed) => {
+                let reason =
+                    format!("{} does not work in the sandbox: {printed}", language.version.join(" "));
+                return self.add_unserved(language, &language.ids, reason);
+            }
+        };
+        let first_line = output.lines().next().unwrap_or_default().trim();
+        let version = catalogue::version_in(output).unwrap_or(first_line);
+        let required_version = |id: &u32| {
+            let required = catalogue::version(LanguageId(*id)).filter(|_| rule == VersionRule::AtLeast);
+            required.filter(|required| is_older(version, required))
+        };
+        let mut served = Language::clone(language);
+        served.ids.retain(|id| required_version(id).is_none());
+        for id in &language.ids {
+            if let Some(required) = required_version(id) {
+                let reason = format!(
+                    "the id requires version {required}, version {version} is installed, and \
+                     LANGUAGE_VERSIONS=at-least rejects older versions"
+                );
+                self.add_unserved(language, &[*id], reason);
+            }
+        }
+        self.installed.extend(served.ids.iter().map(|id| InstalledLanguage {
+            id: LanguageId(*id),
+            name: language.name.clone(),
+            version: version.to_owned(),
+        }));
+        self.served.push(Arc::new(served));
+    }
+
+    fn add_unserved(&mut self, language: &Language, ids: &[u32], reason: String) {
+        let ids = ids.iter().copied().map(LanguageId).collect();
+        self.unserved.push(UnservedLanguage { ids, name: language.name.clone(), reason });
+    }
+}
