@@ -1,6 +1,6 @@
-//! What a run costs beside a bare `posix_spawn` and wait: back to back, which flatters, and with 30 ms between
-//! runs, which is how a judge in use works. Prints a table, whether each bar is met, and one line of JSON a figure.
-//! Where bubblewrap is installed it takes its turns as well.
+//! The time of a run in the sandbox compared with a bare `posix_spawn` and wait: back to back, which is the best case,
+//! and with 30 ms between runs, which is how a judge in use works. Prints a table, whether each target is met, and one
+//! line of JSON for each metric. If bubblewrap is installed, it is measured as well.
 
 use std::ffi::CString;
 use std::path::Path;
@@ -14,22 +14,22 @@ use gavel_sandbox::{Compilation, Program, RunLimits, Sandbox, SandboxConfig};
 const P0: &str = "int main(){return 0;}";
 const CPP: &str =
     "#include <iostream>\nint main(){long a, b; if(std::cin >> a >> b) std::cout << a + b << std::endl;}";
-/// About 50 ms of work that leaves the caches alone, and 8 MiB.
+/// About 50 ms of work that does not use the caches, and 8 MiB.
 const WORK: &str = "#include <stdlib.h>\n#include <string.h>\nint main(){char *a = malloc(8 << 20); memset(a, 1, 8 << 20); \
     unsigned x = 1; for (int i = 0; i < 40000000; i++) x = x * 1664525u + 1013904223u; return a[x >> 9] == 2;}";
-/// Tests of a submission.
+/// The tests of one submission.
 const TESTS: usize = 50;
 const BUBBLEWRAP: &str = "/usr/bin/bwrap";
 const PYTHON: &str = "print(1)";
 const PAUSE: Duration = Duration::from_millis(30);
-/// Runs of each turn that are not counted.
+/// Runs of each round that are not counted.
 const WARM_UP: usize = 3;
-/// How often the two sides take turns.
+/// How often bare and sandboxed runs alternate.
 const ROUNDS: usize = 10;
-/// Runs after which nothing may have grown.
-const MANY: usize = 10_000;
+/// Runs after which memory and descriptors must not have grown.
+const ENDURANCE_RUNS: usize = 10_000;
 /// How long throughput is measured.
-const SPAN: Duration = Duration::from_secs(3);
+const THROUGHPUT_TIME: Duration = Duration::from_secs(3);
 
 fn main() {
     gavel_sandbox::init::enter_if_asked();
@@ -53,25 +53,26 @@ fn main() {
     ];
     for (name, language, source, bare, pause, times) in cases {
         let program = runtime.block_on(program(&sandbox, language, source));
-        let (mut theirs, mut ours, mut peers) = (Vec::new(), Vec::new(), Vec::new());
-        let wrapped = Path::new(BUBBLEWRAP).exists().then(|| bubblewrapped(bare));
-        // In turns, so that what else the machine does falls on both alike.
+        let (mut bare_ms, mut sandbox_ms, mut bubblewrap_ms) = (Vec::new(), Vec::new(), Vec::new());
+        let bubblewrap = Path::new(BUBBLEWRAP).exists().then(|| bubblewrapped(bare));
+        // Alternating, so that other load on the machine affects both equally.
         for _ in 0..ROUNDS {
-            theirs.extend(bare_runs(bare, pause, times / ROUNDS));
-            ours.extend(runtime.block_on(sandboxed_runs(&sandbox, &program, pause, times / ROUNDS)));
-            if let Some(wrapped) = &wrapped {
-                peers.extend(bare_runs(wrapped, pause, times / ROUNDS / 3));
+            bare_ms.extend(bare_runs(bare, pause, times / ROUNDS));
+            sandbox_ms.extend(runtime.block_on(sandboxed_runs(&sandbox, &program, pause, times / ROUNDS)));
+            if let Some(argv) = &bubblewrap {
+                bubblewrap_ms.extend(bare_runs(argv, pause, times / ROUNDS / 3));
             }
         }
-        row(name, &theirs, &ours);
+        row(name, &bare_ms, &sandbox_ms);
         let (median, p99) = if name.starts_with("p0") { (1.5, Some(3.0)) } else { (1.15, None) };
-        bar(&format!("{name}_ms"), percentile(&ours, 50), percentile(&theirs, 50), median);
+        at_most(&format!("{name}_ms"), percentile(&sandbox_ms, 50), percentile(&bare_ms, 50), median);
         if let Some(p99) = p99 {
-            bar(&format!("{name}_p99_ms"), percentile(&ours, 99), percentile(&theirs, 99), p99);
+            at_most(&format!("{name}_p99_ms"), percentile(&sandbox_ms, 99), percentile(&bare_ms, 99), p99);
         }
-        if !peers.is_empty() {
-            row(&format!("{name}, bubblewrap"), &theirs, &peers);
-            figure(&format!("{name}_bubblewrap_ms"), percentile(&peers, 50), percentile(&theirs, 50));
+        if !bubblewrap_ms.is_empty() {
+            row(&format!("{name}, bubblewrap"), &bare_ms, &bubblewrap_ms);
+            let (value, baseline) = (percentile(&bubblewrap_ms, 50), percentile(&bare_ms, 50));
+            metric(&format!("{name}_bubblewrap_ms"), value, baseline);
         }
     }
     let program = runtime.block_on(program(&sandbox, LanguageId(50), P0));
@@ -80,30 +81,30 @@ fn main() {
     println!("{:<28}{one:>10.0} runs/s; two {two:.0} runs/s, {:.2} times", "one slot", two / one);
     at_least("p0_two_slots_per_s", two, one, 1.65);
     submission(&runtime, &sandbox, &sum.to_string_lossy());
-    runtime.block_on(repeat(&sandbox));
+    runtime.block_on(repeatability(&sandbox));
     endurance(&runtime, &sandbox, &program, idle);
     runtime.block_on(sandbox.shutdown());
 }
 
-/// A submission of fifty tests, beside the bare program on the same inputs.
+/// Measures a submission of fifty tests, compared with the bare program on the same inputs.
 fn submission(runtime: &tokio::runtime::Runtime, sandbox: &Sandbox, bare: &str) {
     let program = runtime.block_on(program(sandbox, LanguageId(54), CPP));
     let bare = vec![bare.to_owned()];
-    let (mut theirs, mut ours) = (Vec::new(), Vec::new());
+    let (mut bare_ms, mut sandbox_ms) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        theirs.extend(bare_runs(&bare, Duration::ZERO, TESTS));
-        ours.extend(runtime.block_on(sandboxed_runs(sandbox, &program, Duration::ZERO, TESTS)));
+        bare_ms.extend(bare_runs(&bare, Duration::ZERO, TESTS));
+        sandbox_ms.extend(runtime.block_on(sandboxed_runs(sandbox, &program, Duration::ZERO, TESTS)));
     }
-    row("C++, a test of 50", &theirs, &ours);
-    let count =
+    row("C++, one test of 50", &bare_ms, &sandbox_ms);
+    let mean =
         |values: &[f64]| values.iter().sum::<f64>() / f64::from(u32::try_from(values.len()).unwrap_or(1));
-    let more = count(&ours) - count(&theirs);
-    println!("{:<28}{more:>10.3} ms a test above the program's own time", "");
-    bar("cpp_50_tests_ms_a_test", more, 1.0, 1.3);
+    let overhead = mean(&sandbox_ms) - mean(&bare_ms);
+    println!("{:<28}{overhead:>10.3} ms of overhead for each test", "");
+    at_most("cpp_50_tests_ms_a_test", overhead, 1.0, 1.3);
 }
 
-/// How far what is told of one program's runs lies apart.
-async fn repeat(sandbox: &Sandbox) {
+/// Measures how much the reported usage of one program varies between runs.
+async fn repeatability(sandbox: &Sandbox) {
     let program = program(sandbox, LanguageId(50), WORK).await;
     let mut workspace = sandbox.workspace().await.expect("a workspace");
     let (mut cpu, mut wall, mut memory) = (Vec::new(), Vec::new(), Vec::new());
@@ -116,26 +117,26 @@ async fn repeat(sandbox: &Sandbox) {
     for (name, values) in [("cpu_ms", cpu), ("wall_ms", wall), ("memory_kib", memory)] {
         let (low, middle, high) = (percentile(&values, 10), percentile(&values, 50), percentile(&values, 90));
         println!("{:<28}{middle:>10.2} {name}, from {low:.2} to {high:.2}", "the same work");
-        bar(&format!("repeat_{name}_spread"), high - low, middle, 0.05);
+        at_most(&format!("repeat_{name}_spread"), high - low, middle, 0.05);
     }
 }
 
-/// Many runs, after which nothing has grown and nothing is left.
+/// Checks that many runs leak no memory, descriptors, mounts, processes or cgroups.
 fn endurance(runtime: &tokio::runtime::Runtime, sandbox: &Sandbox, program: &Program, idle: f64) {
     let before = (resident_mib(), leftovers());
-    runtime.block_on(sandboxed_runs(sandbox, program, Duration::ZERO, MANY));
+    runtime.block_on(sandboxed_runs(sandbox, program, Duration::ZERO, ENDURANCE_RUNS));
     let after = (resident_mib(), leftovers());
     println!(
-        "{:<28}{idle:>10.1} MiB idle; {:.1}, then {:.1} MiB after {MANY} runs",
+        "{:<28}{idle:>10.1} MiB idle; {:.1}, then {:.1} MiB after {ENDURANCE_RUNS} runs",
         "memory", before.0, after.0
     );
     println!("{:<28}{:>10} before, {} after", "descriptors, mounts, children, cgroups", before.1, after.1);
-    bar("idle_mib", idle, 1.0, 20.0);
-    bar("memory_after_10000_runs_mib", after.0, before.0, 1.05);
-    bar("leftovers_after_10000_runs", f64::from(u8::from(before.1 != after.1)), 1.0, 0.0);
+    at_most("idle_mib", idle, 1.0, 20.0);
+    at_most("memory_after_10000_runs_mib", after.0, before.0, 1.05);
+    at_most("leftovers_after_10000_runs", f64::from(u8::from(before.1 != after.1)), 1.0, 0.0);
 }
 
-/// What runs could leave: descriptors of this process, mounts, children with zombies, cgroups; as one text.
+/// The counts of what runs could leave: descriptors of this process, mounts, children including zombies, cgroups.
 fn leftovers() -> String {
     let lines = |path: &str| std::fs::read_to_string(path).unwrap_or_default().lines().count();
     let children = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
@@ -166,7 +167,7 @@ fn compile(directory: &Path, compiler: &str, name: &str, text: &str, output: &Pa
     assert!(status.is_ok_and(|status| status.success()), "{compiler} compiles");
 }
 
-/// The same program in bubblewrap, with all namespaces.
+/// The command that runs the same program in bubblewrap, with all namespaces.
 fn bubblewrapped(argv: &[String]) -> Vec<String> {
     let wrap = [
         BUBBLEWRAP,
@@ -198,28 +199,28 @@ async fn program(sandbox: &Sandbox, language: LanguageId, source: &str) -> Progr
     }
 }
 
-/// Milliseconds of each run, as a task of a runtime with several threads, like a judge's.
+/// The milliseconds of each run, in a task of a multi-threaded runtime, as in a judge.
 async fn sandboxed_runs(sandbox: &Sandbox, program: &Program, pause: Duration, times: usize) -> Vec<f64> {
     let (sandbox, program) = (sandbox.clone(), program.clone());
     let task = tokio::spawn(async move {
         let mut workspace = sandbox.workspace().await.expect("a workspace");
         let limits = RunLimits::default();
-        let mut spent = Vec::new();
+        let mut times_ms = Vec::new();
         for _ in 0..times + WARM_UP {
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;
             }
             let started = Instant::now();
             let run = workspace.run(&program, Bytes::new(), &limits).await.expect("a run");
-            spent.push(milliseconds(started.elapsed()));
+            times_ms.push(milliseconds(started.elapsed()));
             assert!(run.outcome.is_success(), "{run:?}");
         }
-        spent.split_off(WARM_UP)
+        times_ms.split_off(WARM_UP)
     });
     task.await.expect("the task ends")
 }
 
-/// Runs a second on so many slots at once.
+/// Runs per second with this many slots at the same time.
 async fn throughput(sandbox: &Sandbox, program: &Program, slots: usize) -> f64 {
     let started = Instant::now();
     let tasks: Vec<_> = (0..slots)
@@ -229,7 +230,7 @@ async fn throughput(sandbox: &Sandbox, program: &Program, slots: usize) -> f64 {
                 let mut workspace = sandbox.workspace().await.expect("a workspace");
                 let limits = RunLimits::default();
                 let mut runs = 0_u32;
-                while started.elapsed() < SPAN {
+                while started.elapsed() < THROUGHPUT_TIME {
                     workspace.run(&program, Bytes::new(), &limits).await.expect("a run");
                     runs += 1;
                 }
@@ -244,7 +245,7 @@ async fn throughput(sandbox: &Sandbox, program: &Program, slots: usize) -> f64 {
     f64::from(runs) / started.elapsed().as_secs_f64()
 }
 
-/// Memory of this process and its inits, shared pages split among them (`Pss`), in MiB.
+/// The memory of this process and its inits, with shared pages divided among them (`Pss`), in MiB.
 fn resident_mib() -> f64 {
     let own = std::process::id();
     let parent = |pid: &u32| {
@@ -271,7 +272,7 @@ fn bare_runs(argv: &[String], pause: Duration, times: usize) -> Vec<f64> {
     pointers.push(std::ptr::null_mut());
     let env = [c"PATH=/usr/bin:/bin".as_ptr().cast_mut(), std::ptr::null_mut()];
     let null = c"/dev/null".as_ptr();
-    let mut spent = Vec::new();
+    let mut times_ms = Vec::new();
     for _ in 0..times + WARM_UP {
         std::thread::sleep(pause);
         let started = Instant::now();
@@ -294,37 +295,37 @@ fn bare_runs(argv: &[String], pause: Duration, times: usize) -> Vec<f64> {
             libc::posix_spawn_file_actions_destroy(&raw mut actions);
             status
         };
-        spent.push(milliseconds(started.elapsed()));
+        times_ms.push(milliseconds(started.elapsed()));
         assert_eq!(status, 0, "the bare program runs");
     }
-    spent.split_off(WARM_UP)
+    times_ms.split_off(WARM_UP)
 }
 
-fn row(name: &str, bare: &[f64], ours: &[f64]) {
-    let (b50, b99) = (percentile(bare, 50), percentile(bare, 99));
-    let (o50, o99) = (percentile(ours, 50), percentile(ours, 99));
-    println!("{name:<28}{b50:>10.3}{b99:>10.3}{o50:>10.3}{o99:>10.3}{:>8.2}", o50 / b50);
+fn row(name: &str, bare_ms: &[f64], sandbox_ms: &[f64]) {
+    let (b50, b99) = (percentile(bare_ms, 50), percentile(bare_ms, 99));
+    let (s50, s99) = (percentile(sandbox_ms, 50), percentile(sandbox_ms, 99));
+    println!("{name:<28}{b50:>10.3}{b99:>10.3}{s50:>10.3}{s99:>10.3}{:>8.2}", s50 / b50);
 }
 
-/// A figure that may be at most so many times its baseline.
-fn bar(metric: &str, value: f64, baseline: f64, most: f64) {
-    verdict(metric, value, baseline, value / baseline <= most, &format!("at most {most}"));
+/// Prints a metric whose target is at most `ratio` times its baseline.
+fn at_most(name: &str, value: f64, baseline: f64, ratio: f64) {
+    target(name, value, baseline, value / baseline <= ratio, &format!("at most {ratio}"));
 }
 
-/// A figure that must be at least so many times its baseline.
-fn at_least(metric: &str, value: f64, baseline: f64, least: f64) {
-    verdict(metric, value, baseline, value / baseline >= least, &format!("at least {least}"));
+/// Prints a metric whose target is at least `ratio` times its baseline.
+fn at_least(name: &str, value: f64, baseline: f64, ratio: f64) {
+    target(name, value, baseline, value / baseline >= ratio, &format!("at least {ratio}"));
 }
 
-fn verdict(metric: &str, value: f64, baseline: f64, met: bool, wanted: &str) {
-    let said = if met { "met" } else { "NOT MET" };
-    println!("  bar {metric}: {:.3}, wanted {wanted}: {said}", value / baseline);
-    figure(metric, value, baseline);
+fn target(name: &str, value: f64, baseline: f64, is_met: bool, wanted: &str) {
+    let result = if is_met { "met" } else { "NOT MET" };
+    println!("  target {name}: {:.3}, wanted {wanted}: {result}", value / baseline);
+    metric(name, value, baseline);
 }
 
-fn figure(metric: &str, value: f64, baseline: f64) {
+fn metric(name: &str, value: f64, baseline: f64) {
     println!(
-        "{{\"bench\":\"sandbox\",\"metric\":\"{metric}\",\"value\":{value:.4},\"baseline\":{baseline:.4},\
+        "{{\"bench\":\"sandbox\",\"metric\":\"{name}\",\"value\":{value:.4},\"baseline\":{baseline:.4},\
          \"ratio\":{:.4}}}",
         value / baseline
     );

@@ -36,7 +36,7 @@ pub use host::sandbox::Sandbox;
 pub use host::tier::Tier;
 pub use host::workspace::Workspace;
 pub use language::{
-    InstalledLanguage, Languages, TableError, UnservedLanguage, VersionRule, VersionRuleError,
+    InstalledLanguage, Languages, ParseVersionRuleError, TableError, UnservedLanguage, VersionRule,
 };
 pub use protocol::ids::IdMapping;
 pub use protocol::limits::RunLimits;

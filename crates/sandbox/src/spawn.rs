@@ -1,8 +1,8 @@
-//! The one way in which this crate starts a process: a child that borrows our memory until it executes.
+//! Starting a process, from the judge and from the init: a child that shares its parent's memory until it executes.
 //!
-//! A plain fork copies page tables, which costs 30 ms in a judge of 500 MB; a child that shares the memory and
-//! suspends its parent until it has executed costs the same at any size. The price is that the child must
-//! allocate nothing, take no lock and call only what is safe after a fork.
+//! A plain fork copies page tables, which takes 30 ms in a judge of 500 MB. A child that shares the memory and
+//! suspends its parent until it has executed takes the same time at any size. In return the child must allocate
+//! nothing, take no lock and call only functions that are safe after a fork.
 #![expect(unsafe_code, reason = "clone with shared memory has no safe form")]
 
 use std::ffi::c_void;
@@ -14,12 +14,12 @@ use libc::{c_int, pid_t};
 /// Bytes of stack that a child may use before it executes.
 const STACK_BYTES: usize = 128 * 1024;
 
-/// The namespaces of a slot beside its user namespace; it makes its cgroup namespace by itself, once it has been
-/// moved into its group.
+/// The namespaces of a slot in addition to its user namespace. The init creates its cgroup namespace itself, after it
+/// has been moved into its group.
 pub(crate) const NAMESPACES: c_int =
     libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
 
-/// The stack of children, kept between starts.
+/// The stack of a child, reused for the next one.
 pub(crate) struct ChildStack(Vec<mem::MaybeUninit<u128>>);
 
 impl ChildStack {
@@ -28,9 +28,9 @@ impl ChildStack {
     }
 }
 
-/// Runs `child` in a new process, with `flags` beside those of a vfork, and returns the process id and, with
-/// `CLONE_PIDFD` among the flags, its pidfd. The caller resumes when the child has executed or exited; a child
-/// whose function returns exits with 127.
+/// Runs `child` in a new process, with `flags` in addition to those of a vfork. Returns the process id and, if the
+/// flags contain `CLONE_PIDFD`, the pidfd. The caller resumes when the child has executed or exited; a child whose
+/// function returns exits with 127.
 ///
 /// # Safety
 /// `child` runs in the caller's memory while only the calling thread is suspended: it must be
@@ -50,8 +50,8 @@ pub(crate) unsafe fn vfork<F: FnMut()>(
     }
     let mut pidfd: c_int = -1;
     let flags = flags | libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-    // SAFETY: the stack is ours alone, 16-byte aligned, and grows down from its end; `child` and `pidfd` live
-    // until the call returns; the caller vouches for what `child` does.
+    // SAFETY: the stack is borrowed exclusively, 16-byte aligned, and grows down from its end; `child` and `pidfd`
+    // live until the call returns; the caller guarantees what `child` does.
     let pid = unsafe {
         let top = stack.0.as_mut_ptr().add(stack.0.len());
         libc::clone(
@@ -67,7 +67,7 @@ pub(crate) unsafe fn vfork<F: FnMut()>(
     if pid < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the kernel has just made this descriptor for us and nobody else knows it.
+    // SAFETY: the kernel has just created this descriptor, and nothing else owns it.
     let pidfd = (flags & libc::CLONE_PIDFD != 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
     Ok((pid, pidfd))
 }

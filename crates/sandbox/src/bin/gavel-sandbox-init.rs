@@ -1,6 +1,6 @@
-//! The init of the sandbox's own tests, and a way to try the sandbox by hand: `gavel-sandbox-init ID FILE`
-//! compiles and runs FILE as the language with this Judge0 id, on the tier that `SANDBOX_TIER` names; without
-//! arguments it tells what the machine offers.
+//! The init of the sandbox's own tests, and a way to try the sandbox by hand: `gavel-sandbox-init ID FILE` compiles and
+//! runs FILE as the language with this Judge0 id, on the tier that `SANDBOX_TIER` names. Without arguments it prints
+//! what the machine offers.
 
 fn main() -> std::process::ExitCode {
     gavel_sandbox::init::enter_if_asked();
@@ -14,13 +14,12 @@ fn main() -> std::process::ExitCode {
     };
     let config = gavel_sandbox::SandboxConfig { slots: 1, tier, ..Default::default() };
     let (Some(id), Some(file)) = (id, file) else {
-        for finding in runtime.block_on(gavel_sandbox::probe(&config)) {
-            println!("{finding}");
+        for check in runtime.block_on(gavel_sandbox::probe(&config)) {
+            println!("{check}");
         }
         return std::process::ExitCode::SUCCESS;
     };
-    let tried = runtime.block_on(try_out(config, id, &file));
-    match tried {
+    match runtime.block_on(compile_and_run(config, id, &file)) {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -29,7 +28,7 @@ fn main() -> std::process::ExitCode {
     }
 }
 
-async fn try_out(
+async fn compile_and_run(
     config: gavel_sandbox::SandboxConfig,
     id: u32,
     file: &str,

@@ -1,4 +1,4 @@
-//! What goes wrong on our side. None of it is ever the program's doing, and none of it is a verdict.
+//! The errors of the sandbox. A program never causes them, and none of them is a verdict.
 
 use std::io;
 use std::path::PathBuf;
@@ -55,9 +55,9 @@ pub enum StartError {
     /// The executable that slots run as their init cannot be read.
     #[error("cannot read the executable of the sandbox's init at {}", path.display())]
     InitProgram {
-        /// Its path.
+        /// The path of the executable.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
@@ -77,9 +77,9 @@ pub enum SlotError {
     Cgroup {
         /// Such as `create` or `write`.
         action: &'static str,
-        /// Which.
+        /// The path of the cgroup or its file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
@@ -102,15 +102,15 @@ pub enum SlotError {
     NoAnswer(String),
 }
 
-/// Why a workspace could not compile or run a program. Never the program's doing.
+/// Why a workspace could not compile or run a program. The program is never the cause.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     /// The language is not in the table, or its toolchain is not on this machine.
     #[error("{} is not served by this judge: {reason}", name_with_id(*language))]
     NotServed {
-        /// The id that was asked for.
+        /// The requested id.
         language: LanguageId,
-        /// Why, and what an operator would have to do.
+        /// Why, with the remedy for the operator.
         reason: String,
     },
     /// The sandbox has been shut down.
@@ -119,22 +119,22 @@ pub enum SandboxError {
     /// A slot could not be built.
     #[error("cannot build a sandbox slot")]
     Slot(#[from] SlotError),
-    /// A pipe or a file in memory for the run could not be made.
+    /// A pipe or a file in memory for the run could not be created.
     #[error("cannot prepare the {what} of a run")]
     Prepare {
         /// Such as `stdin`.
         what: &'static str,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// The slot's init ended during a run.
-    #[error("the slot's init ended during a run: {0}")]
+    /// The slot's init exited during a run.
+    #[error("the slot's init exited during a run: {0}")]
     Lost(String),
-    /// The slot did not answer long after every limit of the run.
-    #[error("the slot did not end a run within its limits and {grace_seconds} s")]
+    /// The slot did not answer within the wall time limit of the run and a grace period.
+    #[error("the slot did not end a run within {grace_seconds} s after its wall time limit")]
     Stuck {
-        /// How long was waited beyond the wall time limit, in seconds.
+        /// The grace period, in seconds.
         grace_seconds: u64,
     },
     /// Reading what the program wrote failed.
@@ -143,9 +143,9 @@ pub enum SandboxError {
     /// The program or compiler could not be started.
     #[error("cannot start {program}: {errno}")]
     Launch {
-        /// Its path in the box.
+        /// The path of the executable in the box.
         program: String,
-        /// Why.
+        /// The error number of the failed step.
         errno: Errno,
     },
 }

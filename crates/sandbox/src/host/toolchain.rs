@@ -51,7 +51,9 @@ impl Toolchains {
     pub(super) fn add(&mut self, language: &Arc<Language>, check: &ToolchainCheck, rule: VersionRule) {
         let output = match check {
             ToolchainCheck::Works(output) => output,
-            ToolchainCheck::Missing => return self.add_unserved(language, &language.ids, language.missing()),
+            ToolchainCheck::Missing => {
+                return self.add_unserved(language, &language.ids, language.missing_reason());
+            }
             ToolchainCheck::Broken(printed) => {
                 let reason =
                     format!("{} does not work in the sandbox: {printed}", language.version.join(" "));

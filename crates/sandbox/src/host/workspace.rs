@@ -136,7 +136,7 @@ impl Workspace {
         expected: &[u8],
     ) -> Result<Execution, SandboxError> {
         let language = program.language();
-        let granted = language.granted(limits);
+        let granted = language.with_runtime_overhead(limits);
         let file = FileSpec {
             location: FileLocation::ProgramDir,
             name: language.program_file().to_owned(),

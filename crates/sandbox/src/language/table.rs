@@ -1,4 +1,5 @@
-//! The table of languages: `languages.toml`, which is part of the executable, and an operator's file over it.
+//! The table of languages: `languages.toml`, which is part of the executable, and the operator's file that overrides
+//! it.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -10,46 +11,46 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::Language;
+use super::entry::Language;
 
-/// Where no toolchain may be shown: the sandbox has its own.
-const RESERVED: [&str; 7] = ["/proc", "/sys", "/dev", "/box", "/tmp", "/run", "/usr"];
-/// The most that one entry may ask for in memory, in MiB.
-const MAX_MIB: u32 = 1 << 20;
+/// The directories that no entry may mount: the sandbox has its own.
+const RESERVED_DIRS: [&str; 7] = ["/proc", "/sys", "/dev", "/box", "/tmp", "/run", "/usr"];
+/// The maximum memory that one entry may request, in MiB.
+const MAX_MEMORY_MIB: u32 = 1 << 20;
 
-/// The languages that are looked for.
+/// The languages to serve if their toolchains are installed.
 #[derive(Clone, Debug)]
 pub struct Languages {
     entries: Vec<Arc<Language>>,
 }
 
-/// What is wrong with an operator's file.
+/// What is wrong with the operator's file.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Unreadable {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// It says something that cannot be.
+    /// The file is not valid.
     #[error("{}, line {line}{}: {problem}", path.display(), field.as_ref().map_or(String::new(), |field| format!(", {field}")))]
     Invalid {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// The field, where it is one.
+        /// The field, if the problem is in one.
         field: Option<String>,
-        /// What is wrong with it.
+        /// What is wrong.
         problem: String,
     },
 }
 
 /// What is wrong with a text, and where.
-struct Wrong {
+struct ParseProblem {
     span: Range<usize>,
     field: Option<String>,
     problem: String,
@@ -66,34 +67,37 @@ impl Default for Languages {
     /// The table that is part of the executable.
     fn default() -> Self {
         let read = read(include_str!("../../languages.toml"));
-        Self { entries: read.unwrap_or_else(|wrong| panic!("a test reads the table: {}", wrong.problem)) }
+        Self {
+            entries: read
+                .unwrap_or_else(|error| panic!("the built-in language table is invalid: {}", error.problem)),
+        }
     }
 }
 
 impl Languages {
-    /// The same with an operator's file over it: an entry there takes its ids from those here.
+    /// Adds the entries of the operator's file. An id that the file has is removed from the entries here.
     ///
     /// # Errors
-    /// [`TableError`], which names line and field.
+    /// Returns a [`TableError`] if the file cannot be read or is not valid; it names the line and the field.
     pub fn with_file(self, path: &Path) -> Result<Self, TableError> {
         let unreadable = |source| TableError::Unreadable { path: path.to_owned(), source };
         let text = std::fs::read_to_string(path).map_err(unreadable)?;
-        let over = read(&text).map_err(|Wrong { span, field, problem }| TableError::Invalid {
+        let overrides = read(&text).map_err(|ParseProblem { span, field, problem }| TableError::Invalid {
             path: path.to_owned(),
             line: text[..span.start.min(text.len())].matches('\n').count() + 1,
             field,
             problem,
         })?;
-        Ok(self.under(over))
+        Ok(self.overridden_by(overrides))
     }
 
-    /// Only these ids of Judge0's; the others are as good as unknown.
+    /// Keeps only these Judge0 ids; the others become unknown.
     #[must_use]
     pub fn only(self, ids: &[u32]) -> Self {
         self.keep(|id| ids.contains(&id))
     }
 
-    /// Whether the toolchain of an id is on this machine; whether it works shows when a sandbox starts.
+    /// Whether the toolchain of an id exists on this machine. Whether it works is checked when a sandbox starts.
     #[must_use]
     pub fn has_toolchain(&self, id: LanguageId) -> bool {
         let entry = self.entries.iter().find(|language| language.ids.contains(&id.0));
@@ -104,11 +108,12 @@ impl Languages {
         &self.entries
     }
 
-    fn under(self, over: Vec<Arc<Language>>) -> Self {
-        let taken: HashSet<u32> = over.iter().flat_map(|language| language.ids.iter().copied()).collect();
-        let mut whole = self.keep(|id| !taken.contains(&id));
-        whole.entries.extend(over);
-        whole
+    fn overridden_by(self, overrides: Vec<Arc<Language>>) -> Self {
+        let overridden: HashSet<u32> =
+            overrides.iter().flat_map(|language| language.ids.iter().copied()).collect();
+        let mut merged = self.keep(|id| !overridden.contains(&id));
+        merged.entries.extend(overrides);
+        merged
     }
 
     fn keep(mut self, keep: impl Fn(u32) -> bool) -> Self {
@@ -120,33 +125,33 @@ impl Languages {
     }
 }
 
-/// The entries of a text, each checked.
-fn read(text: &str) -> Result<Vec<Arc<Language>>, Wrong> {
+/// Parses a text and checks each entry.
+fn read(text: &str) -> Result<Vec<Arc<Language>>, ParseProblem> {
     let wrong = |error: toml::de::Error, document: Option<&DeTable<'_>>| {
         let span = error.span().unwrap_or_default();
         let field = document.and_then(|document| field_at(document, span.start));
-        Wrong { span, field, problem: error.message().replace('\n', " ") }
+        ParseProblem { span, field, problem: error.message().replace('\n', " ") }
     };
     let document = DeTable::parse(text).map_err(|error| wrong(error, None))?;
     let table: Table = toml::from_str(text).map_err(|error| wrong(error, Some(document.get_ref())))?;
     let mut seen = HashSet::new();
     for (index, entry) in table.language.iter().enumerate() {
         if let Err((field, problem)) = check(entry.get_ref(), &mut seen) {
-            let place = entry_field(document.get_ref(), index, field).unwrap_or_else(|| entry.span());
-            return Err(Wrong { span: place, field: Some(field.to_owned()), problem });
+            let span = entry_field(document.get_ref(), index, field).unwrap_or_else(|| entry.span());
+            return Err(ParseProblem { span, field: Some(field.to_owned()), problem });
         }
     }
     Ok(table.language.into_iter().map(|entry| Arc::new(entry.into_inner())).collect())
 }
 
-/// The first thing in an entry that cannot be: its field, and why.
+/// Checks an entry. Returns the field of the first problem, and the problem.
 fn check(language: &Language, seen: &mut HashSet<u32>) -> Result<(), (&'static str, String)> {
     let fail = |field, problem: &str| Err((field, problem.to_owned()));
     if language.ids.is_empty() {
-        return fail("ids", "must name at least one of Judge0's ids");
+        return fail("ids", "must contain at least one Judge0 id");
     }
     if let Some(twice) = language.ids.iter().find(|id| !seen.insert(**id)) {
-        return Err(("ids", format!("{twice} stands here a second time")));
+        return Err(("ids", format!("{twice} is listed twice")));
     }
     if language.name.trim().is_empty() || language.name.len() > 100 {
         return fail("name", "must be 1 to 100 bytes");
@@ -159,7 +164,7 @@ fn check(language: &Language, seen: &mut HashSet<u32>) -> Result<(), (&'static s
         match command.first() {
             None if needed => return fail(field, "must be a command: a program and its arguments"),
             Some(program) if !program.starts_with('/') => {
-                return fail(field, "must begin with an absolute path");
+                return fail(field, "must start with an absolute path");
             }
             _ => {}
         }
@@ -168,32 +173,32 @@ fn check(language: &Language, seen: &mut HashSet<u32>) -> Result<(), (&'static s
         return fail("toolchain", "must be an absolute path");
     }
     if !is_file_name(&language.source) {
-        return fail("source", "must be the name of a file, without a folder");
+        return fail("source", "must be a file name without a directory");
     }
     if language.compile.is_empty() != language.artefact.is_empty() {
-        return fail("artefact", "must be there with `compile`, and only then");
+        return fail("artefact", "must be set if and only if `compile` is set");
     }
     if !language.artefact.is_empty() && !is_file_name(&language.artefact) {
-        return fail("artefact", "must be the name of a file, without a folder");
+        return fail("artefact", "must be a file name without a directory");
     }
     let file = format!("/box/program/{}", language.program_file());
     if !language.run.iter().any(|argument| argument.contains(&file)) {
         return Err(("run", format!("must run {file}")));
     }
-    if let Some(mount) = language.mounts.iter().find(|mount| !can_be_shown(mount)) {
+    if let Some(mount) = language.mounts.iter().find(|mount| !is_mountable(mount)) {
         return Err((
             "mounts",
-            format!("{mount:?} must be an absolute path outside {}", RESERVED.join(", ")),
+            format!("{mount:?} must be an absolute path outside {}", RESERVED_DIRS.join(", ")),
         ));
     }
     if language.environment.iter().any(|variable| variable.find('=').is_none_or(|at| at == 0)) {
         return fail("environment", "must be a list of NAME=value");
     }
-    if language.extra_memory_mib > MAX_MIB {
-        return Err(("extra_memory_mib", format!("must be at most {MAX_MIB}")));
+    if language.extra_memory_mib > MAX_MEMORY_MIB {
+        return Err(("extra_memory_mib", format!("must be at most {MAX_MEMORY_MIB}")));
     }
-    if language.compile_memory_mib.is_some_and(|mib| !(16..=MAX_MIB).contains(&mib)) {
-        return Err(("compile_memory_mib", format!("must be 16 to {MAX_MIB}")));
+    if language.compile_memory_mib.is_some_and(|mib| !(16..=MAX_MEMORY_MIB).contains(&mib)) {
+        return Err(("compile_memory_mib", format!("must be 16 to {MAX_MEMORY_MIB}")));
     }
     if language.compile_cpu_s.is_some_and(|seconds| !(1..=600).contains(&seconds)) {
         return fail("compile_cpu_s", "must be 1 to 600");
@@ -206,7 +211,7 @@ fn check(language: &Language, seen: &mut HashSet<u32>) -> Result<(), (&'static s
         ("environment", &language.environment),
     ];
     match lists.into_iter().find(|(_, list)| list.iter().any(|text| text.contains('\0'))) {
-        Some((field, _)) => fail(field, "must not hold a NUL"),
+        Some((field, _)) => fail(field, "must not contain a NUL byte"),
         None => Ok(()),
     }
 }
@@ -215,11 +220,11 @@ fn is_file_name(text: &str) -> bool {
     !text.is_empty() && text.len() <= 100 && !text.contains(['/', '\0']) && text != "." && text != ".."
 }
 
-/// A plain path that hides nothing of the sandbox's own.
-fn can_be_shown(path: &str) -> bool {
-    let normal = path.len() > 1 && path.split('/').skip(1).all(|part| !matches!(part, "" | "." | ".."));
-    let within = |folder: &str| path == folder || path.starts_with(&format!("{folder}/"));
-    path.starts_with('/') && normal && !RESERVED.into_iter().any(within) && path != "/etc"
+/// Whether this is an absolute, normalised path that hides no directory of the sandbox.
+fn is_mountable(path: &str) -> bool {
+    let is_normal = path.len() > 1 && path.split('/').skip(1).all(|part| !matches!(part, "" | "." | ".."));
+    let is_within = |folder: &str| path == folder || path.starts_with(&format!("{folder}/"));
+    path.starts_with('/') && is_normal && !RESERVED_DIRS.into_iter().any(is_within) && path != "/etc"
 }
 
 fn entries_of<'a>(document: &'a DeTable<'_>) -> impl Iterator<Item = &'a DeTable<'a>> {
@@ -230,16 +235,16 @@ fn entries_of<'a>(document: &'a DeTable<'_>) -> impl Iterator<Item = &'a DeTable
     })
 }
 
-/// Where a field of an entry stands.
+/// The position of a field of an entry.
 fn entry_field(document: &DeTable<'_>, entry: usize, field: &str) -> Option<Range<usize>> {
     let table = entries_of(document).nth(entry)?;
     table.iter().find(|(key, _)| key.get_ref() == field).map(|(key, _)| key.span())
 }
 
-/// The field whose value, or name, stands at this place.
-fn field_at(document: &DeTable<'_>, place: usize) -> Option<String> {
+/// The field whose name or value is at this position.
+fn field_at(document: &DeTable<'_>, position: usize) -> Option<String> {
     let fields = entries_of(document).flat_map(|table| table.iter());
-    let mut fields = fields.filter(|(key, value)| (key.span().start..value.span().end).contains(&place));
+    let mut fields = fields.filter(|(key, value)| (key.span().start..value.span().end).contains(&position));
     fields.next().map(|(key, _)| key.get_ref().to_string())
 }
 

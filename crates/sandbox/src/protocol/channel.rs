@@ -1,4 +1,4 @@
-//! The socket between a slot on the judge's side and its init: whole messages, with descriptors beside them.
+//! The socket between the judge and the init of a slot: whole messages that carry descriptors.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -12,30 +12,32 @@ use rustix::net::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The longest message, in bytes: a run's order with its arguments and environment.
+/// The maximum length of a message, in bytes. The longest are run requests, with arguments and environment.
 const MAX_MESSAGE_BYTES: usize = 16 * 1024;
-/// The most descriptors that travel with one message.
+/// The maximum number of descriptors that travel with one message.
 const MAX_DESCRIPTORS: usize = 16;
 
-/// Why a message did not get through.
+/// Why a message could not be sent or received.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ChannelError {
-    /// The other side is gone.
+    /// The other side has closed the socket.
     #[error("the other side closed the socket")]
     Closed,
-    /// The socket failed; `EAGAIN` where it does not block.
-    #[error("socket")]
+    /// The socket failed; `EAGAIN` if the socket is non-blocking and the call would have to wait.
+    #[error("the socket failed: {0}")]
     Socket(#[source] Errno),
-    /// Longer than a message may be, or with more descriptors.
-    #[error("a message was cut off")]
-    Truncated,
-    /// Not a message of this version.
-    #[error("message")]
+    /// The message exceeds the maximum length or number of descriptors.
+    #[error(
+        "a message is longer than {MAX_MESSAGE_BYTES} bytes or has more than {MAX_DESCRIPTORS} descriptors"
+    )]
+    TooLarge,
+    /// The bytes are not a message of this build.
+    #[error("cannot decode a message: {0}")]
     Encoding(#[source] postcard::Error),
 }
 
 impl ChannelError {
-    /// Whether the call would have had to wait.
+    /// Whether the call would have to wait.
     pub(crate) fn would_block(&self) -> bool {
         matches!(self, Self::Socket(Errno::AGAIN))
     }
@@ -48,12 +50,12 @@ pub(crate) struct Channel(OwnedFd);
 impl Channel {
     /// Two connected ends, both closed on exec.
     pub(crate) fn pair() -> Result<(Self, Self), Errno> {
-        let (ours, theirs) =
+        let (one, other) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
-        Ok((Self(ours), Self(theirs)))
+        Ok((Self(one), Self(other)))
     }
 
-    /// Takes a descriptor that is such a socket already.
+    /// Wraps a descriptor that is one end of such a socket.
     pub(crate) fn from_fd(fd: OwnedFd) -> Self {
         Self(fd)
     }
@@ -62,12 +64,12 @@ impl Channel {
     pub(crate) fn send<T: Serialize>(&self, message: &T, fds: &[BorrowedFd<'_>]) -> Result<(), ChannelError> {
         let bytes = postcard::to_stdvec(message).map_err(ChannelError::Encoding)?;
         if bytes.len() > MAX_MESSAGE_BYTES || fds.len() > MAX_DESCRIPTORS {
-            return Err(ChannelError::Truncated);
+            return Err(ChannelError::TooLarge);
         }
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         if !fds.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(fds)) {
-            return Err(ChannelError::Truncated);
+            return Err(ChannelError::TooLarge);
         }
         match sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut ancillary, SendFlags::NOSIGNAL) {
             Ok(_) => Ok(()),
@@ -100,7 +102,7 @@ impl Channel {
             return Err(ChannelError::Closed);
         }
         if got.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
-            return Err(ChannelError::Truncated);
+            return Err(ChannelError::TooLarge);
         }
         let message = postcard::from_bytes(&bytes[..got.bytes]).map_err(ChannelError::Encoding)?;
         Ok((message, fds))
@@ -125,7 +127,7 @@ mod tests {
     use std::io::{Read, Seek, Write};
 
     #[test]
-    fn a_message_travels_with_its_descriptors() {
+    fn message_arrives_with_its_descriptors() {
         let (a, b) = Channel::pair().unwrap();
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"content").unwrap();
@@ -139,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_end_is_told_apart() {
+    fn closed_end_has_its_own_error() {
         let (a, b) = Channel::pair().unwrap();
         drop(a);
         assert!(matches!(b.recv::<u32>(), Err(ChannelError::Closed)));
@@ -147,8 +149,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_is_refused_before_it_is_sent() {
+    fn too_long_message_is_not_sent() {
         let (a, _b) = Channel::pair().unwrap();
-        assert!(matches!(a.send(&vec![0_u8; 70_000], &[]), Err(ChannelError::Truncated)));
+        assert!(matches!(a.send(&vec![0_u8; 70_000], &[]), Err(ChannelError::TooLarge)));
     }
 }

@@ -2,7 +2,7 @@ use gavel_domain::catalogue;
 
 use super::*;
 
-const WHOLE: &str = r#"
+const ZIG: &str = r#"
 [[language]]
 ids = [71, 200]
 name = "Zig"
@@ -25,14 +25,14 @@ fn with(text: &str) -> Result<Languages, TableError> {
     Languages::default().with_file(file.path())
 }
 
-/// What an operator is told of a file, after its path.
-fn told(text: &str) -> String {
+/// The error text of a file, after its path.
+fn problem(text: &str) -> String {
     let error = with(text).unwrap_err().to_string();
     error.split_once(", ").unwrap().1.to_owned()
 }
 
 #[test]
-fn the_table_serves_what_is_promised() {
+fn built_in_table_has_every_documented_id() {
     let table = Languages::default();
     for id in [
         71, 63, 74, 62, 91, 54, 52, 53, 76, 50, 48, 49, 75, 51, 72, 73, 60, 78, 68, 61, 46, 85, 64, 65, 67,
@@ -62,8 +62,8 @@ fn entry_names_begin_with_the_catalogue_label_of_each_id() {
 }
 
 #[test]
-fn an_operators_entry_adds_and_takes() {
-    let table = with(WHOLE).unwrap();
+fn operator_entry_adds_ids_and_overrides_others() {
+    let table = with(ZIG).unwrap();
     assert_eq!(entry(&table, 200).unwrap().name, "Zig");
     assert_eq!(entry(&table, 71).unwrap().name, "Zig");
     assert_eq!(entry(&table, 92).unwrap().name, "Python");
@@ -73,10 +73,10 @@ fn an_operators_entry_adds_and_takes() {
 }
 
 #[test]
-fn a_mistake_is_told_with_its_line_and_field() {
+fn mistake_is_reported_with_line_and_field() {
     let rows = [
-        ("ids = [71, 200]", "ids = []", "line 3, ids: must name at least one"),
-        ("ids = [71, 200]", "ids = [71, 71]", "line 3, ids: 71 stands here a second time"),
+        ("ids = [71, 200]", "ids = []", "line 3, ids: must contain at least one"),
+        ("ids = [71, 200]", "ids = [71, 71]", "line 3, ids: 71 is listed twice"),
         ("ids = [71, 200]", "ids = \"71\"", "line 3, ids: invalid type: string"),
         ("ids = [71, 200]", "ids = [-1]", "line 3, ids: invalid value"),
         ("name = \"Zig\"", "name = \" \"", "line 4, name: must be 1 to 100"),
@@ -84,9 +84,9 @@ fn a_mistake_is_told_with_its_line_and_field() {
         ("name = \"Zig\"", "", "line 2: missing field `name`"),
         ("toolchain = \"/opt", "toolchain = \"opt", "line 5, toolchain: must be an absolute path"),
         ("version = [\"/opt/zig/zig\", \"version\"]", "version = []", "line 6, version: must be a command"),
-        ("source = \"main.zig\"", "source = \"../main.zig\"", "line 7, source: must be the name of a file"),
-        ("artefact = \"main\"", "", "line 2, artefact: must be there with `compile`"),
-        ("compile = [\"/opt", "compile = [\"opt", "line 8, compile: must begin with an absolute path"),
+        ("source = \"main.zig\"", "source = \"../main.zig\"", "line 7, source: must be a file name"),
+        ("artefact = \"main\"", "", "line 2, artefact: must be set if and only if `compile`"),
+        ("compile = [\"/opt", "compile = [\"opt", "line 8, compile: must start with an absolute path"),
         ("[\"/box/program/main\"]", "[\"/usr/bin/true\"]", "line 10, run: must run /box/program/main"),
         (
             "mounts = [\"/opt/zig\"]",
@@ -110,15 +110,15 @@ fn a_mistake_is_told_with_its_line_and_field() {
         ("[[language]]", "[[languages]]", "line 2: unknown field `languages`"),
     ];
     for (from, to, expected) in rows {
-        assert!(WHOLE.contains(from), "{from}");
-        let told = told(&WHOLE.replacen(from, to, 1));
-        assert!(told.starts_with(expected), "{to}: {told}");
-        assert!(!told.contains('\n'), "{told}");
+        assert!(ZIG.contains(from), "{from}");
+        let problem = problem(&ZIG.replacen(from, to, 1));
+        assert!(problem.starts_with(expected), "{to}: {problem}");
+        assert!(!problem.contains('\n'), "{problem}");
     }
 }
 
 #[test]
-fn a_file_that_is_not_there_is_named() {
+fn missing_file_is_named() {
     let error =
         Languages::default().with_file(Path::new("/nonexistent/languages.toml")).unwrap_err().to_string();
     assert!(error.contains("/nonexistent/languages.toml"), "{error}");

@@ -1,0 +1,135 @@
+//! An entry of the table of languages.
+
+use gavel_domain::LanguageId;
+use regex::bytes::{Regex, RegexBuilder};
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+use crate::protocol::limits::RunLimits;
+
+const MIB: u64 = 1 << 20;
+
+/// One entry of the table. `languages.toml` explains the fields.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Language {
+    pub(crate) ids: Vec<u32>,
+    pub(crate) name: String,
+    pub(crate) key: Option<String>,
+    #[serde(default)]
+    pub(crate) debian: Vec<String>,
+    #[serde(default)]
+    #[expect(dead_code, reason = "for scripts/languages, which reads the same table")]
+    npm: Vec<String>,
+    pub(crate) toolchain: String,
+    pub(crate) version: Vec<String>,
+    pub(crate) source: String,
+    #[serde(default)]
+    pub(crate) compile: Vec<String>,
+    #[serde(default)]
+    pub(crate) artefact: String,
+    pub(crate) run: Vec<String>,
+    #[serde(default)]
+    pub(crate) mounts: Vec<String>,
+    #[serde(default)]
+    pub(crate) environment: Vec<String>,
+    #[serde(default)]
+    pub(crate) extra_memory_mib: u32,
+    #[serde(default)]
+    pub(crate) extra_processes: u16,
+    pub(crate) compile_memory_mib: Option<u32>,
+    pub(crate) compile_cpu_s: Option<u16>,
+    #[serde(default, deserialize_with = "pattern")]
+    pub(crate) out_of_memory: Option<Regex>,
+}
+
+/// A language whose toolchain works on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstalledLanguage {
+    /// Judge0's id.
+    pub id: LanguageId,
+    /// The name shown to people, such as "C++ (GCC)".
+    pub name: String,
+    /// The version of the installed toolchain, such as "12.2.0"; Judge0 may mean another version by the id.
+    pub version: String,
+}
+
+/// An entry of the table that is not served on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnservedLanguage {
+    /// Judge0's ids.
+    pub ids: Vec<LanguageId>,
+    /// The name shown to people.
+    pub name: String,
+    /// Why, in one clause.
+    pub reason: String,
+}
+
+/// The environment variables of every program.
+const COMMON_ENVIRONMENT: [&str; 4] =
+    ["PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/box/work", "LANG=C.UTF-8", "TMPDIR=/tmp"];
+/// Replaced by the memory limit of the run, in MiB, without what is granted to the language's runtime.
+const MEMORY_PLACEHOLDER: &str = "{memory_mib}";
+
+impl Language {
+    /// The environment of the language's compiler and programs.
+    pub(crate) fn env(&self, limits: &RunLimits) -> Vec<String> {
+        let own = self.environment.iter().map(|variable| expand(variable, limits));
+        COMMON_ENVIRONMENT.into_iter().map(str::to_owned).chain(own).collect()
+    }
+
+    /// The command that runs a program within these limits, which do not include what is granted to the runtime.
+    pub(crate) fn run_command(&self, limits: &RunLimits) -> Vec<String> {
+        self.run.iter().map(|argument| expand(argument, limits)).collect()
+    }
+
+    /// The limits of the language's compiler.
+    pub(crate) fn compile_limits(&self) -> RunLimits {
+        let defaults = RunLimits::COMPILATION;
+        let cpu_time =
+            self.compile_cpu_s.map_or(defaults.cpu_time, |s| std::time::Duration::from_secs(s.into()));
+        RunLimits {
+            memory_bytes: self.compile_memory_mib.map_or(defaults.memory_bytes, |mib| u64::from(mib) * MIB),
+            cpu_time,
+            wall_time: cpu_time * 2,
+            ..defaults
+        }
+    }
+
+    /// The limits of a run plus what the language's runtime itself needs.
+    pub(crate) fn with_runtime_overhead(&self, limits: &RunLimits) -> RunLimits {
+        RunLimits {
+            memory_bytes: limits.memory_bytes.saturating_add(u64::from(self.extra_memory_mib) * MIB),
+            processes: limits.processes.saturating_add(self.extra_processes.into()),
+            ..*limits
+        }
+    }
+
+    /// The name of the file that is run: the artefact of the compiler, or the source.
+    pub(crate) fn program_file(&self) -> &str {
+        if self.compile.is_empty() { &self.source } else { &self.artefact }
+    }
+
+    /// The reason why the language is not served if its toolchain is missing.
+    pub(crate) fn missing_reason(&self) -> String {
+        let remedy = match &self.key {
+            Some(key) if !self.debian.is_empty() => format!(", which `scripts/languages {key}` installs"),
+            _ => String::new(),
+        };
+        format!("its toolchain {} is missing{remedy}", self.toolchain)
+    }
+}
+
+/// The text with the memory limit inserted; at least 1, since no runtime accepts 0 as a limit.
+fn expand(text: &str, limits: &RunLimits) -> String {
+    text.replace(MEMORY_PLACEHOLDER, &(limits.memory_bytes / MIB).max(1).to_string())
+}
+
+/// Parses a regular expression in which `^` and `$` match at each line.
+fn pattern<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Regex>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let built = RegexBuilder::new(&text).multi_line(true).build();
+    // The message has several lines, with a drawing; the last line says what is wrong.
+    let problem =
+        |error: regex::Error| error.to_string().lines().last().unwrap_or_default().trim().to_owned();
+    built.map(Some).map_err(|error| D::Error::custom(format!("not a regular expression: {}", problem(error))))
+}
