@@ -1,4 +1,4 @@
-"""Tests that the documentation names: each must exist in the sources."""
+"""Tests and types that the documentation names: each must exist in the sources."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from lib.prose import Finding
 # `crash::a_name`, `order::*`, `sign::tests`; and a long name alone, such as `chaos_of_three_seeds_loses_nothing`.
 QUALIFIED = re.compile(r"`([a-z0-9_]+(?:::(?:[a-z0-9_]+\*?|\*))+)`")
 ALONE = re.compile(r"`([a-z0-9]+(?:_[a-z0-9]+){4,})`")
+# In the glossary: `Heartbeat` in `domain`; `Job`, `Progress` in `domain`.
+TYPES = re.compile(r"((?:`\w+`, )*`\w+`) in `([\w/-]+)`")
 DOCUMENTS = re.compile(r"(?:docs/.*|README|CONTRIBUTING|samples/README)(?:\.md)$|deploy/.*\.(?:yml|conf)$")
 
 
@@ -43,6 +45,20 @@ def exists(name: str, known: list[Source]) -> bool:
         if last.endswith("*") and any(function.startswith(last[:-1]) for function in source.functions):
             return True
     return False
+
+
+def missing_types(path: str, text: str, files: dict[str, str]) -> list[Finding]:
+    """Each type of the glossary that its crate does not define."""
+    found = []
+    glossary = re.search(r"^## Glossary$.*?(?=^## )", text, re.MULTILINE | re.DOTALL)
+    for match in TYPES.finditer(text, *glossary.span()) if glossary else ():
+        folders = (f"crates/{match[2]}/", f"{match[2]}/")
+        crate = "\n".join(source for file, source in files.items() if file.startswith(folders))
+        for name in re.findall(r"\w+", match[1]):
+            if not re.search(rf"\b(?:struct|enum|trait|type|mod) {name}\b", crate):
+                line = text.count("\n", 0, match.start()) + 1
+                found.append(Finding(path, line, name, f"no such type in {match[2]}", "the name that it has now"))
+    return found
 
 
 def check(path: str, text: str, known: list[Source]) -> list[Finding]:

@@ -103,6 +103,12 @@ class NamedTests(unittest.TestCase):
         for name in ("crash::killed_reporter", "other::*", "crash::gone_*", "a_test_that_was_renamed_since"):
             self.assertEqual(self.missing(f"line\nproved by `{name}`"), [name])
 
+    def test_types_of_the_glossary_must_exist(self) -> None:
+        files = {"crates/domain/src/ids.rs": "pub struct Key(u64);\n", "proto/src/lib.rs": "pub enum WireEvent {}\n"}
+        text = "`Gone` in `domain`\n## Glossary\n\n| a | `Key`, `Lost` in `domain`; `WireEvent` in `proto` |\n\n## Next\n"
+        found = named_tests.missing_types("CONTRIBUTING.md", text, files)
+        self.assertEqual([(finding.line, finding.phrase) for finding in found], [(4, "Lost")])
+
     def test_metrics_are_no_tests(self) -> None:
         self.assertEqual(self.missing("`gavel_http_request_duration_seconds` `discard_new_per_subject` `std`"), [])
 
