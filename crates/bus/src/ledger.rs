@@ -119,7 +119,7 @@ impl Ledger {
             schema: "gavel.v1.Answered",
             payload: encode_answered(),
             condition: Condition::Once,
-            verdict: None,
+            on_stored: None,
         };
         self.write(&outgoing).await.map(drop)
     }
@@ -202,7 +202,7 @@ impl Ledger {
             schema: "gavel.v1.Claimed",
             payload: encode_claim(&Claimed { call, instance: self.instance.clone(), nonce: rand::random() }),
             condition,
-            verdict: None,
+            on_stored: None,
         }
     }
 

@@ -1,16 +1,18 @@
-//! A message on its way out: where to, under which condition, and what goes along with it.
+//! A message to publish: its subject, the condition for storing it, and its headers.
+
+use std::sync::Arc;
 
 use async_nats::HeaderMap;
 use async_nats::header::{NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_MESSAGE_ID};
 use bytes::Bytes;
+use gavel_domain::RequestId;
 use gavel_domain::event::{DeadLetter, Expired, Judged, Queued, Ready, Rejudged, Reported, Running};
-use gavel_domain::{RequestId, catalogue};
 use gavel_proto::WireEvent;
 use gavel_telemetry::trace::traceparent;
 
 use crate::topology;
 
-/// The client has no name for this one yet: the subject that an expectation is about, if not the message's own.
+/// The subject that an expected sequence is about, if not the message's own. The client has no constant for it.
 const EXPECTED_LAST_SUBJECT_SEQUENCE_SUBJECT: &str = "Nats-Expected-Last-Subject-Sequence-Subject";
 const REQUEST_ID: &str = "Gavel-Request-Id";
 const SCHEMA: &str = "Gavel-Schema";
@@ -19,20 +21,20 @@ const TRACEPARENT: &str = "traceparent";
 /// When the server may store a message. The server decides, so no race between instances matters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// Its subject is still empty.
+    /// If its subject is still empty.
     Once,
-    /// Its subject and this other one are still empty.
+    /// If its subject and this other one are still empty.
     OnceWhileEmpty(String),
-    /// No message with this id was stored in the stream's duplicate window.
+    /// If no message with this id was stored within the stream's duplicate window.
     UniqueId(String),
 }
 
-/// What follows a submission through every message about it.
+/// The request id and the trace context, which every message about a submission carries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
-    /// The id of the request that brought it.
+    /// The id of the request that submitted it.
     pub request_id: Option<RequestId>,
-    /// The W3C trace context of whoever sent it, as sent.
+    /// The W3C trace context of the sender, as received.
     pub traceparent: Option<String>,
 }
 
@@ -50,18 +52,24 @@ impl Trace {
     }
 }
 
-/// A message to be published.
+/// A message to publish.
 #[derive(Clone)]
 pub struct Outgoing {
     pub(crate) subject: String,
     pub(crate) schema: &'static str,
     pub(crate) payload: Bytes,
     pub(crate) condition: Condition,
-    /// Where it is a verdict: its language and status, to be counted once it is stored.
-    pub(crate) verdict: Option<[&'static str; 2]>,
+    /// Called once the server has stored the message, and not if it was stored before.
+    pub(crate) on_stored: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
 impl Outgoing {
+    /// Calls `action` once the server has stored the message, and not if it was stored before.
+    #[must_use]
+    pub fn on_stored(self, action: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { on_stored: Some(Arc::new(action)), ..self }
+    }
+
     pub(crate) fn headers(&self, trace: &Trace) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(SCHEMA, self.schema);
@@ -88,12 +96,12 @@ impl Outgoing {
             schema: E::SCHEMA,
             payload: event.encode(),
             condition,
-            verdict: None,
+            on_stored: None,
         }
     }
 }
 
-/// Events that are stored once for a generation of a submission, whoever publishes them.
+/// Events that are stored once per generation of a submission, even if several instances publish them.
 macro_rules! stored_once {
     ($($event:ty),*) => {$(
         impl From<&$event> for Outgoing {
@@ -103,17 +111,10 @@ macro_rules! stored_once {
         }
     )*};
 }
-stored_once!(Queued, Ready, Expired, Reported, Rejudged);
-
-impl From<&Judged> for Outgoing {
-    fn from(event: &Judged) -> Self {
-        let verdict = [catalogue::metric_label(event.submission.language), event.verdict.status.as_str()];
-        Self { verdict: Some(verdict), ..Self::event(event, Condition::Once) }
-    }
-}
+stored_once!(Queued, Ready, Expired, Judged, Reported, Rejudged);
 
 impl From<&Running> for Outgoing {
-    /// Nothing begins once there is a verdict, so that every `running` comes before it in the stream.
+    /// Not stored once there is a verdict, so that every `running` event precedes the verdict in the stream.
     fn from(event: &Running) -> Self {
         let judged = topology::subject(Judged::NAME, event.key());
         Self::event(event, Condition::OnceWhileEmpty(judged))
@@ -121,7 +122,7 @@ impl From<&Running> for Outgoing {
 }
 
 impl From<&DeadLetter> for Outgoing {
-    /// A submission can die at several stages; the id drops only the repeats of one death.
+    /// A submission can fail at several stages; the id rejects only duplicates of one failure.
     fn from(event: &DeadLetter) -> Self {
         let id = format!("{}/{}/{}", event.stage.as_str(), event.subject, event.stored_at_ms);
         Self::event(event, Condition::UniqueId(id))

@@ -70,8 +70,8 @@ impl Bus {
         .await;
         self.publish_times.record(began.elapsed());
         table::PUBLISHED.add([self.service, outgoing.schema, result(&published)]);
-        if let (Ok(Stored::New), Some([language, status])) = (&published, outgoing.verdict) {
-            table::VERDICTS.add([self.service, language, status]);
+        if let (Ok(Stored::New), Some(on_stored)) = (&published, &outgoing.on_stored) {
+            on_stored();
         }
         published
     }

@@ -1,5 +1,4 @@
-//! The end of a delivery: acknowledged, handed back, or kept in hand a while longer. Nothing else in the
-//! project settles a message.
+//! Settling a delivery: acknowledging it, handing it back, or reporting progress. Nothing else settles messages.
 
 use std::time::Duration;
 
@@ -9,13 +8,13 @@ use tracing::warn;
 /// How a delivery ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Settlement {
-    /// Done; never again.
+    /// The message is done.
     Ack,
-    /// Not done: to be delivered again, to anybody, after this time.
+    /// The message is to be delivered again, to any instance, after this time.
     HandBack(Duration),
 }
 
-/// Tells the server. A loss of this message only means another delivery, which handlers are made for.
+/// Settles a message. If the settlement is lost, the message is delivered again, which handlers expect.
 pub(crate) async fn settle(message: &Message, settlement: Settlement) {
     let kind = match settlement {
         Settlement::Ack => AckKind::Ack,
@@ -23,11 +22,11 @@ pub(crate) async fn settle(message: &Message, settlement: Settlement) {
         Settlement::HandBack(after) => AckKind::Nak(Some(after)),
     };
     if let Err(error) = message.ack_with(kind).await {
-        warn!(%error, subject = %message.subject, "cannot settle a message; it comes back by itself");
+        warn!(%error, subject = %message.subject, "cannot settle a message: it will be delivered again");
     }
 }
 
-/// Says that the work goes on, so that the message is not given to another.
+/// Reports that the work goes on, so that the server does not deliver the message to another instance.
 pub(crate) async fn progress(message: &Message) {
     if let Err(error) = message.ack_with(AckKind::Progress).await {
         warn!(%error, subject = %message.subject, "cannot report progress");

@@ -22,6 +22,10 @@ use async_nats::jetstream::stream::{Config as StreamConfig, DiscardPolicy, Reten
 use gavel_domain::SubmissionKey;
 use gavel_domain::event::BundleKey;
 
+/// The oldest nats-server, as (major, minor), that has every feature the topology needs. `scripts/lib/nats_server.py` repeats
+/// it.
+pub const MIN_NATS_VERSION: (u32, u32) = (2, 12);
+
 const HOUR: Duration = Duration::from_hours(1);
 /// How long the history reaches back.
 pub const HISTORY_AGE: Duration = Duration::from_hours(72);

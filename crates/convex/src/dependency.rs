@@ -55,11 +55,10 @@ impl DependencyTracker {
     /// Returns the status for the heartbeat.
     pub(crate) fn status(&self) -> DependencyStatus {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = state.since.map(|since| since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
         DependencyStatus {
             name: "Convex".to_owned(),
             problem: (state.failures >= FAILURE_THRESHOLD).then(|| state.problem.clone()),
-            since_ms: since.map(|since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)),
+            since_ms: state.since.map(gavel_domain::time::epoch_ms),
         }
     }
 }

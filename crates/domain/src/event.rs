@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use crate::time::epoch_ms;
 use crate::{Status, Submission, Verdict};
 
 /// The address of a question's test cases in the store of bundles.
@@ -80,10 +81,8 @@ impl Judged {
     /// A verdict that is made now.
     #[must_use]
     pub fn new(submission: Submission, verdict: Verdict, now: SystemTime, instance: &str) -> Self {
-        let since_epoch = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let now_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
         // Two machines' clocks may differ by more than the work took.
-        let duration_ms = now_ms.saturating_sub(submission.accepted_at_ms);
+        let duration_ms = epoch_ms(now).saturating_sub(submission.accepted_at_ms);
         Self { submission, verdict, duration_ms, instance: instance.to_owned(), assignment: None }
     }
 }

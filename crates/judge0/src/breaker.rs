@@ -9,7 +9,8 @@ use gavel_telemetry::table;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use crate::call::{CallError, chain};
+use crate::call::CallError;
+use gavel_domain::error::chain;
 
 /// How many calls in a row must fail to open the breaker: one lost connection is normal, five are an outage.
 const FAILURE_THRESHOLD: u32 = 5;
@@ -86,8 +87,7 @@ impl Breaker {
     #[must_use]
     pub fn since_ms(&self) -> u64 {
         let changed_at = *self.changed_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let since_epoch = changed_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+        gavel_domain::time::epoch_ms(changed_at)
     }
 
     /// The state, with its changes.

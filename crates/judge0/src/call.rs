@@ -115,14 +115,3 @@ pub(crate) async fn measured<T>(
     let labels = CallLabels { service: "judge", peer: "judge0", method, endpoint };
     measure_call(labels, request, |answer| answer.as_ref().err().map_or(OK, CallError::label)).await
 }
-
-/// Formats an error with its sources on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
-}

@@ -13,10 +13,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
-use crate::call::{CallError, chain};
+use crate::call::CallError;
 use crate::report::Report;
 use crate::shared::Shared;
 use crate::tuning::Tuning;
+use gavel_domain::error::chain;
 
 /// The most calls of one poll that run in parallel, when more tests are in flight than fit into a batch.
 const MAX_PARALLEL_CALLS: usize = 4;

@@ -7,9 +7,10 @@ use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use crate::breaker::State;
-use crate::call::{CallError, chain};
+use crate::call::CallError;
 use crate::limits::Limits;
 use crate::shared::Shared;
+use gavel_domain::error::chain;
 
 /// A token that no submission has. Polling it proves that Judge0 accepts the API key and reaches its database.
 const PROBE_TOKEN: &str = "gavel-probe";

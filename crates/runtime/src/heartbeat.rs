@@ -38,11 +38,10 @@ pub(crate) struct Identity {
 
 impl Identity {
     pub(crate) fn new(config: &ServiceConfig) -> Self {
-        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Self {
             service: config.service,
             instance: config.instance.clone(),
-            started_at_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
+            started_at_ms: gavel_domain::time::epoch_ms(SystemTime::now()),
         }
     }
 }

@@ -96,6 +96,11 @@ impl Service {
         }));
     }
 
+    /// Makes `/metrics` of this service include the queues of all services.
+    pub fn measure_queues(&mut self) {
+        self.metrics.measure_queues();
+    }
+
     /// Adds a check to `/readyz` and to the problems in the heartbeats.
     pub fn add_check(&mut self, check: Check) {
         self.checks.push(check);

@@ -16,9 +16,11 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry};
 
 use self::log_writer::LineWriter;
+pub use self::pipeline_metrics::counted_verdict;
 use self::trace_exporter::TraceExporter;
 
 mod log_writer;
+pub(crate) mod pipeline_metrics;
 pub(crate) mod prometheus;
 mod trace_exporter;
 

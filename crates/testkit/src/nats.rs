@@ -103,7 +103,7 @@ impl Builder {
     /// # Panics
     /// With the text of the [`NatsError`], since a test can do nothing without a server.
     pub async fn start(self) -> NatsServer {
-        self.try_start().await.unwrap_or_else(|error| panic!("{}", with_sources(&error)))
+        self.try_start().await.unwrap_or_else(|error| panic!("{}", gavel_domain::error::chain(&error)))
     }
 
     /// Starts it; returns once it is ready.
@@ -268,10 +268,4 @@ async fn ready(process: &Process, mark: Mark) -> Result<(), WaitError> {
 fn port_is_taken(process: &Process, mark: Mark, error: &WaitError) -> bool {
     matches!(error, WaitError::Exited { .. })
         && process.log_after(mark).iter().any(|line| line.contains("address already in use"))
-}
-
-/// An error and what it came from, in one line.
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let sources = std::iter::successors(error.source(), |source| source.source());
-    sources.fold(error.to_string(), |text, source| format!("{text}: {source}"))
 }

@@ -8,6 +8,7 @@ use gavel_bus::{BundleError, Bundles, Bus, Cause, Delivery, Failure, Handler, Ou
 use gavel_convex::{CallError, Convex, FetchError, FetchLimits};
 use gavel_domain::event::{BundleKey, Expired, Judged, Queued, Ready, Stage};
 use gavel_domain::{Backoff, QuestionId, RequestId, Submission, SubmissionKind, Verdict};
+use gavel_runtime::telemetry::counted_verdict;
 use gavel_telemetry::table;
 use moka::sync::Cache;
 use tracing::{Instrument as _, info};
@@ -100,7 +101,8 @@ impl Fetcher {
     /// Returns the `error` verdict of a submission that cannot be judged.
     fn error(&self, submission: &Submission, reason: &str) -> Outgoing {
         let verdict = Verdict::error(reason);
-        Outgoing::from(&Judged::new(submission.clone(), verdict, SystemTime::now(), &self.instance))
+        let judged = Judged::new(submission.clone(), verdict, SystemTime::now(), &self.instance);
+        counted_verdict("fetcher", &judged)
     }
 
     /// Returns the ready event of a submission, or its `error` verdict.
@@ -113,7 +115,7 @@ impl Fetcher {
     ) -> Result<Vec<Outgoing>, Failure> {
         let request_id = delivery.trace.request_id.clone();
         let Ok(fetched) = self.bundle(submission, delivery.attempt, request_id).await else {
-            return Err(Failure::Later(TOO_MANY_WAITERS_DELAY));
+            return Err(Failure::Defer(TOO_MANY_WAITERS_DELAY));
         };
         match fetched.as_ref() {
             Ok(bundle) => {
@@ -122,7 +124,7 @@ impl Fetcher {
                 Ok(vec![Outgoing::from(&Ready { submission, source, bundle, renewals })])
             }
             Err(BundleFailure::TooManyRetries) => {
-                Err(Failure::Later(BACKOFF.delay(delivery.attempt, rand::random())))
+                Err(Failure::Defer(BACKOFF.delay(delivery.attempt, rand::random())))
             }
             Err(error @ (BundleFailure::Bundle(_) | BundleFailure::Fetch(FetchError::Call(_)))) => {
                 Err(self.retry(delivery, error))
@@ -214,7 +216,7 @@ impl Handler for Renewer {
         // While the old ready event is stored, a new one would be rejected as a repeat and lost.
         let is_awaited = source.bundles.is_awaited(ready).await;
         if is_awaited.map_err(|error| self.0.retry(delivery, &error.into()))? {
-            return Err(Failure::Later(UNACKNOWLEDGED_DELAY));
+            return Err(Failure::Defer(UNACKNOWLEDGED_DELAY));
         }
         source.forget(&ready.bundle);
         self.0.prepare(delivery, &ready.submission, &ready.source, ready.renewals + 1).await

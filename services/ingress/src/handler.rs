@@ -96,14 +96,13 @@ fn log_rejected(request_id: &RequestId, submission_id: &str, reason: &str) {
 }
 
 async fn queue(state: &State, request: SubmissionRequest, trace: &Trace, request_id: &RequestId) -> Response {
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let event = Queued {
         submission: Submission {
             id: request.submission_id,
             question_id: request.question_id,
             language: request.language,
             kind: request.kind,
-            accepted_at_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
+            accepted_at_ms: gavel_domain::time::epoch_ms(SystemTime::now()),
             generation: Generation::FIRST,
         },
         source: request.source,

@@ -8,7 +8,9 @@ use gavel_bus::{BundleError, Bundles, Bus, Cause, Delivery, Failure, Handler, Ou
 use gavel_domain::engine::{EngineFault, Job, Progress};
 use gavel_domain::event::{Assignment, BundleKey, Expired, Judged, Ready, Running, Stage};
 use gavel_domain::text::normalize_newlines;
+use gavel_domain::time::epoch_ms;
 use gavel_domain::{Backoff, Question, Scorer, Verdict};
+use gavel_runtime::telemetry::counted_verdict;
 use gavel_telemetry::table;
 use moka::future::Cache;
 use tokio::sync::watch;
@@ -129,23 +131,19 @@ impl<E: Engine> Judge<E> {
             duration_ms = judged.duration_ms,
             "judged"
         );
-        Outgoing::from(&judged)
+        counted_verdict("judge", &judged)
     }
 }
 
 fn assignment(delivery: &Delivery<Ready>) -> Assignment {
-    let ready_at = delivery.stored_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Assignment {
-        ready_at_ms: u64::try_from(ready_at.as_millis()).unwrap_or(u64::MAX),
-        attempts: delivery.attempt,
-    }
+    Assignment { ready_at_ms: epoch_ms(delivery.stored_at), attempts: delivery.attempt }
 }
 
 impl<E: Engine> Handler for Judge<E> {
     type Event = Ready;
     const STAGE: Stage = Stage::Judge;
 
-    fn announcement(&self, event: &Ready) -> Option<Outgoing> {
+    fn started_event(&self, event: &Ready) -> Option<Outgoing> {
         let running = Running { submission: event.submission.clone(), instance: self.instance.clone() };
         Some(Outgoing::from(&running))
     }

@@ -37,7 +37,7 @@ impl CallbackAttempts {
         let result = call.await;
         let attempt = CallbackAttempt {
             of,
-            at_ms: ms(at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()),
+            at_ms: gavel_domain::time::epoch_ms(at),
             took_ms: ms(begun.elapsed()),
             status: result.as_ref().map_or_else(CallError::status, |&status| Some(status)),
             problem: result.as_ref().err().filter(|error| error.status().is_none()).map(ToString::to_string),

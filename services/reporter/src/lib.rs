@@ -36,6 +36,7 @@ pub async fn bind(config: Config) -> anyhow::Result<Service> {
     let result = ResultReporter::new(ledger, convex.clone(), attempts, &config);
     service.consume(Durable::ReporterRunning, (config.slots / 4).max(1), None, running);
     service.consume(Durable::ReporterJudged, config.slots, None, result);
+    service.measure_queues();
     service.info = ServiceInfo {
         slots: config.slots,
         dependencies: Arc::new(move || vec![convex.status()]),

@@ -80,7 +80,7 @@ mod tests {
                 true
             }
             Failure::Reject(_) => false,
-            Failure::Later(_) => panic!("a failed call counts as a failure"),
+            Failure::Defer(_) => panic!("a failed call counts as a failure"),
         }
     }
 

@@ -86,7 +86,7 @@ impl ResultReporter {
             return Ok(None);
         }
         let doublings = u32::try_from(delivery.attempt.saturating_sub(1)).unwrap_or(u32::MAX).min(10);
-        Err(Failure::Later(left.min(BASE_REDELIVERY_DELAY * (1 << doublings))))
+        Err(Failure::Defer(left.min(BASE_REDELIVERY_DELAY * (1 << doublings))))
     }
 }
 
@@ -117,7 +117,7 @@ impl Handler for ResultReporter {
         let permit = self
             .acquire_permit(delivery)
             .await
-            .ok_or_else(|| Failure::Later(policy::backoff(delivery.attempt)))?;
+            .ok_or_else(|| Failure::Defer(policy::backoff(delivery.attempt)))?;
         let is_final = open_until.is_some_and(|until| until <= SystemTime::now());
         let callback = if is_final { callback_ids::final_result(&key) } else { callback_ids::result(&key) };
         let call = self.convex.notify_result(&permit, judged, &callback, delivery.trace.request_id.as_ref());
@@ -134,7 +134,7 @@ impl Handler for ResultReporter {
         // Convex may still apply a `running` call of unknown outcome, after this result. The same result is sent again
         // when that is no longer possible, so that Convex ends on the result.
         if let Some(left) = open_until.and_then(|until| until.duration_since(SystemTime::now()).ok()) {
-            return Err(Failure::Later(left));
+            return Err(Failure::Defer(left));
         }
         Ok(vec![Outgoing::from(&Reported {
             submission: judged.submission.clone(),

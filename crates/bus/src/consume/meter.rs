@@ -1,4 +1,4 @@
-//! What a consumer loop tells of itself, in figures and spans.
+//! The metrics and spans of a consumer loop.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use gavel_telemetry::series::{Counter, Gauge, Histogram};
 use gavel_telemetry::{table, trace};
 use tracing::Span;
 
-/// The figures of one consumer loop.
+/// The metrics of one consumer loop.
 pub(super) struct Meter {
     consumer: &'static str,
     attached: Gauge,
@@ -18,15 +18,15 @@ pub(super) struct Meter {
     handled: [Counter; Outcome::ALL.len()],
 }
 
-/// A slot that is taken for as long as this lives.
-pub(super) struct Slot(Gauge);
+/// Counts a slot as in use while it lives.
+pub(super) struct SlotInUse(Gauge);
 
-/// How a delivery ended. Only `Done` and `DeadLetter` are the event's end.
+/// How a delivery ended. Only after `Done` and `DeadLetter` is the event not delivered again.
 #[derive(Clone, Copy)]
 pub(super) enum Outcome {
     Done,
     Retry,
-    Later,
+    Deferred,
     DeadLetter,
     Unpublished,
     Aborted,
@@ -37,7 +37,7 @@ impl Outcome {
     const ALL: [Self; 7] = [
         Self::Done,
         Self::Retry,
-        Self::Later,
+        Self::Deferred,
         Self::DeadLetter,
         Self::Unpublished,
         Self::Aborted,
@@ -48,7 +48,7 @@ impl Outcome {
         match self {
             Self::Done => "done",
             Self::Retry => "retry",
-            Self::Later => "later",
+            Self::Deferred => "later",
             Self::DeadLetter => "dead",
             Self::Unpublished => "unpublished",
             Self::Aborted => "aborted",
@@ -58,7 +58,7 @@ impl Outcome {
 }
 
 impl Meter {
-    /// Shows all of them from now on.
+    /// Creates the metrics; all of them are exported from now on.
     pub(super) fn start(service: &'static str, consumer: &'static str, slots: usize) -> Arc<Self> {
         let labels = [service, consumer];
         table::SLOTS.set(labels, f64::from(u32::try_from(slots).unwrap_or(u32::MAX)));
@@ -79,13 +79,13 @@ impl Meter {
         self.attached.set(f64::from(u8::from(attached)));
     }
 
-    /// Takes a slot.
-    pub(super) fn slot(&self) -> Slot {
+    /// Counts a slot as in use.
+    pub(super) fn slot(&self) -> SlotInUse {
         self.slots_in_use.increment(1.0);
-        Slot(self.slots_in_use.clone())
+        SlotInUse(self.slots_in_use.clone())
     }
 
-    /// Takes note of a delivery. Later ones have waited for what was decided before, not for a free slot.
+    /// Records a delivery. A redelivery has waited for its retry delay, not for a free slot.
     pub(super) fn delivered(&self, attempt: u64, waited: Duration) {
         trace::record_attempt(attempt);
         if attempt > 1 {
@@ -100,9 +100,9 @@ impl Meter {
         trace::consumer_span(subject, self.consumer, traceparent)
     }
 
-    /// Takes note of a delivery's end.
+    /// Records the end of a delivery.
     pub(super) fn ended(&self, outcome: Outcome) {
-        trace::record_outcome(outcome.as_str(), !matches!(outcome, Outcome::Done | Outcome::Later));
+        trace::record_outcome(outcome.as_str(), !matches!(outcome, Outcome::Done | Outcome::Deferred));
         self.handled[outcome as usize].increment(1);
     }
 
@@ -111,7 +111,7 @@ impl Meter {
     }
 }
 
-impl Drop for Slot {
+impl Drop for SlotInUse {
     fn drop(&mut self) {
         self.0.decrement(1.0);
     }

@@ -1,4 +1,4 @@
-//! One message, from receipt to settlement.
+//! The work on one message, from its delivery to its settlement.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use async_nats::jetstream::Message;
 use futures::FutureExt as _;
 use gavel_domain::Backoff;
 use gavel_domain::event::DeadLetter;
+use gavel_domain::time::epoch_ms;
 use gavel_proto::WireEvent as _;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, error, info_span, warn};
@@ -22,17 +23,17 @@ use crate::topology;
 
 use super::meter::{Meter, Outcome};
 
-/// How long the loop waits for one publish before it starts over.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Between tries to publish what a handler returned: losing its work costs more than waiting.
-const REPUBLISH: Backoff = Backoff { base: Duration::from_millis(100), cap: Duration::from_secs(5) };
-/// After how many tries to publish the message is handed back after all.
-const PUBLISH_TRIES: u64 = 20;
-/// How long a message rests after a panic of its handler, or when nothing can be published.
-const REST: Duration = Duration::from_secs(5);
+/// How long one attempt to publish may take.
+const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
+/// The delay between attempts to publish what a handler returned: losing its work costs more than waiting.
+const PUBLISH_BACKOFF: Backoff = Backoff { base: Duration::from_millis(100), cap: Duration::from_secs(5) };
+/// After this many attempts the message is handed back.
+const MAX_PUBLISH_ATTEMPTS: u64 = 20;
+/// The redelivery delay after a handler has panicked, or if its outputs cannot be published.
+const RETRY_DELAY: Duration = Duration::from_secs(5);
 
-/// A message in hand, and what is needed to work on it.
-pub(super) struct Job<H> {
+/// A message in progress, with everything that the work on it needs.
+pub(super) struct Work<H> {
     pub(super) bus: Bus,
     pub(super) handler: Arc<H>,
     pub(super) meter: Arc<Meter>,
@@ -42,223 +43,223 @@ pub(super) struct Job<H> {
     pub(super) abort: CancellationToken,
 }
 
-/// What the server tells of a delivery.
-struct Receipt {
+/// What the server says about a delivery.
+struct DeliveryInfo {
     attempt: u64,
     stored_at: SystemTime,
 }
 
-/// Counts a message as in hand for as long as it lives.
-struct InHand<'a>(&'a AtomicUsize);
+/// Counts a message as in progress while it lives.
+struct InProgress<'a>(&'a AtomicUsize);
 
-impl<'a> InHand<'a> {
+impl<'a> InProgress<'a> {
     fn new(count: &'a AtomicUsize) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
         Self(count)
     }
 }
 
-impl Drop for InHand<'_> {
+impl Drop for InProgress<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-pub(super) async fn work<H: Handler>(job: Job<H>) {
-    let _in_hand = InHand::new(&job.bus.in_progress);
-    let (meter, _slot, began) = (Arc::clone(&job.meter), job.meter.slot(), Instant::now());
-    let trace = Trace::from_headers(job.message.headers.as_ref());
+pub(super) async fn work<H: Handler>(work: Work<H>) {
+    let _in_progress = InProgress::new(&work.bus.in_progress);
+    let (meter, _slot, began) = (Arc::clone(&work.meter), work.meter.slot(), Instant::now());
+    let trace = Trace::from_headers(work.message.headers.as_ref());
     let span = info_span!(
         "event",
-        subject = %job.message.subject,
+        subject = %work.message.subject,
         request_id = trace.request_id.as_ref().map_or("", |id| id.as_str()),
     );
-    let abort = job.abort.clone();
-    // Not only the handling: what a panic leaves unsettled would be held until the server wonders.
-    let traced = meter.processing(&job.message.subject, trace.traceparent.as_deref());
-    let processed = AssertUnwindSafe(process(&job, trace).instrument(traced)).catch_unwind();
+    let abort = work.abort.clone();
+    // A message that a panic leaves unsettled would be redelivered only after `ack_wait`.
+    let traced = meter.processing(&work.message.subject, trace.traceparent.as_deref());
+    let processed = AssertUnwindSafe(process(&work, trace).instrument(traced)).catch_unwind();
     let settlement = async {
         tokio::select! {
             settlement = processed => settlement.unwrap_or_else(|_| {
                 error!("the handler panicked");
                 meter.ended(Outcome::Panicked);
-                Settlement::HandBack(REST)
+                Settlement::HandBack(RETRY_DELAY)
             }),
             () = abort.cancelled() => {
                 meter.ended(Outcome::Aborted);
                 Settlement::HandBack(Duration::ZERO)
             }
-            never = keep_in_hand(&job) => never,
+            never = report_progress(&work) => never,
         }
     }
     .instrument(span)
     .await;
-    settle(&job.message, settlement).await;
+    settle(&work.message, settlement).await;
     meter.took(began.elapsed());
 }
 
 /// Reports progress for as long as the work goes on.
-async fn keep_in_hand<H>(job: &Job<H>) -> Settlement {
+async fn report_progress<H>(work: &Work<H>) -> Settlement {
     loop {
-        tokio::time::sleep(job.progress_every).await;
-        // Kept for a later connection, it would say nothing then.
-        if job.bus.is_connected() {
-            progress(&job.message).await;
+        tokio::time::sleep(work.progress_every).await;
+        // While disconnected the client would buffer it, and it would be sent too late.
+        if work.bus.is_connected() {
+            progress(&work.message).await;
         }
     }
 }
 
-async fn process<H: Handler>(job: &Job<H>, trace: Trace) -> Settlement {
-    let receipt = match receipt(&job.message) {
-        Ok(receipt) => receipt,
+async fn process<H: Handler>(work: &Work<H>, trace: Trace) -> Settlement {
+    let info = match info(&work.message) {
+        Ok(info) => info,
         Err(error) => {
-            error!(%error, "a message without a delivery's particulars");
-            return Settlement::HandBack(REST);
+            error!(%error, "message without delivery metadata");
+            return Settlement::HandBack(RETRY_DELAY);
         }
     };
-    job.meter.delivered(receipt.attempt, receipt.stored_at.elapsed().unwrap_or_default());
-    let event = match H::Event::decode(&job.message.payload) {
+    work.meter.delivered(info.attempt, info.stored_at.elapsed().unwrap_or_default());
+    let event = match H::Event::decode(&work.message.payload) {
         Ok(event) => event,
-        Err(error) => return bury(job, &receipt, &trace, Vec::new(), &error.into()).await,
+        Err(error) => return dead_letter(work, &info, &trace, Vec::new(), &error.into()).await,
     };
-    // What is done for the key inside would be unseen by who asked for the one outside.
-    if key(&job.message) != event.key() {
-        let cause = Cause::new("the submission in the message is not that of its subject");
-        return bury(job, &receipt, &trace, Vec::new(), &cause).await;
+    // Otherwise the work would be stored under another key than the one that was requested.
+    if key(&work.message) != event.key() {
+        let cause = Cause::new("the submission in the message is not the one in its subject");
+        return dead_letter(work, &info, &trace, Vec::new(), &cause).await;
     }
-    // Decided at receipt, so that a message that kills its handler is counted, too.
-    let is_too_often = job.max_deliveries.is_some_and(|max| receipt.attempt > max);
-    if is_too_often && job.handler.counts_deliveries(&event) {
-        let cause = Cause::new(&format!("delivered {} times without an end", receipt.attempt - 1));
-        let last_words = job.handler.give_up(&event, &cause);
-        return bury(job, &receipt, &trace, last_words, &cause).await;
+    // Checked before the work, so that a message that kills its handler is counted, too.
+    let has_too_many_deliveries = work.max_deliveries.is_some_and(|max| info.attempt > max);
+    if has_too_many_deliveries && work.handler.counts_deliveries(&event) {
+        let cause = Cause::new(&format!("delivered {} times without a result", info.attempt - 1));
+        let verdict_events = work.handler.give_up(&event, &cause);
+        return dead_letter(work, &info, &trace, verdict_events, &cause).await;
     }
-    if let Some(announcement) = job.handler.announcement(&event) {
-        match publish(job, &trace, &announcement).await {
-            Ok(Stored::Superseded) => return done(job),
+    if let Some(started_event) = work.handler.started_event(&event) {
+        match publish(work, &trace, &started_event).await {
+            Ok(Stored::Superseded) => return done(work),
             Ok(Stored::New | Stored::Already) => {}
-            Err(_) => return unpublished(job),
+            Err(_) => return unpublished(work),
         }
     }
-    let delivery = Delivery { event, trace, attempt: receipt.attempt, stored_at: receipt.stored_at };
-    let outputs = match job.handler.handle(&delivery).await {
+    let delivery = Delivery { event, trace, attempt: info.attempt, stored_at: info.stored_at };
+    let outputs = match work.handler.handle(&delivery).await {
         Ok(outputs) => outputs,
         Err(Failure::Retry { after, cause }) => {
-            warn!(%cause, attempt = receipt.attempt, retry_in_ms = after.as_millis(), "will be tried again");
-            job.meter.ended(Outcome::Retry);
+            warn!(%cause, attempt = info.attempt, retry_in_ms = after.as_millis(), "event failed: retrying");
+            work.meter.ended(Outcome::Retry);
             return Settlement::HandBack(after);
         }
-        Err(Failure::Later(after)) => {
-            debug!(later_ms = after.as_millis(), "not yet");
-            job.meter.ended(Outcome::Later);
+        Err(Failure::Defer(after)) => {
+            debug!(later_ms = after.as_millis(), "event deferred");
+            work.meter.ended(Outcome::Deferred);
             return Settlement::HandBack(after);
         }
         Err(Failure::Reject(cause)) => {
-            let last_words = job.handler.give_up(&delivery.event, &cause);
-            return bury(job, &receipt, &delivery.trace, last_words, &cause).await;
+            let verdict_events = work.handler.give_up(&delivery.event, &cause);
+            return dead_letter(work, &info, &delivery.trace, verdict_events, &cause).await;
         }
     };
-    match publish_all(job, &delivery.trace, &outputs).await {
-        Ok(()) => done(job),
-        Err(Unstored::Unable) => unpublished(job),
-        // Another try would come to the same.
-        Err(Unstored::TooLarge) => {
-            let cause = Cause::new("what came of it is larger than NATS takes");
-            let last_words = job.handler.give_up(&delivery.event, &cause);
-            bury(job, &receipt, &delivery.trace, last_words, &cause).await
+    match publish_all(work, &delivery.trace, &outputs).await {
+        Ok(()) => done(work),
+        Err(PublishFailure::Unable) => unpublished(work),
+        // Another attempt would fail in the same way.
+        Err(PublishFailure::TooLarge) => {
+            let cause = Cause::new("the result is larger than the max_payload of NATS");
+            let verdict_events = work.handler.give_up(&delivery.event, &cause);
+            dead_letter(work, &info, &delivery.trace, verdict_events, &cause).await
         }
     }
 }
 
-/// The dead letter first: once the submission has its `error`, nothing else would tell what became of it.
-async fn bury<H: Handler>(
-    job: &Job<H>,
-    receipt: &Receipt,
+/// Publishes the dead letter, and then the events that end the submission. In this order, since a submission that has ended
+/// would never get its dead letter.
+async fn dead_letter<H: Handler>(
+    work: &Work<H>,
+    info: &DeliveryInfo,
     trace: &Trace,
-    last_words: Vec<Outgoing>,
+    verdict_events: Vec<Outgoing>,
     cause: &Cause,
 ) -> Settlement {
-    error!(%cause, attempts = receipt.attempt, "given up");
-    let since_epoch = receipt.stored_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let subject = job.message.subject.as_str();
-    let mut dead = DeadLetter {
-        key: key(&job.message).to_owned(),
+    error!(%cause, attempts = info.attempt, "event failed permanently: storing a dead letter");
+    let subject = work.message.subject.as_str();
+    let mut letter = DeadLetter {
+        key: key(&work.message).to_owned(),
         stage: H::STAGE,
         cause: cause.in_full(),
-        attempts: receipt.attempt,
-        stored_at_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
+        attempts: info.attempt,
+        stored_at_ms: epoch_ms(info.stored_at),
         subject: subject.to_owned(),
-        payload: job.message.payload.to_vec(),
+        payload: work.message.payload.to_vec(),
     };
-    let mut letter = publish(job, trace, &Outgoing::from(&dead)).await;
-    if let Err(Unstored::TooLarge) = letter {
-        // A part of it could be taken for the whole.
-        dead.cause = format!("{cause} (its {} bytes do not fit into a dead letter)", dead.payload.len());
-        dead.payload = Vec::new();
-        letter = publish(job, trace, &Outgoing::from(&dead)).await;
+    let mut stored = publish(work, trace, &Outgoing::from(&letter)).await;
+    if let Err(PublishFailure::TooLarge) = stored {
+        // A truncated payload could be mistaken for the whole.
+        letter.cause = format!("{cause} (its {} bytes do not fit into a dead letter)", letter.payload.len());
+        letter.payload = Vec::new();
+        stored = publish(work, trace, &Outgoing::from(&letter)).await;
     }
-    if letter.is_err() || publish_all(job, trace, &last_words).await.is_err() {
-        return unpublished(job);
+    if stored.is_err() || publish_all(work, trace, &verdict_events).await.is_err() {
+        return unpublished(work);
     }
-    job.meter.ended(Outcome::DeadLetter);
+    work.meter.ended(Outcome::DeadLetter);
     Settlement::Ack
 }
 
-fn done<H>(job: &Job<H>) -> Settlement {
-    job.meter.ended(Outcome::Done);
+fn done<H>(work: &Work<H>) -> Settlement {
+    work.meter.ended(Outcome::Done);
     Settlement::Ack
 }
 
-fn unpublished<H>(job: &Job<H>) -> Settlement {
-    job.meter.ended(Outcome::Unpublished);
-    Settlement::HandBack(REST)
+fn unpublished<H>(work: &Work<H>) -> Settlement {
+    work.meter.ended(Outcome::Unpublished);
+    Settlement::HandBack(RETRY_DELAY)
 }
 
-/// Why an output is not stored, after all tries.
-enum Unstored {
-    /// It never will be.
+/// Why an event could not be published, after all attempts.
+enum PublishFailure {
+    /// It is larger than the server accepts.
     TooLarge,
-    /// The server refuses it, or does not answer.
+    /// The server refuses it or does not answer.
     Unable,
 }
 
-async fn publish_all<H>(job: &Job<H>, trace: &Trace, outputs: &[Outgoing]) -> Result<(), Unstored> {
+async fn publish_all<H>(work: &Work<H>, trace: &Trace, outputs: &[Outgoing]) -> Result<(), PublishFailure> {
     for output in outputs {
-        publish(job, trace, output).await?;
+        publish(work, trace, output).await?;
     }
     Ok(())
 }
 
-/// Publishes until the server has answered; an error where it does not, for minutes.
-async fn publish<H>(job: &Job<H>, trace: &Trace, output: &Outgoing) -> Result<Stored, Unstored> {
-    for attempt in 1..=PUBLISH_TRIES {
-        let error = match job.bus.publish(output, trace, PATIENCE).await {
+/// Publishes an event, with retries. Returns an error if the server does not confirm it within minutes.
+async fn publish<H>(work: &Work<H>, trace: &Trace, output: &Outgoing) -> Result<Stored, PublishFailure> {
+    for attempt in 1..=MAX_PUBLISH_ATTEMPTS {
+        let error = match work.bus.publish(output, trace, PUBLISH_TIMEOUT).await {
             Ok(stored) => return Ok(stored),
             Err(error @ (PublishError::TooLarge | PublishError::Refused(_))) => {
                 let unstored = match error {
-                    PublishError::TooLarge => Unstored::TooLarge,
-                    _ => Unstored::Unable,
+                    PublishError::TooLarge => PublishFailure::TooLarge,
+                    _ => PublishFailure::Unable,
                 };
-                error!(cause = %Cause::from(error), to = output.subject, "cannot be published");
+                error!(cause = %Cause::from(error), to = output.subject, "cannot publish");
                 return Err(unstored);
             }
             Err(error) => error,
         };
-        warn!(cause = %Cause::from(error), attempt, to = output.subject, "cannot publish yet");
-        tokio::time::sleep(REPUBLISH.delay(attempt, rand::random())).await;
+        warn!(cause = %Cause::from(error), attempt, to = output.subject, "cannot publish yet: retrying");
+        tokio::time::sleep(PUBLISH_BACKOFF.delay(attempt, rand::random())).await;
     }
-    Err(Unstored::Unable)
+    Err(PublishFailure::Unable)
 }
 
-/// What follows the event in the message's subject.
+/// The key in the message's subject.
 fn key(message: &Message) -> &str {
     topology::event_and_key(&message.subject).map_or("", |(_, key)| key)
 }
 
-fn receipt(message: &Message) -> Result<Receipt, async_nats::Error> {
+fn info(message: &Message) -> Result<DeliveryInfo, async_nats::Error> {
     let info = message.info()?;
     let nanos = u64::try_from(info.published.unix_timestamp_nanos())?;
-    Ok(Receipt {
+    Ok(DeliveryInfo {
         attempt: u64::try_from(info.delivered)?,
         stored_at: SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos),
     })

@@ -43,7 +43,7 @@ async fn it_comes_again_after_the_delay() {
     let delay = Duration::from_millis(700);
     let (script, mut told) = by_attempt(move |hand| match (hand.id.as_str(), hand.attempt) {
         ("a", 1) => Err(Failure::Retry { after: delay, cause: Cause::new("not today") }),
-        ("b", 1) => Err(Failure::Later(delay)),
+        ("b", 1) => Err(Failure::Defer(delay)),
         _ => Ok(Vec::new()),
     });
     let work = Loop::start(&rig.bus, Durable::Fetcher, 1, script);
@@ -64,7 +64,7 @@ async fn it_comes_again_after_the_delay() {
 async fn a_delayed_one_holds_up_nobody() {
     let rig = Rig::start().await;
     let (script, mut told) = by_attempt(|hand| match (hand.id.as_str(), hand.attempt) {
-        ("a", 1) => Err(Failure::Later(Duration::from_secs(2))),
+        ("a", 1) => Err(Failure::Defer(Duration::from_secs(2))),
         _ => Ok(Vec::new()),
     });
     let work = Loop::start(&rig.bus, Durable::Fetcher, 1, script);
@@ -79,7 +79,7 @@ async fn a_delayed_one_holds_up_nobody() {
 async fn what_is_rejected_has_a_dead_letter_and_last_words_and_is_gone() {
     let rig = Rig::start().await;
     let (script, mut told) = by_attempt(|hand| match hand.attempt {
-        1 => Err(Failure::Later(Duration::from_millis(20))),
+        1 => Err(Failure::Defer(Duration::from_millis(20))),
         _ => Err(Failure::Reject(Cause::new("no such\nquestion"))),
     });
     let work = Loop::start(&rig.bus, Durable::Fetcher, 1, script);
@@ -122,7 +122,10 @@ async fn an_id_that_is_not_the_subjects_is_a_dead_letter() {
     let payload = queued("inside").encode();
     rig.raw().await.publish("submission.queued.outside", payload).await.unwrap().await.unwrap();
     rig.jetstream.wait_idle(Durable::Fetcher).await;
-    assert_eq!(dead(&rig, "outside").await.cause, "the submission in the message is not that of its subject");
+    assert_eq!(
+        dead(&rig, "outside").await.cause,
+        "the submission in the message is not the one in its subject"
+    );
     assert!(told.try_recv().is_err(), "it was handled");
     work.stop().await;
 }
@@ -156,7 +159,7 @@ async fn what_comes_out_too_large_is_given_up() {
     rig.publish(&queued("a")).await;
     next(&mut told).await;
     rig.jetstream.wait_idle(Durable::Fetcher).await;
-    assert!(dead(&rig, "a").await.cause.contains("larger than NATS takes"));
+    assert!(dead(&rig, "a").await.cause.contains("larger than the max_payload"));
     assert!(error_of(&rig, "a").await.is_some());
     assert!(told.try_recv().is_err());
     work.stop().await;
@@ -178,7 +181,7 @@ async fn what_never_comes_to_an_end_is_given_up_after_so_many_deliveries() {
     let work = Loop::bounded(&rig.bus, Durable::Judge, 1, Some(2), script);
     rig.jetstream.wait_idle(Durable::Judge).await;
     let letter = dead(&rig, "a").await;
-    assert_eq!((letter.attempts, letter.cause.as_str()), (3, "delivered 2 times without an end"));
+    assert_eq!((letter.attempts, letter.cause.as_str()), (3, "delivered 2 times without a result"));
     assert!(error_of(&rig, "a").await.is_some());
     assert!(told.try_recv().is_err(), "it was not begun a third time");
     work.stop().await;

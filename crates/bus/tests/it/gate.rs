@@ -34,7 +34,7 @@ impl Handler for Gated {
     async fn handle(&self, delivery: &Delivery<Queued>) -> Result<Vec<Outgoing>, Failure> {
         self.tell.send(delivery.attempt).unwrap();
         if delivery.attempt < self.until {
-            Err(Failure::Later(Duration::from_millis(1)))
+            Err(Failure::Defer(Duration::from_millis(1)))
         } else {
             Ok(Vec::new())
         }

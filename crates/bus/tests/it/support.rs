@@ -126,7 +126,7 @@ impl<E: WireEvent + Send + Sync + 'static> Handler for Script<E> {
     type Event = E;
     const STAGE: Stage = Stage::Judge;
 
-    fn announcement(&self, event: &E) -> Option<Outgoing> {
+    fn started_event(&self, event: &E) -> Option<Outgoing> {
         self.announces.then(|| Outgoing::from(&running(&event.key())))
     }
 

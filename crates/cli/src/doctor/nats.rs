@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gavel_bus::topology::Stream;
+use gavel_bus::topology::{MIN_NATS_VERSION, Stream};
 use gavel_domain::heartbeat::Heartbeat;
 use gavel_inspect::{InspectError, Inspector, TopologyMismatch};
 
@@ -11,8 +11,6 @@ use crate::exit::CommandError;
 use crate::session::NatsOptions;
 use crate::status::SERVICES;
 
-/// The oldest server that the topology works on.
-const OLDEST: (u32, u32) = (2, 12);
 /// Every instance says that it is there within this time.
 const LISTEN: Duration = Duration::from_millis(2_500);
 /// From this on, clocks matter to the order of callbacks (ADR 2).
@@ -58,10 +56,14 @@ fn version(inspector: &Inspector) -> Finding {
     let text = inspector.server_version();
     let mut numbers = text.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
     let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    if version >= OLDEST {
+    if version >= MIN_NATS_VERSION {
         return Finding::good("version of NATS", text);
     }
-    Finding::bad("version of NATS", text, format!("run nats-server {}.{} or newer", OLDEST.0, OLDEST.1))
+    Finding::bad(
+        "version of NATS",
+        text,
+        format!("run nats-server {}.{} or newer", MIN_NATS_VERSION.0, MIN_NATS_VERSION.1),
+    )
 }
 
 async fn permission(inspector: &Inspector) -> Finding {

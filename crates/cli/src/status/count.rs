@@ -206,6 +206,5 @@ async fn deaths(inspector: &Inspector) -> Result<Vec<Deaths>, CommandError> {
 
 /// The time since a moment in milliseconds since the Unix epoch.
 fn since(at_ms: u64) -> u64 {
-    let at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(at_ms));
-    millis(at.and_then(|at| at.elapsed().ok()).unwrap_or_default())
+    millis(gavel_domain::time::from_epoch_ms(at_ms).and_then(|at| at.elapsed().ok()).unwrap_or_default())
 }

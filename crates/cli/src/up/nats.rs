@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use gavel_bus::topology::MIN_NATS_VERSION;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -15,8 +16,6 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-/// The oldest version that supports everything the streams need.
-const MIN_VERSION: (u32, u32) = (2, 12);
 /// How long the server may take to open its store.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long the server may take to exit.
@@ -143,12 +142,12 @@ async fn find(configured: Option<&str>) -> anyhow::Result<PathBuf> {
     for candidate in candidates {
         let Ok(output) = Command::new(candidate).arg("--version").output().await else { continue };
         let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        if version(&text).is_some_and(|version| version >= MIN_VERSION) {
+        if version(&text).is_some_and(|version| version >= MIN_NATS_VERSION) {
             return Ok(PathBuf::from(candidate));
         }
         found.push(format!("{candidate} is {text:?}"));
     }
-    let (major, minor) = MIN_VERSION;
+    let (major, minor) = MIN_NATS_VERSION;
     let found = if found.is_empty() { "none was found".to_owned() } else { found.join(", ") };
     bail!(
         "nats-server {major}.{minor} or newer is required, but {found}; install it with scripts/tools, or set \
@@ -227,7 +226,7 @@ mod tests {
     #[test]
     fn version_is_parsed_and_compared() {
         assert_eq!(version("nats-server: v2.15.1"), Some((2, 15)));
-        assert!(version("nats-server: v2.9.10").unwrap() < MIN_VERSION);
+        assert!(version("nats-server: v2.9.10").unwrap() < MIN_NATS_VERSION);
         assert_eq!(version("something else"), None);
     }
 

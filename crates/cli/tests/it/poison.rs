@@ -28,7 +28,7 @@ async fn one_that_kills_the_judge_each_time_ends_in_an_error() {
     let result = pipeline.result("a").await;
     assert_eq!(
         (&result["status"], &result["stderr"]),
-        (&"error".into(), &"Delivered 3 times without an end.".into())
+        (&"error".into(), &"Delivered 3 times without a result.".into())
     );
     let letters = wait_letters(&pipeline, 1).await;
     assert_eq!((&letters[0]["stage"], &letters[0]["attempts"]), (&"judge".into(), &4.into()));

@@ -70,7 +70,7 @@ async fn feed(pipeline: &Pipeline) {
         pipeline.convex.wait_final(id, TEST_TIMEOUT).await.unwrap();
     }
     // Convex knows no such id; it was judged all the same.
-    let refused = |line: &LogLine| line.contains("will be tried again") && line.contains("forged");
+    let refused = |line: &LogLine| line.contains("event failed: retrying") && line.contains("forged");
     pipeline.reporter.wait_log("the refusal of an id", TEST_TIMEOUT, refused).await.unwrap();
 }
 
@@ -103,7 +103,7 @@ async fn nothing_secret_shows_and_nothing_forged_is_a_line_in_json() {
         pipeline.http.post(&pipeline.url).json(&body).bearer_auth(KEY).send().await.unwrap().status(),
         202
     );
-    let given_up = |line: &LogLine| line.contains("given up");
+    let given_up = |line: &LogLine| line.contains("event failed permanently");
     pipeline.reporter.wait_log("the dead letter", TEST_TIMEOUT, given_up).await.unwrap();
 
     for process in services(&pipeline) {
@@ -154,7 +154,7 @@ async fn a_subject_from_elsewhere_is_no_line_either() {
         raw.flush().await.unwrap();
         let mut seen = 0;
         let third = |line: &LogLine| {
-            seen += usize::from(line.contains("given up"));
+            seen += usize::from(line.contains("event failed permanently"));
             seen == 3
         };
         pipeline.fetcher.wait_log("three dead letters", TEST_TIMEOUT, third).await.unwrap();

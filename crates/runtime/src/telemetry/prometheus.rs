@@ -6,6 +6,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use super::pipeline_metrics::measure_queues;
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
@@ -28,7 +29,10 @@ struct RecorderByService(Vec<(&'static str, PrometheusRecorder)>);
 /// The metrics of one service.
 #[derive(Clone)]
 pub(crate) struct Metrics {
+    service: &'static str,
     bus: Bus,
+    /// Whether this service measures the queues of all services.
+    measures_queues: bool,
     handle: Option<PrometheusHandle>,
 }
 
@@ -36,7 +40,12 @@ impl Metrics {
     /// Returns the metrics of `service` and sets its build information.
     pub(crate) fn new(service: &'static str, bus: Bus) -> Self {
         table::BUILD.set([service, env!("CARGO_PKG_VERSION")], 1.0);
-        Self { bus, handle: handle(service) }
+        Self { service, bus, measures_queues: false, handle: handle(service) }
+    }
+
+    /// Makes this service measure the queues of all services.
+    pub(crate) fn measure_queues(&mut self) {
+        self.measures_queues = true;
     }
 
     /// Returns the router of `/metrics`.
@@ -54,7 +63,10 @@ impl Metrics {
     }
 
     async fn render(&self) -> String {
-        self.bus.measure().await;
+        table::NATS_CONNECTED.set([self.service], f64::from(u8::from(self.bus.is_connected())));
+        if self.measures_queues {
+            measure_queues(self.service, &self.bus).await;
+        }
         self.handle.as_ref().map(PrometheusHandle::render).unwrap_or_default()
     }
 }

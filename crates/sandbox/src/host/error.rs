@@ -12,17 +12,6 @@ pub(crate) const USER_NAMESPACE_REMEDY: &str = "allow them (sysctl user.max_user
      kernel.apparmor_restrict_unprivileged_userns=0 if these exist; containers: --privileged), or run the judge as \
      root with SANDBOX_TIER=no-user-namespace";
 
-/// An error with all its causes, as an operator reads it.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
-}
-
 /// Why the sandbox cannot start on this machine. It never starts with a layer of isolation missing.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {

@@ -123,7 +123,7 @@ async fn slot(config: &SandboxConfig) -> HostCheck {
             sandbox.shutdown().await;
             (true, format!("built one: {tier}"))
         }
-        Err(error) => (false, error::chain(&error)),
+        Err(error) => (false, gavel_domain::error::chain(&error)),
     };
     HostCheck {
         name: "sandbox slot",

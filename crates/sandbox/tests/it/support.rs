@@ -59,16 +59,7 @@ pub(crate) fn programs_id(slot_index: u32) -> u32 {
     if AS_ROOT { 60_000 + slot_index } else { 0 }
 }
 
-/// An error with all its causes, as an operator sees it.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
-}
+pub(crate) use gavel_domain::error::chain;
 
 /// Limits for programs that either stay within them or are ended soon.
 pub(crate) fn limits() -> RunLimits {

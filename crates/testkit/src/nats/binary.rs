@@ -8,8 +8,7 @@ use std::{
     sync::OnceLock,
 };
 
-/// The oldest version used from `PATH`: the features of 2.12 are needed.
-const OLDEST: (u32, u32) = (2, 12);
+use gavel_bus::topology::MIN_NATS_VERSION;
 
 /// There is no nats-server to be used. A test without its server fails; it is not skipped.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -21,7 +20,7 @@ pub enum NoServer {
     #[error(
         "no nats-server: NATS_SERVER is not set, there is no .tools/bin/nats-server, and none of at least {}.{} in PATH \
          ({in_path}); run scripts/tools",
-        OLDEST.0, OLDEST.1
+        MIN_NATS_VERSION.0, MIN_NATS_VERSION.1
     )]
     NotFound {
         /// What `PATH` has to offer.
@@ -55,7 +54,7 @@ fn look() -> Result<PathBuf, NoServer> {
         return Err(NoServer::NotFound { in_path: "nothing there".to_owned() });
     };
     let says = version_text(&found);
-    if version(&says).is_some_and(|version| version >= OLDEST) {
+    if version(&says).is_some_and(|version| version >= MIN_NATS_VERSION) {
         return Ok(found);
     }
     Err(NoServer::NotFound { in_path: format!("{} says {:?}", found.display(), says.trim()) })
@@ -93,8 +92,8 @@ mod tests {
     #[test]
     fn versions_are_compared_as_numbers() {
         assert_eq!(version("nats-server: v2.15.1\n"), Some((2, 15)));
-        assert!(version("nats-server: v2.9.25").unwrap() < OLDEST);
-        assert!(version("nats-server: v2.12.0-RC.1").unwrap() >= OLDEST);
+        assert!(version("nats-server: v2.9.25").unwrap() < MIN_NATS_VERSION);
+        assert!(version("nats-server: v2.12.0-RC.1").unwrap() >= MIN_NATS_VERSION);
         assert_eq!(version("nats-server: command not found"), None);
     }
 

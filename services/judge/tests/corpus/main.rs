@@ -13,6 +13,7 @@ mod run;
 
 use std::sync::Arc;
 
+use gavel_domain::error::chain;
 use gavel_sandbox::{InitProgram, Languages, Sandbox, SandboxConfig, TierChoice};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
@@ -78,10 +79,11 @@ fn config(tier: TierChoice, slots: usize, languages: &[u32]) -> SandboxConfig {
 
 /// One case, two times in the same slot.
 async fn twice(case: &Case, tier: TierChoice) -> Result<(), Failed> {
-    let sandbox = Sandbox::start(config(tier, 1, &[case.language().0, PYTHON])).await.map_err(chain)?;
+    let sandbox =
+        Sandbox::start(config(tier, 1, &[case.language().0, PYTHON])).await.map_err(|error| chain(&error))?;
     let outside = Outside::open();
     for round in ["first", "second"] {
-        let mut workspace = sandbox.workspace().await.map_err(chain)?;
+        let mut workspace = sandbox.workspace().await.map_err(|error| chain(&error))?;
         let judged = run::once(&mut workspace, case, &outside).await;
         judged.map_err(|wrong| format!("in the {round} run: {wrong}"))?;
         let traces = run::traces(&mut workspace).await;
@@ -94,7 +96,7 @@ async fn twice(case: &Case, tier: TierChoice) -> Result<(), Failed> {
 /// All cases once, in slots that take turns.
 async fn together(cases: Vec<Arc<Case>>, tier: TierChoice) -> Result<(), Failed> {
     let ids: Vec<u32> = cases.iter().map(|case| case.language().0).collect();
-    let sandbox = Sandbox::start(config(tier, CROWD, &ids)).await.map_err(chain)?;
+    let sandbox = Sandbox::start(config(tier, CROWD, &ids)).await.map_err(|error| chain(&error))?;
     let outside = Arc::new(Outside::open());
     let mut running = JoinSet::new();
     for case in cases {
@@ -112,15 +114,4 @@ async fn together(cases: Vec<Arc<Case>>, tier: TierChoice) -> Result<(), Failed>
     sandbox.shutdown().await;
     failures.extend(outside.untouched().err());
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n\n").into()) }
-}
-
-/// An error with its causes.
-fn chain(error: impl std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
 }

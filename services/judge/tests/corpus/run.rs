@@ -39,7 +39,7 @@ pub(crate) async fn once(workspace: &mut Workspace, case: &Case, outside: &Outsi
         Err(output) => return matches(case, "compile error", b"", &output),
     };
     let stdin = Bytes::from(outside.fill(&case.stdin));
-    let ran = workspace.run(&program, stdin, &case.limits).await.map_err(crate::chain)?;
+    let ran = workspace.run(&program, stdin, &case.limits).await.map_err(|error| crate::chain(&error))?;
     let judged = matches(case, &in_words(ran.outcome), &ran.stdout, &ran.stderr);
     judged.map_err(|wrong| format!("{wrong}\n{:?}", ran.usage))
 }
@@ -48,7 +48,7 @@ pub(crate) async fn once(workspace: &mut Workspace, case: &Case, outside: &Outsi
 pub(crate) async fn traces(workspace: &mut Workspace) -> Result<(), String> {
     let program = compile(workspace, LanguageId(PYTHON), TRACES).await?.map_err(|output| shown(&output))?;
     let limits = RunLimits { wall_time: std::time::Duration::from_mins(1), ..RunLimits::default() };
-    let ran = workspace.run(&program, Bytes::new(), &limits).await.map_err(crate::chain)?;
+    let ran = workspace.run(&program, Bytes::new(), &limits).await.map_err(|error| crate::chain(&error))?;
     if ran.stdout == NO_TRACES.as_bytes() {
         return Ok(());
     }
@@ -61,7 +61,7 @@ async fn compile(
     language: LanguageId,
     source: &[u8],
 ) -> Result<Result<Program, Vec<u8>>, String> {
-    match workspace.compile(language, source).await.map_err(crate::chain)? {
+    match workspace.compile(language, source).await.map_err(|error| crate::chain(&error))? {
         Compilation::Ready(program) => Ok(Ok(program)),
         Compilation::Failed { output } => Ok(Err(output)),
     }

@@ -60,8 +60,7 @@ impl Rig {
     }
 
     async fn store(&self, language: LanguageId, id: &str, bundle: BundleKey, source: &str, renewals: u32) {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        let accepted_at_ms = u64::try_from(now.as_millis()).unwrap();
+        let accepted_at_ms = gavel_domain::time::epoch_ms(SystemTime::now());
         let submission = Submission { language, accepted_at_ms, ..fixtures::submission(id) };
         let ready = Ready { submission, source: source.to_owned(), bundle, renewals };
         assert_eq!(self.publish(&ready).await, Stored::New);

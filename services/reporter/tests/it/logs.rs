@@ -26,7 +26,7 @@ async fn log_lines_name_the_submission_and_the_request_and_hold_no_texts() {
     rig.wait_applied("s1", Endpoint::RUNNING).await;
     rig.judge(&submission, verdict).await;
     rig.wait_reported(std::slice::from_ref(&submission)).await;
-    for message in ["running reported", "will be tried again", "result reported"] {
+    for message in ["running reported", "event failed: retrying", "result reported"] {
         let said = |line: &LogLine| line.field("/message").is_some_and(|text| text == message);
         let line = rig.reporter(0).wait_log(message, TEST_TIMEOUT, said).await.unwrap();
         assert!(line.contains("req-s1"), "{}", line.text);
@@ -40,7 +40,7 @@ async fn log_lines_name_the_submission_and_the_request_and_hold_no_texts() {
     rig.judge(&refused, passed()).await;
     let letter = dead_letter(&mut live).await;
     assert_eq!(letter.cause, "Convex answered 400: text-of-answer");
-    let given_up = |line: &LogLine| line.contains("given up");
+    let given_up = |line: &LogLine| line.contains("event failed permanently");
     rig.reporter(0).wait_log("given up", TEST_TIMEOUT, given_up).await.unwrap();
     for line in rig.reporter(0).log() {
         assert!(!line.contains("text-of-"), "{}", line.text);
