@@ -1,4 +1,4 @@
-//! `gavel dead`: looks at dead letters, sends them again, drops them.
+//! `gavel dead`: lists, shows, retries and drops dead letters.
 
 mod show;
 
@@ -17,14 +17,16 @@ use crate::rejudge::{print_generation, submission_id};
 use crate::session::{NatsOptions, OperatorSession, operator_name};
 use crate::time::Since;
 
-/// Looks at what could not be processed, sends it again, or drops it.
+/// List, show, retry or drop dead letters
 ///
-/// Exit codes: 0 done, 1 some refused or not there, 64 wrong use, 69 NATS cannot be reached.
+/// A dead letter is a message that failed permanently, stored with its cause.
 #[derive(Args)]
+#[command(after_long_help = "Exit codes:\n  0   done\n  1   some were refused or do not exist\n  \
+    64  invalid arguments or configuration\n  69  NATS is unreachable")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     action: Action,
-    /// Print one JSON object a line.
+    /// Print one JSON object per line
     #[arg(long, global = true)]
     json: bool,
     #[command(flatten)]
@@ -33,39 +35,39 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Action {
-    /// All of them, oldest first.
+    /// List dead letters, oldest first
     List {
-        /// Only those of this stage.
+        /// Only dead letters of this stage
         #[arg(long, value_enum)]
         stage: Option<StageArgument>,
-        /// Only those given up since: an age such as 1h, or a UTC time.
-        #[arg(long)]
+        /// Only dead letters since then: an age such as 1h, or a UTC time
+        #[arg(long, value_name = "TIME")]
         since: Option<Since>,
     },
-    /// One submission's: why, what happened before, and what the message holds.
+    /// Show the dead letters of a submission: cause, history and content
     Show {
-        /// The submission.
+        /// Id of the submission
         #[arg(value_parser = submission_id)]
         id: SubmissionId,
-        /// Print the program too.
+        /// Print the source code, too
         #[arg(long)]
         show_source: bool,
     },
-    /// Lets submissions go on from the stage that gave them up, as a new generation.
+    /// Continue submissions from the stage that failed, as a new generation
     Retry {
-        /// Submissions.
+        /// Ids of the submissions
         #[arg(value_parser = submission_id, required_unless_present_any = ["stage", "since"])]
         ids: Vec<SubmissionId>,
-        /// All that this stage gave up.
+        /// Retry all dead letters of this stage
         #[arg(long, value_enum, conflicts_with = "ids")]
         stage: Option<StageArgument>,
-        /// All that were given up since: an age such as 1h, or a UTC time.
-        #[arg(long, conflicts_with = "ids")]
+        /// Retry all dead letters since then: an age such as 1h, or a UTC time
+        #[arg(long, value_name = "TIME", conflicts_with = "ids")]
         since: Option<Since>,
     },
-    /// Removes submissions' dead letters for good.
+    /// Delete the dead letters of submissions permanently
     Drop {
-        /// Submissions.
+        /// Ids of the submissions
         #[arg(value_parser = submission_id, required = true)]
         ids: Vec<SubmissionId>,
     },
@@ -110,8 +112,8 @@ async fn dead(arguments: &Arguments) -> Result<CommandOutcome, CommandError> {
     Ok(outcome)
 }
 
-/// Whether a letter is of this stage, where one is asked for.
-fn is_of(letter: &StoredDeadLetter, stage: Option<Stage>) -> bool {
+/// Whether a dead letter is of this stage; without a stage, always.
+fn is_of_stage(letter: &StoredDeadLetter, stage: Option<Stage>) -> bool {
     stage.is_none_or(|stage| letter.dead_letter.as_ref().is_some_and(|dead| dead.stage == stage))
 }
 
@@ -123,14 +125,15 @@ async fn list(
 ) -> anyhow::Result<CommandOutcome> {
     let mut letters = inspector.dead_letters(since.map(|since| since.0));
     while let Some(letter) = letters.next().await? {
-        if is_of(&letter, stage) {
+        if is_of_stage(&letter, stage) {
             print_line(&if json { show::summary(&letter).to_string() } else { show::line(&letter) });
         }
     }
     Ok(CommandOutcome::Done)
 }
 
-/// The submissions of the letters that are asked for. Letters of no submission cannot go on.
+/// Returns the submissions of the selected dead letters. A dead letter without a valid submission key is left out: it cannot
+/// be retried.
 async fn selected(
     inspector: &Inspector,
     stage: Option<Stage>,
@@ -139,7 +142,7 @@ async fn selected(
     let (mut ids, mut known) = (Vec::new(), HashSet::new());
     let mut letters = inspector.dead_letters(since.map(|since| since.0));
     while let Some(letter) = letters.next().await? {
-        if is_of(&letter, stage)
+        if is_of_stage(&letter, stage)
             && let Some(key) = letter.submission_key()
             && known.insert(key.id.clone())
         {
@@ -159,13 +162,15 @@ async fn retry(
     let mut end = CommandOutcome::Done;
     for id in ids {
         let letters = inspector.dead_letters_of(id).await?;
-        // What died early may have died once more with its error; the newest generation is what counts.
-        let place = |letter: &&StoredDeadLetter| {
+        // Retry the dead letter of the newest generation; within it, that of the earliest stage, because reporting its error
+        // may have failed, too.
+        let order = |letter: &&StoredDeadLetter| {
             let generation = letter.submission_key().map(|key| std::cmp::Reverse(key.generation));
             (generation.is_none(), generation, letter.dead_letter.as_ref().map(|dead| dead.stage))
         };
-        let Some(letter) = letters.iter().filter(|letter| is_of(letter, stage)).min_by_key(place) else {
-            absent(id, json);
+        let Some(letter) = letters.iter().filter(|letter| is_of_stage(letter, stage)).min_by_key(order)
+        else {
+            print_missing(id, json);
             end = CommandOutcome::Refused;
             continue;
         };
@@ -179,7 +184,7 @@ async fn drop_all(inspector: &Inspector, ids: &[SubmissionId], json: bool) -> an
     for id in ids {
         let letters = inspector.dead_letters_of(id).await?;
         if letters.is_empty() {
-            absent(id, json);
+            print_missing(id, json);
             end = CommandOutcome::Refused;
             continue;
         }
@@ -196,13 +201,12 @@ async fn drop_all(inspector: &Inspector, ids: &[SubmissionId], json: bool) -> an
     Ok(end)
 }
 
-fn absent(id: &SubmissionId, json: bool) {
+fn print_missing(id: &SubmissionId, json: bool) {
     if json {
         print_line(
-            &json!({ "id": id.as_str(), "outcome": "refused", "reason": "there is no such dead letter" })
-                .to_string(),
+            &json!({ "id": id.as_str(), "outcome": "refused", "reason": "no such dead letter" }).to_string(),
         );
     } else {
-        eprintln!("{id}: there is no such dead letter");
+        eprintln!("{id}: no such dead letter");
     }
 }

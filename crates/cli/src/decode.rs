@@ -1,4 +1,4 @@
-//! `gavel decode`: one payload in words, for `nats sub --translate` and pipes.
+//! `gavel decode`: prints one payload as text, for `nats sub --translate` and pipes.
 
 use std::io::Read as _;
 use std::process::ExitCode;
@@ -10,42 +10,45 @@ use gavel_inspect::Message;
 use crate::event::{Reading, UNDECODABLE};
 use crate::{exit, output};
 
-/// The largest payload that is read; the server takes none that is larger.
-const MOST_BYTES: u64 = 64 << 20;
+/// The largest payload that is read: the server accepts none that is larger.
+const MAX_BYTES: u64 = 64 << 20;
 
-/// Decodes a payload on standard input.
+/// Decode a message payload from standard input
 ///
-/// With the nats command: nats sub 'submission.>' --translate 'gavel decode --subject {{Subject}}'. Exit codes:
-/// 0, 64 wrong use, 65 what cannot be decoded; how it begins is shown then.
+/// If it cannot be decoded, the first bytes are printed in hexadecimal.
 #[derive(Args)]
+#[command(
+    after_long_help = "With the nats command:\n  nats sub 'submission.>' --translate 'gavel decode --subject {{Subject}}'\n\n\
+    Exit codes:\n  0   decoded\n  64  invalid arguments\n  65  the payload cannot be decoded"
+)]
 pub(crate) struct Arguments {
-    /// The subject that it came on.
+    /// Subject of the message
     #[arg(long, env = "NATS_SUBJECT", required_unless_present = "schema")]
     subject: Option<String>,
-    /// Its schema, as the Gavel-Schema header has it: gavel.v1.Judged, or judged.
+    /// Schema of the payload, as in the Gavel-Schema header: gavel.v1.Judged, or judged
     #[arg(long, env = "GAVEL_SCHEMA")]
     schema: Option<String>,
-    /// Print JSON.
+    /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Show sources, and what programs and compilers said.
+    /// Print source code, and the output of programs and compilers
     #[arg(long)]
     show_source: bool,
 }
 
-/// Decodes.
+/// Decodes and prints it.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let mut payload = Vec::new();
-    if let Err(error) = std::io::stdin().lock().take(MOST_BYTES).read_to_end(&mut payload) {
+    if let Err(error) = std::io::stdin().lock().take(MAX_BYTES).read_to_end(&mut payload) {
         eprintln!("gavel decode: cannot read standard input: {error}");
         return ExitCode::from(exit::INVALID_DATA);
     }
     let subject = match (&arguments.schema, &arguments.subject) {
         (Some(schema), subject) => {
-            let word = schema.rsplit('.').next().unwrap_or_default().to_lowercase();
+            let event = schema.rsplit('.').next().unwrap_or_default().to_lowercase();
             let key =
                 subject.as_deref().and_then(|subject| subject.splitn(3, '.').nth(2)).unwrap_or_default();
-            format!("submission.{word}.{key}")
+            format!("submission.{event}.{key}")
         }
         (None, subject) => subject.clone().unwrap_or_default(),
     };
@@ -61,11 +64,11 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         println!("{}", output::json_line(&event));
     } else {
         let language = event.language.map_or_else(String::new, crate::event::Event::language_name);
-        let words = [event.stage.clone(), event.short_id(), language, event.says()];
-        let words: Vec<_> = words.into_iter().filter(|word| !word.is_empty()).collect();
-        println!("{}", words.join(" "));
-        for said in [&event.source, &event.output].into_iter().flatten() {
-            println!("{}", said.lines().map(output::escape_control).collect::<Vec<_>>().join("\n"));
+        let parts = [event.stage.clone(), event.short_id(), language, event.summary()];
+        let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        println!("{}", parts.join(" "));
+        for text in [&event.source, &event.output].into_iter().flatten() {
+            println!("{}", output::escape_lines(text));
         }
     }
     if event.stage == UNDECODABLE { ExitCode::from(exit::INVALID_DATA) } else { ExitCode::SUCCESS }

@@ -1,4 +1,4 @@
-//! `gavel doctor`: whether a set-up can work, from end to end, and how to mend what cannot.
+//! `gavel doctor`: checks an installation from end to end and names a remedy for each problem.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -16,32 +16,35 @@ use crate::output::{self, escape_control};
 use crate::session::NatsOptions;
 use crate::terminal;
 
-/// Checks a set-up from end to end, and says of each finding how to mend it. No check has an effect: nothing is
-/// submitted, called back, made or acknowledged.
+/// Check an installation from end to end
 ///
-/// Exit codes: 0 all is well, 1 something is to be mended, 64 wrong use.
+/// Checks NATS, the streams, the services, the ingress, Convex, and this machine as a judge, and names a remedy for each
+/// problem. The checks change nothing: they submit, call back, create and acknowledge nothing.
 #[derive(Args)]
+#[command(
+    after_long_help = "Exit codes:\n  0   no problems\n  1   problems found\n  64  invalid arguments or configuration"
+)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     nats: NatsOptions,
-    /// The ingress.
-    #[arg(long, env = "INGRESS_URL", default_value = "http://127.0.0.1:4001")]
+    /// URL of the ingress
+    #[arg(long, value_name = "URL", env = "INGRESS_URL", default_value = "http://127.0.0.1:4001")]
     ingress: String,
-    /// A key of the ingress.
+    /// Key of the ingress; set INGRESS_KEY instead of this option where others can list processes
     #[arg(long, env = "INGRESS_KEY", hide_env_values = true)]
     key: Option<String>,
-    /// Convex; not checked where it is not named.
-    #[arg(long, env = "CONVEX_SITE_URL")]
+    /// URL of Convex; without it Convex is not checked
+    #[arg(long, value_name = "URL", env = "CONVEX_SITE_URL")]
     convex: Option<String>,
-    /// Leave out this machine: it is none that judges.
+    /// Do not check this machine as a judge
     #[arg(long)]
     no_judge: bool,
-    /// Print JSON.
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Finding {
@@ -56,12 +59,13 @@ struct Finding {
 #[serde(rename_all = "camelCase")]
 enum State {
     Good,
-    /// It works, and is not as it should be.
+    /// It works, but should be changed.
     Warning,
     Bad,
-    /// It is not there, and need not be.
-    Spare,
-    /// It was not looked at.
+    /// It is missing, but not required.
+    #[serde(rename = "spare")]
+    Optional,
+    /// It was not checked.
     Skipped,
 }
 
@@ -87,7 +91,7 @@ impl Finding {
     }
 }
 
-/// Checks.
+/// Runs all checks and prints the findings.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     exit::run("doctor", doctor(arguments))
 }
@@ -97,17 +101,17 @@ async fn doctor(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     findings.extend(ingress::check(&arguments.ingress, arguments.key.as_deref()).await);
     findings.extend(convex::check(arguments.convex.as_deref()).await);
     if arguments.no_judge {
-        findings.push(Finding::skipped("this machine as a judge", "--no-judge leaves it out"));
+        findings.push(Finding::skipped("this machine as a judge", "not checked, because of --no-judge"));
     } else {
         findings.extend(judge::check().await);
     }
-    let is_well = !findings.iter().any(|finding| finding.state == State::Bad);
+    let is_ok = !findings.iter().any(|finding| finding.state == State::Bad);
     if arguments.json {
-        println!("{}", output::json_line(&serde_json::json!({ "ok": is_well, "findings": findings })));
+        println!("{}", output::json_line(&serde_json::json!({ "ok": is_ok, "findings": findings })));
     } else {
         print!("{}", draw(&findings));
     }
-    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::from(exit::FAILED) })
+    Ok(if is_ok { ExitCode::SUCCESS } else { ExitCode::from(exit::FAILED) })
 }
 
 fn draw(findings: &[Finding]) -> String {
@@ -118,7 +122,7 @@ fn draw(findings: &[Finding]) -> String {
             State::Good => ("good", 32),
             State::Warning => ("warning", 33),
             State::Bad => ("bad", 31),
-            State::Spare => ("spare", 2),
+            State::Optional => ("optional", 2),
             State::Skipped => ("skipped", 2),
         };
         let word = format!("{word:<8}");
@@ -131,10 +135,14 @@ fn draw(findings: &[Finding]) -> String {
         }
     }
     let count = |state| findings.iter().filter(|finding| finding.state == state).count();
-    let words = match (count(State::Bad), count(State::Warning)) {
-        (0, 0) => "all is well".to_owned(),
-        (0, warnings) => format!("it works; {warnings} to look at"),
-        (bad, warnings) => format!("{bad} to mend, {warnings} to look at"),
+    let summary = match (count(State::Bad), count(State::Warning)) {
+        (0, 0) => "no problems found".to_owned(),
+        (0, warnings) => format!("no problems found, {}", counted(warnings, "warning")),
+        (bad, warnings) => format!("{}, {}", counted(bad, "problem"), counted(warnings, "warning")),
     };
-    text + "\n" + &words + "\n"
+    text + "\n" + &summary + "\n"
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

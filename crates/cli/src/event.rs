@@ -1,6 +1,6 @@
-//! An event as people and scripts see it: one flat object, which every format, filter and file is made of.
+//! An event as one flat object: the base of all output formats, filters and saved files.
 //!
-//! Hidden test data is in no event. Sources are, and are shown as a length and a digest unless asked for.
+//! Events hold no hidden test data. Source code is shown as its length and digest unless `--show-source` is given.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,20 +9,20 @@ use serde::{Deserialize, Serialize};
 use crate::output::escape_control;
 
 mod read;
-mod words;
+mod summary;
 
 pub(crate) use read::Reading;
 
-/// An event. What it does not have is left out of its JSON.
+/// An event. Its JSON leaves out the fields that it does not have.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Event {
-    pub(crate) time: Moment,
-    /// The event's word, or `undecodable`.
+    pub(crate) time: Timestamp,
+    /// The name of the event, or `undecodable`.
     pub(crate) stage: String,
-    /// The submission.
+    /// The id of the submission.
     pub(crate) id: String,
-    /// Which run of the submission.
+    /// The generation of the submission.
     pub(crate) generation: u32,
     pub(crate) subject: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,39 +38,39 @@ pub(crate) struct Event {
     pub(crate) passed: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) total: Option<u32>,
-    /// Why it failed, is an error, is dead, or cannot be decoded.
+    /// Why it failed, ended as an error, became a dead letter, or cannot be decoded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
     /// From acceptance to the verdict.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) duration_ms: Option<u64>,
-    /// When it was ready for a judge, as the verdict tells: the ready event itself is gone by then.
+    /// When it was ready for a judge. From the verdict, because the ready event itself is deleted by then.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) ready_at: Option<Moment>,
-    /// What compiled and ran it.
+    pub(crate) ready_at: Option<Timestamp>,
+    /// The compiler or interpreter that ran it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) toolchain: Option<String>,
-    /// Who did it, or asked for it.
+    /// The instance that published it, or the operator who asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) instance: Option<String>,
-    /// How many times the message before this event was delivered.
+    /// How often the message that led to this event was delivered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) attempts: Option<u64>,
-    /// The stage that gave it up.
+    /// The stage at which it failed permanently.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) gave_up: Option<String>,
-    /// The stage that a new generation goes on from.
+    /// The stage that a new generation starts from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) from: Option<String>,
-    /// Since the submission's previous event.
+    /// The time since the previous event of the submission.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) gap_ms: Option<u64>,
-    /// How many times this event was seen, where more than once: a repeat, which the server does not store.
+    /// How often this event was seen, if more than once. The server does not store the repeats.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) times: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) request_id: Option<String>,
-    /// The payload's size.
+    /// The size of the payload.
     pub(crate) bytes: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) source_bytes: Option<usize>,
@@ -78,48 +78,50 @@ pub(crate) struct Event {
     pub(crate) source_sha256: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) source: Option<String>,
-    /// What the program or the compiler said; only where sources are shown.
+    /// The output of the program or the compiler; only with `--show-source`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) output: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) tests: Vec<Test>,
-    /// The last calls to Convex that the instance has made for it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) calls: Vec<Call>,
-    /// How the payload begins, in hexadecimal, where it cannot be decoded.
+    /// The last callback attempts of the instance for it.
+    #[serde(skip_serializing_if = "Vec::is_empty", rename = "calls")]
+    pub(crate) callback_attempts: Vec<Attempt>,
+    /// The first bytes of a payload that cannot be decoded, in hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) head: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) headers: Vec<(String, String)>,
 }
 
-/// How one test went.
+/// The result of one test case.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Test {
-    pub(crate) ending: String,
+    #[serde(rename = "ending")]
+    pub(crate) outcome: String,
     pub(crate) cpu_us: u64,
     pub(crate) wall_us: u64,
     pub(crate) memory_bytes: u64,
 }
 
-/// A call to Convex.
+/// A callback attempt.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(crate) struct Call {
-    /// What was told: `running` or `result`.
-    pub(crate) of: String,
-    pub(crate) at: Moment,
+pub(crate) struct Attempt {
+    /// The kind of callback: `running` or `result`.
+    #[serde(rename = "of")]
+    pub(crate) kind: String,
+    pub(crate) at: Timestamp,
     pub(crate) took_ms: u64,
-    /// HTTP; nothing where there was no answer of Convex's.
+    /// The HTTP status; `None` if Convex did not answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) problem: Option<String>,
 }
 
-impl Call {
-    /// What came of it: `503`, or what was wrong.
+impl Attempt {
+    /// Returns the answer: `503`, or the problem.
     pub(crate) fn answer(&self) -> String {
         match (self.status, &self.problem) {
             (Some(status), _) => status.to_string(),
@@ -128,51 +130,51 @@ impl Call {
     }
 }
 
-/// The word of an event that cannot be decoded.
+/// The stage of an event that cannot be decoded.
 pub(crate) const UNDECODABLE: &str = "undecodable";
 
 impl Event {
-    /// Whether something is wrong on our side.
+    /// Whether it is about a fault of the system: an error, a dead letter, or an undecodable message.
     pub(crate) fn is_error(&self) -> bool {
         matches!(self.stage.as_str(), "dead" | UNDECODABLE) || self.status.as_deref() == Some("error")
     }
 
-    /// The run of a submission that it belongs to.
+    /// The submission and generation that it belongs to.
     pub(crate) fn key(&self) -> (String, u32) {
         (self.id.clone(), self.generation)
     }
 }
 
-/// A point in time; RFC 3339 in UTC, to the millisecond, in JSON.
+/// A point in time. In JSON: RFC 3339 in UTC, to the millisecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub(crate) struct Moment(pub(crate) SystemTime);
+pub(crate) struct Timestamp(pub(crate) SystemTime);
 
-impl Moment {
-    /// Since an earlier one; nothing where clocks disagree.
+impl Timestamp {
+    /// The time since an earlier one; zero if clocks disagree.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         self.0.duration_since(earlier.0).unwrap_or_default()
     }
 
-    /// The time of day, in UTC.
-    pub(crate) fn clock(self) -> String {
+    /// Formats the time of day, in UTC.
+    pub(crate) fn time_of_day(self) -> String {
         String::from(self).get(11..23).unwrap_or_default().to_owned()
     }
 }
 
-impl Default for Moment {
+impl Default for Timestamp {
     fn default() -> Self {
         Self(SystemTime::UNIX_EPOCH)
     }
 }
 
-impl From<Moment> for String {
-    fn from(Moment(time): Moment) -> Self {
+impl From<Timestamp> for String {
+    fn from(Timestamp(time): Timestamp) -> Self {
         crate::time::format_time(time)
     }
 }
 
-impl TryFrom<String> for Moment {
+impl TryFrom<String> for Timestamp {
     type Error = humantime::TimestampError;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {

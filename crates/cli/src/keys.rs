@@ -1,4 +1,4 @@
-//! `gavel keys`: what a line needs to run on `deploy/nats/nats-server.conf`: a key for each role, and a certificate.
+//! `gavel keys`: creates the keys and certificates that `deploy/nats/nats-server.conf` needs.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -16,26 +16,28 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 /// The users of `deploy/nats/accounts.conf`.
 const ROLES: [&str; 7] = ["ingress", "fetcher", "judge", "reporter", "tap", "deploy", "ops"];
 
-/// Makes the keys of a line's NATS: a seed for each role (ROLE.nk), a certificate for the server with the authority
-/// that clients trust (server.pem, server.key, ca.pem), and the server's environment (nats.env).
+/// Create the keys and the certificate for a NATS server
 ///
-/// What is there stays, except nats.env, which is written anew. Give each service its own seed and ca.pem, and nothing
-/// else.
+/// Writes an NKey seed for each role (ROLE.nk), a server certificate with its authority (server.pem, server.key, ca.pem),
+/// and the environment of the server (nats.env), for deploy/nats/nats-server.conf. Existing files stay, except for
+/// nats.env, which is written again.
+///
+/// Give each service its own seed and ca.pem only.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// The directory to write to; it is made where it is missing.
+    /// Directory to write to; created if it is missing
     directory: PathBuf,
-    /// A name or address by which services reach the server.
-    #[arg(long = "host", default_values_t = ["127.0.0.1".to_owned(), "localhost".to_owned()])]
+    /// Host name or IP address of the server, for its certificate; can be repeated
+    #[arg(long = "host", value_name = "HOST", default_values_t = ["127.0.0.1".to_owned(), "localhost".to_owned()])]
     hosts: Vec<String>,
 }
 
-/// Makes what is missing.
+/// Creates the files that are missing.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     match make(arguments) {
         Ok(directory) => {
             println!(
-                "the keys are in {}; deploy/nats/nats-server.conf says how to use them",
+                "keys written to {}; deploy/nats/nats-server.conf describes how to use them",
                 directory.display()
             );
             ExitCode::SUCCESS
@@ -54,11 +56,14 @@ fn make(arguments: &Arguments) -> anyhow::Result<PathBuf> {
         .recursive(true)
         .mode(0o700)
         .create(directory)
-        .with_context(|| format!("cannot make {shown}"))?;
+        .with_context(|| format!("cannot create {shown}"))?;
     let directory = directory.canonicalize()?;
-    let text = directory.to_str().with_context(|| format!("{shown} is not UTF-8"))?;
+    let text = directory.to_str().with_context(|| format!("the path {shown} is not valid UTF-8"))?;
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
-    ensure!(text.chars().all(is_plain), "{text} would need quotes in nats.env; take a plainer path");
+    ensure!(
+        text.chars().all(is_plain),
+        "the path {text} has characters that nats.env cannot hold; use a path of letters, digits, \".\", \"_\" and \"-\""
+    );
 
     let mut env = format!(
         "# Written by gavel keys; nothing in here is secret. For deploy/nats/nats-server.conf.\n\
@@ -66,57 +71,59 @@ fn make(arguments: &Arguments) -> anyhow::Result<PathBuf> {
          NATS_TLS_CERT={text}/server.pem\nNATS_TLS_KEY={text}/server.key\n"
     );
     for role in ROLES {
-        let public = user(&directory.join(format!("{role}.nk")))?;
+        let public = public_key(&directory.join(format!("{role}.nk")))?;
         writeln!(env, "NATS_NKEY_{}={public}", role.to_ascii_uppercase()).expect("a String takes everything");
     }
     let files = ["ca.pem", "server.pem", "server.key"].map(|name| directory.join(name));
     match files.iter().filter(|file| file.exists()).count() {
-        0 => certificate(&arguments.hosts, &files)?,
+        0 => create_certificate(&arguments.hosts, &files)?,
         3 => {}
         _ => {
-            bail!("ca.pem, server.pem and server.key belong together, and one is missing: remove the others")
+            bail!(
+                "{text} has some of ca.pem, server.pem and server.key, but not all; remove those to create all three"
+            )
         }
     }
     fs::write(directory.join("nats.env"), env).context("cannot write nats.env")?;
     Ok(directory)
 }
 
-/// The public key of the seed in this file, which is made where it is missing.
-fn user(file: &Path) -> anyhow::Result<String> {
+/// Returns the public key of the seed in this file; creates the file if it is missing.
+fn public_key(file: &Path) -> anyhow::Result<String> {
     if file.exists() {
         let seed = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
         return identity::public_key(&Secret::new(seed.trim())).with_context(|| file.display().to_string());
     }
     let (seed, public) = identity::new_user();
-    private(file, seed.expose())?;
+    write_private(file, seed.expose())?;
     Ok(public)
 }
 
-/// An authority whose key is forgotten at once, and a certificate of it for the server. Neither ever expires: who
-/// wants that, has an authority already.
-fn certificate(hosts: &[String], [ca_file, file, key_file]: &[PathBuf; 3]) -> anyhow::Result<()> {
+/// Creates an authority, whose key is not kept, and a server certificate signed by it. Neither expires: an operator who
+/// wants expiry uses an existing authority.
+fn create_certificate(hosts: &[String], [ca_file, file, key_file]: &[PathBuf; 3]) -> anyhow::Result<()> {
     let named = |name: &str| {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params
     };
-    let mut params = named("Gavel's authority for NATS");
+    let mut params = named("Gavel NATS authority");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     let ca_key = KeyPair::generate()?;
     let ca = params.self_signed(&ca_key)?;
     let issuer = Issuer::new(params, ca_key);
     let key = KeyPair::generate()?;
-    let mut params = CertificateParams::new(hosts).context("--host is not a name or an address")?;
+    let mut params = CertificateParams::new(hosts).context("--host is not a host name or an IP address")?;
     params.distinguished_name.push(DnType::CommonName, "nats-server");
     let certificate = params.signed_by(&key, &issuer)?;
     fs::write(ca_file, ca.pem())?;
     fs::write(file, certificate.pem())?;
-    private(key_file, &key.serialize_pem())
+    write_private(key_file, &key.serialize_pem())
 }
 
-/// Writes a file that nobody else may read, and that is not there yet.
-fn private(file: &Path, text: &str) -> anyhow::Result<()> {
+/// Creates a file that only its owner may read. Fails if the file exists.
+fn write_private(file: &Path, text: &str) -> anyhow::Result<()> {
     let write = || -> std::io::Result<()> {
         let mut file = File::options().write(true).create_new(true).mode(0o600).open(file)?;
         writeln!(file, "{}", text.trim_end())

@@ -1,4 +1,4 @@
-//! `gavel rejudge`: has submissions judged again, each as a new generation of itself.
+//! `gavel rejudge`: judges submissions again, each as a new generation.
 
 use std::collections::HashSet;
 use std::process::ExitCode;
@@ -15,31 +15,34 @@ use crate::output::print_line;
 use crate::session::{NatsOptions, OperatorSession, operator_name};
 use crate::time::Since;
 
-/// Has submissions judged again, with their test cases fetched anew.
+/// Judge submissions again
 ///
-/// Each must be over: told to Convex, or a dead letter; and what took several tries, for as long as one without an
-/// answer may still take effect: `REQUEST_TIMEOUT_MS` and `RUNNING_LINGER_MS`, as the reporters have them. The history
-/// reaches 72 hours back. A run that was cut off is completed by the same command.
-///
-/// Exit codes: 0 all begun, 1 some refused, 64 wrong use, 69 NATS cannot be reached.
+/// Each submission is judged as a new generation, with test cases fetched again. Its last generation must have ended:
+/// reported to Convex, or a dead letter. If a callback got no answer, Convex may still apply it, so wait for
+/// REQUEST_TIMEOUT_MS plus RUNNING_LINGER_MS, with the values of the reporters. The history covers 72 hours. If the command
+/// was interrupted, run it again to complete it.
 #[derive(Args)]
+#[command(
+    after_long_help = "Exit codes:\n  0   all submissions are judged again\n  1   some were refused\n  \
+    64  invalid arguments or configuration\n  69  NATS is unreachable"
+)]
 pub(crate) struct Arguments {
-    /// Submissions.
+    /// Ids of the submissions
     #[arg(value_parser = submission_id, required_unless_present = "question", conflicts_with = "question")]
     ids: Vec<SubmissionId>,
-    /// All submissions to this question …
-    #[arg(long, value_parser = question_id, requires = "since")]
+    /// Judge all submissions to this question that were queued since --since
+    #[arg(long, value_name = "ID", value_parser = question_id, requires = "since")]
     question: Option<QuestionId>,
-    /// … that were queued since: an age such as 1h, or a UTC time.
-    #[arg(long, requires = "question")]
+    /// Start of the time range for --question: an age such as 1h, or a UTC time
+    #[arg(long, value_name = "TIME", requires = "question")]
     since: Option<Since>,
-    /// Why, for the record.
-    #[arg(long, default_value = "rejudged by hand")]
+    /// Reason to record
+    #[arg(long, value_name = "TEXT", default_value = "rejudged by hand")]
     reason: String,
-    /// Say what would be done, and do nothing.
+    /// Print what would be done, without doing it
     #[arg(long)]
     dry_run: bool,
-    /// Print one JSON object a submission.
+    /// Print one JSON object for each submission
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -47,11 +50,11 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn submission_id(text: &str) -> Result<SubmissionId, String> {
-    SubmissionId::new(text).map_err(|error| format!("a submission's id {error}"))
+    SubmissionId::new(text).map_err(|error| format!("a submission id {error}"))
 }
 
 fn question_id(text: &str) -> Result<QuestionId, String> {
-    QuestionId::new(text).map_err(|error| format!("a question's id {error}"))
+    QuestionId::new(text).map_err(|error| format!("a question id {error}"))
 }
 
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
@@ -61,7 +64,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
 async fn rejudge(arguments: &Arguments) -> Result<CommandOutcome, CommandError> {
     let OperatorSession { bus, settle_time } = arguments.nats.operator("rejudge").await?;
     let ids = match (&arguments.question, arguments.since) {
-        (Some(question), Some(since)) => of_question(&bus, question, since).await?,
+        (Some(question), Some(since)) => submissions_to(&bus, question, since).await?,
         _ => arguments.ids.clone(),
     };
     let rejudger = Rejudger::new(bus, operator_name(), settle_time);
@@ -73,12 +76,12 @@ async fn rejudge(arguments: &Arguments) -> Result<CommandOutcome, CommandError> 
     Ok(end)
 }
 
-/// Known before the first is rejudged, which queues it once more.
-async fn of_question(bus: &Bus, question: &QuestionId, since: Since) -> anyhow::Result<Vec<SubmissionId>> {
-    let (mut ids, mut known) = (Vec::new(), HashSet::new());
+/// Returns the submissions to a question. All are read before the first is judged again, because that queues it again.
+async fn submissions_to(bus: &Bus, question: &QuestionId, since: Since) -> anyhow::Result<Vec<SubmissionId>> {
+    let (mut ids, mut seen) = (Vec::new(), HashSet::new());
     let mut submissions = Inspector::of(bus).submissions_to(question, since.0);
     while let Some(id) = submissions.next().await? {
-        if known.insert(id.clone()) {
+        if seen.insert(id.clone()) {
             ids.push(id);
         }
     }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
 use clap::Args;
 use gavel_bus::topology::TopologySettings;
 use gavel_bus::{Bus, ConnectError, NatsConfig};
@@ -15,6 +14,8 @@ use crate::output::escape_control;
 
 /// How long a command waits for the connection to NATS.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+const START_NATS: &str = "Start it with \"gavel up\", or set NATS_URL and the credentials.";
 
 /// Options of all commands that connect to NATS. Secrets come from the environment: a list of processes shows arguments.
 #[derive(Args, Clone)]
@@ -48,7 +49,7 @@ impl NatsOptions {
         let mut env = Env::from_process();
         let config = self.config(&mut env, command, role);
         env.finish().map_err(|problems| CommandError::configuration(&problems))?;
-        Ok(Inspector::connect(&config).await?)
+        connect_inspector(&config).await
     }
 
     /// Connects for reading and publishing, as role `ops`.
@@ -57,16 +58,35 @@ impl NatsOptions {
         let config = self.config(&mut env, command, "ops");
         let settle_time = gavel_config::request_timeout(&mut env) + gavel_convex::running_linger(&mut env);
         env.finish().map_err(|problems| CommandError::configuration(&problems))?;
-        Ok(OperatorSession { bus: connect(&config).await?, settle_time })
+        Ok(OperatorSession { bus: connect_bus(&config).await?, settle_time })
     }
 }
 
 /// Connects a bus, and waits until the connection is up.
-pub(crate) async fn connect(config: &NatsConfig) -> anyhow::Result<Bus> {
-    let bus = Bus::connect(config, TopologySettings::default()).await?;
-    let connected = tokio::time::timeout(CONNECT_TIMEOUT, bus.connection().wait_connected()).await;
-    connected.context("NATS cannot be reached; is gavel up, and are NATS_URL and the credentials right?")?;
-    Ok(bus)
+async fn connect_bus(config: &NatsConfig) -> Result<Bus, CommandError> {
+    let bus = Bus::connect(config, TopologySettings::default()).await.map_err(anyhow::Error::from)?;
+    match tokio::time::timeout(CONNECT_TIMEOUT, bus.connection().wait_connected()).await {
+        Ok(()) => Ok(bus),
+        Err(_) => Err(unreachable(config, &format!("no connection within {} s", CONNECT_TIMEOUT.as_secs()))),
+    }
+}
+
+/// Connects an inspector. Failures name the server.
+pub(crate) async fn connect_inspector(config: &NatsConfig) -> Result<Inspector, CommandError> {
+    Inspector::connect(config).await.map_err(|error| match &error {
+        InspectError::Connect(ConnectError::Unreachable(source)) => unreachable(config, &source.to_string()),
+        InspectError::Connect(ConnectError::Timeout(limit)) => {
+            unreachable(config, &format!("no answer within {} s", limit.as_secs()))
+        }
+        _ => error.into(),
+    })
+}
+
+fn unreachable(config: &NatsConfig, reason: &str) -> CommandError {
+    // Everything before the last "@" may be a password.
+    let host = config.url.rsplit_once('@').map_or(config.url.as_str(), |(_, host)| host);
+    CommandError::new(exit::UNAVAILABLE, format!("cannot connect to NATS at {host}: {reason}"))
+        .with_remedy(START_NATS)
 }
 
 /// Returns `USER@HOST`, for the record of who changed something.
@@ -80,13 +100,10 @@ impl From<InspectError> for CommandError {
     fn from(error: InspectError) -> Self {
         let (message, remedy) = match &error {
             InspectError::Connect(ConnectError::Url(_)) => {
-                ("NATS_URL is not valid".to_owned(), "It is like nats://HOST:4222.")
+                ("NATS_URL is not valid".to_owned(), "Set it to a URL such as nats://HOST:4222.")
             }
             InspectError::Connect(ConnectError::Unreachable(_) | ConnectError::Timeout(_))
-            | InspectError::NoAnswer => (
-                "cannot connect to NATS".to_owned(),
-                "Start it with \"gavel up\", or set NATS_URL or --nats to a running server.",
-            ),
+            | InspectError::NoAnswer => ("NATS does not answer".to_owned(), START_NATS),
             InspectError::Connect(ConnectError::Credentials(_) | ConnectError::Unauthorized(_)) => (
                 "NATS rejected the credentials".to_owned(),
                 "Set NATS_NKEY, NATS_CREDS or NATS_USER to a user that this server knows.",

@@ -1,4 +1,4 @@
-//! `gavel status`: how the line is, at a glance.
+//! `gavel status`: queues, streams, instances and dead letters at a glance.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -7,38 +7,40 @@ use std::time::Duration;
 use clap::Args;
 use gavel_inspect::Inspector;
 
-mod count;
+mod collect;
 mod draw;
 
 use crate::exit::{self, CommandError};
 use crate::output;
 use crate::session::NatsOptions;
-use count::Status;
+use collect::Status;
 
-/// Shows how the line is: what waits, for how long, what is in hand, how fast it goes; who is there; how full the
-/// streams are; what died in the last day, and of what. It only reads.
+/// Show queues, streams, instances and dead letters
 ///
-/// Exit codes: 0, 64 wrong use, 69 NATS cannot be reached or has no line on it, 77 NATS does not let us.
+/// Shows for each stage what waits and is in progress, the age of the oldest submission and the rate; how full the streams
+/// are; the running instances, and how they see Convex and Judge0; and the dead letters of the last 24 hours. It only reads.
 #[derive(Args)]
+#[command(after_long_help = "Exit codes:\n  0   printed\n  64  invalid arguments or configuration\n  \
+    69  NATS is unreachable, or has no Gavel streams\n  77  NATS denies permission")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     nats: NatsOptions,
-    /// Print JSON.
+    /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Show it again and again.
+    /// Repeat until interrupted
     #[arg(long, short)]
     watch: bool,
 }
 
-/// What every line of submissions needs.
+/// The services of a pipeline.
 pub(crate) const SERVICES: [&str; 4] = ["ingress", "fetcher", "judge", "reporter"];
-/// Every instance says that it is there within this time. It is also what the pace is measured over.
-const LISTEN: Duration = Duration::from_millis(2_500);
-/// To the top of the screen, and what is below it empty (ECMA-48: CUP, ED).
+/// How long to listen for heartbeats: longer than their interval. Rates are measured over the same time.
+const LISTEN_TIME: Duration = Duration::from_millis(2_500);
+/// Moves to the top of the screen and erases it (ECMA-48: CUP, ED).
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
-/// Shows it.
+/// Prints the status.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     exit::run("status", status(arguments))
 }
@@ -47,13 +49,13 @@ async fn status(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let inspector: Inspector = arguments.nats.inspector("status", "ops").await?;
     let colours = crate::terminal::has_colours();
     loop {
-        let status = Status::count(&inspector, LISTEN).await?;
+        let status = Status::collect(&inspector, LISTEN_TIME).await?;
         let text =
             if arguments.json { output::json_line(&status) + "\n" } else { draw::draw(&status, colours) };
         let clear = if arguments.watch && colours { CLEAR } else { "" };
         let mut out = std::io::stdout().lock();
         let written = out.write_all(format!("{clear}{text}").as_bytes()).and_then(|()| out.flush());
-        // Whoever reads us may have gone away.
+        // A write fails if the reader has closed the pipe.
         if !arguments.watch || written.is_err() {
             return Ok(ExitCode::SUCCESS);
         }

@@ -1,4 +1,4 @@
-//! `gavel streams`: makes the streams and consumers, for services that may not.
+//! `gavel streams`: creates the streams and consumers, for services that may not create them.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,34 +8,36 @@ use clap::Args;
 use gavel_bus::topology::{Durable, Stream, TopologySettings};
 use gavel_bus::{Bus, NatsConfig};
 use gavel_config::Env;
-use gavel_runtime::{EXIT_CONFIG, nats};
+use gavel_runtime::nats;
 
-use crate::exit;
+use crate::exit::CommandError;
 
-/// Makes the streams and consumers that are missing, and leaves those that exist as they are.
+/// Create the streams and consumers that are missing
 ///
-/// For a NATS on which services may not make them (`NATS_MAKE_STREAMS=false`): run it as the user who may, before the
-/// services, with the variables of the services (`NATS_URL`, `NATS_NKEY`, `NATS_REPLICAS`, `NATS_STORE_BYTES`,
-/// `ACK_WAIT_MS`). Exit codes: 0 they are there, 64 wrong use, 69 NATS cannot be reached or does not let us.
+/// Existing ones stay unchanged. Use it where services may not create streams (NATS_MAKE_STREAMS=false): run it before the
+/// services, as a user with that permission, with the variables of the services (NATS_URL, NATS_NKEY, NATS_REPLICAS,
+/// NATS_STORE_BYTES, ACK_WAIT_MS).
 #[derive(Args)]
+#[command(
+    after_long_help = "Exit codes:\n  0   all streams and consumers exist\n  64  invalid arguments or configuration\n  69  NATS is unreachable or denies permission"
+)]
 pub(crate) struct Arguments {
-    /// How long to wait for NATS, in seconds.
-    #[arg(long, default_value_t = 30)]
+    /// Seconds to wait for NATS
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     timeout: u64,
 }
 
-/// Makes them.
+/// Creates them and prints each stream with its consumers.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let mut env = Env::from_process();
     let config = NatsConfig { is_topology_managed: false, ..nats::read(&mut env, "deploy") };
     let settings = nats::read_topology(&mut env);
     if let Err(problems) = env.finish() {
-        eprintln!("gavel streams: the configuration has problems:\n{problems}");
-        return ExitCode::from(EXIT_CONFIG);
+        return CommandError::configuration(&problems).report("streams");
     }
     let runtime = tokio::runtime::Runtime::new().expect("the machine has threads and descriptors");
-    let patience = Duration::from_secs(arguments.timeout);
-    match runtime.block_on(make(&config, settings, patience)) {
+    let timeout = Duration::from_secs(arguments.timeout);
+    match runtime.block_on(create(&config, settings, timeout)) {
         Ok(()) => {
             for stream in Stream::ALL {
                 let durables = Durable::ALL.into_iter().filter(|durable| durable.stream() == stream);
@@ -44,20 +46,20 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
             }
             ExitCode::SUCCESS
         }
-        Err(failure) => {
-            eprintln!("gavel streams: {failure:#}");
-            ExitCode::from(exit::UNAVAILABLE)
-        }
+        Err(failure) => CommandError::from(failure).report("streams"),
     }
 }
 
-async fn make(config: &NatsConfig, settings: TopologySettings, patience: Duration) -> anyhow::Result<()> {
+async fn create(config: &NatsConfig, settings: TopologySettings, timeout: Duration) -> anyhow::Result<()> {
     let bus = Bus::connect(config, settings).await?;
-    let made = tokio::time::timeout(patience, bus.ensure_topology()).await;
-    made.map_err(|_| match bus.connection().check_permissions() {
-        Err(refusal) => anyhow!("{refusal}"),
-        Ok(()) if bus.is_connected() => anyhow!("NATS does not make them; does it have JetStream, and room?"),
-        Ok(()) => anyhow!("NATS cannot be reached; are NATS_URL, the credentials and NATS_CA right?"),
-    })
-    .with_context(|| format!("not done within {} s", patience.as_secs()))
+    let created = tokio::time::timeout(timeout, bus.ensure_topology()).await;
+    created
+        .map_err(|_| match bus.connection().check_permissions() {
+            Err(refusal) => anyhow!("{refusal}"),
+            Ok(()) if bus.is_connected() => {
+                anyhow!("the server does not create them: check that JetStream is enabled and has space")
+            }
+            Ok(()) => anyhow!("cannot connect to NATS: check NATS_URL, the credentials and NATS_CA"),
+        })
+        .with_context(|| format!("streams not created within {} s", timeout.as_secs()))
 }

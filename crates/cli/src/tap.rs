@@ -1,4 +1,4 @@
-//! `gavel tap`: what moves on the line, as it moves, and what has moved.
+//! `gavel tap`: prints submission events as they happen, and stored ones.
 
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -12,14 +12,14 @@ use tokio::time::{Instant, timeout_at};
 
 mod expression;
 mod filter;
-mod memory;
 mod record;
 mod show;
+mod tracker;
 
 use filter::Filter;
-use memory::Memory;
-use record::{Line, Record};
+use record::{Entry, Record};
 use show::{Format, Show};
+use tracker::Tracker;
 
 use crate::event::{Event, Reading};
 use crate::exit::{self, CommandError};
@@ -27,46 +27,53 @@ use crate::session::NatsOptions;
 use crate::terminal::has_colours;
 use crate::time::{format_duration, parse_duration};
 
-/// Shows the events of submissions as they happen, one a line. It only listens: no worker is disturbed, and a
-/// user who may publish nothing can run it.
+/// Show submission events as they happen
 ///
-/// Times are UTC. Exit codes: with --until verdict 0 passed, 1 failed, 2 error, 3 no verdict in time; 64 wrong
-/// use, 65 a file that is none, 66 no such file, 69 NATS cannot be reached, 77 NATS does not let us.
+/// Prints one event per line; times are in UTC. It only subscribes and reads: it takes no work from the services, and needs
+/// no permission to publish.
 #[derive(Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
+#[command(
+    after_long_help = "Examples:\n  gavel tap --since 10m --errors\n  gavel tap --stage judged --where 'durationMs > 5s'\n  \
+    gavel tap --id ID --until verdict\n\n\
+    Exit codes:\n  0   ended; with --until verdict: passed\n  1   with --until verdict: failed\n  \
+    2   with --until verdict: error\n  3   --timeout is over, or no verdict\n  \
+    64  invalid arguments or configuration\n  65  --load: the file has invalid lines\n  66  --load: the file does not exist\n  \
+    69  NATS is unreachable, or has no Gavel streams\n  73  --save: the file cannot be written\n  77  NATS denies permission"
+)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     nats: NatsOptions,
-    /// Begin with what has happened since then, such as 10m.
+    /// Start with the events of the last TIME, such as 10m
     #[arg(long, value_parser = parse_duration, value_name = "TIME", conflicts_with = "all")]
     since: Option<Duration>,
-    /// Begin with all that is stored (72 hours; what a judge has taken is no longer under "ready").
+    /// Start with all stored events (72 hours; "ready" only until a judge takes the submission)
     #[arg(long)]
     all: bool,
-    /// End with what is stored.
+    /// Exit after the stored events
     #[arg(long)]
     no_follow: bool,
     #[command(flatten)]
     filter: Filter,
-    /// End with the first verdict of what is looked for (by --id, --question, --lang, --kind).
+    /// Exit after the first verdict that matches --id, --question, --lang and --kind
     #[arg(long, value_enum)]
     until: Option<Until>,
-    /// End after this time, with exit code 3.
+    /// Exit after this time, with exit code 3
     #[arg(long, value_parser = parse_duration, value_name = "TIME")]
     timeout: Option<Duration>,
-    /// pretty, jsonl, or template='{time} {stage} {id} {says}' with the fields of jsonl.
-    #[arg(long, short, value_parser = Format::parse, default_value = "pretty")]
+    /// Output format: pretty, jsonl, or template='{time} {stage} {id} {says}' with the fields of jsonl
+    #[arg(long, short, value_name = "FORMAT", value_parser = Format::parse, default_value = "pretty")]
     output: Format,
-    /// Show headers.
+    /// Print message headers
     #[arg(long)]
     headers: bool,
-    /// Show sources, and what programs and compilers said.
+    /// Print source code, and the output of programs and compilers
     #[arg(long)]
     show_source: bool,
-    /// Write what is shown to a file as well, for --load.
+    /// Also write the printed events to a file, for --load
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
-    /// Show what was saved instead of what happens.
+    /// Print the events of a saved file instead of live events
     #[arg(long, value_name = "FILE", conflicts_with_all = ["since", "all", "save"])]
     load: Option<PathBuf>,
 }
@@ -76,28 +83,30 @@ enum Until {
     Verdict,
 }
 
-/// Shows until the end.
+/// Prints events until the end.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     exit::run("tap", tap(arguments))
 }
 
 async fn tap(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     if arguments.no_follow && arguments.since.is_none() && !arguments.all {
-        return Err(CommandError::new(gavel_runtime::EXIT_CONFIG, "--no-follow goes with --since or --all"));
+        return Err(CommandError::usage(
+            "--no-follow goes with --since or --all: without them there are no stored events to print",
+        ));
     }
     let deadline = arguments.timeout.map(|time| Instant::now() + time);
-    let mut screen = Screen::new(arguments, BufWriter::new(io::stdout().lock()))?;
+    let mut printer = Printer::new(arguments, BufWriter::new(io::stdout().lock()))?;
     if let Some(path) = &arguments.load {
         for line in record::load(path)? {
             let ended = match line? {
-                Line::Event(event) => screen.event(&event)?,
-                Line::Notice(sentence) => screen.notice(&sentence)?,
+                Entry::Event(event) => printer.event(&event)?,
+                Entry::Notice(sentence) => printer.notice(&sentence)?,
             };
             if let Some(code) = ended {
                 return Ok(ExitCode::from(code));
             }
         }
-        return Ok(ExitCode::from(screen.end()?));
+        return Ok(ExitCode::from(printer.end()?));
     }
     let begin = match arguments.since {
         Some(time) => Start::Since(SystemTime::now() - time),
@@ -110,60 +119,60 @@ async fn tap(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     if begin == Start::Now {
         eprintln!("gavel tap: listening");
     }
-    watch(tap, screen, arguments, deadline).await
+    follow(tap, printer, arguments, deadline).await
 }
 
-/// Writing may block for as long as the terminal likes: the tap goes on meanwhile, on threads of its own.
-async fn watch<W: Write>(
+/// Prints live events. Writing blocks as long as the terminal does; the subscription continues on other threads.
+async fn follow<W: Write>(
     mut tap: LiveEvents,
-    mut screen: Screen<'_, W>,
+    mut printer: Printer<'_, W>,
     arguments: &Arguments,
     deadline: Option<Instant>,
 ) -> Result<ExitCode, CommandError> {
-    let mut memory = Memory::default();
+    let mut tracker = Tracker::default();
     let reading = Reading { source: arguments.show_source, headers: arguments.headers };
     loop {
         let item = if let Some(item) = tap.next().now_or_never() {
             item
         } else {
-            if let Some(code) = screen.flush() {
+            if let Some(code) = printer.flush() {
                 return Ok(ExitCode::from(code));
             }
             let Ok(item) = until(deadline, tap.next()).await else {
-                eprintln!("gavel tap: the time is up");
+                eprintln!("gavel tap: timeout");
                 return Ok(ExitCode::from(exit::TIMEOUT));
             };
             item
         };
         let ended = match item {
-            None => return Ok(ExitCode::from(screen.end()?)),
+            None => return Ok(ExitCode::from(printer.end()?)),
             Some(LiveEvent::Failed(error)) => {
-                screen.flush();
+                printer.flush();
                 return Err(error.into());
             }
             Some(LiveEvent::Message(message)) => {
                 let mut event = reading.read(&message);
-                memory.note(&mut event);
-                screen.event(&event)?
+                tracker.note(&mut event);
+                printer.event(&event)?
             }
             Some(LiveEvent::CaughtUp) => {
-                eprintln!("gavel tap: that was the past; listening");
+                eprintln!("gavel tap: end of the stored events; listening");
                 None
             }
-            Some(LiveEvent::Dropped { messages: events }) => screen.notice(&format!(
-                "{events} or more events are not shown here: they came faster than they could be written; \
-                 --since shows them again"
+            Some(LiveEvent::Dropped { messages: events }) => printer.notice(&format!(
+                "at least {events} events were skipped, because they came faster than they could be printed; \
+                 --since prints them"
             ))?,
-            Some(LiveEvent::Disconnected) => screen.notice("NATS is gone; waiting for it")?,
+            Some(LiveEvent::Disconnected) => printer.notice("connection to NATS lost; reconnecting")?,
             Some(LiveEvent::Reconnected { after }) => {
-                let (gone, reach) = (format_duration(after), after.as_secs() + 2);
-                screen.notice(&format!(
-                    "NATS is back after {gone}; what happened meanwhile is not shown here, --since {reach}s shows it"
+                let (lost, since) = (format_duration(after), after.as_secs() + 2);
+                printer.notice(&format!(
+                    "reconnected to NATS after {lost}; events in between were skipped, --since {since}s prints them"
                 ))?
             }
         };
         if let Some(code) = ended {
-            screen.flush();
+            printer.flush();
             return Ok(ExitCode::from(code));
         }
     }
@@ -176,15 +185,15 @@ async fn until<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> R
     }
 }
 
-/// Where events are shown and saved. Each step tells the exit code, where it is the last one.
-struct Screen<'a, W> {
+/// Prints and saves events. Methods return the exit code if the command is to end.
+struct Printer<'a, W> {
     show: Show<W>,
     record: Option<Record>,
     filter: &'a Filter,
     until: Option<Until>,
 }
 
-impl<'a, W: Write> Screen<'a, W> {
+impl<'a, W: Write> Printer<'a, W> {
     fn new(arguments: &'a Arguments, out: W) -> Result<Self, CommandError> {
         Ok(Self {
             show: Show::new(out, arguments.output.clone(), has_colours()),
@@ -195,7 +204,7 @@ impl<'a, W: Write> Screen<'a, W> {
     }
 
     fn event(&mut self, event: &Event) -> Result<Option<u8>, CommandError> {
-        if self.filter.fits(event) {
+        if self.filter.matches(event) {
             if let Some(record) = &mut self.record {
                 record.event(event)?;
             }
@@ -203,7 +212,7 @@ impl<'a, W: Write> Screen<'a, W> {
                 return Ok(Some(0));
             }
         }
-        if self.until.is_some() && event.stage == "judged" && self.filter.is_about(event) {
+        if self.until.is_some() && event.stage == "judged" && self.filter.selects_submission(event) {
             self.flush();
             return Ok(Some(match event.status.as_deref() {
                 Some("passed") => 0,
@@ -221,16 +230,16 @@ impl<'a, W: Write> Screen<'a, W> {
         Ok(self.show.notice(sentence).is_err().then_some(0))
     }
 
-    /// Whoever reads us may have gone away, as `head` does: that is an end like any other.
+    /// If the reader has closed the pipe, as `head` does, the command ends successfully.
     fn flush(&mut self) -> Option<u8> {
         self.show.flush().is_err().then_some(0)
     }
 
-    /// The end of what there is.
+    /// Called after the last event.
     fn end(&mut self) -> Result<u8, CommandError> {
         self.flush();
         if self.until.is_some() {
-            return Err(CommandError::new(exit::TIMEOUT, "there is no verdict among these"));
+            return Err(CommandError::new(exit::TIMEOUT, "no verdict among these events"));
         }
         Ok(0)
     }

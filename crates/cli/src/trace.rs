@@ -1,4 +1,4 @@
-//! `gavel trace`: the life of one submission, and what it waits for if it has not ended.
+//! `gavel trace`: the history of one submission, and what it waits for if it has not ended.
 
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -18,39 +18,45 @@ use crate::session::NatsOptions;
 use crate::terminal;
 use run::Run;
 
-/// Shows the life of one submission: where its time went, who worked on it, how each test went, and, where it has
-/// not ended, what it waits for. It only reads.
+/// Show the history of one submission
 ///
-/// Exit codes: 0, 64 wrong use, 66 no such submission, 69 NATS cannot be reached, 77 NATS does not let us.
+/// Shows how long each stage took, which instances worked on it, the callbacks, the result of each test, and, if it has not
+/// ended, what it waits for. It only reads.
 #[derive(Args)]
+#[command(
+    after_long_help = "Exit codes:\n  0   the submission is known\n  64  invalid arguments or configuration\n  \
+    66  unknown submission\n  69  NATS is unreachable\n  77  NATS denies permission"
+)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     nats: NatsOptions,
-    /// The submission.
+    /// Id of the submission
     id: String,
-    /// Print JSON.
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Shows it.
+/// Prints the history.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     exit::run("trace", trace(arguments))
 }
 
 async fn trace(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let id = &arguments.id;
-    let wrong = |why: String| CommandError::new(gavel_runtime::EXIT_CONFIG, why);
+    let invalid = |message: String| CommandError::usage(message);
     if id.contains('…') {
-        return Err(wrong("give the whole id; gavel tap -o 'template={id}' shows it".to_owned()));
+        return Err(invalid(format!(
+            "{id:?} is a shortened id. Pass the whole id; gavel tap -o 'template={{id}}' prints it"
+        )));
     }
-    let id = &SubmissionId::new(id.as_str()).map_err(|error| wrong(format!("an id {error}")))?;
+    let id = &SubmissionId::new(id.as_str()).map_err(|error| invalid(format!("a submission id {error}")))?;
     let inspector = arguments.nats.inspector("trace", "ops").await?;
     let runs = runs(&inspector, id).await?;
     if runs.is_empty() {
         return Err(CommandError::new(
             exit::NOT_FOUND,
-            format!("nothing is known of {id}: it was never taken, or that is more than 72 hours ago"),
+            format!("unknown submission {id}: it was never accepted, or more than 72 hours ago"),
         ));
     }
     if arguments.json {
@@ -67,9 +73,9 @@ async fn runs(inspector: &Inspector, id: &SubmissionId) -> Result<Vec<Run>, Comm
     let now = SystemTime::now();
     let mut runs: Vec<Run> =
         inspector.history(id).await?.iter().map(|timeline| Run::of(timeline, now)).collect();
-    // Only the last one can still wait for anything.
+    // Only the last generation can be unfinished.
     if let Some(last) = runs.last_mut() {
-        last.waits_for = wait::wait(inspector, last).await?;
+        last.wait = wait::wait(inspector, last).await?;
     }
     Ok(runs)
 }

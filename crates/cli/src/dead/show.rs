@@ -1,5 +1,4 @@
-//! What a person, or a program, is shown of a dead letter. Test data is in none of them; a program is shown only
-//! where it is asked for.
+//! Prints dead letters. Test data is never printed; source code only with `--show-source`.
 
 use std::fmt::Write as _;
 
@@ -12,21 +11,21 @@ use gavel_proto::WireEvent as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::absent;
+use super::print_missing;
 use crate::exit::CommandOutcome;
 use crate::output::{escape_control, print_line};
 use crate::time::format_time;
 
-/// One line of the list.
+/// Returns the line of a dead letter in the list.
 pub(super) fn line(letter: &StoredDeadLetter) -> String {
     let died = format_time(letter.stored_at);
     let key = escape_control(&letter.key);
-    let Some(dead) = &letter.dead_letter else { return format!("{died}  {key}  not a dead letter of ours") };
+    let Some(dead) = &letter.dead_letter else { return format!("{died}  {key}  cannot be decoded") };
     let times = if dead.attempts == 1 { "once" } else { &format!("{} times", dead.attempts) };
     format!("{died}  {key}  {}, delivered {times}: {}", dead.stage.as_str(), escape_control(&dead.cause))
 }
 
-/// A letter without what its message holds.
+/// Returns a dead letter as JSON, without the content of its message.
 pub(super) fn summary(letter: &StoredDeadLetter) -> Value {
     let mut object =
         json!({ "key": letter.key, "sequence": letter.sequence, "diedAt": format_time(letter.stored_at) });
@@ -52,7 +51,7 @@ pub(super) fn summary(letter: &StoredDeadLetter) -> Value {
     object
 }
 
-/// Shows all letters of a submission.
+/// Prints all dead letters of a submission.
 pub(super) async fn show(
     inspector: &Inspector,
     id: &SubmissionId,
@@ -61,7 +60,7 @@ pub(super) async fn show(
 ) -> anyhow::Result<CommandOutcome> {
     let letters = inspector.dead_letters_of(id).await?;
     if letters.is_empty() {
-        absent(id, as_json);
+        print_missing(id, as_json);
         return Ok(CommandOutcome::Refused);
     }
     let history: Vec<Value> = inspector.history(id).await?.iter().flat_map(events).collect();
@@ -85,12 +84,12 @@ fn events(timeline: &Timeline) -> Vec<Value> {
     steps.collect()
 }
 
-/// What the message holds, as far as it is for people.
+/// Returns the content of the message that failed.
 fn message(letter: &StoredDeadLetter, show_source: bool) -> Value {
     match letter.content() {
-        DeadLetterContent::Queued(queued) => work(&queued.submission, &queued.source, show_source),
+        DeadLetterContent::Queued(queued) => program(&queued.submission, &queued.source, show_source),
         DeadLetterContent::Ready(ready) => {
-            let mut object = work(&ready.submission, &ready.source, show_source);
+            let mut object = program(&ready.submission, &ready.source, show_source);
             object["bundle"] = format!("bundle.{}.{}", ready.bundle.day, ready.bundle.digest).into();
             object
         }
@@ -98,7 +97,7 @@ fn message(letter: &StoredDeadLetter, show_source: bool) -> Value {
         DeadLetterContent::Judged(judged) => {
             let mut object = submission(&judged.submission);
             object["result"] =
-                serde_json::from_slice(&result_body(&judged)).expect("our own JSON can be read");
+                serde_json::from_slice(&result_body(&judged)).expect("the result body is JSON");
             object
         }
         DeadLetterContent::Unreadable(why) => {
@@ -119,7 +118,7 @@ fn submission(submission: &Submission) -> Value {
     })
 }
 
-fn work(about: &Submission, source: &str, show_source: bool) -> Value {
+fn program(about: &Submission, source: &str, show_source: bool) -> Value {
     let mut object = submission(about);
     object["sourceBytes"] = source.len().into();
     object["sourceSha256"] = digest(source.as_bytes()).into();
@@ -136,7 +135,7 @@ fn digest(bytes: &[u8]) -> String {
     })
 }
 
-/// The same for people: a name and a value a line.
+/// Formats the JSON as text, with one name and value per line.
 fn text(object: &Value) -> String {
     let mut text = String::new();
     for (name, value) in object.as_object().into_iter().flatten() {
@@ -144,12 +143,12 @@ fn text(object: &Value) -> String {
             Value::Array(moments) => {
                 let _ = writeln!(text, "{name}:");
                 for moment in moments {
-                    let word = |name| moment[name].as_str().unwrap_or_default();
+                    let field = |name| moment[name].as_str().unwrap_or_default();
                     let _ = writeln!(
                         text,
                         "  {}  {} (generation {})",
-                        word("at"),
-                        word("event"),
+                        field("at"),
+                        field("event"),
                         moment["generation"]
                     );
                 }
@@ -157,19 +156,19 @@ fn text(object: &Value) -> String {
             Value::Object(fields) => {
                 let _ = writeln!(text, "{name}:");
                 for (name, value) in fields {
-                    let _ = writeln!(text, "  {name}: {}", words(value));
+                    let _ = writeln!(text, "  {name}: {}", format_value(value));
                 }
             }
             value => {
-                let _ = writeln!(text, "{name}: {}", words(value));
+                let _ = writeln!(text, "{name}: {}", format_value(value));
             }
         }
     }
     text
 }
 
-/// A value as it reads; a program keeps its lines.
-fn words(value: &Value) -> String {
+/// Formats a value; source code keeps its lines.
+fn format_value(value: &Value) -> String {
     let Some(text) = value.as_str() else { return escape_control(&value.to_string()) };
     text.lines().map(escape_control).collect::<Vec<_>>().join("\n    ")
 }

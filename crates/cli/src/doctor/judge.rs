@@ -1,4 +1,4 @@
-//! This machine, as one that judges: what the kernel gives, and which toolchains there are.
+//! Checks of this machine as a judge: what the kernel offers for isolation, and which toolchains are installed.
 
 use std::collections::BTreeMap;
 
@@ -8,19 +8,22 @@ use gavel_sandbox::{Sandbox, SandboxConfig, probe};
 
 use super::{Finding, State};
 
-/// Looks at it with the settings that a judge would have here.
+/// Checks with the settings that a judge would have on this machine.
 pub(super) async fn check() -> Vec<Finding> {
     let mut env = Env::from_process();
     let settings = Config::read(&mut env);
     if let Err(problems) = env.finish() {
         return vec![Finding::bad(
-            "the judge's settings",
+            "settings of the judge",
             problems.to_string(),
-            "set them as deploy/default.env says",
+            "Correct the variables as described in deploy/default.env.",
         )];
     }
     if settings.engine == EngineChoice::Judge0 {
-        return vec![Finding::skipped("this machine as a judge", "ENGINE=judge0 needs nothing of it")];
+        return vec![Finding::skipped(
+            "this machine as a judge",
+            "not checked, because ENGINE=judge0 runs nothing on this machine",
+        )];
     }
     let config = SandboxConfig {
         slots: settings.slots.clamp(1, 4),
@@ -29,13 +32,13 @@ pub(super) async fn check() -> Vec<Finding> {
         tier: settings.sandbox_tier,
         ..SandboxConfig::default()
     };
-    let mut findings = machine(&config).await;
+    let mut findings = isolation(&config).await;
     findings.extend(toolchains(config).await);
     findings
 }
 
-/// Each means of isolation. What is missing is bad only where no slot can be built without it.
-async fn machine(config: &SandboxConfig) -> Vec<Finding> {
+/// Checks each means of isolation. A missing one is a problem only if no slot can be built without it.
+async fn isolation(config: &SandboxConfig) -> Vec<Finding> {
     let found = probe(config).await;
     let works = found.iter().any(|each| each.name == "sandbox slot" && each.ok);
     let has_cgroup = found.iter().any(|each| each.name.starts_with("cgroup") && each.ok);
@@ -48,7 +51,7 @@ async fn machine(config: &SandboxConfig) -> Vec<Finding> {
             remedy => format!("{remedy}; without it: {}", each.impact),
         };
         let state = match () {
-            () if works && has_cgroup && each.name.starts_with("cgroup") => State::Spare,
+            () if works && has_cgroup && each.name.starts_with("cgroup") => State::Optional,
             () if works => State::Warning,
             () => State::Bad,
         };
@@ -57,11 +60,14 @@ async fn machine(config: &SandboxConfig) -> Vec<Finding> {
     found.into_iter().map(finding).collect()
 }
 
-/// Each language of the table: its version, or how to get it.
+/// Returns a finding for each known language: its version, or how to install it.
 async fn toolchains(config: SandboxConfig) -> Vec<Finding> {
     let Ok(sandbox) = Sandbox::start(config).await else {
-        // The finding on the slot says why.
-        return vec![Finding::skipped("languages of this machine", "no sandbox, so no toolchain was tried")];
+        // The finding about the slot names the reason.
+        return vec![Finding::skipped(
+            "languages of this machine",
+            "not checked, because the sandbox does not start",
+        )];
     };
     let mut served = BTreeMap::<(String, String), Vec<String>>::new();
     for language in sandbox.languages() {
@@ -77,15 +83,15 @@ async fn toolchains(config: SandboxConfig) -> Vec<Finding> {
     if findings.is_empty() {
         findings.push(Finding::bad(
             "languages of this machine",
-            "no toolchain is found",
-            "install some: scripts/languages --list shows them",
+            "no toolchains found",
+            "Install some: \"scripts/languages --list\" lists them.",
         ));
     }
     findings.extend(sandbox.unserved().iter().map(|language| {
         let ids: Vec<String> = language.ids.iter().map(ToString::to_string).collect();
         let (name, found) =
             (format!("language {}", language.name), format!("not served, for {}", ids.join(", ")));
-        Finding { state: State::Spare, ..Finding::bad(&name, found, language.reason.clone()) }
+        Finding { state: State::Optional, ..Finding::bad(&name, found, language.reason.clone()) }
     }));
     sandbox.shutdown().await;
     findings

@@ -1,4 +1,4 @@
-//! NATS, the streams on it, and who is there.
+//! Checks of NATS: the server, the streams and consumers, and the running services.
 
 use std::time::Duration;
 
@@ -11,45 +11,45 @@ use crate::exit::CommandError;
 use crate::session::NatsOptions;
 use crate::status::SERVICES;
 
-/// Every instance says that it is there within this time.
-const LISTEN: Duration = Duration::from_millis(2_500);
-/// From this on, clocks matter to the order of callbacks (ADR 2).
-const SKEW_MS: i64 = 1_000;
+/// How long to listen for heartbeats: longer than the interval at which each instance sends them.
+const LISTEN_TIME: Duration = Duration::from_millis(2_500);
+/// A larger difference of clocks can change the order of callbacks (ADR 2).
+const MAX_CLOCK_SKEW_MS: i64 = 1_000;
 
 pub(super) async fn check(nats: &NatsOptions) -> Vec<Finding> {
     let inspector = match nats.inspector("doctor", "ops").await {
         Ok(inspector) => inspector,
-        Err(stop) => return vec![stopped("NATS", stop)],
+        Err(error) => return vec![failed("NATS", error)],
     };
-    let mut findings = vec![Finding::good("NATS", "it answers"), version(&inspector)];
+    let mut findings = vec![Finding::good("NATS", "connected"), version(&inspector)];
     match inspector.topology_mismatches().await {
-        Err(error @ InspectError::NoJetStream) => findings.push(denied("JetStream", error)),
-        Err(error) => findings.push(denied("streams and consumers", error)),
-        Ok(faults) => {
-            findings.push(Finding::good("JetStream", "it is enabled"));
-            findings.extend(topology(&inspector, faults).await);
+        Err(error @ InspectError::NoJetStream) => findings.push(failed("JetStream", error)),
+        Err(error) => findings.push(failed("streams and consumers", error)),
+        Ok(mismatches) => {
+            findings.push(Finding::good("JetStream", "enabled"));
+            findings.extend(topology(&inspector, mismatches).await);
         }
     }
-    findings.extend(present(&inspector).await);
+    findings.extend(services(&inspector).await);
     findings
 }
 
-async fn topology(inspector: &Inspector, faults: Vec<TopologyMismatch>) -> Vec<Finding> {
-    if faults.is_empty() {
-        let fits = Finding::good("streams and consumers", "all are there and as they should be");
-        return vec![fits, permission(inspector).await, clock(inspector).await];
+async fn topology(inspector: &Inspector, mismatches: Vec<TopologyMismatch>) -> Vec<Finding> {
+    if mismatches.is_empty() {
+        let good = Finding::good("streams and consumers", "all exist with the expected configuration");
+        return vec![good, permission(inspector).await, clock(inspector).await];
     }
-    let finding = |fault: TopologyMismatch| {
-        let name = format!("{} {}", if fault.is_stream { "stream" } else { "consumer" }, fault.name);
-        let remedy = if fault.is_missing {
-            "start a service whose user may make streams and consumers, or run gavel streams: both make what is missing"
+    let finding = |mismatch: TopologyMismatch| {
+        let name = format!("{} {}", if mismatch.is_stream { "stream" } else { "consumer" }, mismatch.name);
+        let remedy = if mismatch.is_missing {
+            "Start a service whose user may create streams and consumers, or run \"gavel streams\": both create what is missing."
         } else {
-            "Gavel leaves what exists as it is: change it with the nats command, or let the line run empty, \
-             delete it, and let a service make it anew"
+            "Gavel does not change what exists: change it with the nats command, or wait until the pipeline is empty, \
+             delete it, and run \"gavel streams\"."
         };
-        Finding::bad(&name, fault.problem, remedy)
+        Finding::bad(&name, mismatch.problem, remedy)
     };
-    faults.into_iter().map(finding).collect()
+    mismatches.into_iter().map(finding).collect()
 }
 
 fn version(inspector: &Inspector) -> Finding {
@@ -62,37 +62,37 @@ fn version(inspector: &Inspector) -> Finding {
     Finding::bad(
         "version of NATS",
         text,
-        format!("run nats-server {}.{} or newer", MIN_NATS_VERSION.0, MIN_NATS_VERSION.1),
+        format!("Run nats-server {}.{} or newer.", MIN_NATS_VERSION.0, MIN_NATS_VERSION.1),
     )
 }
 
 async fn permission(inspector: &Inspector) -> Finding {
     match inspector.first(Stream::Queued, "submission.>", 1).await {
-        Ok(_) => Finding::good("permission to read history", "this user has it"),
-        Err(error) => denied("permission to read history", error),
+        Ok(_) => Finding::good("permission to read history", "granted"),
+        Err(error) => failed("permission to read history", error),
     }
 }
 
 async fn clock(inspector: &Inspector) -> Finding {
     match inspector.snapshot().await {
-        Err(error) => denied("clock", error),
-        Ok(snapshot) if snapshot.skew_ms.abs() > SKEW_MS => Finding::bad(
+        Err(error) => failed("clock", error),
+        Ok(snapshot) if snapshot.skew_ms.abs() > MAX_CLOCK_SKEW_MS => Finding::bad(
             "clock",
-            format!("that of NATS and ours differ by {} ms", snapshot.skew_ms),
-            "have both keep time by NTP: callbacks are ordered by clocks that agree within a second",
+            format!("the clocks of NATS and this machine differ by {} ms", snapshot.skew_ms),
+            "Synchronize both with NTP: the order of callbacks needs clocks that differ by less than a second.",
         ),
         Ok(snapshot) => Finding::good(
             "clock",
-            format!("that of NATS and ours differ by at most {} ms", snapshot.skew_ms.abs()),
+            format!("the clocks of NATS and this machine differ by at most {} ms", snapshot.skew_ms.abs()),
         ),
     }
 }
 
-/// Each kind of service must be there, ready, and all of one version.
-async fn present(inspector: &Inspector) -> Vec<Finding> {
-    let present = match inspector.heartbeats(LISTEN).await {
+/// Checks that each kind of service runs and is ready, and that all have one version.
+async fn services(inspector: &Inspector) -> Vec<Finding> {
+    let present = match inspector.heartbeats(LISTEN_TIME).await {
         Ok(present) => present.into_iter().map(|(heartbeat, _)| heartbeat).collect::<Vec<_>>(),
-        Err(error) => return vec![denied("services", error)],
+        Err(error) => return vec![failed("services", error)],
     };
     let mut findings = Vec::new();
     for service in SERVICES {
@@ -100,21 +100,20 @@ async fn present(inspector: &Inspector) -> Vec<Finding> {
         findings.push(match names.as_slice() {
             [] => Finding::bad(
                 service,
-                "none is heard",
-                format!("start gavel-{service} (or gavel up) with this NATS_URL; its log says what it lacks"),
+                "no heartbeat received",
+                format!("Start gavel-{service} (or gavel up) with this NATS_URL; if it runs, see its log."),
             ),
-            names => Finding::good(service, format!("{} there", names.len())),
+            names => Finding::good(service, format!("{} running", names.len())),
         });
     }
     for each in &present {
         findings.extend(each.problems.iter().map(|problem| {
-            let remedy = "its log has more; /readyz says the same";
+            let remedy = "See its log for details.";
             Finding::bad(&format!("{} is ready", each.instance), problem.as_str(), remedy)
         }));
         findings.extend(each.dependencies.iter().filter_map(|peer| {
             let name = format!("{} as {} sees it", peer.name, each.instance);
-            let remedy =
-                format!("see whether {} is up and what that instance is configured with is right", peer.name);
+            let remedy = format!("Check that {} runs, and the settings of that instance for it.", peer.name);
             Some(Finding::bad(&name, peer.problem.as_deref()?, remedy))
         }));
     }
@@ -122,8 +121,8 @@ async fn present(inspector: &Inspector) -> Vec<Finding> {
     if !judges.is_empty() && judges.iter().all(|judge| judge.languages.is_empty()) {
         findings.push(Finding::bad(
             "languages",
-            "no judge serves any",
-            "install toolchains on the judges (scripts/languages), or let ENGINE be judge0",
+            "no judge serves a language",
+            "Install toolchains on the judges (scripts/languages), or set ENGINE=judge0.",
         ));
     }
     findings.extend(versions(&present));
@@ -137,16 +136,16 @@ fn versions(present: &[Heartbeat]) -> Option<Finding> {
     (versions.len() > 1).then(|| {
         Finding::warning(
             "versions",
-            format!("services of {} run side by side", versions.join(", ")),
-            "bring all to one version once a rollout is over",
+            format!("services run with different versions: {}", versions.join(", ")),
+            "Finish the rollout, so that all run the same version.",
         )
     })
 }
 
-fn denied(name: &str, error: InspectError) -> Finding {
-    stopped(name, CommandError::from(error))
-}
-
-fn stopped(name: &str, stop: CommandError) -> Finding {
-    Finding::bad(name, stop.message, stop.remedy.unwrap_or_default())
+fn failed(name: &str, error: impl Into<CommandError>) -> Finding {
+    let error = error.into();
+    let remedy = error
+        .remedy
+        .unwrap_or_else(|| "Correct the variables as described in deploy/demismatch.env.".to_owned());
+    Finding::bad(name, error.message, remedy)
 }

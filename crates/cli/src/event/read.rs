@@ -1,4 +1,4 @@
-//! From a message to an [`Event`]. There is no message that it fails on: what cannot be decoded is shown so.
+//! Converts messages to [`Event`]s. It never fails: a message that cannot be decoded becomes an `undecodable` event.
 
 use std::fmt::Write as _;
 
@@ -11,26 +11,26 @@ use gavel_inspect::Message;
 use gavel_proto::{DecodeError, Event as WireEvent};
 use sha2::{Digest as _, Sha256};
 
-use super::{Call, Event, Moment, Test, UNDECODABLE};
+use super::{Attempt, Event, Test, Timestamp, UNDECODABLE};
 
-/// How much of a payload that cannot be decoded is shown, in bytes.
-const HEAD: usize = 24;
+/// How many bytes of a payload that cannot be decoded are shown.
+const HEAD_BYTES: usize = 24;
 
-/// What is to be shown of a message.
+/// What is shown of a message.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Reading {
-    /// Sources, and the words of programs and compilers.
+    /// Source code, and the output of programs and compilers.
     pub(crate) source: bool,
     /// Headers.
     pub(crate) headers: bool,
 }
 
 impl Reading {
-    /// The event of a message.
+    /// Returns the event of a message.
     pub(crate) fn read(self, message: &Message) -> Event {
         let (word, id, generation) = address(&message.subject);
         let mut event = Event {
-            time: Moment(message.at),
+            time: Timestamp(message.at),
             stage: word.to_owned(),
             id: id.to_owned(),
             generation,
@@ -43,7 +43,7 @@ impl Reading {
         if let Err(error) = self.fill(&mut event, &message.subject, &message.payload) {
             UNDECODABLE.clone_into(&mut event.stage);
             event.reason = Some(error.to_string());
-            event.head = Some(hex(&message.payload[..message.payload.len().min(HEAD)], " "));
+            event.head = Some(hex(&message.payload[..message.payload.len().min(HEAD_BYTES)], " "));
         }
         event
     }
@@ -76,10 +76,10 @@ impl Reading {
                 of(event, &submission);
                 event.status = Some(status.as_str().to_owned());
                 (event.attempts, event.instance) = (Some(attempts), Some(instance));
-                event.calls = callback_attempts.into_iter().map(call).collect();
+                event.callback_attempts = callback_attempts.into_iter().map(attempt).collect();
             }
             WireEvent::DeadLetter(DeadLetter { stage, cause, attempts, subject, payload, .. }) => {
-                // Whose it was stands in the message that died, if that can be decoded.
+                // The failed message names the question and the language, if it can be decoded.
                 let mut inner = Event::default();
                 let (word, ..) = address(&subject);
                 if word != "dead" && self.fill(&mut inner, &subject, &payload).is_ok() {
@@ -106,7 +106,7 @@ impl Reading {
         (event.passed, event.total) = (verdict.passed_count, verdict.total_count);
         let failure = verdict.first_failure.map(|failure| failure.error_message);
         let said = verdict.compile_output.or_else(|| verdict.stderr.clone());
-        // Of an error, what stands there is our own reason.
+        // For an error, stderr holds Gavel's own reason.
         event.reason = failure.or(verdict.stderr);
         event.toolchain = verdict.toolchain;
         event.output = said.filter(|_| self.source);
@@ -114,7 +114,7 @@ impl Reading {
             .tests
             .iter()
             .map(|test| Test {
-                ending: ending(test.outcome),
+                outcome: outcome(test.outcome),
                 cpu_us: micros(test.usage.cpu_time),
                 wall_us: micros(test.usage.wall_time),
                 memory_bytes: test.usage.memory_bytes,
@@ -123,21 +123,21 @@ impl Reading {
     }
 }
 
-fn call(made: CallbackAttempt) -> Call {
-    let of = match made.of {
+fn attempt(made: CallbackAttempt) -> Attempt {
+    let kind = match made.of {
         CallbackKind::Running => "running",
         CallbackKind::Result => "result",
     };
     let CallbackAttempt { at_ms, took_ms, status, problem, .. } = made;
-    Call { of: of.to_owned(), at: moment(at_ms), took_ms, status, problem }
+    Attempt { kind: kind.to_owned(), at: moment(at_ms), took_ms, status, problem }
 }
 
-/// The first moment for a time that no clock has.
-fn moment(ms: u64) -> Moment {
-    from_epoch_ms(ms).map(Moment).unwrap_or_default()
+/// Returns a time; the epoch if it is out of range.
+fn moment(ms: u64) -> Timestamp {
+    from_epoch_ms(ms).map(Timestamp).unwrap_or_default()
 }
 
-/// The word, the id and the generation of `submission.<word>.<key>`.
+/// Returns the event name, the id and the generation of `submission.<event>.<key>`.
 fn address(subject: &str) -> (&str, &str, u32) {
     let rest = subject.strip_prefix("submission.").unwrap_or(subject);
     let (word, key) = rest.split_once('.').unwrap_or((rest, ""));
@@ -153,7 +153,7 @@ fn of(event: &mut Event, submission: &Submission) {
     event.kind = Some(submission.kind.as_str().to_owned());
 }
 
-fn ending(outcome: Outcome) -> String {
+fn outcome(outcome: Outcome) -> String {
     match outcome {
         Outcome::Exited { code } => format!("exit {code}"),
         Outcome::Signaled { signal } => format!("signal {signal}"),
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn subjects_of_both_forms_are_understood() {
+    fn subjects_with_and_without_generation_are_parsed() {
         assert_eq!(address("submission.queued.k97"), ("queued", "k97", 1));
         assert_eq!(address("submission.queued.k97.2"), ("queued", "k97", 2));
         assert_eq!(address("submission.queued.k97.x"), ("queued", "k97.x", 1));
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_is_a_length_and_a_digest_unless_asked_for() {
+    fn source_is_shown_only_on_request() {
         let queued = Queued { submission: submission(), source: "print(1)".to_owned() };
         let message = message("submission.queued.k97", queued.encode());
         let event = Reading::default().read(&message);
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_letter_tells_whose_it_was() {
+    fn dead_letter_names_its_question() {
         let running = Running { submission: submission(), instance: "j".to_owned() };
         let dead = DeadLetter {
             key: "k97".to_owned(),
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_decoded_shows_how_it_begins() {
+    fn undecodable_message_shows_its_first_bytes() {
         let event = Reading::default().read(&message("submission.judged.k97", vec![0xff; 100]));
         assert_eq!((event.stage.as_str(), event.id.as_str(), event.bytes), (UNDECODABLE, "k97", 100));
         assert!(event.head.unwrap().starts_with("ff ff ff"));
@@ -255,7 +255,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_message_stops_it(
+        fn any_message_becomes_an_event(
             word in "queued|ready|running|judged|reported|dead|rejudged|other",
             end in ".{0,20}",
             payload in proptest::collection::vec(any::<u8>(), 0..200),

@@ -1,14 +1,14 @@
-//! The status as tables.
+//! Draws the status as tables.
 
 use std::fmt::Write as _;
 
 use super::SERVICES;
-use super::count::{PeerStatus, Status};
+use super::collect::{Dependency, Status};
 use crate::output::escape_control;
 use crate::time::format_millis;
 
-/// From this part on a stream is nearly full, in percent.
-const NEARLY_FULL: u64 = 80;
+/// A stream that is at least this full is highlighted, in percent.
+const NEARLY_FULL_PERCENT: u64 = 80;
 
 pub(super) fn draw(status: &Status, colours: bool) -> String {
     let mut text = String::new();
@@ -16,14 +16,14 @@ pub(super) fn draw(status: &Status, colours: bool) -> String {
     let alarm = |words: &str| {
         if colours { format!("\x1b[31m{words}\x1b[0m") } else { words.to_owned() }
     };
-    line("stage             waiting  in hand  redelivered   oldest   a second  slots".to_owned());
+    line("stage             waiting  in progress  redelivered   oldest  per second  slots".to_owned());
     for stage in &status.stages {
         let oldest = stage.oldest_ms.map_or_else(|| "-".to_owned(), format_millis);
         let slots = format!("{}/{} busy", stage.busy, stage.slots);
         let slots = if stage.slots == 0 && stage.waiting > 0 { alarm(&slots) } else { slots };
         line(format!(
-            "{:<16} {:>8} {:>8} {:>12} {oldest:>8} {:>10.1}  {slots}",
-            stage.stage, stage.waiting, stage.in_hand, stage.redelivered, stage.per_second
+            "{:<16} {:>8} {:>12} {:>12} {oldest:>8} {:>11.1}  {slots}",
+            stage.stage, stage.waiting, stage.in_progress, stage.redelivered, stage.per_second
         ));
     }
     line(String::new());
@@ -31,7 +31,7 @@ pub(super) fn draw(status: &Status, colours: bool) -> String {
     for stream in &status.streams {
         let percent = stream.max_bytes.map(|max| stream.bytes.saturating_mul(100) / max.max(1));
         let full = percent.map_or_else(|| "-".to_owned(), |percent| format!("{percent}%"));
-        let full = if percent >= Some(NEARLY_FULL) { alarm(&full) } else { full };
+        let full = if percent >= Some(NEARLY_FULL_PERCENT) { alarm(&full) } else { full };
         let (whole, tenth) = (stream.bytes >> 20, ((stream.bytes & 0xf_ffff) * 10) >> 20);
         line(format!("{:<16} {:>9} {:>8}.{tenth}   {full:>4}", stream.stream, stream.messages, whole));
     }
@@ -65,36 +65,40 @@ pub(super) fn draw(status: &Status, colours: bool) -> String {
     }
     for service in SERVICES {
         if !status.instances.iter().any(|instance| instance.service == service) {
-            line(alarm(&format!("no {service} is there")));
+            line(alarm(&format!("no {service} is running")));
         }
     }
-    if !status.peers.is_empty() {
+    if !status.dependencies.is_empty() {
         line(String::new());
-        line(format!("outside   {:<width$}  state", "seen by"));
+        line(format!("dependency  {:<width$}  state", "seen by"));
     }
-    for peer in &status.peers {
-        let is = state(peer);
-        let is = if peer.problem.is_some() { alarm(&is) } else { is };
-        line(format!("{:<9} {:<width$}  {is}", escape_control(&peer.name), escape_control(&peer.seen_by)));
+    for dependency in &status.dependencies {
+        let state = state(dependency);
+        let state = if dependency.problem.is_some() { alarm(&state) } else { state };
+        line(format!(
+            "{:<11} {:<width$}  {state}",
+            escape_control(&dependency.name),
+            escape_control(&dependency.seen_by)
+        ));
     }
     line(String::new());
-    match status.dead.iter().map(|deaths| deaths.count).sum::<u64>() {
+    match status.dead_letters.iter().map(|entry| entry.count).sum::<u64>() {
         0 => line("no dead letters in the last 24 hours".to_owned()),
-        count => line(format!("{count} dead letters in the last 24 hours; gavel dead list shows them")),
+        count => line(format!("{count} dead letters in the last 24 hours; \"gavel dead list\" shows them")),
     }
-    for deaths in &status.dead {
-        line(format!("{:>7}  at the {:<9} {}", deaths.count, escape_control(&deaths.stage), deaths.cause));
+    for entry in &status.dead_letters {
+        line(format!("{:>7}  at the {:<9} {}", entry.count, escape_control(&entry.stage), entry.cause));
     }
     if status.clock_skew_ms.abs() > 1_000 {
-        line(alarm(&format!("the clock of NATS and ours differ by {} ms", status.clock_skew_ms)));
+        line(alarm(&format!("the clocks of NATS and this machine differ by {} ms", status.clock_skew_ms)));
     }
     text
 }
 
-fn state(peer: &PeerStatus) -> String {
-    match (&peer.problem, peer.for_ms) {
+fn state(dependency: &Dependency) -> String {
+    match (&dependency.problem, dependency.for_ms) {
         (None, None) => "not called yet".to_owned(),
-        (None, Some(ms)) => format!("well, for {}", format_millis(ms)),
+        (None, Some(ms)) => format!("ok, for {}", format_millis(ms)),
         (Some(problem), ms) => {
             format!("{}, for {}", escape_control(problem), format_millis(ms.unwrap_or_default()))
         }

@@ -1,5 +1,5 @@
-//! The steps of a submission, as they happen: a line a step, with a live one below on a terminal, or one JSON
-//! object a step.
+//! Prints the steps of a submission as they happen: a line of text or of JSON for each. On a terminal, a line below
+//! shows the elapsed time.
 
 use std::io::{IsTerminal as _, Write as _, stdout};
 use std::time::Instant;
@@ -9,26 +9,31 @@ use gavel_domain::event::Judged;
 use gavel_proto::Event;
 use serde_json::{Value, json};
 
+use crate::output::first_line;
+
+/// How much of the reason of a verdict is printed.
+const MAX_REASON_CHARS: usize = 60;
+
 pub(super) struct Show {
     id: String,
     json: bool,
-    /// Whether there is a line below the steps that tells how long the present one takes.
+    /// Whether a line below the steps shows the elapsed time.
     live: bool,
     began: Instant,
-    present: String,
+    current: String,
 }
 
 impl Show {
     pub(super) fn new(id: &str, json: bool) -> Self {
         let live = !json && stdout().is_terminal();
-        Self { id: id.to_owned(), json, live, began: Instant::now(), present: "sent".to_owned() }
+        Self { id: id.to_owned(), json, live, began: Instant::now(), current: "sent".to_owned() }
     }
 
-    /// Shows a step; `event` is `None` if it cannot be decoded.
+    /// Prints a step; `event` is `None` if it cannot be decoded.
     pub(super) fn step(&mut self, name: &str, event: Option<&Event>) {
         let elapsed = self.began.elapsed().as_millis();
         let (step, detail) = event.map_or(("unreadable", String::new()), |event| (name, detail(event)));
-        step.clone_into(&mut self.present);
+        step.clone_into(&mut self.current);
         if self.json {
             let mut object = json!({ "event": step, "submissionId": self.id, "elapsedMs": elapsed });
             match event {
@@ -39,24 +44,24 @@ impl Show {
                 }
                 _ => {}
             }
-            say(&format!("{object}\n"));
+            print(&format!("{object}\n"));
         } else {
             self.clear();
-            say(&format!("{} {step}{detail} ({elapsed} ms)\n", self.id));
+            print(&format!("{} {step}{detail} ({elapsed} ms)\n", self.id));
         }
     }
 
-    /// Shows that time goes by.
+    /// Updates the elapsed time.
     pub(super) fn tick(&self) {
         if self.live {
             let seconds = self.began.elapsed().as_secs_f32();
-            say(&format!("{CLEAR}… {} {seconds:.1} s", self.present));
+            print(&format!("{CLEAR}… {} {seconds:.1} s", self.current));
         }
     }
 
     fn clear(&self) {
         if self.live {
-            say(CLEAR);
+            print(CLEAR);
         }
     }
 }
@@ -67,12 +72,12 @@ impl Drop for Show {
     }
 }
 
-/// To the start of the line, and the line empty (ECMA-48: CR, EL).
+/// Moves to the start of the line and erases it (ECMA-48: CR, EL).
 const CLEAR: &str = "\r\x1b[2K";
 
-/// The callback's body as Convex gets it.
+/// Returns the body of the result callback, as Convex receives it.
 fn result(judged: &Judged) -> Value {
-    serde_json::from_slice(&result_body(judged)).expect("our own JSON can be read")
+    serde_json::from_slice(&result_body(judged)).expect("the result body is JSON")
 }
 
 fn detail(event: &Event) -> String {
@@ -83,21 +88,17 @@ fn detail(event: &Event) -> String {
             let counts = verdict.passed_count.zip(verdict.total_count);
             let counts = counts.map_or_else(String::new, |(passed, total)| format!(" {passed}/{total}"));
             let reason = verdict.first_failure.as_ref().map(|failure| &failure.error_message);
-            let first_line = reason.or(verdict.stderr.as_ref()).and_then(|text| text.lines().next());
-            let reason = first_line.map_or_else(String::new, |line| format!(" \"{}\"", escape_control(line)));
+            let reason = reason.or(verdict.stderr.as_ref()).filter(|text| !text.trim().is_empty());
+            let reason = reason
+                .map_or_else(String::new, |text| format!(" \"{}\"", first_line(text, MAX_REASON_CHARS)));
             format!(" {}{counts}{reason}", verdict.status.as_str())
         }
         _ => String::new(),
     }
 }
 
-/// The beginning of a program's own words, without what could steer the terminal.
-fn escape_control(line: &str) -> String {
-    line.chars().filter(|c| !c.is_control()).take(60).collect()
-}
-
-fn say(text: &str) {
-    // Whoever reads us may have gone away; the exit code still tells.
+fn print(text: &str) {
+    // Errors are ignored: if the reader has closed the pipe, the exit code still counts.
     let mut out = stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

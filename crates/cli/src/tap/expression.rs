@@ -1,4 +1,4 @@
-//! The small language of `--where`.
+//! The expressions of `--where`.
 //!
 //! ```text
 //! any   = all { "or" all }
@@ -8,14 +8,14 @@
 //! value = word | "text in quotes" | number with a unit (ms s m h d kb mb)
 //! ```
 //!
-//! Fields are those of `-o jsonl`. `&&`, `||` and `!` do, too. Times are compared in milliseconds. A field alone
-//! asks whether the event has it; one that it does not have differs from every value.
+//! Fields are those of `-o jsonl`. `&&`, `||` and `!` work, too. Times are compared in milliseconds. A field alone tests
+//! whether the event has it. A field that the event does not have is unequal to every value.
 
 use serde_json::Value;
 
 mod parse;
 
-/// The fields that can be asked for.
+/// The fields that expressions and templates can use.
 pub(super) const FIELDS: [&str; 25] = [
     "time",
     "stage",
@@ -57,16 +57,16 @@ pub(super) enum Expression {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Op {
     Equal,
-    Differs,
+    NotEqual,
     Less,
     AtMost,
-    More,
+    Greater,
     AtLeast,
     Contains,
-    Lacks,
+    NotContains,
 }
 
-/// A value as it was written, and as a number where it is one.
+/// A value as written, and its number if it is one.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Literal {
     text: String,
@@ -74,17 +74,17 @@ pub(super) struct Literal {
 }
 
 impl Expression {
-    /// Reads an expression.
+    /// Parses an expression.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         parse::parse(text)
     }
 
-    /// Whether an event's JSON fits.
-    pub(super) fn fits(&self, event: &Value) -> bool {
+    /// Whether an event, as JSON, matches.
+    pub(super) fn matches(&self, event: &Value) -> bool {
         match self {
-            Self::Or(any) => any.iter().any(|each| each.fits(event)),
-            Self::And(all) => all.iter().all(|each| each.fits(event)),
-            Self::Not(one) => !one.fits(event),
+            Self::Or(any) => any.iter().any(|each| each.matches(event)),
+            Self::And(all) => all.iter().all(|each| each.matches(event)),
+            Self::Not(one) => !one.matches(event),
             Self::Has(field) => event.get(field).is_some(),
             Self::Test { field, op, literal } => compare(event.get(field), *op, literal),
         }
@@ -92,7 +92,7 @@ impl Expression {
 }
 
 fn compare(value: Option<&Value>, op: Op, literal: &Literal) -> bool {
-    let Some(value) = value else { return matches!(op, Op::Differs | Op::Lacks) };
+    let Some(value) = value else { return matches!(op, Op::NotEqual | Op::NotContains) };
     let order = match (value.as_f64(), literal.number) {
         (Some(value), Some(wanted)) => value.partial_cmp(&wanted),
         _ => Some(text(value).as_str().cmp(&literal.text)),
@@ -100,17 +100,17 @@ fn compare(value: Option<&Value>, op: Op, literal: &Literal) -> bool {
     let contains = || text(value).to_lowercase().contains(&literal.text.to_lowercase());
     match op {
         Op::Equal => order.is_some_and(std::cmp::Ordering::is_eq),
-        Op::Differs => order.is_none_or(std::cmp::Ordering::is_ne),
+        Op::NotEqual => order.is_none_or(std::cmp::Ordering::is_ne),
         Op::Less => order.is_some_and(std::cmp::Ordering::is_lt),
         Op::AtMost => order.is_some_and(std::cmp::Ordering::is_le),
-        Op::More => order.is_some_and(std::cmp::Ordering::is_gt),
+        Op::Greater => order.is_some_and(std::cmp::Ordering::is_gt),
         Op::AtLeast => order.is_some_and(std::cmp::Ordering::is_ge),
         Op::Contains => contains(),
-        Op::Lacks => !contains(),
+        Op::NotContains => !contains(),
     }
 }
 
-/// A field as text; what is text already, without quotes.
+/// Returns a field as text, strings without quotes.
 pub(super) fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
@@ -120,16 +120,16 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn fits(text: &str) -> bool {
+    fn matches(text: &str) -> bool {
         let event = json!({
             "stage": "judged", "status": "failed", "durationMs": 5200, "language": 71, "id": "123",
             "reason": "Wrong answer", "passed": 3, "bytes": 2048,
         });
-        Expression::parse(text).unwrap().fits(&event)
+        Expression::parse(text).unwrap().matches(&event)
     }
 
     #[test]
-    fn conditions_hold_or_not() {
+    fn expressions_match_events() {
         for holds in [
             "status == failed",
             "durationMs > 5s and durationMs<5.3s",
@@ -143,7 +143,7 @@ mod tests {
             "reason",
             "! requestId and stage != queued",
         ] {
-            assert!(fits(holds), "{holds}");
+            assert!(matches(holds), "{holds}");
         }
         for fails in [
             "status != failed",
@@ -153,7 +153,7 @@ mod tests {
             "reason !~ wrong",
             "id < 123",
         ] {
-            assert!(!fits(fails), "{fails}");
+            assert!(!matches(fails), "{fails}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which events are shown.
+//! The options of `gavel tap` that select events.
 
 use std::time::Duration;
 
@@ -10,69 +10,70 @@ use crate::time::parse_duration;
 
 #[derive(Args)]
 pub(super) struct Filter {
-    /// Only these submissions; as shown, with its "…", does, too.
+    /// Only these submissions; ids shortened with "…" match, too
     #[arg(long, value_name = "ID")]
     id: Vec<String>,
-    /// Only submissions for this question.
+    /// Only submissions to this question
     #[arg(long, value_name = "ID")]
     question: Option<String>,
-    /// Only these stages: queued, ready, expired, running, judged, reported, rejudged, dead, undecodable.
+    /// Only these stages: queued, ready, expired, running, judged, reported, rejudged, dead, undecodable
     #[arg(long, value_delimiter = ',', value_name = "STAGE")]
     stage: Vec<String>,
-    /// Only these languages, by Judge0 id or by name.
+    /// Only these languages, by Judge0 id or by name
     #[arg(long, value_delimiter = ',', value_name = "LANGUAGE")]
     lang: Vec<String>,
-    /// Only verdicts that are: passed, failed, error.
+    /// Only events with this status: passed, failed, error
     #[arg(long, value_delimiter = ',', value_name = "STATUS", value_parser = ["passed", "failed", "error"])]
     status: Vec<String>,
-    /// Only submissions of this kind.
+    /// Only submissions of this kind
     #[arg(long, value_parser = ["standard", "personalized"])]
     kind: Option<String>,
-    /// Only what went wrong on our side: errors, dead letters, what cannot be decoded.
+    /// Only system faults: errors, dead letters, undecodable messages
     #[arg(long)]
     errors: bool,
-    /// Only what took at least so long, since the submission's previous event or in all.
+    /// Only events that took at least this long since the previous event, or in total
     #[arg(long, value_parser = parse_duration, value_name = "TIME")]
     slow: Option<Duration>,
-    /// Only what fits an expression such as 'status == failed and durationMs > 5s'. Fields are those of -o jsonl;
-    /// ==, !=, <, <=, >, >=, ~ (contains), and, or, not, brackets.
+    /// Only events that match an expression such as 'status == failed and durationMs > 5s'
+    ///
+    /// Fields are those of -o jsonl. Operators: ==, !=, <, <=, >, >=, ~ (contains), !~, and, or, not, parentheses.
     #[arg(long = "where", value_parser = Expression::parse, value_name = "EXPRESSION")]
     condition: Option<Expression>,
 }
 
 impl Filter {
-    /// Whether the event is about what is looked for, whatever it says of it.
-    pub(super) fn is_about(&self, event: &Event) -> bool {
+    /// Whether the event belongs to a selected submission, whatever its stage.
+    pub(super) fn selects_submission(&self, event: &Event) -> bool {
         let is_language = |wanted: &String| {
             event.language.is_some_and(|id| {
                 *wanted == id.to_string() || Event::language_name(id).eq_ignore_ascii_case(wanted)
             })
         };
-        (self.id.is_empty() || self.id.iter().any(|id| is_id(id, &event.id)))
+        (self.id.is_empty() || self.id.iter().any(|id| matches_id(id, &event.id)))
             && (self.question.is_none() || self.question == event.question)
             && (self.lang.is_empty() || self.lang.iter().any(is_language))
             && (self.kind.is_none() || self.kind == event.kind)
     }
 
-    /// Whether the event is to be shown.
-    pub(super) fn fits(&self, event: &Event) -> bool {
-        let in_list = |list: &[String], word: Option<&String>| {
-            list.is_empty() || word.is_some_and(|word| list.contains(word))
+    /// Whether the event is selected.
+    pub(super) fn matches(&self, event: &Event) -> bool {
+        let in_list = |list: &[String], value: Option<&String>| {
+            list.is_empty() || value.is_some_and(|value| list.contains(value))
         };
         let took = event.gap_ms.max(event.duration_ms).unwrap_or(0);
-        self.is_about(event)
+        self.selects_submission(event)
             && in_list(&self.stage, Some(&event.stage))
             && in_list(&self.status, event.status.as_ref())
             && (!self.errors || event.is_error())
             && self.slow.is_none_or(|slow| u128::from(took) >= slow.as_millis())
             && self.condition.as_ref().is_none_or(|condition| {
-                condition.fits(&serde_json::to_value(event).expect("our own values have a JSON form"))
+                condition.matches(&serde_json::to_value(event).expect("our own values have a JSON form"))
             })
     }
 }
 
-/// Whether an id is the wanted one, which may be written as it is shown in a line.
-fn is_id(wanted: &str, id: &str) -> bool {
+/// Whether an id matches `wanted`, which may be shortened with "…" as in a line of output.
+fn matches_id(wanted: &str, id: &str) -> bool {
     match wanted.split_once('…') {
         None => wanted == id,
         Some((head, tail)) => {
@@ -88,18 +89,18 @@ mod tests {
     use clap::Parser;
 
     #[derive(Parser)]
-    struct Line {
+    struct Options {
         #[command(flatten)]
         filter: Filter,
     }
 
-    fn fits(arguments: &[&str], event: &Event) -> bool {
-        let line = ["tap"].iter().chain(arguments);
-        Line::try_parse_from(line).unwrap().filter.fits(event)
+    fn matches(arguments: &[&str], event: &Event) -> bool {
+        let arguments = ["tap"].iter().chain(arguments);
+        Options::try_parse_from(arguments).unwrap().filter.matches(event)
     }
 
     #[test]
-    fn each_filter_filters() {
+    fn each_option_selects_events() {
         let event = Event {
             stage: "judged".to_owned(),
             id: "k97abcdefghijklmnopqrstuvwxyz1".to_owned(),
@@ -119,7 +120,7 @@ mod tests {
             &["--lang", "71,50", "--status", "error", "--errors", "--slow", "5s"],
             &["--where", "durationMs >= 5s"],
         ] {
-            assert!(fits(yes, &event), "{yes:?}");
+            assert!(matches(yes, &event), "{yes:?}");
         }
         for no in [
             &["--id", "k97abc…xyz2"][..],
@@ -132,7 +133,7 @@ mod tests {
             &["--slow", "5001ms"],
             &["--where", "durationMs < 5s"],
         ] {
-            assert!(!fits(no, &event), "{no:?}");
+            assert!(!matches(no, &event), "{no:?}");
         }
     }
 }

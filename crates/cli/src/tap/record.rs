@@ -1,4 +1,4 @@
-//! A session of events in a file: the lines of `-o jsonl`.
+//! Saved events: a file with the lines of `-o jsonl`.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -11,7 +11,7 @@ use crate::exit;
 use crate::exit::CommandError;
 use crate::output;
 
-/// A file that is being written. Each line is there at once, whatever ends us.
+/// A file that is being written. Each line is written at once, so that it is kept however the process ends.
 pub(super) struct Record {
     file: File,
     name: String,
@@ -42,14 +42,14 @@ impl Record {
     }
 }
 
-/// A line of a session.
-pub(super) enum Line {
+/// A line of a saved file.
+pub(super) enum Entry {
     Event(Box<Event>),
     Notice(String),
 }
 
-/// The lines of a session.
-pub(super) fn load(path: &Path) -> Result<impl Iterator<Item = Result<Line, CommandError>>, CommandError> {
+/// Returns the lines of a saved file.
+pub(super) fn load(path: &Path) -> Result<impl Iterator<Item = Result<Entry, CommandError>>, CommandError> {
     let name = path.display().to_string();
     let file = File::open(path)
         .map_err(|error| CommandError::new(exit::NOT_FOUND, format!("cannot read {name}: {error}")))?;
@@ -59,18 +59,20 @@ pub(super) fn load(path: &Path) -> Result<impl Iterator<Item = Result<Line, Comm
             let n = n + 1;
             CommandError::new(
                 exit::INVALID_DATA,
-                format!("line {n} of {name} is no event; --save and -o jsonl write such files"),
+                format!(
+                    "line {n} of {name} is not an event; --load reads files that --save or -o jsonl wrote"
+                ),
             )
         })
     }))
 }
 
-fn read(line: &str) -> Option<Line> {
+fn read(line: &str) -> Option<Entry> {
     let value: Value = serde_json::from_str(line).ok()?;
     if let Some(notice) = value.get("notice") {
-        return Some(Line::Notice(notice.as_str()?.to_owned()));
+        return Some(Entry::Notice(notice.as_str()?.to_owned()));
     }
-    // Any object can be read as an event; ours have a stage.
+    // Every field is optional for serde, so any object would pass; events have a stage.
     value.get("stage")?;
-    serde_json::from_value(value).ok().map(|event| Line::Event(Box::new(event)))
+    serde_json::from_value(value).ok().map(|event| Entry::Event(Box::new(event)))
 }

@@ -1,4 +1,4 @@
-//! How events are written: a coloured line, JSON, or a template's text.
+//! Output formats of events: a coloured line, JSON, or a template.
 
 use std::io::{self, Write};
 
@@ -10,7 +10,7 @@ use crate::output;
 use crate::terminal;
 use crate::time::format_millis;
 
-/// What `-o` says.
+/// The value of `-o`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     Pretty,
@@ -24,8 +24,8 @@ pub(super) enum Part {
     Field(&'static str),
 }
 
-/// What a template can name beside an event's own fields.
-const MADE: [&str; 2] = ["says", "shortId"];
+/// Fields of templates that are not fields of the event.
+const COMPUTED_FIELDS: [&str; 2] = ["says", "shortId"];
 
 impl Format {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
@@ -33,7 +33,7 @@ impl Format {
             ("pretty", _) => Ok(Self::Pretty),
             ("jsonl", _) => Ok(Self::Jsonl),
             (_, Some(template)) => template_of(template).map(Self::Template),
-            _ => Err("there are pretty, jsonl and template='{time} {stage} {id} {says}'".to_owned()),
+            _ => Err("expected pretty, jsonl or template='{time} {stage} {id} {says}'".to_owned()),
         }
     }
 }
@@ -48,11 +48,11 @@ fn template_of(mut rest: &str) -> Result<Vec<Part>, String> {
             rest = behind;
             continue;
         }
-        let (name, behind) = rest.split_once('}').ok_or("a { has no }; a { of its own is written {{")?;
-        let field = FIELDS.into_iter().chain(MADE).find(|field| *field == name);
-        let fields = || FIELDS.into_iter().chain(MADE).collect::<Vec<_>>().join(", ");
+        let (name, behind) = rest.split_once('}').ok_or("missing } after {; write {{ for a literal {")?;
+        let field = FIELDS.into_iter().chain(COMPUTED_FIELDS).find(|field| *field == name);
+        let fields = || FIELDS.into_iter().chain(COMPUTED_FIELDS).collect::<Vec<_>>().join(", ");
         parts.push(Part::Field(
-            field.ok_or_else(|| format!("there is no field {name:?}; there are {}", fields()))?,
+            field.ok_or_else(|| format!("unknown field {name:?}; the fields are {}", fields()))?,
         ));
         rest = behind;
     }
@@ -84,12 +84,12 @@ impl<W: Write> Show<W> {
         }
     }
 
-    /// Says something that is no event.
+    /// Prints a notice, which is not an event.
     pub(super) fn notice(&mut self, sentence: &str) -> io::Result<()> {
         if self.format == Format::Jsonl {
             return writeln!(self.out, "{}", output::json_line(&json!({ "notice": sentence })));
         }
-        // In its place among the events, where both go to one terminal.
+        // Flushed first, so that events and notices keep their order on a terminal.
         self.out.flush()?;
         eprintln!("gavel tap: {}", output::escape_control(sentence));
         Ok(())
@@ -104,8 +104,8 @@ impl<W: Write> Show<W> {
         let stage = format!("{:<9}", if event.stage == UNDECODABLE { "?" } else { event.stage.as_str() });
         let id = format!("{:<12}", event.short_id());
         let language = event.language.map_or_else(String::new, Event::language_name);
-        let time = event.time.clock();
-        // What it says stays in its column, where a terminal is narrow.
+        let time = event.time.time_of_day();
+        // Wrapped text stays in its column on a narrow terminal.
         let indent = format!("{time} {gap:>8} {stage} {id} {language:<10} ").chars().count();
         let columns = if self.colours { terminal::columns() } else { None };
         let line = format!(
@@ -113,7 +113,7 @@ impl<W: Write> Show<W> {
             self.paint(DIM, &time),
             self.paint(stage_colour(event), &stage),
             self.paint(id_colour(&event.id), &id),
-            terminal::wrap(&event.says(), indent, columns),
+            terminal::wrap(&event.summary(), indent, columns),
         );
         writeln!(self.out, "{}", line.trim_end())?;
         for (name, value) in &event.headers {
@@ -136,7 +136,7 @@ impl Part {
     fn of(&self, event: &Event, fields: &Value) -> String {
         match self {
             Self::Text(text) => text.clone(),
-            Self::Field("says") => event.says(),
+            Self::Field("says") => event.summary(),
             Self::Field("shortId") => event.short_id(),
             Self::Field(field) => {
                 fields.get(field).map_or_else(String::new, |value| output::escape_control(&text(value)))
@@ -160,7 +160,7 @@ fn stage_colour(event: &Event) -> u8 {
     }
 }
 
-/// One colour for each id, of those that can be read on dark and on light.
+/// Returns a colour for an id, from those that are readable on dark and light backgrounds.
 fn id_colour(id: &str) -> u8 {
     const COLOURS: [u8; 8] = [34, 35, 36, 94, 95, 96, 92, 93];
     let sum = id.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
@@ -170,11 +170,11 @@ fn id_colour(id: &str) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Moment;
+    use crate::event::Timestamp;
 
     fn event() -> Event {
         Event {
-            time: Moment(std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(3_661_001)),
+            time: Timestamp(std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(3_661_001)),
             stage: "judged".to_owned(),
             id: "k97\x1b[2Jabcdefghijklmnop".to_owned(),
             generation: 2,
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_tells_it_all_and_steers_nothing() {
+    fn pretty_line_is_complete_and_escaped() {
         let wanted = "01:01:01.001   +1.50s judged    k97\\u{1b}[2…mnop.2 Python     failed 3/10 \
                       \"Wrong \\u{1b}]0;x\\u{7}answer\" 812ms (seen 2 times) by judge\\u{9b}1\n    x: \\r\\ny\n    \
                       | a\\u{1b}[31m\n    | b\n";
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_are_ours_alone() {
+    fn colours_come_from_gavel_only() {
         let coloured = shown("pretty", true);
         let mut rest = coloured.as_str();
         while let Some(at) = rest.find('\x1b') {
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn json_and_templates_are_lines() {
+    fn json_and_templates_print_lines() {
         let json: Value = serde_json::from_str(&shown("jsonl", true)).unwrap();
         assert_eq!((&json["status"], &json["passed"]), (&"failed".into(), &3.into()));
         let line = shown("template={stage} {{x}} {shortId}: {reason} {question}.", false);

@@ -1,4 +1,4 @@
-//! One run of a submission: its events, and the times between them as waiting or as work.
+//! One run of a submission: its events, and the time between them as waiting or work.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,10 +6,10 @@ use gavel_inspect::Timeline;
 use serde::Serialize;
 
 use super::wait::Wait;
-use crate::event::{Call, Event, Moment, Reading};
+use crate::event::{Attempt, Event, Reading, Timestamp};
 use crate::time::{format_duration, millis};
 
-/// A run, as `--json` has it.
+/// A run; serialized for `--json`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Run {
@@ -18,56 +18,57 @@ pub(super) struct Run {
     pub(super) spans: Vec<Span>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) callbacks: Vec<Callback>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) waits_for: Option<Wait>,
-    /// From its first event to its last, or to now.
+    #[serde(skip_serializing_if = "Option::is_none", rename = "waitsFor")]
+    pub(super) wait: Option<Wait>,
+    /// From the first event to the last one, or to now if it has not ended.
     pub(super) total_ms: u64,
-    /// The places of the events in their streams.
+    /// The stream sequences of the events.
     #[serde(skip)]
     pub(super) sequences: Vec<Option<u64>>,
 }
 
-/// A time between two events.
+/// The time between two events.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Span {
-    /// The event that it begins with.
+    /// The event that it starts with.
     pub(super) after: String,
     pub(super) is_work: bool,
     pub(super) from_ms: u64,
     pub(super) ms: u64,
-    /// What it went by with.
+    /// What happened in that time.
     pub(super) what: String,
 }
 
-/// What is known of a call to Convex.
+/// A callback attempt, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Callback {
-    /// What was told: `running` or `result`.
-    pub(super) call: String,
-    /// By whom.
+    /// `running` or `result`.
+    #[serde(rename = "call")]
+    pub(super) kind: String,
+    /// The instance that made it.
     pub(super) instance: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) begun_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none", rename = "begunMs")]
+    pub(super) started_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) took_ms: Option<u64>,
-    /// The HTTP status, where it is known.
+    /// The HTTP status, if it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) status: Option<u16>,
-    /// What came of it, in words.
+    /// The HTTP status or the problem, as text.
     pub(super) answer: String,
 }
 
-/// A moment of a run.
+/// A point of the waterfall.
 pub(super) struct Mark<'a> {
     pub(super) stage: &'a str,
-    pub(super) at: Moment,
-    /// Nothing where another event tells of it.
+    pub(super) at: Timestamp,
+    /// `None` if the point is known from another event only.
     pub(super) event: Option<&'a Event>,
 }
 
-/// What can be there before a submission is ready.
+/// The events that come before `ready`.
 const BEFORE_READY: [&str; 2] = ["rejudged", "queued"];
 
 impl Run {
@@ -85,40 +86,42 @@ impl Run {
             total_ms: 0,
             spans: Vec::new(),
             callbacks: Vec::new(),
-            waits_for: None,
+            wait: None,
             events,
             sequences,
         };
         run.callbacks = run.callbacks(timeline);
-        let end = if run.is_over() { last.unwrap_or_default() } else { Moment(now) };
+        let end = if run.is_over() { last.unwrap_or_default() } else { Timestamp(now) };
         run.total_ms = run.offset(end);
         run.spans = run.spans(end);
         run
     }
 
-    /// The event of a stage.
+    /// Returns the event of a stage.
     pub(super) fn event(&self, stage: &str) -> Option<&Event> {
         self.events.iter().find(|event| event.stage == stage)
     }
 
-    /// The place of a stage's event in its stream.
+    /// Returns the stream sequence of the event of a stage.
     pub(super) fn sequence(&self, stage: &str) -> Option<u64> {
         let at = self.events.iter().position(|event| event.stage == stage)?;
         self.sequences[at]
     }
 
-    /// Whether nothing more will happen to it: Convex has the verdict, or reporting it was given up.
+    /// Whether it has ended: Convex has the verdict, or reporting it failed permanently.
     pub(super) fn is_over(&self) -> bool {
-        let died = |event: &Event| event.stage == "dead" && event.gave_up.as_deref() == Some("reporter");
-        self.event("reported").is_some() || (self.event("judged").is_some() && self.events.iter().any(died))
+        let reporting_failed =
+            |event: &Event| event.stage == "dead" && event.gave_up.as_deref() == Some("reporter");
+        self.event("reported").is_some()
+            || (self.event("judged").is_some() && self.events.iter().any(reporting_failed))
     }
 
-    /// Since the first event, in milliseconds.
-    fn offset(&self, at: Moment) -> u64 {
+    /// Returns the time since the first event, in milliseconds.
+    fn offset(&self, at: Timestamp) -> u64 {
         self.events.first().map_or(0, |first| millis(at.since(first.time)))
     }
 
-    /// The moments that the waterfall is made of: the events, and, from what the verdict tells, when it was ready.
+    /// Returns the points of the waterfall: the events, and the time it was ready, which the verdict holds.
     pub(super) fn marks(&self) -> Vec<Mark<'_>> {
         let events = self.events.iter();
         let mut marks: Vec<Mark<'_>> =
@@ -132,10 +135,10 @@ impl Run {
         marks
     }
 
-    fn spans(&self, end: Moment) -> Vec<Span> {
+    fn spans(&self, end: Timestamp) -> Vec<Span> {
         const STAGES: [&str; 4] = ["queued", "ready", "running", "judged"];
         let marks = self.marks();
-        // Where one is there twice, the first one counts.
+        // Of several events of one stage, the first counts.
         let first = |stage: &str| marks.iter().find(|mark| mark.stage == stage);
         let mut stages: Vec<_> = STAGES.into_iter().filter_map(first).collect();
         stages.extend(first("reported"));
@@ -155,67 +158,68 @@ impl Run {
 
     fn between(&self, stage: &str, next: Option<&str>) -> String {
         match (stage, next) {
-            ("queued", Some("running")) => "waiting, for test cases and for a judge",
-            ("queued", Some("judged")) => "waiting, for test cases; the verdict came without a run",
-            ("queued", _) => "waiting, for test cases",
-            ("ready", _) => "waiting, for a judge",
+            ("queued", Some("running")) => "waiting for test cases and for a judge",
+            ("queued", Some("judged")) => "waiting for test cases; verdict without a run",
+            ("queued", _) => "waiting for test cases",
+            ("ready", _) => "waiting for a judge",
             ("running", Some(_)) => return self.work(),
             ("running", None) => "running",
-            _ => "waiting, for Convex to take the verdict",
+            _ => "waiting for Convex to accept the verdict",
         }
         .to_owned()
     }
 
-    /// What a judge's time went by with.
+    /// Describes the work of the judge.
     fn work(&self) -> String {
         let Some(judged) = self.event("judged") else { return String::new() };
-        let (begun, tests) = (self.event("running"), &judged.tests);
-        let all = begun.map_or(Duration::ZERO, |begun| judged.time.since(begun.time));
+        let (running, tests) = (self.event("running"), &judged.tests);
+        let all = running.map_or(Duration::ZERO, |running| judged.time.since(running.time));
         let wall = Duration::from_micros(tests.iter().map(|test| test.wall_us).sum());
         let count = tests.len();
         let count = format!("{count} test{}", if count == 1 { "" } else { "s" });
         let again = judged.attempts.filter(|&attempts| attempts > 1);
-        let again = again
-            .map_or_else(String::new, |count| format!("; by delivery {count}, those before came to nothing"));
-        // With tests side by side, as on Judge0, they can take longer than the whole.
+        let again = again.map_or_else(String::new, |count| {
+            format!("; in delivery {count}, after deliveries without a verdict")
+        });
+        // Tests that run in parallel, as on Judge0, can take longer in total than the span.
         match (tests.len(), all.checked_sub(wall)) {
-            (0, _) => format!("working, no test was run{again}"),
+            (0, _) => format!("working: no test was run{again}"),
             (_, Some(rest)) => format!(
-                "working: {} in {count}, {} compiling and the rest{again}",
+                "working: {} for {count}, {} for compiling and the rest{again}",
                 format_duration(wall),
                 format_duration(rest)
             ),
             (_, None) => {
-                format!("working: {count}, {} in all, side by side{again}", format_duration(wall))
+                format!("working: {count} in parallel, {} in total{again}", format_duration(wall))
             }
         }
     }
 
-    /// The calls that the report tells of; and, where it tells of none, what the claim on the first call does.
+    /// Returns the callback attempts that the reported event lists. For a callback without one, the reporter's claim is used.
     fn callbacks(&self, timeline: &Timeline) -> Vec<Callback> {
         let reported = self.event("reported");
-        let told = reported.map_or(&[][..], |reported| &reported.calls);
-        let of_report = |call: &Call| Callback {
-            call: call.of.clone(),
+        let attempts = reported.map_or(&[][..], |reported| &reported.callback_attempts);
+        let from_report = |attempt: &Attempt| Callback {
+            kind: attempt.kind.clone(),
             instance: reported.and_then(|reported| reported.instance.clone()).unwrap_or_default(),
-            begun_ms: Some(self.offset(call.at)),
-            took_ms: Some(call.took_ms),
-            status: call.status,
-            answer: call.answer(),
+            started_ms: Some(self.offset(attempt.at)),
+            took_ms: Some(attempt.took_ms),
+            status: attempt.status,
+            answer: attempt.answer(),
         };
         let claim = timeline.claim.as_ref().map(|claim| {
-            let begun = Moment(claim.at);
-            let ended = timeline.answered_at.filter(|_| claim.is_running).map(Moment);
+            let started = Timestamp(claim.at);
+            let ended = timeline.answered_at.filter(|_| claim.is_running).map(Timestamp);
             Callback {
-                call: if claim.is_running { "running" } else { "result" }.to_owned(),
+                kind: if claim.is_running { "running" } else { "result" }.to_owned(),
                 instance: claim.instance.clone(),
-                begun_ms: Some(self.offset(begun)),
-                took_ms: ended.map(|ended| millis(ended.since(begun))),
+                started_ms: Some(self.offset(started)),
+                took_ms: ended.map(|ended| millis(ended.since(started))),
                 status: None,
-                answer: if ended.is_some() { "over" } else { "its end is not known" }.to_owned(),
+                answer: if ended.is_some() { "completed" } else { "outcome unknown" }.to_owned(),
             }
         });
-        let claim = claim.filter(|claim| told.iter().all(|call| call.of != claim.call));
-        claim.into_iter().chain(told.iter().map(of_report)).collect()
+        let claim = claim.filter(|claim| attempts.iter().all(|attempt| attempt.kind != claim.kind));
+        claim.into_iter().chain(attempts.iter().map(from_report)).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! What a submission that has not ended waits for.
+//! What an unfinished submission waits for.
 
 use std::time::Duration;
 
@@ -10,35 +10,35 @@ use super::run::Run;
 use crate::exit::CommandError;
 use crate::time::format_duration;
 
-/// Over what time verdicts are counted, to tell how long a queue takes.
-const COUNTED: Duration = Duration::from_mins(1);
+/// The time over which verdicts are counted, to estimate how long a queue takes.
+const RATE_WINDOW: Duration = Duration::from_mins(1);
 
-/// Every instance says how it is within this time; and what waits for less than that does not hang.
-const LISTEN: Duration = Duration::from_millis(2_100);
+/// How long to listen for heartbeats: longer than their interval. A submission that waits for less than that is not stuck.
+const LISTEN_TIME: Duration = Duration::from_millis(2_100);
 
-/// What it waits for.
+/// What a submission waits for.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Wait {
-    /// Whose work it is.
+    /// The service whose turn it is.
     pub(super) stage: &'static str,
-    /// How many are before it; nothing where somebody has it.
+    /// How many submissions are ahead of it in the queue; `None` if it is in progress.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) ahead: Option<u64>,
-    /// How long that takes, at the pace of the last minute.
+    /// The estimated wait, at the rate of the last minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) about_ms: Option<u64>,
-    /// All of it in one sentence.
+    /// The same as a sentence.
     pub(super) sentence: String,
 }
 
-/// What the run waits for; nothing where it is over.
+/// Returns what the run waits for, or `None` if it has ended.
 pub(super) async fn wait(inspector: &Inspector, run: &Run) -> Result<Option<Wait>, CommandError> {
     if run.is_over() {
         return Ok(None);
     }
     let has = |stage| run.event(stage).is_some();
-    let (durable, begun) = if has("judged") {
+    let (durable, waits_since) = if has("judged") {
         (Durable::ReporterJudged, "judged")
     } else if has("expired") {
         (Durable::FetcherExpired, "expired")
@@ -48,94 +48,101 @@ pub(super) async fn wait(inspector: &Inspector, run: &Run) -> Result<Option<Wait
         (Durable::Fetcher, "queued")
     };
     let stage = inspector.consumer_stats(durable).await?;
-    let since = run.event(begun).map(|event| event.time);
+    let since = run.event(waits_since).map(|event| event.time);
     let age = since.map_or(Duration::ZERO, |time| time.0.elapsed().unwrap_or_default());
-    let place = run.sequence(begun).map_or(QueuePosition::InProgress, |sequence| stage.position(sequence));
-    let heard = heard(inspector, worker(durable), age).await?;
-    let (ahead, about) = match place {
+    let position =
+        run.sequence(waits_since).map_or(QueuePosition::InProgress, |sequence| stage.position(sequence));
+    let heartbeats = listen(inspector, worker(durable), age).await?;
+    let (ahead, about) = match position {
         QueuePosition::Waiting { ahead } if durable == Durable::Judge => {
-            (Some(ahead), about(inspector, ahead).await?)
+            (Some(ahead), estimate(inspector, ahead).await?)
         }
         QueuePosition::Waiting { ahead } => (Some(ahead), None),
         QueuePosition::InProgress => (None, None),
     };
-    let sentence = match place {
+    let sentence = match position {
         QueuePosition::Waiting { ahead } => {
-            let slots = heard.as_ref().map_or(0, |heard| heard.slots);
+            let slots = heartbeats.as_ref().map_or(0, |heartbeats| heartbeats.slots);
             let speed = match (about, stage.pull_requests) {
                 (Some(about), _) => {
-                    format!("at the pace of the last minute about {}", format_duration(about))
+                    format!("about {} at the rate of the last minute", format_duration(about))
                 }
-                (None, 0) if stage.in_progress == 0 && slots > 0 => "and nobody takes any".to_owned(),
+                (None, 0) if stage.in_progress == 0 && slots > 0 => {
+                    format!("no {} takes any", worker(durable))
+                }
                 (None, 0) if stage.in_progress == 0 => {
-                    format!("and nobody takes any: is a {} up?", worker(durable))
+                    format!("no {0} takes any: check that a {0} runs", worker(durable))
                 }
-                (None, _) => "no pace can be told yet".to_owned(),
+                (None, _) => "no rate known yet".to_owned(),
             };
             let slots = if slots == 0 { String::new() } else { format!("{slots} slots, ") };
             format!(
-                "in the {} queue for {}, {ahead} ahead, {} in hand, {slots}{speed}",
+                "in the {} queue for {}, {ahead} ahead, {} in progress, {slots}{speed}",
                 worker(durable),
                 format_duration(age),
                 stage.in_progress
             )
         }
-        QueuePosition::InProgress => in_hand(run, durable, &format_duration(age)),
+        QueuePosition::InProgress => in_progress(run, durable, &format_duration(age)),
     };
-    let problem = heard.and_then(|heard| heard.problem);
-    let problem = problem.map(|problem| format!("; the {} says: {problem}", worker(durable)));
+    let problem = heartbeats.and_then(|heartbeats| heartbeats.problem);
+    let problem = problem.map(|problem| format!("; the {} reports: {problem}", worker(durable)));
     let sentence = sentence + &problem.unwrap_or_default();
     Ok(Some(Wait { stage: worker(durable), ahead, about_ms: about.map(crate::time::millis), sentence }))
 }
 
-/// How long so many take.
-async fn about(inspector: &Inspector, ahead: u64) -> Result<Option<Duration>, CommandError> {
-    let pace = inspector.verdicts_per_second(COUNTED).await?;
-    let seconds = f64::from(u32::try_from(ahead + 1).unwrap_or(u32::MAX)) / pace;
+/// Estimates how long the submissions ahead take.
+async fn estimate(inspector: &Inspector, ahead: u64) -> Result<Option<Duration>, CommandError> {
+    let rate = inspector.verdicts_per_second(RATE_WINDOW).await?;
+    let seconds = f64::from(u32::try_from(ahead + 1).unwrap_or(u32::MAX)) / rate;
     Ok(Duration::try_from_secs_f64(seconds).ok())
 }
 
-/// What those say of themselves who do this work.
-struct Heard {
+/// What the heartbeats of the instances of a service say.
+struct Heartbeats {
     slots: u32,
-    /// What is wrong with Convex or Judge0, as they see it.
+    /// A problem with Convex or Judge0.
     problem: Option<String>,
 }
 
-/// Listens to them; not where nothing hangs yet, and not where this user may not.
-async fn heard(inspector: &Inspector, service: &str, age: Duration) -> Result<Option<Heard>, CommandError> {
-    if age < LISTEN {
+/// Listens to heartbeats. Returns `None` if the submission does not wait long yet, or if this user may not listen.
+async fn listen(
+    inspector: &Inspector,
+    service: &str,
+    age: Duration,
+) -> Result<Option<Heartbeats>, CommandError> {
+    if age < LISTEN_TIME {
         return Ok(None);
     }
-    let present = match inspector.heartbeats(LISTEN).await {
+    let present = match inspector.heartbeats(LISTEN_TIME).await {
         Err(InspectError::PermissionDenied(_)) => return Ok(None),
         present => present?,
     };
-    let theirs = || present.iter().map(|(heartbeat, _)| heartbeat).filter(|each| each.service == service);
-    Ok(Some(Heard {
-        slots: theirs().map(|each| each.slots).sum(),
-        problem: theirs().flat_map(|each| &each.dependencies).find_map(|peer| peer.problem.clone()),
+    let instances = || present.iter().map(|(heartbeat, _)| heartbeat).filter(|each| each.service == service);
+    Ok(Some(Heartbeats {
+        slots: instances().map(|each| each.slots).sum(),
+        problem: instances().flat_map(|each| &each.dependencies).find_map(|peer| peer.problem.clone()),
     }))
 }
 
-fn in_hand(run: &Run, durable: Durable, age: &str) -> String {
+fn in_progress(run: &Run, durable: Durable, age: &str) -> String {
     let dead = run.events.iter().rfind(|event| event.stage == "dead");
     let last = dead.and_then(|event| event.reason.as_deref());
-    let last = last.map_or_else(String::new, |cause| format!("; it was given up once: {cause}"));
+    let last = last.map_or_else(String::new, |cause| format!("; it was a dead letter before: {cause}"));
     match (durable, run.event("running")) {
         (Durable::Fetcher | Durable::FetcherExpired, _) => format!(
-            "a fetcher has had it for {age}, or waits to try again: Convex does not give the test cases, see the \
-             fetcher's log{last}"
+            "a fetcher has worked on it or waits to retry for {age}: Convex does not return the test cases, see the log of the \
+             fetcher{last}"
         ),
         (Durable::Judge, Some(running)) => format!(
-            "{} has begun it, and it has been ready for {age}; a judge that is gone loses it to another after \
+            "{} is running it, and it has been ready for {age}; if that judge is gone, another one takes it after \
              ACK_WAIT_MS{last}",
             running.instance.as_deref().unwrap_or("a judge")
         ),
-        (Durable::Judge, None) => format!("a judge has had it for {age}, or waits to try again{last}"),
+        (Durable::Judge, None) => format!("a judge has worked on it or waits to retry for {age}{last}"),
         _ => format!(
-            "a reporter has had the verdict for {age}: Convex does not take it, see the reporter's log and gavel \
-             status{last}"
+            "a reporter has had the verdict for {age}: Convex does not accept it, see the log of the reporter and \
+             \"gavel status\"{last}"
         ),
     }
 }

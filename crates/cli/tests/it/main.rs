@@ -11,6 +11,7 @@ mod doctor;
 mod events;
 mod expiry;
 mod figures;
+mod help;
 mod judge0;
 mod languages;
 mod metrics;

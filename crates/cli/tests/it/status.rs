@@ -64,7 +64,8 @@ async fn what_waits_and_what_died_is_counted() {
     let drawn = rig.gavel(&["status"]);
     assert_eq!(exit_code(&drawn).await, Some(0));
     let text = lines(&drawn).join("\n");
-    for part in ["no judge is there", "3 dead letters in the last 24 hours", "no \\u{1b}[2Jidea", "SUB_READY"]
+    for part in
+        ["no judge is running", "3 dead letters in the last 24 hours", "no \\u{1b}[2Jidea", "SUB_READY"]
     {
         assert!(text.contains(part), "{text}");
     }

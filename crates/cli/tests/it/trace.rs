@@ -63,8 +63,7 @@ async fn a_life_is_told_with_its_tests_and_callbacks() {
     let calls: Vec<_> =
         callbacks.iter().map(|call| (call["call"].as_str(), call["status"].as_u64())).collect();
     assert_eq!(calls, [(Some("running"), Some(200)), (Some("result"), Some(200))]);
-    expect_drawn(&url, &["submission a, question q, Python, standard", "█", "░", "exit 0", "It has ended"])
-        .await;
+    expect_drawn(&url, &["submission a, question q, Python, standard", "█", "░", "exit 0", "Ended "]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -100,7 +99,7 @@ async fn each_call_is_told_with_its_answer() {
     assert!(*last == 200 && before.len() >= 3 && before.iter().all(|&status| status == 503), "{calls:?}");
     let begun: Vec<_> = calls.iter().map(|call| call["begunMs"].as_u64().unwrap()).collect();
     assert!(begun.is_sorted() && calls.iter().all(|call| call["tookMs"].is_u64()), "{calls:?}");
-    expect_drawn(&url, &["waiting, for a judge", "503 to reporter-", "503, 200 by reporter-"]).await;
+    expect_drawn(&url, &["waiting for a judge", "503 to reporter-", "503, 200 by reporter-"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,7 +111,7 @@ async fn what_hangs_says_what_it_waits_for() {
     pipeline.submit("a", "q", 71, "print(input())").await;
     cases.wait_arrived(1, TEST_TIMEOUT).await.unwrap();
     let said = sentence(&url, "a").await;
-    assert!(said.starts_with("a fetcher has had it for"), "{said}");
+    assert!(said.starts_with("a fetcher has worked on it or waits to retry for"), "{said}");
     let result = pipeline.convex.hold_before(Endpoint::RESULT);
     cases.release();
     result.wait_arrived(1, TEST_TIMEOUT).await.unwrap();
@@ -135,7 +134,7 @@ async fn a_place_in_a_queue_is_counted() {
     let told = trace(&url, "c").await["runs"][0]["waitsFor"].take();
     assert_eq!((&told["stage"], &told["ahead"]), (&"judge".into(), &2.into()));
     assert!(
-        told["sentence"].as_str().unwrap().contains("2 ahead, 0 in hand, and nobody takes any"),
+        told["sentence"].as_str().unwrap().contains("2 ahead, 0 in progress, no judge takes any"),
         "{told}"
     );
     rig.whole("done", Status::Passed).await;
@@ -179,7 +178,7 @@ async fn judges_that_cannot_work_say_why() {
     wait_until("the judge's word", TEST_TIMEOUT, async || {
         said = sentence(&url, "a").await;
         said.ends_with(
-            "0 ahead, 0 in hand, 3 slots, and nobody takes any; the judge says: Judge0 is unreachable",
+            "0 ahead, 0 in progress, 3 slots, no judge takes any; the judge reports: Judge0 is unreachable",
         )
     })
     .await
@@ -192,7 +191,7 @@ async fn an_unknown_id_and_a_wrong_one_are_told_apart() {
     let rig = Rig::start().await;
     let unknown = rig.gavel(&["trace", "nobody"]);
     assert_eq!(exit_code(&unknown).await, Some(66));
-    assert!(unknown.log().iter().any(|line| line.contains("nothing is known of nobody")));
+    assert!(unknown.log().iter().any(|line| line.contains("unknown submission nobody")));
     assert_eq!(exit_code(&rig.gavel(&["trace", "a.b"])).await, Some(64));
     assert_eq!(exit_code(&gavel("nats://127.0.0.1:9", &["trace", "a"])).await, Some(69));
 }

@@ -1,9 +1,9 @@
-//! Reading an expression: tokens, then a descent along the grammar.
+//! The parser of expressions: a tokenizer and a recursive descent.
 
 use super::{Expression, FIELDS, Literal, Op};
 
-/// How deep brackets and negations may be nested.
-const DEPTH: usize = 50;
+/// How deep parentheses and negations may be nested.
+const MAX_DEPTH: usize = 50;
 
 #[derive(Clone, Debug, PartialEq)]
 enum Token {
@@ -22,7 +22,7 @@ pub(super) fn parse(text: &str) -> Result<Expression, String> {
     let expression = parser.any()?;
     match parser.tokens.get(parser.at) {
         None => Ok(expression),
-        Some(token) => Err(format!("did not expect {} there", name(token))),
+        Some(token) => Err(format!("unexpected {}", name(token))),
     }
 }
 
@@ -31,13 +31,13 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
         ("&&", Token::And),
         ("||", Token::Or),
         ("==", Token::Op(Op::Equal)),
-        ("!=", Token::Op(Op::Differs)),
-        ("!~", Token::Op(Op::Lacks)),
+        ("!=", Token::Op(Op::NotEqual)),
+        ("!~", Token::Op(Op::NotContains)),
         ("<=", Token::Op(Op::AtMost)),
         (">=", Token::Op(Op::AtLeast)),
         ("=", Token::Op(Op::Equal)),
         ("<", Token::Op(Op::Less)),
-        (">", Token::Op(Op::More)),
+        (">", Token::Op(Op::Greater)),
         ("~", Token::Op(Op::Contains)),
         ("!", Token::Not),
         ("(", Token::Open),
@@ -66,25 +66,25 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
 
 fn quoted(rest: &mut &str) -> Result<Token, String> {
     let mut text = String::new();
-    let mut letters = rest.char_indices();
-    while let Some((at, letter)) = letters.next() {
-        match letter {
+    let mut chars = rest.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
             '"' => {
                 *rest = &rest[at + 1..];
                 return Ok(Token::Quoted(text));
             }
-            '\\' => text.extend(letters.next().map(|(_, escaped)| escaped)),
+            '\\' => text.extend(chars.next().map(|(_, escaped)| escaped)),
             other => text.push(other),
         }
     }
-    Err("a quoted text has no end".to_owned())
+    Err("missing closing quote".to_owned())
 }
 
 fn word(rest: &mut &str) -> Result<Token, String> {
     let end = rest.find(|c: char| c.is_whitespace() || "()<>=!~\"&|".contains(c)).unwrap_or(rest.len());
     let (word, behind) = rest.split_at(end);
     if word.is_empty() {
-        return Err(format!("cannot read {:?}", rest.chars().next().unwrap_or_default()));
+        return Err(format!("unexpected character {:?}", rest.chars().next().unwrap_or_default()));
     }
     *rest = behind;
     Ok(match word.to_ascii_lowercase().as_str() {
@@ -132,21 +132,21 @@ impl Parser {
 
     fn one(&mut self) -> Result<Expression, String> {
         self.depth += 1;
-        if self.depth > DEPTH {
-            return Err(format!("it is nested deeper than {DEPTH}"));
+        if self.depth > MAX_DEPTH {
+            return Err(format!("the expression is nested deeper than {MAX_DEPTH}"));
         }
         let one = match self.next() {
             Some(Token::Not) => Expression::Not(Box::new(self.one()?)),
             Some(Token::Open) => {
                 let inner = self.any()?;
                 if !self.take(&Token::Close) {
-                    return Err("a bracket is not closed".to_owned());
+                    return Err("missing closing parenthesis".to_owned());
                 }
                 inner
             }
             Some(Token::Word(word)) => self.test(field(&word)?)?,
             Some(token) => return Err(format!("expected a field, found {}", name(&token))),
-            None => return Err("a condition is missing at the end".to_owned()),
+            None => return Err("missing condition at the end".to_owned()),
         };
         self.depth -= 1;
         Ok(one)
@@ -158,7 +158,7 @@ impl Parser {
         let literal = match self.next() {
             Some(Token::Word(text)) => Literal { number: number(&text), text },
             Some(Token::Quoted(text)) => Literal { number: None, text },
-            _ => return Err(format!("a value is missing after {field}")),
+            _ => return Err(format!("missing value after {field}")),
         };
         Ok(Expression::Test { field, op, literal })
     }
@@ -166,10 +166,10 @@ impl Parser {
 
 fn field(word: &str) -> Result<&'static str, String> {
     let found = FIELDS.into_iter().find(|field| field.eq_ignore_ascii_case(word));
-    found.ok_or_else(|| format!("there is no field {word:?}; there are {}", FIELDS.join(", ")))
+    found.ok_or_else(|| format!("unknown field {word:?}; the fields are {}", FIELDS.join(", ")))
 }
 
-/// A number; with a unit of time in milliseconds, with one of size in bytes.
+/// Parses a number. A unit of time converts it to milliseconds, a unit of size to bytes.
 fn number(text: &str) -> Option<f64> {
     const UNITS: [(&str, f64); 8] = [
         ("", 1.0),
@@ -190,8 +190,8 @@ fn number(text: &str) -> Option<f64> {
 fn name(token: &Token) -> String {
     match token {
         Token::Word(text) | Token::Quoted(text) => format!("{text:?}"),
-        Token::Op(_) => "a comparison".to_owned(),
-        Token::Open | Token::Close => "a bracket".to_owned(),
+        Token::Op(_) => "operator".to_owned(),
+        Token::Open | Token::Close => "parenthesis".to_owned(),
         Token::And => "\"and\"".to_owned(),
         Token::Or => "\"or\"".to_owned(),
         Token::Not => "\"not\"".to_owned(),
@@ -204,19 +204,19 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_is_wrong_is_said() {
-        for (text, word) in [
-            ("", "missing at the end"),
-            ("status ==", "a value is missing after status"),
-            ("status = passed passed", "did not expect \"passed\""),
-            ("(status = passed", "not closed"),
-            ("statsu = passed", "no field \"statsu\"; there are time"),
-            ("reason ~ \"x", "no end"),
+    fn errors_name_the_cause() {
+        for (text, part) in [
+            ("", "missing condition at the end"),
+            ("status ==", "missing value after status"),
+            ("status = passed passed", "unexpected \"passed\""),
+            ("(status = passed", "missing closing parenthesis"),
+            ("statsu = passed", "unknown field \"statsu\"; the fields are time"),
+            ("reason ~ \"x", "missing closing quote"),
             ("and", "expected a field, found \"and\""),
-            ("status & x", "cannot read '&'"),
+            ("status & x", "unexpected character '&'"),
         ] {
             let said = parse(text).unwrap_err();
-            assert!(said.contains(word), "{text}: {said}");
+            assert!(said.contains(part), "{text}: {said}");
         }
         assert!(
             parse(&format!("{}status{}", "(".repeat(60), ")".repeat(60))).unwrap_err().contains("deeper")
@@ -224,7 +224,7 @@ mod tests {
         assert!(parse(&"status and ".repeat(500)).is_err());
     }
 
-    /// An expression in its full form, with every bracket.
+    /// Writes an expression with all parentheses.
     fn write(expression: &Expression) -> String {
         let join = |parts: &[Expression], word: &str| {
             let parts: Vec<_> = parts.iter().map(write).collect();
@@ -238,13 +238,13 @@ mod tests {
             Expression::Test { field, op, literal } => {
                 let op = match op {
                     Op::Equal => "==",
-                    Op::Differs => "!=",
+                    Op::NotEqual => "!=",
                     Op::Less => "<",
                     Op::AtMost => "<=",
-                    Op::More => ">",
+                    Op::Greater => ">",
                     Op::AtLeast => ">=",
                     Op::Contains => "~",
-                    Op::Lacks => "!~",
+                    Op::NotContains => "!~",
                 };
                 let value = match literal.number {
                     Some(_) => literal.text.clone(),
@@ -256,8 +256,8 @@ mod tests {
     }
 
     fn any_op() -> impl Strategy<Value = Op> {
-        use Op::{AtLeast, AtMost, Contains, Differs, Equal, Lacks, Less, More};
-        proptest::sample::select(vec![Equal, Differs, Less, AtMost, More, AtLeast, Contains, Lacks])
+        use Op::{AtLeast, AtMost, Contains, Equal, Greater, Less, NotContains, NotEqual};
+        proptest::sample::select(vec![Equal, NotEqual, Less, AtMost, Greater, AtLeast, Contains, NotContains])
     }
 
     fn any_expression() -> impl Strategy<Value = Expression> {
@@ -284,12 +284,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_in_full_is_read_as_it_was(expression in any_expression()) {
+        fn written_expression_is_parsed_back(expression in any_expression()) {
             prop_assert_eq!(parse(&write(&expression)), Ok(expression));
         }
 
         #[test]
-        fn no_text_breaks_it(text in ".{0,60}") {
+        fn any_text_is_parsed_without_panic(text in ".{0,60}") {
             let _ = parse(&text);
         }
     }

@@ -1,4 +1,4 @@
-//! Counting it all.
+//! Collects the status from NATS and from heartbeats.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
@@ -13,40 +13,43 @@ use crate::exit::CommandError;
 use crate::output;
 use crate::time::millis;
 
-/// Dead letters of this time are told.
-const DEAD_SINCE: Duration = Duration::from_hours(24);
-/// So many dead letters are read.
-const MOST_LETTERS: usize = 2_000;
+/// The age up to which dead letters are counted.
+const MAX_DEAD_LETTER_AGE: Duration = Duration::from_hours(24);
+/// How many dead letters are read at most.
+const MAX_DEAD_LETTERS: usize = 2_000;
 
-/// How the line is, as `--json` has it.
+/// The status of a pipeline; serialized for `--json`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Status {
     pub(super) stages: Vec<StageStatus>,
     pub(super) streams: Vec<StreamStatus>,
     pub(super) instances: Vec<Instance>,
-    /// Convex and Judge0, as those who call them see them.
-    pub(super) peers: Vec<PeerStatus>,
-    /// Of the last day, the most frequent first.
-    pub(super) dead: Vec<Deaths>,
-    /// The server's clock less ours.
+    /// Convex and Judge0, as the services see them.
+    #[serde(rename = "peers")]
+    pub(super) dependencies: Vec<Dependency>,
+    /// Dead letters of the last day by stage and cause, the most frequent first.
+    #[serde(rename = "dead")]
+    pub(super) dead_letters: Vec<DeadLetterCount>,
+    /// The clock of the server minus the clock of this machine.
     pub(super) clock_skew_ms: i64,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct StageStatus {
-    /// The consumer.
+    /// The name of the consumer.
     pub(super) stage: &'static str,
     pub(super) waiting: u64,
-    pub(super) in_hand: u64,
+    #[serde(rename = "inHand")]
+    pub(super) in_progress: u64,
     pub(super) redelivered: u64,
-    /// Messages that were given out a second.
+    /// Messages that were delivered per second.
     pub(super) per_second: f64,
-    /// The age of the oldest that is not done.
+    /// The age of the oldest message that is not acknowledged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) oldest_ms: Option<u64>,
-    /// Of all instances that do this work.
+    /// Slots of all instances of the service.
     pub(super) slots: u32,
     pub(super) busy: u32,
 }
@@ -73,41 +76,41 @@ pub(super) struct Instance {
     pub(super) busy: u32,
     pub(super) languages: usize,
     pub(super) engines: Vec<String>,
-    /// Why it is not ready.
+    /// The reasons why it is not ready.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) problems: Vec<String>,
-    /// How long ago it said so.
+    /// The age of its last heartbeat.
     pub(super) heard_ms: u64,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct PeerStatus {
+pub(super) struct Dependency {
     pub(super) name: String,
     pub(super) seen_by: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) problem: Option<String>,
-    /// For how long that has been so; nothing where it was never called.
+    /// How long it has been in this state; `None` if it was never called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) for_ms: Option<u64>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Deaths {
+pub(super) struct DeadLetterCount {
     pub(super) stage: String,
     pub(super) cause: String,
     pub(super) count: u64,
 }
 
 impl Status {
-    /// Counts for so long.
-    pub(super) async fn count(inspector: &Inspector, time: Duration) -> Result<Self, CommandError> {
+    /// Collects the status; listens to heartbeats and measures rates for `time`.
+    pub(super) async fn collect(inspector: &Inspector, time: Duration) -> Result<Self, CommandError> {
         let (begun, before) = (Instant::now(), inspector.snapshot().await?);
         let present = inspector.heartbeats(time).await?;
         let snapshot = inspector.snapshot().await?;
         let took = begun.elapsed().as_secs_f64();
-        let peers = present.iter().flat_map(|(heartbeat, _)| PeerStatus::of(heartbeat)).collect();
+        let dependencies = present.iter().flat_map(|(heartbeat, _)| Dependency::of(heartbeat)).collect();
         let instances: Vec<Instance> =
             present.into_iter().map(|(heartbeat, heard)| Instance::of(heartbeat, heard)).collect();
         let mut stages = Vec::new();
@@ -122,8 +125,8 @@ impl Status {
             bytes: count.bytes,
             max_bytes: count.max_bytes,
         });
-        let (streams, dead) = (streams.collect(), deaths(inspector).await?);
-        Ok(Self { stages, streams, instances, peers, dead, clock_skew_ms: snapshot.skew_ms })
+        let (streams, dead_letters) = (streams.collect(), count_dead_letters(inspector).await?);
+        Ok(Self { stages, streams, instances, dependencies, dead_letters, clock_skew_ms: snapshot.skew_ms })
     }
 }
 
@@ -137,17 +140,17 @@ impl StageStatus {
     ) -> Self {
         let stage = now.durable.name();
         let service = stage.split('-').next().unwrap_or_default();
-        let at_work = || instances.iter().filter(|instance| instance.service == service);
-        let given = u32::try_from(now.deliveries.saturating_sub(before.deliveries)).unwrap_or(u32::MAX);
+        let workers = || instances.iter().filter(|instance| instance.service == service);
+        let delivered = u32::try_from(now.deliveries.saturating_sub(before.deliveries)).unwrap_or(u32::MAX);
         Self {
             stage,
             waiting: now.waiting,
-            in_hand: now.in_progress,
+            in_progress: now.in_progress,
             redelivered: now.redelivered,
-            per_second: (f64::from(given) / took * 10.0).round() / 10.0,
+            per_second: (f64::from(delivered) / took * 10.0).round() / 10.0,
             oldest_ms,
-            slots: at_work().map(|instance| instance.slots).sum(),
-            busy: at_work().map(|instance| instance.busy).sum(),
+            slots: workers().map(|instance| instance.slots).sum(),
+            busy: workers().map(|instance| instance.busy).sum(),
         }
     }
 }
@@ -173,38 +176,38 @@ impl Instance {
     }
 }
 
-impl PeerStatus {
+impl Dependency {
     fn of(heartbeat: &Heartbeat) -> Vec<Self> {
-        let of = |peer: &DependencyStatus| Self {
-            name: peer.name.clone(),
+        let of = |dependency: &DependencyStatus| Self {
+            name: dependency.name.clone(),
             seen_by: heartbeat.instance.clone(),
-            problem: peer.problem.clone(),
-            for_ms: peer.since_ms.map(since),
+            problem: dependency.problem.clone(),
+            for_ms: dependency.since_ms.map(since),
         };
         heartbeat.dependencies.iter().map(of).collect()
     }
 }
 
-async fn deaths(inspector: &Inspector) -> Result<Vec<Deaths>, CommandError> {
-    let since = SystemTime::now() - DEAD_SINCE;
+async fn count_dead_letters(inspector: &Inspector) -> Result<Vec<DeadLetterCount>, CommandError> {
+    let since = SystemTime::now() - MAX_DEAD_LETTER_AGE;
     let mut letters = inspector.read(Stream::DeadLetter, "submission.dead.>", Some(since));
     let (mut counts, mut read) = (BTreeMap::<(String, String), u64>::new(), 0);
-    while let Some(letter) = letters.next().await? {
-        let Event { gave_up, reason, .. } = Reading::default().read(&letter);
+    while let Some(message) = letters.next().await? {
+        let Event { gave_up, reason, .. } = Reading::default().read(&message);
         let cause = output::first_line(&reason.unwrap_or_default(), 100);
         *counts.entry((gave_up.unwrap_or_default(), cause)).or_default() += 1;
         read += 1;
-        if read == MOST_LETTERS {
+        if read == MAX_DEAD_LETTERS {
             break;
         }
     }
-    let mut deaths: Vec<Deaths> =
-        counts.into_iter().map(|((stage, cause), count)| Deaths { stage, cause, count }).collect();
-    deaths.sort_by_key(|deaths| std::cmp::Reverse(deaths.count));
-    Ok(deaths)
+    let mut dead_letters: Vec<DeadLetterCount> =
+        counts.into_iter().map(|((stage, cause), count)| DeadLetterCount { stage, cause, count }).collect();
+    dead_letters.sort_by_key(|entry| std::cmp::Reverse(entry.count));
+    Ok(dead_letters)
 }
 
-/// The time since a moment in milliseconds since the Unix epoch.
+/// Returns the milliseconds since a time, which is given in milliseconds since the Unix epoch.
 fn since(at_ms: u64) -> u64 {
     millis(gavel_domain::time::from_epoch_ms(at_ms).and_then(|at| at.elapsed().ok()).unwrap_or_default())
 }

@@ -1,17 +1,17 @@
-//! What an event says, in a few words.
+//! An event in a few words.
 
 use gavel_domain::{LanguageId, catalogue};
 
-use super::{Call, Event, UNDECODABLE};
+use super::{Attempt, Event, UNDECODABLE};
 use crate::output::{escape_control, first_line};
 use crate::time::format_millis;
 
 impl Event {
-    /// The submission's id, short enough for a line; `--id` takes it as it is shown.
+    /// The id of the submission, shortened for a line. `--id` accepts it in this form.
     pub(crate) fn short_id(&self) -> String {
-        let letters: Vec<char> = self.id.chars().collect();
-        let id = if letters.len() > 16 {
-            let (head, tail) = (&letters[..6], &letters[letters.len() - 4..]);
+        let chars: Vec<char> = self.id.chars().collect();
+        let id = if chars.len() > 16 {
+            let (head, tail) = (&chars[..6], &chars[chars.len() - 4..]);
             format!("{}…{}", head.iter().collect::<String>(), tail.iter().collect::<String>())
         } else {
             self.id.clone()
@@ -20,8 +20,8 @@ impl Event {
         if self.generation > 1 { format!("{id}.{}", self.generation) } else { id }
     }
 
-    /// What it says, beside its word: `failed 3/10 "Wrong answer" 812ms`.
-    pub(crate) fn says(&self) -> String {
+    /// The details of the event: `failed 3/10 "Wrong answer" 812ms`.
+    pub(crate) fn summary(&self) -> String {
         let mut words: Vec<String> = Vec::new();
         if let Some(status) = &self.status {
             words.push(escape_control(status));
@@ -33,7 +33,7 @@ impl Event {
             words.push(format!("at the {}:", escape_control(stage)));
         }
         if let Some(stage) = &self.from {
-            words.push(format!("from the {} on:", escape_control(stage)));
+            words.push(format!("from the {}:", escape_control(stage)));
         }
         if let Some(reason) = self.reason.as_deref().filter(|_| self.status.as_deref() != Some("passed")) {
             words.push(format!("{:?}", first_line(reason, 100)).replace("\\\\", "\\"));
@@ -57,11 +57,11 @@ impl Event {
         if let Some(attempts) = self.attempts.filter(|&attempts| attempts > 1) {
             words.push(format!("after {attempts} deliveries"));
         }
-        // The calls of one kind that did not go at once; those that did need no word.
-        let of_result: Vec<_> =
-            self.calls.iter().filter(|call| call.of == "result").map(Call::answer).collect();
-        if of_result.len() > 1 {
-            words.push(format!("Convex answered {}", of_result.join(", ")));
+        // A single attempt has succeeded, so it needs no mention.
+        let results = self.callback_attempts.iter().filter(|attempt| attempt.kind == "result");
+        let answers: Vec<_> = results.map(Attempt::answer).collect();
+        if answers.len() > 1 {
+            words.push(format!("Convex answered {}", answers.join(", ")));
         }
         if let Some(times) = self.times {
             words.push(format!("(seen {times} times)"));
@@ -74,7 +74,7 @@ impl Event {
 }
 
 impl Event {
-    /// What people call a language, by its Judge0 id.
+    /// Returns the name of a language by its Judge0 id.
     pub(crate) fn language_name(id: u32) -> String {
         catalogue::label(LanguageId(id)).map_or_else(|| format!("#{id}"), str::to_owned)
     }
