@@ -1,5 +1,5 @@
 //! The init of a slot: runs inside the sandbox as process 1 of the slot's namespaces. It starts with the capabilities
-//! needed to build the slot and drops all that running programs does not need before the first program.
+//! needed to build the slot, and before the first program it drops those that it does not need to run programs.
 //!
 //! It is the judge's own executable, executed again from a sealed copy in memory with an empty environment, so that
 //! it holds nothing of the judge. It builds its root, drops capabilities, installs the system call filter on itself,

@@ -9,7 +9,7 @@
 //! an error, and an error is not a limit.
 //!
 //! It needs Linux 5.12 or later, user namespaces, and the cgroup controllers memory and pids (on v1 also cpuacct);
-//! root if programs are to have ids of their own. If something is missing, [`Sandbox::start`] names it and the
+//! root if programs are to have separate ids. If something is missing, [`Sandbox::start`] names it and the
 //! lesser [`TierChoice`] that works without it; [`probe`] reports what the machine offers.
 //!
 //! The modules show which code runs where:
@@ -45,7 +45,7 @@ pub use protocol::wire::CgroupVersion;
 /// What only the fuzz targets use.
 #[cfg(fuzzing)]
 pub mod fuzzing {
-    /// The memory that a program's image asks for, in bytes.
+    /// The memory that a program's image needs at start, in bytes.
     ///
     /// # Errors
     /// Returns an error if the file is not a program or ends too early.

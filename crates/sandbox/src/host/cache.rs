@@ -35,7 +35,7 @@ impl ProgramCache {
     }
 
     /// Returns the program with this key: from the cache, from another compilation that is in progress, or from
-    /// `compile`. Returns `None` if the other compilation ended with a fault.
+    /// `compile`. Returns `None` if the sandbox failed during the other compilation.
     pub(crate) async fn get(
         &self,
         key: ProgramKey,

@@ -1,5 +1,5 @@
-//! Which CPU each slot stays on: a different one for each slot, and none that another judge on this machine has
-//! claimed.
+//! Assigning CPUs to slots: as long as there are enough, each slot has a CPU that no other slot has and that no other
+//! judge on this machine has claimed.
 //!
 //! A CPU is claimed by a name in the abstract namespace of Unix sockets, which the kernel releases when the process
 //! exits. Judges in containers do not see each other's claims; assign separate CPUs to such containers.

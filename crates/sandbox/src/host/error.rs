@@ -53,7 +53,7 @@ pub enum StartError {
     /// A slot could not be built.
     #[error("cannot build a sandbox slot")]
     Slot(#[from] SlotError),
-    /// The engine failed while it asked the toolchains for their versions.
+    /// The sandbox failed while it asked the toolchains for their versions.
     #[error("cannot ask the toolchains for their versions")]
     Versions(#[source] SandboxError),
 }

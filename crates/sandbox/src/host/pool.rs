@@ -74,7 +74,7 @@ impl Pool {
         self.lock_free().push(permit);
     }
 
-    /// Hands out no permit any more, and drops the slots that are free.
+    /// Stops handing out permits and drops the free slots.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.available.close();

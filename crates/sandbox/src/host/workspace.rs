@@ -64,8 +64,9 @@ impl Workspace {
     /// interpreted language is stored as it is: its errors appear when it runs.
     ///
     /// # Errors
-    /// Returns [`SandboxError::NotServed`] if the language is not in [`crate::Sandbox::languages`], and another [`SandboxError`] if
-    /// the engine fails. If the source or its compiler is at fault, the result is [`Compilation::Failed`].
+    /// Returns [`SandboxError::NotServed`] if the language is not in [`crate::Sandbox::languages`], and another
+    /// [`SandboxError`] if the sandbox fails. If the source or its compiler is at fault, the result is
+    /// [`Compilation::Failed`].
     pub async fn compile(
         &mut self,
         language: LanguageId,
@@ -113,7 +114,7 @@ impl Workspace {
     /// Runs the program on one input, without an expected output.
     ///
     /// # Errors
-    /// Returns a [`SandboxError`] if the engine fails. Whatever the program does is in the [`Execution`].
+    /// Returns a [`SandboxError`] if the sandbox fails. Whatever the program does is in the [`Execution`].
     pub async fn run(
         &mut self,
         program: &Program,
@@ -127,7 +128,7 @@ impl Workspace {
     /// ([`Execution::matched_bytes`]) and not kept: a correct answer of any size takes no memory.
     ///
     /// # Errors
-    /// Returns a [`SandboxError`] if the engine fails. Whatever the program does is in the [`Execution`].
+    /// Returns a [`SandboxError`] if the sandbox fails. Whatever the program does is in the [`Execution`].
     pub async fn run_expecting(
         &mut self,
         program: &Program,

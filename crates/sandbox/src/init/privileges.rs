@@ -47,7 +47,7 @@ pub(super) fn set_ids(mapping: IdMapping) -> Result<(), StepError> {
     set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).step(|| "set its user id".to_owned())
 }
 
-/// Pins this process and every process that it starts to one CPU. The filter refuses programs to leave it.
+/// Pins this process and every process that it starts to one CPU. The filter prevents programs from leaving it.
 pub(super) fn pin_to_cpu(cpu: Option<usize>) -> Result<(), StepError> {
     let Some(cpu) = cpu else { return Ok(()) };
     let mut set = CpuSet::new();

@@ -142,8 +142,8 @@ fn populate_dev() -> Result<(), StepError> {
 }
 
 /// Mounts a `/proc` with only the directories of a program's own processes: it shows nothing of the init, nor of the
-/// host's memory, devices or settings. It is read-only, so that a program cannot make the init
-/// a likelier target of an out-of-memory kill than itself.
+/// host's memory, devices or settings. It is read-only, so that a program cannot make the init a likelier target of an
+/// out-of-memory kill than itself.
 fn mount_proc() -> Result<(), StepError> {
     let proc = format!("{NEW_ROOT}/proc");
     make_dir(&proc)?;

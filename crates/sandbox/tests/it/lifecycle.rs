@@ -1,4 +1,4 @@
-//! The end of runs, slots and judges: no process and no cgroup of theirs is left.
+//! The end of runs, slots and judges: none of their processes and cgroups is left.
 
 use std::path::Path;
 use std::process::{Command, Stdio};

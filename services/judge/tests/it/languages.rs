@@ -30,7 +30,7 @@ async fn a_file_with_a_mistake_stops_the_judge_and_names_line_and_field() {
     let rig = Rig::start().await;
     let said = refused(&rig, &SHELL.replace("source = \"main.sh\"", "source = \"a/b\"")).await;
     assert!(
-        said.contains("SANDBOX_LANGUAGES: ") && said.contains("line 7, source: must be the name"),
+        said.contains("SANDBOX_LANGUAGES: ") && said.contains("line 7, source: must be a file name"),
         "{said}"
     );
     let said = refused(&rig, &SHELL.replace("[71, 500]", "71")).await;

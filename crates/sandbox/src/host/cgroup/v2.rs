@@ -62,7 +62,7 @@ pub(super) fn enable_controllers(group: &Path) -> Result<(), SlotError> {
     write(&group.join("cgroup.subtree_control"), "+memory +pids")
 }
 
-/// Forbids a slot's group to swap.
+/// Prevents a slot's group from swapping.
 pub(super) fn disable_swap(group: &Path) -> Result<(), SlotError> {
     // Absent if the kernel has no swap accounting.
     if group.join("memory.swap.max").exists() {

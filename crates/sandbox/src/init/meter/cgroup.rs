@@ -143,7 +143,7 @@ impl CgroupMeter {
 
     /// Reads what was used since the start.
     pub(super) fn finish(&self) -> Result<Reading, Errno> {
-        // If this run has no peak of its own, the caller uses the largest process instead.
+        // If the peak of this run alone is not known, the caller uses the largest process instead.
         let peak = self.number(CgroupFile::MemoryPeak).unwrap_or(0);
         let peak = if self.baseline.former_peak.is_some_and(|former| peak <= former) { 0 } else { peak };
         let memory_bytes = peak.saturating_sub(self.baseline.memory_bytes).max(BATCH_BYTES);
