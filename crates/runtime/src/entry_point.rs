@@ -98,7 +98,7 @@ fn help(name: &str, about: &str, settings: &[Setting]) -> String {
         writeln!(text, "  {name}{default}\n      {help}").expect("writing to a String never fails");
     }
     text.push_str(
-        "\nSecrets can be read from a file: set NAME_FILE to its path instead of NAME.\n\n\
+        "\nTo read a password, key, token or secret from a file, set NAME_FILE to its path, such as NATS_PASSWORD_FILE.\n\n\
          Endpoints: GET /healthz, GET /readyz, GET /metrics. SIGTERM stops the service cleanly.\n\
          Exit codes: 0 clean shutdown, 1 failure, 64 invalid configuration.\n",
     );

@@ -7,7 +7,7 @@ use metrics::{Key, Label, Level, Metadata, SharedString, with_recorder};
 /// The first label of every metric: the service that the series belongs to.
 pub const SERVICE: &str = "service";
 
-/// The origin of all series; recorders can filter by it, ours does not.
+/// The origin of all series. Recorders can filter by it; the one in the runtime crate does not.
 const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, None);
 
 /// The kind of a metric.

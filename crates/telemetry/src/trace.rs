@@ -1,6 +1,6 @@
 //! Spans that are exported to a collector, and the context that joins the spans of all services into one trace.
 //!
-//! They have a target of their own: logs leave it out, and without a collector the spans are never created. Names and
+//! They have a separate tracing target: logs leave it out, and without a collector the spans are never created. Names and
 //! attributes follow OpenTelemetry's conventions for messaging and HTTP; an id is an attribute, never part of a name.
 
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -87,7 +87,7 @@ pub(crate) fn is_endpoint(url: &str) -> bool {
     matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
 }
 
-/// Sends batches with reqwest on the Tokio runtime: the thread of the exporter has no runtime of its own.
+/// Sends batches with reqwest on the Tokio runtime: the exporter thread has no runtime.
 #[derive(Debug)]
 struct OtlpClient {
     http: reqwest::Client,

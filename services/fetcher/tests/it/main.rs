@@ -3,6 +3,7 @@
 
 mod crash;
 mod deliver;
+mod help;
 mod last;
 mod retry;
 mod rig;

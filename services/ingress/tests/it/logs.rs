@@ -73,7 +73,10 @@ async fn source_code_and_keys_are_never_logged() {
 async fn nats_password_is_not_logged() {
     let process = binary("nats://gavel:a-password@127.0.0.1:1").env("LOG_LEVEL", "trace").start().unwrap();
     process.wait_log("the address", TEST_TIMEOUT, |line| line.contains("listening")).await.unwrap();
-    process.wait_log("the warning", TEST_TIMEOUT, |line| line.contains("cannot make streams")).await.unwrap();
+    process
+        .wait_log("the warning", TEST_TIMEOUT, |line| line.contains("cannot create streams"))
+        .await
+        .unwrap();
     process.terminate().unwrap();
     process.wait_exit(TEST_TIMEOUT).await.unwrap();
     assert!(process.log().iter().all(|line| !line.contains("a-password")));

@@ -3,6 +3,7 @@
 
 mod accept;
 mod guard;
+mod help;
 mod http;
 mod kill;
 mod logs;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+mod help;
 mod isolation;
 mod languages;
 mod rig;

@@ -5,6 +5,7 @@ mod bodies;
 mod crash;
 mod dead;
 mod generations;
+mod help;
 mod logs;
 mod nats_trouble;
 mod order;
