@@ -79,7 +79,8 @@ RULES = (
     Rule(r"stand-?in", METAPHOR, "mock", names=True),
     Rule(r"stand in", METAPHOR, "mock; of a value: placeholder"),
     Rule(r"misbehav(?:es?|ed|ing|iour)", METAPHOR, "fault injection; fails, is faulty", names=True),
-    Rule(r"(?<!dead\s)(?<!dead-)(?<!case\s)(?<!capital\s)(?<!ascii\s)letters?", METAPHOR, "dead letter, dead-letter stream"),
+    Rule(r"(?<!dead\s)(?<!dead-)(?<!case\s)(?<!capital\s)(?<!ascii\s)(?<!to\sthe\s)letters?(?!,? (?:and |or )?digits)",
+         METAPHOR, "dead letter, dead-letter stream"),
     Rule(r"deaf(?:ness)?|census|graves?|buried|bury|sky|seats?", METAPHOR, "the term in CONTRIBUTING's glossary", names=True),
     Rule(r"overslept|oversleeps?", METAPHOR, "was suspended for longer than …", names=True),
     Rule(r"(?:whole|production) line|(?:breaks?|starts?|runs?|watch(?:es)?) the line|(?<!on\s)(?<!of\s)the line"

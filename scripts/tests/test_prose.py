@@ -62,7 +62,7 @@ class Phrases(unittest.TestCase):
 
     def test_plain_text_passes(self) -> None:
         for text in ("The program runs as nobody.", "Metrics: `gavel_queue_in_hand`.", "The line ends with a full stop.",
-                     "dead letters, lower-case letters", "I recommend to amend the file.", "It returns `None` if it is missing."):
+                     "dead letters, lower-case letters; letters, digits and dots", "I recommend to amend the file.", "It returns `None` if it is missing."):
             self.assertEqual(prose.check("docs/a.md", text), [], text)
 
     def test_code_is_no_prose(self) -> None:
