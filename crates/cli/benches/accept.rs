@@ -1,8 +1,8 @@
-//! How fast the ingress accepts, beside bare `JetStream` publishes on the same server in the same run.
+//! How fast the ingress accepts, compared with bare `JetStream` publishes on the same server in the same run.
 //!
 //! The load, the ingress and the server share the machine's cores, as do the bare publishes and the server.
 
-#![expect(clippy::unwrap_used, reason = "a bench has nobody to tell but the terminal")]
+#![expect(clippy::unwrap_used, reason = "a bench reports to the terminal only")]
 
 mod support;
 

@@ -1,6 +1,6 @@
-//! What both benches need: load over HTTP, bare publishes to compare with, and how figures are shown.
+//! Shared by both benches: load over HTTP, bare publishes as the baseline, and the output of results.
 
-#![expect(clippy::unwrap_used, reason = "a bench has nobody to tell but the terminal")]
+#![expect(clippy::unwrap_used, reason = "a bench reports to the terminal only")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,10 +15,10 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// The size of a source, in bytes, so that a message has about 2 KB.
+/// The size of a source in bytes. A message then has about 2 KB.
 const SOURCE_BYTES: usize = 1_800;
 
-/// How many calls a second, and how long each took.
+/// The rate and the latencies of a run.
 pub(crate) struct Sample {
     pub(crate) per_s: f64,
     times: Vec<Duration>,
@@ -33,14 +33,14 @@ impl Sample {
         Self { per_s: count / took.as_secs_f64(), times }
     }
 
-    /// The time that `percent` of the calls did not exceed, in milliseconds.
+    /// A latency percentile in milliseconds.
     pub(crate) fn ms(&self, percent: usize) -> f64 {
         let at = (self.times.len() * percent / 100).min(self.times.len() - 1);
         self.times[at].as_secs_f64() * 1000.0
     }
 }
 
-/// Prints one figure as a line of a table and as JSON.
+/// Prints one result as a row of the table and as JSON.
 pub(crate) fn show(bench: &str, metric: &str, value: f64, baseline: f64) {
     let ratio = value / baseline;
     let line =
@@ -48,9 +48,9 @@ pub(crate) fn show(bench: &str, metric: &str, value: f64, baseline: f64) {
     println!("{metric:<28}{value:>12.2}{baseline:>14.2}{ratio:>10.2}    {line}");
 }
 
-/// The table's head.
+/// Prints the header of the table.
 pub(crate) fn head(bench: &str, baseline: &str) {
-    println!("\n{bench:<28}{:>12}{baseline:>14}{:>10}", "figure", "ratio");
+    println!("\n{bench:<28}{:>12}{baseline:>14}{:>10}", "result", "ratio");
 }
 
 /// The body of the `n`th submission.
@@ -62,8 +62,8 @@ pub(crate) fn body(run: &str, n: usize) -> String {
     .to_string()
 }
 
-/// Publishes `count` messages of 2 KB on subjects of their own, `in_flight` at a time, to a stream with the
-/// settings of ours.
+/// Publishes `count` messages of 2 KB on subjects of their own, `in_flight` at a time, to a stream with
+/// the settings of Gavel's streams.
 pub(crate) async fn bare_publishes(nats: &NatsServer, in_flight: usize, count: usize) -> Sample {
     let client = async_nats::connect(nats.url()).await.unwrap();
     let context = jetstream::new(client);
@@ -132,7 +132,7 @@ async fn workers(in_flight: usize, count: usize, work: impl AsyncFn(usize)) -> S
     Sample::new(times, began.elapsed())
 }
 
-/// A keep-alive connection that does the least a client can do, so that the server is what is measured.
+/// A keep-alive connection with the least possible client work, so that the bench measures the server.
 pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
@@ -175,7 +175,7 @@ pub(crate) fn env(nats: &NatsServer, more: &[(&str, &str)]) -> Env {
     Env::from_vars(pairs)
 }
 
-/// Starts an ingress in this process and waits until it takes submissions.
+/// Starts an ingress in this process and waits until it accepts submissions.
 pub(crate) async fn ingress(nats: &NatsServer, lifecycle: &Lifecycle) -> std::net::SocketAddr {
     let app = gavel_ingress::bind(gavel_ingress::Config::read(&mut env(nats, &[]))).await.unwrap();
     let address = app.address().unwrap();

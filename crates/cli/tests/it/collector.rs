@@ -1,4 +1,4 @@
-//! A receiver of traces (OTLP over HTTP with protobuf) that keeps what it gets.
+//! A receiver of traces (OTLP over HTTP with protobuf) that stores the spans it receives.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use prost::Message as _;
 
-/// A span as it arrived.
+/// A span as received.
 #[derive(Clone, Debug)]
 pub(crate) struct Span {
     pub(crate) service: String,

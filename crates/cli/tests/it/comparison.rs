@@ -1,4 +1,4 @@
-//! The question's three switches, each alone and together, through the whole line.
+//! The question's three switches, each alone and all together, through the whole pipeline.
 
 use gavel_mock_convex::{Question, SubmissionKind};
 use serde_json::json;
@@ -6,8 +6,8 @@ use serde_json::json;
 use crate::pipeline::Pipeline;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_switch_alone_and_all_together() {
-    // Differs from what is expected in trailing white space, in runs of spaces, and in case, in this order.
+async fn comparison_switches_work_alone_and_together() {
+    // Differs from the expected output in trailing white space, in runs of spaces, and in case, in this order.
     let programs =
         [("trim", "Hi there \n\n"), ("spaces", "Hi \t there"), ("case", "hI THERE"), ("all", "hI  THERE \n")];
     let switches = [

@@ -1,4 +1,4 @@
-//! Invariant 1: what was answered 202 ends, whatever is killed in the middle of its step.
+//! Invariant 1: a submission answered 202 reaches a final status, whichever process is killed during its step.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use gavel_testkit::{Process, TEST_TIMEOUT};
 
 use crate::pipeline::{Pipeline, service, submission};
 
-/// Takes a second of CPU at the judge, long enough to be met in the middle.
+/// Uses a second of CPU time, long enough to be interrupted.
 const SLOW: &str = "import time\nwhile time.process_time() < 1: pass\nprint(input())";
 
 fn questions() -> Vec<Question> {
@@ -20,7 +20,7 @@ async fn ended_once(pipeline: &Pipeline, id: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_ingress_is_killed_right_after_its_answer() {
+async fn submission_survives_ingress_killed_after_202() {
     let pipeline = Pipeline::start(questions()).await;
     pipeline.submit("a", "q", 71, SLOW).await;
     pipeline.ingress.kill().await.unwrap();
@@ -28,7 +28,7 @@ async fn the_ingress_is_killed_right_after_its_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_fetcher_is_killed_while_it_fetches() {
+async fn submission_survives_fetcher_killed_during_fetch() {
     let pipeline = Pipeline::start(questions()).await;
     let hold = pipeline.convex.hold(Endpoint::TEST_CASES);
     pipeline.submit("a", "q", 71, SLOW).await;
@@ -40,7 +40,7 @@ async fn the_fetcher_is_killed_while_it_fetches() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_judge_is_killed_while_it_runs_the_program() {
+async fn submission_survives_judge_killed_during_run() {
     let pipeline = Pipeline::start(questions()).await;
     pipeline.submit("a", "q", 71, SLOW).await;
     pipeline.convex.wait_calls(Endpoint::RUNNING, 1, TEST_TIMEOUT).await.unwrap();
@@ -51,7 +51,7 @@ async fn the_judge_is_killed_while_it_runs_the_program() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_reporter_is_killed_while_it_tells_the_result() {
+async fn submission_survives_reporter_killed_during_result_callback() {
     let pipeline = Pipeline::start(questions()).await;
     let hold = pipeline.convex.hold_before(Endpoint::RESULT);
     pipeline.submit("a", "q", 71, "print(input())").await;
@@ -63,9 +63,9 @@ async fn the_reporter_is_killed_while_it_tells_the_result() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_judge_told_to_stop_hands_its_work_to_another_at_once() {
+async fn stopping_judge_hands_work_over_at_once() {
     let pipeline = Pipeline::start(questions()).await;
-    // Long enough that finishing it within the grace would show.
+    // Long enough that the test would notice if the judge finished it.
     let long = "import time\nwhile time.process_time() < 3: pass\nprint(input())";
     let leaving = Process::builder(gavel_testkit::process::built_binary("gavel-judge").unwrap())
         .env("NATS_URL", pipeline.nats.url())
@@ -80,15 +80,19 @@ async fn a_judge_told_to_stop_hands_its_work_to_another_at_once() {
     pipeline.convex.wait_calls(Endpoint::RUNNING, 1, TEST_TIMEOUT).await.unwrap();
     let staying = service("gavel-judge", &pipeline.nats, &pipeline.convex);
     staying.wait_log("its port", TEST_TIMEOUT, |entry| entry.contains("\"listening\"")).await.unwrap();
-    let told = Instant::now();
+    let stopped_at = Instant::now();
     leaving.terminate().unwrap();
     assert!(leaving.wait_exit(TEST_TIMEOUT).await.unwrap().success());
-    assert!(told.elapsed() < Duration::from_secs(2), "it waited for the program: {:?}", told.elapsed());
+    assert!(
+        stopped_at.elapsed() < Duration::from_secs(2),
+        "it waited for the program: {:?}",
+        stopped_at.elapsed()
+    );
     ended_once(&pipeline, "a").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn services_told_to_stop_finish_what_is_in_hand() {
+async fn stopping_services_finish_work_in_progress() {
     let pipeline = Pipeline::start(questions()).await;
     pipeline.submit("a", "q", 71, SLOW).await;
     pipeline.convex.wait_calls(Endpoint::RUNNING, 1, TEST_TIMEOUT).await.unwrap();
@@ -104,13 +108,13 @@ async fn services_told_to_stop_finish_what_is_in_hand() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_server_goes_away_and_comes_back() {
+async fn pipeline_survives_nats_restart() {
     let pipeline = Pipeline::start(questions()).await;
     pipeline.submit("before", "q", 71, SLOW).await;
     pipeline.convex.wait_calls(Endpoint::RUNNING, 1, TEST_TIMEOUT).await.unwrap();
     pipeline.nats.kill().await.unwrap();
     gavel_testkit::wait_until("an ingress that has noticed", TEST_TIMEOUT, async || {
-        // Another one: what was on its way in that very moment may come in later, for all anybody knows.
+        // A submission of its own: one that was in flight when NATS died may still be stored later.
         pipeline.post(&submission("between", "q", 71, SLOW)).await == 503
     })
     .await
@@ -130,7 +134,7 @@ async fn the_server_goes_away_and_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_services_are_killed_at_once() {
+async fn submissions_survive_all_services_killed_at_once() {
     let pipeline = Pipeline::start(questions()).await;
     let ids: Vec<String> = (0..20).map(|n| format!("s{n}")).collect();
     for id in &ids {

@@ -1,4 +1,4 @@
-//! `gavel dead`: what died is looked at, goes on from its stage, or is dropped.
+//! `gavel dead`: dead dead_letters are shown, retried from their stage, or dropped.
 
 use async_nats::jetstream;
 use gavel_mock_convex::{Endpoint, Fault, Matcher, Question, Status, SubmissionKind};
@@ -13,13 +13,13 @@ fn questions() -> Vec<Question> {
     vec![Question::build(SubmissionKind::Standard, "q").public("7", "7").hidden("40404", "40404").done()]
 }
 
-/// How a command ended: its exit code, and what it printed.
-pub(crate) struct Ended {
+/// A finished command: its exit code and its output.
+pub(crate) struct FinishedCommand {
     pub(crate) code: i32,
     pub(crate) lines: Vec<LogLine>,
 }
 
-impl Ended {
+impl FinishedCommand {
     pub(crate) fn json(&self) -> Vec<Value> {
         self.lines.iter().filter_map(LogLine::json).collect()
     }
@@ -29,41 +29,41 @@ impl Ended {
     }
 }
 
-/// Runs the command line against a line.
-pub(crate) async fn gavel(pipeline: &Pipeline, arguments: &[&str]) -> Ended {
+/// Runs `gavel` against a pipeline.
+pub(crate) async fn gavel(pipeline: &Pipeline, arguments: &[&str]) -> FinishedCommand {
     let process = Process::builder(env!("CARGO_BIN_EXE_gavel"))
         .args(arguments)
         .env("NATS_URL", pipeline.nats.url())
-        // Convex holds no call here; what does says so itself.
+        // No call hangs at Convex, unless a test holds it.
         .env("REQUEST_TIMEOUT_MS", "1")
         .env("RUNNING_LINGER_MS", "1")
         .start()
         .unwrap();
     let code = process.wait_exit(TEST_TIMEOUT).await.unwrap().code().unwrap();
-    Ended { code, lines: process.log() }
+    FinishedCommand { code, lines: process.log() }
 }
 
-/// Waits until there are so many dead letters.
-pub(crate) async fn wait_letters(pipeline: &Pipeline, count: usize) -> Vec<Value> {
-    let mut letters = Vec::new();
+/// Waits until there are exactly `count` dead dead_letters.
+pub(crate) async fn wait_dead_letters(pipeline: &Pipeline, count: usize) -> Vec<Value> {
+    let mut dead_letters = Vec::new();
     wait_until("dead letters", TEST_TIMEOUT, async || {
-        letters = gavel(pipeline, &["dead", "list", "--json"]).await.json();
-        letters.len() == count
+        dead_letters = gavel(pipeline, &["dead", "list", "--json"]).await.json();
+        dead_letters.len() == count
     })
     .await
     .unwrap();
-    letters
+    dead_letters
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_result_is_shown_and_told_again_by_a_retry() {
+async fn dead_retry_sends_rejected_result_again() {
     let pipeline = Pipeline::start(questions()).await;
     pipeline.convex.fault(Matcher::of(Endpoint::RESULT).first(1), Fault::status(422));
     pipeline.submit("a", "q", 71, ECHO).await;
-    let letters = wait_letters(&pipeline, 1).await;
-    assert_eq!(letters[0]["id"], "a");
-    assert_eq!((&letters[0]["stage"], &letters[0]["attempts"]), (&json!("reporter"), &json!(1)));
-    assert_eq!(letters[0]["cause"], "Convex answered 422");
+    let dead_letters = wait_dead_letters(&pipeline, 1).await;
+    assert_eq!(dead_letters[0]["id"], "a");
+    assert_eq!((&dead_letters[0]["stage"], &dead_letters[0]["attempts"]), (&json!("reporter"), &json!(1)));
+    assert_eq!(dead_letters[0]["cause"], "Convex answered 422");
 
     let shown = gavel(&pipeline, &["dead", "show", "a", "--json"]).await;
     let letter = &shown.json()[0];
@@ -74,7 +74,7 @@ async fn a_refused_result_is_shown_and_told_again_by_a_retry() {
     let plain = gavel(&pipeline, &["dead", "show", "a"]).await;
     assert!(plain.contains("cause: Convex answered 422"));
     for shown in [&shown, &plain] {
-        assert!(!shown.contains("secret") && !shown.contains("40404"), "it shows what it must not");
+        assert!(!shown.contains("secret") && !shown.contains("40404"), "hidden data or the source is shown");
     }
 
     let retried = gavel(&pipeline, &["dead", "retry", "a", "--json"]).await;
@@ -82,18 +82,18 @@ async fn a_refused_result_is_shown_and_told_again_by_a_retry() {
     assert_eq!((retried.code, retried.json()), (0, vec![expected]));
     let state = pipeline.convex.wait_final("a", TEST_TIMEOUT).await.unwrap();
     assert_eq!((state.status, state.running_calls), (Status::Passed, 1), "it was not judged again");
-    wait_letters(&pipeline, 0).await;
-    assert_eq!(gavel(&pipeline, &["dead", "retry", "a"]).await.code, 1, "there is no letter any more");
+    wait_dead_letters(&pipeline, 0).await;
+    assert_eq!(gavel(&pipeline, &["dead", "retry", "a"]).await.code, 1, "the dead letter is gone");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_could_not_be_fetched_is_fetched_by_a_retry_of_the_stage() {
+async fn dead_retry_of_a_stage_fetches_test_cases_again() {
     let pipeline = Pipeline::start_with(questions(), &[("FETCH_GIVE_UP_AFTER_S", "1")]).await;
     let fault = pipeline.convex.fault(Endpoint::TEST_CASES, Fault::status(500));
     for id in ["a", "b"] {
         pipeline.submit(id, "q", 71, ECHO).await;
     }
-    wait_letters(&pipeline, 2).await;
+    wait_dead_letters(&pipeline, 2).await;
     for id in ["a", "b"] {
         pipeline
             .convex
@@ -102,13 +102,13 @@ async fn what_could_not_be_fetched_is_fetched_by_a_retry_of_the_stage() {
             .unwrap();
     }
     let source = gavel(&pipeline, &["dead", "show", "a", "--show-source"]).await;
-    assert!(source.contains("secret"), "asked for, the program is shown");
+    assert!(source.contains("secret"), "--show-source shows the program");
     assert!(!gavel(&pipeline, &["dead", "show", "a"]).await.contains("secret"));
     pipeline.convex.lift(fault);
 
     let none = gavel(&pipeline, &["dead", "retry", "--stage", "judge"]).await;
     assert_eq!((none.code, none.lines.len()), (0, 0));
-    // What is told twice would be told in any order, so the error must have been taken before.
+    // Two results in flight would arrive in any order, so Convex must have the error first.
     wait_until("both to be begun", TEST_TIMEOUT, async || {
         gavel(&pipeline, &["dead", "retry", "--stage", "fetcher", "--since", "1h"]).await.code == 0
     })
@@ -120,18 +120,18 @@ async fn what_could_not_be_fetched_is_fetched_by_a_retry_of_the_stage() {
         assert_eq!(state.fields["stderr"], "", "the reason of the error is gone");
         assert_eq!(state.result_calls, 2);
     }
-    wait_letters(&pipeline, 0).await;
+    wait_dead_letters(&pipeline, 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_nobody_can_read_is_said_to_be_so_and_dropped() {
+async fn undecodable_dead_letter_is_shown_and_dropped() {
     let pipeline = Pipeline::start(questions()).await;
     let raw = jetstream::new(async_nats::connect(pipeline.nats.url()).await.unwrap());
     raw.publish("submission.queued.junk", "\u{1b}[31mno event".into()).await.unwrap().await.unwrap();
     raw.publish("submission.queued.junk.x", "no event".into()).await.unwrap().await.unwrap();
-    let letters = wait_letters(&pipeline, 2).await;
+    let dead_letters = wait_dead_letters(&pipeline, 2).await;
     for key in ["junk", "junk.x"] {
-        assert!(letters.iter().any(|letter| letter["key"] == key), "{letters:?}");
+        assert!(dead_letters.iter().any(|letter| letter["key"] == key), "{dead_letters:?}");
     }
     let shown = gavel(&pipeline, &["dead", "show", "junk", "--json"]).await;
     for letter in shown.json() {
@@ -148,7 +148,7 @@ async fn what_nobody_can_read_is_said_to_be_so_and_dropped() {
     let dropped = gavel(&pipeline, &["dead", "drop", "junk", "--json"]).await;
     let expected = json!({ "id": "junk", "outcome": "dropped", "letters": 2 });
     assert_eq!((dropped.code, dropped.json()), (0, vec![expected]));
-    wait_letters(&pipeline, 0).await;
+    wait_dead_letters(&pipeline, 0).await;
     assert_eq!(gavel(&pipeline, &["dead", "drop", "junk"]).await.code, 1);
 }
 

@@ -1,4 +1,4 @@
-//! `gavel doctor`: what it finds in a line that is well, and in some that are not.
+//! `gavel doctor`: its findings on a healthy pipeline and on broken ones.
 
 use async_nats::jetstream::stream::Config;
 use gavel_mock_convex::{MockConvex, Question, SubmissionKind};
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::events::{Rig, exit_code};
 use crate::pipeline::Pipeline;
 
-/// What was found, and how it ended.
+/// Runs `gavel doctor --json` and returns its exit code and findings.
 async fn doctor(variables: &[(&str, &str)]) -> (Option<i32>, Vec<Value>) {
     let process = Process::builder(env!("CARGO_BIN_EXE_gavel"))
         .args(["doctor", "--no-judge", "--json"])
@@ -29,7 +29,7 @@ fn state<'a>(findings: &'a [Value], name: &str) -> &'a str {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_line_that_is_well_is_found_so_and_nothing_has_happened() {
+async fn doctor_passes_on_healthy_pipeline_and_changes_nothing() {
     let question = Question::build(SubmissionKind::Standard, "q").public("7", "7").done();
     let pipeline = Pipeline::start_with(vec![question], &[("INGRESS_KEYS", "a-key-of-16-bytes")]).await;
     let (nats, ingress) = (pipeline.nats.url(), pipeline.url.replace("/v1/judge-question", ""));
@@ -51,7 +51,7 @@ async fn a_line_that_is_well_is_found_so_and_nothing_has_happened() {
     }
     let (code, findings) = doctor(&with_key("another-key-of-ours")).await;
     assert_eq!((code, state(&findings, "ingress keys")), (Some(1), "bad"));
-    // This Convex takes whatever comes, so that a token for it is worth nothing.
+    // Mock Convex accepts every caller, so a token for it proves nothing.
     let with_token = [&variables[..], &[("CONVEX_TOKEN", "a-token-of-16-bytes")]].concat();
     let (code, findings) = doctor(&with_token).await;
     assert_eq!((code, state(&findings, "Convex credentials")), (Some(0), "warning"), "{findings:?}");
@@ -61,7 +61,7 @@ async fn a_line_that_is_well_is_found_so_and_nothing_has_happened() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_fault_is_found_with_its_remedy() {
+async fn doctor_names_each_problem_with_its_remedy() {
     let nothing = [("NATS_URL", "nats://127.0.0.1:9"), ("INGRESS_URL", "http://127.0.0.1:9")];
     let (code, findings) = doctor(&nothing).await;
     assert_eq!(code, Some(1));
@@ -79,7 +79,7 @@ async fn each_fault_is_found_with_its_remedy() {
     let forgetful = async_nats::jetstream::stream::DiscardPolicy::Old;
     context.update_stream(Config { discard: forgetful, ..config }).await.unwrap();
     context.get_stream("SUB_READY").await.unwrap().delete_consumer("judge").await.unwrap();
-    // A Convex that has nothing on these paths.
+    // A server without Convex's paths.
     let convex = MockConvex::start_local(Vec::new()).await.unwrap();
     let elsewhere = format!("{}/elsewhere", convex.url());
     let (code, findings) =
@@ -92,7 +92,7 @@ async fn each_fault_is_found_with_its_remedy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_services_say_of_themselves_and_of_others_is_found() {
+async fn doctor_reports_services_and_their_dependencies() {
     let rig = Rig::start().await;
     let url = rig.nats.url();
     let judge = Process::builder(built_binary("gavel-judge").unwrap())
@@ -121,7 +121,7 @@ async fn what_services_say_of_themselves_and_of_others_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn this_machine_can_judge() {
+async fn doctor_checks_that_this_machine_can_judge() {
     let process = Process::builder(env!("CARGO_BIN_EXE_gavel"))
         .args(["doctor", "--json"])
         .env("NATS_URL", "nats://127.0.0.1:9")

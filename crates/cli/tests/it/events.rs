@@ -36,7 +36,7 @@ impl Rig {
         self.publish_with(event, &trace).await;
     }
 
-    /// A submission's life up to its report.
+    /// Publishes all events of a submission up to its report.
     pub(crate) async fn whole(&self, id: &str, status: Status) {
         self.publish(&queued(id)).await;
         self.publish(&ready(id)).await;
@@ -59,7 +59,7 @@ pub(crate) async fn exit_code(process: &Process) -> Option<i32> {
     process.wait_exit(TEST_TIMEOUT).await.unwrap().code()
 }
 
-/// What a process has written, without what begins with its own name.
+/// The output of a process without the lines that begin with the program's name.
 pub(crate) fn lines(process: &Process) -> Vec<String> {
     process.log().into_iter().map(|line| line.text).filter(|line| !line.starts_with("gavel ")).collect()
 }

@@ -1,4 +1,4 @@
-//! Test cases that have left the store are fetched anew, whoever still needs them.
+//! Test cases that are no longer in the store are fetched again for the submissions that still need them.
 
 use async_nats::jetstream;
 use gavel_mock_convex::{Endpoint, Question, SubmissionKind};
@@ -9,7 +9,7 @@ use crate::pipeline::Pipeline;
 
 const ECHO: &str = "print(input())";
 
-/// A line with these submissions ready, no judge, and no test cases left.
+/// A pipeline with these submissions ready, no judge, and no test cases in the store.
 async fn without_test_cases(ids: &[&str]) -> Pipeline {
     let question = Question::build(SubmissionKind::Standard, "q").public("7", "7").done();
     let pipeline = Pipeline::start(vec![question]).await;
@@ -25,7 +25,7 @@ async fn without_test_cases(ids: &[&str]) -> Pipeline {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_has_expired_is_fetched_again() {
+async fn expired_test_cases_are_fetched_again() {
     let pipeline = without_test_cases(&["a", "b", "c"]).await;
     let before = pipeline.convex.call_count(Endpoint::TEST_CASES);
     pipeline.judge.restart().await.unwrap();
@@ -35,13 +35,13 @@ async fn what_has_expired_is_fetched_again() {
     }
     assert!(pipeline.convex.call_count(Endpoint::TEST_CASES) > before);
     assert_eq!(gavel(&pipeline, &["dead", "list"]).await.lines.len(), 0);
-    // The next one finds what was stored anew.
+    // The next submission uses the bundle that was stored again.
     pipeline.submit("d", "q", 71, ECHO).await;
     assert_eq!(pipeline.result("d").await["status"], "passed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_the_fetcher_is_killed_meanwhile_another_goes_on() {
+async fn expired_test_cases_survive_killed_fetcher() {
     let pipeline = without_test_cases(&["a"]).await;
     let hold = pipeline.convex.hold(Endpoint::TEST_CASES);
     pipeline.judge.restart().await.unwrap();

@@ -1,5 +1,5 @@
-//! The whole line with Judge0, a double of which stands in for it: the same verdicts as from the sandbox, and what
-//! becomes of submissions while it is away.
+//! The whole pipeline with mock Judge0: the same verdicts as from the sandbox, and what happens to submissions while
+//! Judge0 is unreachable.
 
 use gavel_mock_convex::{Question, SubmissionKind};
 use gavel_testkit::judge0::{Mishap, Route, Settings, recording};
@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::pipeline::Pipeline;
 
-/// Recorded programs whose verdicts are to be the same to the letter.
-const SAME: [&str; 13] = [
+/// Recorded programs whose verdicts must be identical.
+const IDENTICAL: [&str; 13] = [
     "accepted_c",
     "accepted_cpp",
     "accepted_node",
@@ -24,8 +24,8 @@ const SAME: [&str; 13] = [
     "sigfpe_c",
     "sigsegv_c",
 ];
-/// And those in which compilers, interpreters and shells have words of their own, or the time limit is met.
-const ALIKE: [&str; 5] =
+/// Recorded programs whose verdicts contain text of a compiler, an interpreter or a shell, or a time limit.
+const SIMILAR: [&str; 5] =
     ["compile_error_c", "exit_code_42_python", "nzec_python", "tle_cpu_c", "tle_wall_python"];
 
 fn text(encoded: &Value) -> String {
@@ -34,7 +34,7 @@ fn text(encoded: &Value) -> String {
     String::from_utf8(base64::prelude::BASE64_STANDARD.decode(packed).unwrap()).unwrap()
 }
 
-/// A recorded program's question, with the limits of the recording; `hello` is expected of all.
+/// A recorded program's question with the limits of the recording. All are expected to print `hello`.
 fn question(name: &str) -> Question {
     let report = &recording(name)["response"]["body"];
     let seconds = |field: &str| report[field].as_str().unwrap().parse::<f64>().unwrap();
@@ -66,10 +66,10 @@ async fn with_judge0(
     (double, pipeline)
 }
 
-/// Whatever of the corpus Judge0 can express: what a real one answered, and the sandbox, side by side.
+/// Compares a real Judge0's recorded answers with the sandbox, for all programs that Judge0 can express.
 #[tokio::test(flavor = "multi_thread")]
-async fn recorded_programs_get_the_same_verdicts_from_both_engines() {
-    let names: Vec<&str> = SAME.into_iter().chain(ALIKE).collect();
+async fn both_engines_give_recorded_programs_the_same_verdict() {
+    let names: Vec<&str> = IDENTICAL.into_iter().chain(SIMILAR).collect();
     let questions = || names.iter().map(|name| question(name)).collect::<Vec<_>>();
     let (_double, judge0) = with_judge0(Settings::default(), questions(), &[]).await;
     let sandbox = Pipeline::start(questions()).await;
@@ -80,7 +80,7 @@ async fn recorded_programs_get_the_same_verdicts_from_both_engines() {
     for name in names {
         let id = name.replace('_', "");
         let (ours, theirs) = (sandbox.result(&id).await, judge0.result(&id).await);
-        if SAME.contains(&name) {
+        if IDENTICAL.contains(&name) {
             assert_eq!(theirs, ours, "{name}");
         }
         for field in ["status", "passedCount", "totalCount", "firstFailureIndex"] {
@@ -104,7 +104,7 @@ async fn passes(pipeline: &Pipeline, id: &str, tests: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_tests_pass_and_nothing_is_asked_of_the_machine() {
+async fn judge0_judges_many_tests_without_sandbox_privileges() {
     let (double, pipeline) = with_judge0(Settings::default(), vec![echo(20)], &[]).await;
     for id in ["a", "b", "c"] {
         pipeline.submit(id, "echo", 83, "echo").await;
@@ -117,7 +117,7 @@ async fn many_tests_pass_and_nothing_is_asked_of_the_machine() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_judge0_cannot_do_is_an_error_with_both_figures() {
+async fn limit_above_judge0_maximum_is_an_error_with_both_values() {
     let much = Question::build(SubmissionKind::Standard, "much")
         .time_limit_seconds(16.0)
         .hidden("secretin", "secretout")
@@ -144,9 +144,9 @@ async fn readiness(judge: &Process) -> (u16, String) {
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
-/// A dead Judge0, however often a submission was handed back: nothing is lost, and nothing burnt.
+/// However often a submission is returned to the queue while Judge0 is dead, it is not lost and costs no delivery.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dead_judge0_is_waited_for_and_shows_on_readyz() {
+async fn dead_judge0_pauses_judging_and_fails_readyz() {
     let (double, pipeline) =
         with_judge0(Settings::default(), vec![echo(3)], &[("JUDGE_MAX_DELIVERIES", "1")]).await;
     pipeline.submit("before", "echo", 71, "echo").await;
@@ -173,7 +173,7 @@ async fn a_dead_judge0_is_waited_for_and_shows_on_readyz() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_key_is_said_plainly_and_no_submission_is_burnt() {
+async fn wrong_judge0_key_is_reported_and_costs_no_submission() {
     let keys = vec!["right".to_owned()];
     let variables = [("JUDGE0_API_KEY", "wrongkey"), ("JUDGE_MAX_DELIVERIES", "1")];
     let (double, pipeline) =
@@ -188,9 +188,9 @@ async fn a_wrong_key_is_said_plainly_and_no_submission_is_burnt() {
     passes(&pipeline, "a", 3).await;
 }
 
-/// A team moves over one language at a time.
+/// Moving to another engine one language at a time.
 #[tokio::test(flavor = "multi_thread")]
-async fn auto_takes_the_sandbox_where_it_can_and_rules_come_first() {
+async fn auto_engine_prefers_sandbox_and_rules_override_it() {
     let double = Judge0Double::start(Settings::default()).await;
     let url = double.url();
     let variables = [("ENGINE", "auto"), ("JUDGE0_BASE_URL", url.as_str()), ("ENGINE_ROUTES", "50=judge0")];

@@ -1,4 +1,4 @@
-//! `GET /v1/languages`: who serves what, as the judges themselves say.
+//! `GET /v1/languages`: the languages that judges announce in their heartbeats.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ async fn languages(pipeline: &Pipeline) -> Value {
     pipeline.http.get(&url).send().await.unwrap().json().await.unwrap()
 }
 
-/// Waits until this many judges are listed, and gives the listing.
+/// Waits until this many judges are listed and returns the listing.
 async fn until_judges(pipeline: &Pipeline, judges: u64) -> Value {
     gavel_testkit::wait_until("the number of judges", TEST_TIMEOUT, async || {
         languages(pipeline).await["judges"] == judges
@@ -28,7 +28,7 @@ fn entry(listing: &Value, id: u64) -> Option<&Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn judges_that_are_there_are_counted_and_dead_ones_forgotten() {
+async fn languages_count_live_judges_only() {
     let pipeline = Pipeline::start(Vec::new()).await;
     let listing = until_judges(&pipeline, 1).await;
     let python = entry(&listing, 71).unwrap();
@@ -49,7 +49,7 @@ async fn judges_that_are_there_are_counted_and_dead_ones_forgotten() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn both_engines_are_listed_and_an_outage_of_nats_is_survived() {
+async fn languages_list_both_engines_and_survive_nats_outage() {
     let judge0 = Judge0Double::start(Settings::default()).await;
     let url = judge0.url();
     let pipeline = Pipeline::start(Vec::new()).await;
@@ -70,7 +70,7 @@ async fn both_engines_are_listed_and_an_outage_of_nats_is_survived() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_needs_a_key_to_submit_needs_one_to_ask() {
+async fn languages_require_the_submit_key() {
     let pipeline = Pipeline::start_with(Vec::new(), &[("INGRESS_KEYS", "secret")]).await;
     let url = pipeline.url.replace("/v1/judge-question", "/v1/languages");
     assert_eq!(pipeline.http.get(&url).send().await.unwrap().status(), 401);

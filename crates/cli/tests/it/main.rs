@@ -1,5 +1,4 @@
-//! The whole line, on a real nats-server: the four binaries (or `gavel up`), a real sandbox, and a stand-in for
-//! Convex.
+//! The whole pipeline on a real nats-server: the four binaries (or `gavel up`), a real sandbox, and mock Convex.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -10,7 +9,6 @@ mod dead;
 mod doctor;
 mod events;
 mod expiry;
-mod figures;
 mod help;
 mod judge0;
 mod languages;
@@ -20,6 +18,7 @@ mod poison;
 mod rejudge;
 mod repeat;
 mod roles;
+mod scrape;
 mod secrets;
 mod status;
 mod submit;

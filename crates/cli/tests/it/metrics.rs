@@ -1,4 +1,4 @@
-//! What the services tell of themselves, held against what happened.
+//! The services' metrics, compared with what happened.
 
 #![expect(clippy::float_cmp, reason = "counts")]
 
@@ -9,20 +9,20 @@ use gavel_telemetry::{SERVICES, table};
 use gavel_testkit::judge0::Settings;
 use gavel_testkit::{Judge0Double, TEST_TIMEOUT};
 
-use crate::figures::{Figures, address};
 use crate::pipeline::{Pipeline, submission};
+use crate::scrape::{Metrics, address};
 
-/// The four services' figures, in the order of the line.
-async fn scrape(pipeline: &Pipeline) -> [Figures; 4] {
+/// The metrics of the four services, in the order of the pipeline.
+async fn scrape(pipeline: &Pipeline) -> [Metrics; 4] {
     let mut all = Vec::new();
     for process in [&pipeline.ingress, &pipeline.fetcher, &pipeline.judge, &pipeline.reporter] {
-        all.push(Figures::of(&address(process).await).await);
+        all.push(Metrics::of(&address(process).await).await);
     }
     all.try_into().ok().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_figures_are_what_happened() {
+async fn metrics_match_what_happened() {
     let double = Judge0Double::start(Settings::default()).await;
     let url = double.url();
     let question = Question::build(SubmissionKind::Standard, "echo")
@@ -42,9 +42,9 @@ async fn the_figures_are_what_happened() {
     for id in ids {
         pipeline.result(id).await;
     }
-    // What is counted after Convex has its result; nobody else tells of it.
+    // Counted after Convex has the result, so nothing else signals it.
     gavel_testkit::wait_until("the last settlement", TEST_TIMEOUT, async || {
-        let reporter = Figures::of(&address(&pipeline.reporter).await).await;
+        let reporter = Metrics::of(&address(&pipeline.reporter).await).await;
         let judged = [("consumer", "reporter-judged"), ("outcome", "done")];
         let running = [("consumer", "reporter-running"), ("outcome", "done")];
         reporter.sum("gavel_handled_total", &judged) == Some(5.0)
@@ -88,33 +88,33 @@ async fn the_figures_are_what_happened() {
     let bundles = judge.sum("gavel_cache_lookups_total", &[("cache", "bundle")]);
     assert_eq!(bundles, Some(4.0));
 
-    let told = |endpoint| [("endpoint", endpoint), ("outcome", "ok")];
-    assert_eq!(reporter.sum("gavel_client_requests_total", &told("/coding/submission-result")), Some(5.0));
+    let sent_to = |endpoint| [("endpoint", endpoint), ("outcome", "ok")];
+    assert_eq!(reporter.sum("gavel_client_requests_total", &sent_to("/coding/submission-result")), Some(5.0));
     assert_eq!(reporter.sum("gavel_submission_seconds_count", &[]), Some(5.0));
     assert_eq!(reporter.sum("gavel_submission_seconds_count", &[("status", "error")]), Some(1.0));
     assert_eq!(reporter.sum("gavel_queue_pending", &[]), Some(0.0));
     assert_eq!(reporter.sum("gavel_queue_oldest_seconds", &[]), Some(0.0));
-    for (figures, consumers) in [(fetcher, 2.0), (judge, 1.0), (reporter, 2.0)] {
-        assert_eq!(figures.sum("gavel_consumer_attached", &[]), Some(consumers));
-        assert_eq!(figures.sum("gavel_redeliveries_total", &[]), Some(0.0));
-        assert_eq!(figures.sum("gavel_handled_total", &[("outcome", "dead")]), Some(0.0));
+    for (metrics, consumers) in [(fetcher, 2.0), (judge, 1.0), (reporter, 2.0)] {
+        assert_eq!(metrics.sum("gavel_consumer_attached", &[]), Some(consumers));
+        assert_eq!(metrics.sum("gavel_redeliveries_total", &[]), Some(0.0));
+        assert_eq!(metrics.sum("gavel_handled_total", &[("outcome", "dead")]), Some(0.0));
     }
 
-    for (figures, service) in all.iter().zip(SERVICES) {
-        assert_eq!(figures.sum("gavel_build_info", &[("service", service)]), Some(1.0));
-        for (label, value) in figures.values() {
-            assert!(label != "service" || value == service, "{service} shows figures of {value}");
+    for (metrics, service) in all.iter().zip(SERVICES) {
+        assert_eq!(metrics.sum("gavel_build_info", &[("service", service)]), Some(1.0));
+        for (label, value) in metrics.values() {
+            assert!(label != "service" || value == service, "{service} shows metrics of {value}");
             assert!(!value.starts_with("id") && !value.contains("secret"), "{label}={value}");
         }
     }
-    let shown: BTreeSet<&str> = all.iter().flat_map(Figures::names).collect();
+    let shown: BTreeSet<&str> = all.iter().flat_map(Metrics::names).collect();
     let promised: BTreeSet<&str> = table::ALL.iter().map(|row| row.name).collect();
     assert_eq!(shown, promised, "each metric of the table is there, and no other");
 }
 
-/// Four services in one process: each port has its own figures, and nobody's twice.
+/// Four services in one process: each port serves its own service's metrics, and only those.
 #[tokio::test(flavor = "multi_thread")]
-async fn in_one_process_each_port_shows_its_own_figures() {
+async fn each_port_serves_only_its_own_service_metrics() {
     let data = tempfile::tempdir().unwrap();
     let up = crate::up::Up::start(data.path()).await;
     let url = format!("http://127.0.0.1:{}/v1/judge-question", up.port);
@@ -122,17 +122,17 @@ async fn in_one_process_each_port_shows_its_own_figures() {
     let answer = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
     assert_eq!(answer.status(), 202);
     for (port, service) in (up.port..).zip(SERVICES) {
-        let figures = Figures::of(&format!("127.0.0.1:{port}")).await;
-        assert!(figures.values().all(|(label, value)| label != "service" || value == service));
-        let accepted = figures.sum("gavel_http_requests_total", &[("route", "/v1/judge-question")]);
+        let metrics = Metrics::of(&format!("127.0.0.1:{port}")).await;
+        assert!(metrics.values().all(|(label, value)| label != "service" || value == service));
+        let accepted = metrics.sum("gavel_http_requests_total", &[("route", "/v1/judge-question")]);
         assert_eq!(accepted, (service == "ingress").then_some(1.0), "{service}");
-        assert_eq!(figures.sum("gavel_nats_connected", &[]), Some(1.0), "{service}");
+        assert_eq!(metrics.sum("gavel_nats_connected", &[]), Some(1.0), "{service}");
     }
 }
 
-/// When it matters most, those who work on a queue are not there to tell of it.
+/// Queue metrics must not depend on the consumers of the queue, which may be down.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waits_for_a_judge_shows_while_there_is_none() {
+async fn queue_metrics_are_served_without_a_judge() {
     let question = Question::build(SubmissionKind::Standard, "echo").public("1", "1").done();
     let pipeline = Pipeline::start(vec![question]).await;
     pipeline.judge.kill().await.unwrap();
@@ -140,9 +140,9 @@ async fn what_waits_for_a_judge_shows_while_there_is_none() {
     pipeline.submit("b", "echo", 71, "print(input())").await;
     let judges = [("consumer", "judge")];
     gavel_testkit::wait_until("two that wait", TEST_TIMEOUT, async || {
-        let figures = Figures::of(&address(&pipeline.reporter).await).await;
-        figures.sum("gavel_queue_pending", &judges) == Some(2.0)
-            && figures.sum("gavel_queue_oldest_seconds", &judges).unwrap() > 0.0
+        let metrics = Metrics::of(&address(&pipeline.reporter).await).await;
+        metrics.sum("gavel_queue_pending", &judges) == Some(2.0)
+            && metrics.sum("gavel_queue_oldest_seconds", &judges).unwrap() > 0.0
     })
     .await
     .unwrap();
@@ -151,23 +151,23 @@ async fn what_waits_for_a_judge_shows_while_there_is_none() {
     pipeline.result("b").await;
 }
 
-/// What somebody must mend has a word of its own.
+/// A problem that a person must fix has its own label value.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_convex_that_refuses_us_shows_and_so_does_the_dead_letter() {
+async fn metrics_count_rejected_callbacks_and_dead_letters() {
     let question = Question::build(SubmissionKind::Standard, "echo").public("1", "1").done();
     let pipeline = Pipeline::start(vec![question]).await;
     pipeline.convex.fault(Endpoint::RESULT, Fault::status(401));
     pipeline.submit("a", "echo", 71, "print(input())").await;
     gavel_testkit::wait_until("the dead letter", TEST_TIMEOUT, async || {
-        let figures = Figures::of(&address(&pipeline.reporter).await).await;
-        figures.sum("gavel_handled_total", &[("consumer", "reporter-judged"), ("outcome", "dead")])
+        let metrics = Metrics::of(&address(&pipeline.reporter).await).await;
+        metrics.sum("gavel_handled_total", &[("consumer", "reporter-judged"), ("outcome", "dead")])
             == Some(1.0)
     })
     .await
     .unwrap();
-    let figures = Figures::of(&address(&pipeline.reporter).await).await;
+    let metrics = Metrics::of(&address(&pipeline.reporter).await).await;
     let denied = [("endpoint", "/coding/submission-result"), ("outcome", "denied")];
-    assert_eq!(figures.sum("gavel_client_requests_total", &denied), Some(1.0));
-    let letters = [("event", "gavel.v1.DeadLetter"), ("result", "stored")];
-    assert_eq!(figures.sum("gavel_published_total", &letters), Some(1.0));
+    assert_eq!(metrics.sum("gavel_client_requests_total", &denied), Some(1.0));
+    let dead_letters = [("event", "gavel.v1.DeadLetter"), ("result", "stored")];
+    assert_eq!(metrics.sum("gavel_published_total", &dead_letters), Some(1.0));
 }

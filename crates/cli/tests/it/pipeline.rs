@@ -18,12 +18,12 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Starts everything; a dead instance's work is given to another after 2 s.
+    /// Starts everything. The work of a dead instance is delivered to another after 2 s.
     pub(crate) async fn start(questions: Vec<Question>) -> Self {
         Self::start_with(questions, &[]).await
     }
 
-    /// Starts everything, the services with these variables besides.
+    /// Starts everything, the services with these variables in addition.
     pub(crate) async fn start_with(questions: Vec<Question>, variables: &[(&str, &str)]) -> Self {
         Self::start_on(NatsServer::start().await, questions, |_| {
             variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
@@ -31,7 +31,7 @@ impl Pipeline {
         .await
     }
 
-    /// Starts everything on this server, each service with the variables that are its own.
+    /// Starts everything on this server, each service with variables of its own.
     pub(crate) async fn start_on(
         nats: NatsServer,
         questions: Vec<Question>,
@@ -49,7 +49,7 @@ impl Pipeline {
         pipeline
     }
 
-    /// Waits until the ingress takes submissions; the others catch up by themselves.
+    /// Waits until the ingress accepts submissions. The other services need not be ready for that.
     pub(crate) async fn until_ready(&self) {
         self.ingress.wait_ready().await;
     }
@@ -59,12 +59,12 @@ impl Pipeline {
         self.http.post(&self.url).json(body).send().await.unwrap().status().as_u16()
     }
 
-    /// Posts a submission that must be taken.
+    /// Posts a submission that must be accepted.
     pub(crate) async fn submit(&self, id: &str, question: &str, language: u32, source: &str) {
         assert_eq!(self.post(&submission(id, question, language, source)).await, 202, "{id}");
     }
 
-    /// The fields of the result that Convex was told, without its duration, which must be there.
+    /// The fields of the result sent to Convex, without its duration, which must be present.
     pub(crate) async fn result(&self, id: &str) -> Value {
         self.convex.wait_final(id, TEST_TIMEOUT).await.unwrap();
         let results = self.convex.distinct_results(id);

@@ -1,14 +1,14 @@
-//! A message that takes every judge down with it is given up, and the submission ends in an error.
+//! A message that kills every judge is given up, and its submission ends as `error`.
 
 use async_nats::jetstream;
 use gavel_mock_convex::{Question, Status, SubmissionKind};
 use gavel_testkit::{TEST_TIMEOUT, wait_until};
 
-use crate::dead::{gavel, wait_letters};
+use crate::dead::{gavel, wait_dead_letters};
 use crate::pipeline::Pipeline;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_kills_the_judge_each_time_ends_in_an_error() {
+async fn message_that_kills_every_judge_ends_in_an_error() {
     let question =
         Question::build(SubmissionKind::Standard, "q").time_limit_seconds(20.0).public("7", "7").done();
     let pipeline = Pipeline::start_with(vec![question], &[("JUDGE_MAX_DELIVERIES", "3")]).await;
@@ -30,12 +30,12 @@ async fn one_that_kills_the_judge_each_time_ends_in_an_error() {
         (&result["status"], &result["stderr"]),
         (&"error".into(), &"Delivered 3 times without a result.".into())
     );
-    let letters = wait_letters(&pipeline, 1).await;
-    assert_eq!((&letters[0]["stage"], &letters[0]["attempts"]), (&"judge".into(), &4.into()));
+    let dead_letters = wait_dead_letters(&pipeline, 1).await;
+    assert_eq!((&dead_letters[0]["stage"], &dead_letters[0]["attempts"]), (&"judge".into(), &4.into()));
 
-    // On a judge that lives it goes on from there.
+    // On a judge that survives, the retry succeeds.
     let begun = async || gavel(&pipeline, &["dead", "retry", "a"]).await.code == 0;
-    wait_until("a retry once the error is told", TEST_TIMEOUT, begun).await.unwrap();
+    wait_until("a retry once Convex has the error", TEST_TIMEOUT, begun).await.unwrap();
     pipeline.convex.wait_submission("a", TEST_TIMEOUT, |state| state.status == Status::Passed).await.unwrap();
     assert_eq!(
         pipeline.convex.call_count(gavel_mock_convex::Endpoint::TEST_CASES),

@@ -20,7 +20,7 @@ fn question(expected: &str) -> Question {
     Question::build(SubmissionKind::Standard, "q").public("7", expected).done()
 }
 
-/// Waits until all that was told of a submission is recorded, in its newest generation.
+/// Waits until the report of this key is stored.
 async fn wait_reported(pipeline: &Pipeline, key: &str) {
     let raw = jetstream::new(async_nats::connect(pipeline.nats.url()).await.unwrap());
     let stream = raw.get_stream_no_info("SUB_RESULT").await.unwrap();
@@ -30,7 +30,7 @@ async fn wait_reported(pipeline: &Pipeline, key: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_corrected_question_changes_the_verdict_once() {
+async fn rejudge_changes_verdict_once_after_question_is_corrected() {
     let pipeline = Pipeline::start(vec![question("8")]).await;
     for id in ["a", "b"] {
         pipeline.submit(id, "q", 71, ECHO).await;
@@ -56,7 +56,7 @@ async fn a_corrected_question_changes_the_verdict_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_is_not_over_or_not_there_is_refused() {
+async fn rejudge_rejects_unfinished_or_unknown_submission() {
     let pipeline = Pipeline::start(vec![question("7")]).await;
     let hold = pipeline.convex.hold_before(Endpoint::RESULT);
     pipeline.submit("a", "q", 71, ECHO).await;
@@ -68,7 +68,7 @@ async fn one_that_is_not_over_or_not_there_is_refused() {
     hold.release();
     wait_reported(&pipeline, "a").await;
 
-    // Of two at a time one begins, and the other is told so.
+    // Of two at the same time, one begins and the other reports that.
     let hold = pipeline.convex.hold_before(Endpoint::RESULT);
     let (one, two) = tokio::join!(gavel(&pipeline, &["rejudge", "a"]), gavel(&pipeline, &["rejudge", "a"]));
     assert!(one.code == 0 || two.code == 0);
@@ -79,11 +79,11 @@ async fn one_that_is_not_over_or_not_there_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_was_cut_off_is_completed_by_the_same_command() {
+async fn rejudge_completes_interrupted_rejudge() {
     let pipeline = Pipeline::start(vec![question("7")]).await;
     pipeline.submit("a", "q", 71, ECHO).await;
     wait_reported(&pipeline, "a").await;
-    // As far as a command comes that is killed right after the generation is allotted.
+    // The state that a command leaves if it is killed right after it allotted the generation.
     let config = NatsConfig { url: pipeline.nats.url(), name: "test".to_owned(), ..NatsConfig::default() };
     let bus = Bus::connect(&config, TopologySettings::default()).await.unwrap();
     bus.connection().wait_connected().await;
@@ -105,8 +105,8 @@ async fn one_that_was_cut_off_is_completed_by_the_same_command() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_took_several_tries_waits_until_none_can_take_effect_any_more() {
-    // The first result call is held up: its reporter gives it up, and tells the same once more.
+async fn rejudge_waits_for_pending_callback() {
+    // The first result callback hangs: the reporter times out and sends the same again.
     let pipeline = Pipeline::start_with(vec![question("8")], &[("REQUEST_TIMEOUT_MS", "500")]).await;
     let hold = pipeline.convex.hold_before(Matcher::of(Endpoint::RESULT).first(1));
     pipeline.submit("a", "q", 71, ECHO).await;
@@ -119,7 +119,7 @@ async fn one_that_took_several_tries_waits_until_none_can_take_effect_any_more()
     let reason = refused["reason"].as_str().unwrap();
     assert!(reason.starts_with("generation 1 was told to Convex in several tries"), "{reason}");
 
-    // It takes effect late, and no result of a newer generation is there that it could undo.
+    // It takes effect late, and there is no result of a newer generation that it could overwrite.
     hold.release();
     let has_effect = async || {
         let calls = pipeline.convex.calls_of("a");

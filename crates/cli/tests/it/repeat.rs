@@ -1,4 +1,4 @@
-//! Invariant 2: one verdict, however often a submission is sent and whoever shares the work.
+//! Invariant 2: one verdict, however often a submission is sent and however many judges share the work.
 
 use futures::future::join_all;
 use gavel_mock_convex::{Endpoint, Question, SubmissionKind};
@@ -13,13 +13,13 @@ fn question() -> Question {
 const ECHO: &str = "print(input())";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_repeat_before_and_after_the_verdict_is_202_and_changes_nothing() {
+async fn duplicate_request_is_202_and_changes_nothing() {
     let pipeline = Pipeline::start(vec![question()]).await;
     pipeline.submit("again", "q", 71, ECHO).await;
     pipeline.submit("again", "q", 71, ECHO).await;
     pipeline.result("again").await;
     pipeline.submit("again", "q", 71, ECHO).await;
-    // A repeat with another program is the same submission: the first one stands.
+    // A duplicate with another program is the same submission: the first program counts.
     pipeline.submit("again", "q", 71, "print('other')").await;
     pipeline.submit("other", "q", 71, ECHO).await;
     pipeline.result("other").await;
@@ -28,7 +28,7 @@ async fn a_repeat_before_and_after_the_verdict_is_202_and_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_at_once_are_one_submission() {
+async fn hundred_concurrent_duplicates_are_one_submission() {
     let pipeline = Pipeline::start(vec![question()]).await;
     let body = submission("crowd", "q", 71, ECHO);
     let answers = join_all((0..100).map(|_| pipeline.post(&body))).await;

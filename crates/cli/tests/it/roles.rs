@@ -1,5 +1,5 @@
 //! NATS as it is deployed: `deploy/nats/nats-server.conf` itself, with the keys that `gavel keys` makes and the
-//! streams that `gavel streams` makes; what each role may, what it may not, and the whole line on it.
+//! streams that `gavel streams` makes: what each role may do and may not do, and the whole pipeline on it.
 
 mod injection;
 mod permissions;
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-/// The server as it is deployed, and the keys to it.
+/// The server as deployed, and its keys.
 struct Deployed {
     server: NatsServer,
     keys: TempDir,
@@ -38,14 +38,14 @@ impl Deployed {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/nats/nats-server.conf");
         let env = std::fs::read_to_string(keys.path().join("nats.env")).unwrap();
         let variables = env.lines().filter_map(|line| line.split_once('='));
-        // Where a test's server listens and stores is the test's business.
+        // The test server has its own address and store.
         let own = variables.filter(|(name, _)| !matches!(*name, "NATS_LISTEN" | "NATS_STORE_DIR"));
         let builder = NatsServer::builder().file(file);
         let server = own.fold(builder, |builder, (name, value)| builder.env(name, value)).start().await;
         Self { server, keys }
     }
 
-    /// `gavel streams`, as the user who may.
+    /// Runs `gavel streams` as the role that may make them.
     fn streams(&self, variables: &[(&str, &str)]) -> Process {
         Process::builder(env!("CARGO_BIN_EXE_gavel"))
             .arg("streams")
@@ -72,7 +72,7 @@ impl Deployed {
         format!("tls://127.0.0.1:{}", self.server.port())
     }
 
-    /// A connection as a role, by the client alone.
+    /// Connects as a role, without `gavel_bus`.
     async fn as_role(&self, role: &str) -> Role {
         let seed = std::fs::read_to_string(self.keys.path().join(format!("{role}.nk"))).unwrap();
         let (refused, refusals) = unbounded_channel();
@@ -93,7 +93,7 @@ impl Deployed {
         Role { client, refusals: Mutex::new(refusals), fences: AtomicU64::new(0) }
     }
 
-    /// Whether a stream holds a message on this subject, asked by a role that may.
+    /// Whether a stream holds a message on this subject, read with the `ops` role.
     async fn holds(&self, stream: Stream, subject: &str) -> bool {
         let ops = self.as_role("ops").await.client;
         let asked = format!("$JS.API.DIRECT.GET.{}.{subject}", stream.name());
@@ -102,7 +102,7 @@ impl Deployed {
     }
 }
 
-/// A connection whose refusals are known.
+/// A connection that records permission violations.
 struct Role {
     client: Client,
     refusals: Mutex<UnboundedReceiver<String>>,
@@ -110,8 +110,8 @@ struct Role {
 }
 
 impl Role {
-    /// What the server has refused since it was last asked: all of it, since it refuses in order, and the last thing
-    /// asked here is refused for certain.
+    /// The permission violations since the last call. The server reports them in order, and the last publish here is
+    /// always a violation, so the list is complete.
     async fn refused(&self) -> Vec<String> {
         let fence = format!("\"fence.{}\"", self.fences.fetch_add(1, Ordering::Relaxed));
         self.client.publish(fence.trim_matches('"').to_owned(), "".into()).await.unwrap();

@@ -1,5 +1,5 @@
-//! What is secret shows nowhere, and what comes from outside is never more than a value in a log: a whole line with
-//! every secret set, fed with what is hostile.
+//! No secret appears in any output, and input from outside is never more than a value in a log line: a whole pipeline
+//! with every secret set and hostile input.
 
 use gavel_mock_convex::{Endpoint, Fault, Matcher, Question, SubmissionKind};
 use gavel_testkit::process::built_binary;
@@ -14,17 +14,17 @@ const PASSWORD: &str = "secret-of-nats";
 const TOKEN: &str = "secret-of-convex";
 const SIGNING: &str = "whsec_c2VjcmV0LW9mLXNpZ25pbmctLS0tLS0t";
 const JUDGE0: &str = "secret-of-judge0";
-/// What a wrong caller sends.
+/// The key that an unauthorized caller sends.
 const WRONG: &str = "secret-that-is-wrong";
-/// Each by a word that is in no other text.
+/// Each contains a word that appears in no other text.
 const SECRETS: [&str; 7] = [KEY, OTHER_KEY, PASSWORD, TOKEN, SIGNING, JUDGE0, WRONG];
-/// What is in programs, in what they write, and in hidden tests.
+/// Marks in programs, in their output, in compiler output and in hidden tests.
 const TEXTS: [&str; 4] = ["text-of-source", "text-of-output", "text-of-compiler", "text-of-hidden"];
 
 fn variables(format: &str, level: &str) -> Vec<(String, String)> {
     [
         ("INGRESS_KEYS", format!("{KEY},{OTHER_KEY}")),
-        ("NATS_USER", "line".to_owned()),
+        ("NATS_USER", "gavel".to_owned()),
         ("NATS_PASSWORD", PASSWORD.to_owned()),
         ("CONVEX_TOKEN", TOKEN.to_owned()),
         ("CONVEX_SIGNING_SECRETS", SIGNING.to_owned()),
@@ -46,7 +46,7 @@ fn questions() -> Vec<Question> {
     ]
 }
 
-/// Programs and ids that would like to be log lines.
+/// Programs and ids that try to forge log lines.
 async fn feed(pipeline: &Pipeline) {
     let python = "import sys\nfor out in (sys.stdout, sys.stderr):\n    \
          out.write('text-of-output \\x1b[31m\\r\\n{\"level\":\"ERROR\",\"message\":\"forged\"}\\n2026-01-01T00:00:00Z ERROR forged\\n')\n\
@@ -69,7 +69,7 @@ async fn feed(pipeline: &Pipeline) {
     for id in ["writes", "hidden"] {
         pipeline.convex.wait_final(id, TEST_TIMEOUT).await.unwrap();
     }
-    // Convex knows no such id; it was judged all the same.
+    // Convex does not know this id, but the submission is judged.
     let refused = |line: &LogLine| line.contains("event failed: retrying") && line.contains("forged");
     pipeline.reporter.wait_log("the refusal of an id", TEST_TIMEOUT, refused).await.unwrap();
 }
@@ -85,15 +85,15 @@ fn assert_clean(what: &str, text: &str) {
 }
 
 async fn start(format: &str, level: &str) -> Pipeline {
-    let config = format!("authorization {{ user: line, password: {PASSWORD} }}");
+    let config = format!("authorization {{ user: gavel, password: {PASSWORD} }}");
     let nats = NatsServer::builder().config(&config).start().await;
     Pipeline::start_on(nats, questions(), |_| variables(format, level)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_secret_shows_and_nothing_forged_is_a_line_in_json() {
+async fn json_logs_contain_no_secret_and_no_forged_line() {
     let pipeline = start("json", "trace").await;
-    // Convex refuses, and repeats what it was sent.
+    // Convex rejects the result and echoes what it received.
     let refusal =
         Fault::Status { code: 401, retry_after: None, body: format!("{TOKEN} text-of-output\nforged") };
     pipeline.convex.fault(Matcher::of(Endpoint::RESULT).id("refused"), refusal);
@@ -125,22 +125,22 @@ async fn nothing_secret_shows_and_nothing_forged_is_a_line_in_json() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_secret_shows_and_nothing_forged_is_a_line_for_people() {
+async fn human_logs_contain_no_secret_and_no_forged_line() {
     let pipeline = start("human", "debug").await;
     feed(&pipeline).await;
     for process in services(&pipeline) {
         for line in process.log() {
             assert_clean("the log", &line.text);
             assert!(!line.text.contains(char::is_control), "{:?}", line.text);
-            // A time, and not one that came from outside.
+            // The line starts with a time that is not from the input.
             assert!(line.text.starts_with("20") && !line.text.starts_with("2026-01-01"), "{:?}", line.text);
         }
     }
 }
 
-/// Somebody who may publish on a subject can put into its name what no id of ours may hold.
+/// A client that may publish on a subject can put characters into it that no submission id may contain.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_subject_from_elsewhere_is_no_line_either() {
+async fn hostile_subject_forges_no_log_line() {
     for format in ["json", "human"] {
         let nats = NatsServer::start().await;
         let pipeline = Pipeline::start_on(nats, questions(), |_| {
@@ -166,16 +166,16 @@ async fn a_subject_from_elsewhere_is_no_line_either() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn help_and_complaints_about_the_configuration_hold_no_secret() {
+async fn help_and_configuration_errors_contain_no_secret() {
     let mut runs = Vec::new();
     for name in ["gavel-ingress", "gavel-fetcher", "gavel-judge", "gavel-reporter"] {
         let program = || Process::builder(built_binary(name).unwrap()).envs(variables("json", "info"));
         runs.push(program().arg("--help"));
-        // All that can be wrong, at once.
+        // Every setting is wrong at the same time.
         let wrong = program()
-            .env("NATS_URL", format!("nats://line:{PASSWORD}@h:x"))
+            .env("NATS_URL", format!("nats://gavel:{PASSWORD}@h:x"))
             .env("NATS_USER", "")
-            .env("CONVEX_SITE_URL", format!("https://line:{TOKEN}@convex.site"))
+            .env("CONVEX_SITE_URL", format!("https://gavel:{TOKEN}@convex.site"))
             .env("CONVEX_SIGNING_SECRETS", format!("whsec_{TOKEN}"))
             .env("JUDGE0_HEADERS", JUDGE0)
             .env("PORT", "many");

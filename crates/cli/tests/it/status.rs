@@ -1,4 +1,4 @@
-//! `gavel status`, and what is printed of the commands themselves.
+//! `gavel status`, and the generated completions and man pages.
 
 use gavel_domain::Status;
 use gavel_domain::event::{DeadLetter, Stage};
@@ -9,10 +9,10 @@ use serde_json::Value;
 use crate::events::{Rig, exit_code, gavel, lines, queued, ready};
 use crate::pipeline::Pipeline;
 
-/// What it counts, once the whole line is there: services that start make one consumer after the other.
+/// The output of `gavel status --json`, once all streams and consumers exist: services create them one by one.
 pub(crate) async fn status(url: &str) -> Value {
     let mut said = Vec::new();
-    wait_until("a whole line", TEST_TIMEOUT, async || {
+    wait_until("all streams and consumers", TEST_TIMEOUT, async || {
         let process = gavel(url, &["status", "--json"]);
         let code = exit_code(&process).await;
         said = process.log();
@@ -28,7 +28,7 @@ fn stage<'a>(status: &'a Value, name: &str) -> &'a Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waits_and_what_died_is_counted() {
+async fn status_counts_queued_and_dead() {
     let rig = Rig::start().await;
     for id in ["a", "b"] {
         rig.publish(&queued(id)).await;
@@ -72,7 +72,7 @@ async fn what_waits_and_what_died_is_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_there_is_told_again_and_again() {
+async fn status_lists_live_instances() {
     let question = Question::build(SubmissionKind::Standard, "q").public("7", "7").done();
     let pipeline = Pipeline::start(vec![question]).await;
     let url = pipeline.nats.url();
@@ -98,7 +98,7 @@ async fn who_is_there_is_told_again_and_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_nats_without_a_line_is_said_plainly() {
+async fn status_reports_nats_without_streams() {
     let nats = NatsServer::start().await;
     let process = gavel(&nats.url(), &["status"]);
     assert_eq!(exit_code(&process).await, Some(69));
@@ -107,7 +107,7 @@ async fn a_nats_without_a_line_is_said_plainly() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn completions_and_manual_pages_know_the_commands() {
+async fn completions_and_man_pages_cover_all_commands() {
     let run = async |arguments: &[&str]| {
         let process = gavel("nats://127.0.0.1:9", arguments);
         let code = exit_code(&process).await;

@@ -1,4 +1,4 @@
-//! `gavel submit`: what it prints and how it ends.
+//! `gavel submit`: what it prints and its exit codes.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ async fn exit_code(process: &Process) -> Option<i32> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_shows_each_step_and_its_exit_code_tells_the_end() {
+async fn submit_shows_each_step_and_exits_with_the_result() {
     let data = tempfile::tempdir().unwrap();
     let up = Up::start(data.path()).await;
     let file = data.path().join("program.py");

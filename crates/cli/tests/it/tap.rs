@@ -13,15 +13,15 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use crate::events::{Rig, exit_code, gavel, judged, lines, queued, ready, reported, running};
 use crate::pipeline::Pipeline;
 
-async fn listening(tap: &Process) {
+async fn wait_subscribed(tap: &Process) {
     tap.wait_log("the tap", TEST_TIMEOUT, |line| line.contains("listening")).await.unwrap();
 }
 
-async fn sees(tap: &Process, part: &str) {
+async fn wait_line(tap: &Process, part: &str) {
     tap.wait_log(part, TEST_TIMEOUT, |line| line.contains(part)).await.unwrap();
 }
 
-/// Stage and id of each line of JSON.
+/// The stage and id in each line of JSON.
 fn steps(tap: &Process) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let events = tap.log().iter().filter_map(gavel_testkit::LogLine::json).collect::<Vec<_>>();
@@ -29,7 +29,7 @@ fn steps(tap: &Process) -> Vec<(String, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_lines_own_events_are_seen_live_and_end_with_the_verdict() {
+async fn tap_shows_live_events_until_the_verdict() {
     let questions = vec![
         gavel_mock_convex::Question::build(gavel_mock_convex::SubmissionKind::Standard, "q")
             .public("7", "7")
@@ -43,7 +43,7 @@ async fn the_lines_own_events_are_seen_live_and_end_with_the_verdict() {
     let erring = gavel(&url, &["tap", "--id", "c", "--until", "verdict"]);
     let waiting = gavel(&url, &["tap", "--id", "never", "--until", "verdict", "--timeout", "1s"]);
     for tap in [&watching, &passing, &failing, &erring] {
-        listening(tap).await;
+        wait_subscribed(tap).await;
     }
     pipeline.submit("a", "q", 71, "print(input())").await;
     pipeline.submit("b", "q", 71, "print('a secret idea')").await;
@@ -54,14 +54,14 @@ async fn the_lines_own_events_are_seen_live_and_end_with_the_verdict() {
     assert_eq!(exit_code(&waiting).await, Some(3));
     let seen: Vec<_> = steps(&passing).into_iter().map(|(stage, _)| stage).collect();
     assert_eq!(seen, ["queued", "ready", "running", "judged"]);
-    sees(&failing, "judged    b            Python     failed 0/1 \"Wrong answer\"").await;
-    sees(&watching, "    Gavel-Schema: gavel.v1.Judged").await;
+    wait_line(&failing, "judged    b            Python     failed 0/1 \"Wrong answer\"").await;
+    wait_line(&watching, "    Gavel-Schema: gavel.v1.Judged").await;
     assert!(!watching.log().iter().any(|line| line.contains("secret idea")), "a source is shown unasked");
     assert!(!watching.log().iter().any(|line| line.contains("\x1b")), "colours without a terminal");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_is_shown_and_what_is_follows_without_gap_or_double() {
+async fn tap_continues_from_history_without_gap_or_duplicate() {
     for begun in [0, 60, 150] {
         let rig = Rig::start().await;
         let client = async_nats::connect(rig.nats.url()).await.unwrap();
@@ -73,21 +73,21 @@ async fn what_was_is_shown_and_what_is_follows_without_gap_or_double() {
                 rig.publish(&running(&format!("s{n}"))).await;
             }
         };
-        // The tap begins in the midst of it.
+        // The tap starts while events are being published.
         let started = async {
             if begun > 0 {
-                has(&rig, &format!("submission.queued.s{begun}")).await;
+                wait_stored(&rig, &format!("submission.queued.s{begun}")).await;
             }
             rig.gavel(&["tap", "--all", "-o", "jsonl"])
         };
         let ((), tap) = tokio::join!(flood, started);
-        // Each of four streams is read to its end, read on once it listens, and once more a little later.
+        // Each of four streams is read to its end, again once the tap is subscribed, and once more a little later.
         for n in 0..12 {
             let read = tokio::time::timeout(TEST_TIMEOUT, reads.next()).await;
             assert!(read.is_ok_and(|read| read.is_some()), "only {n} reads");
         }
         rig.publish(&queued("end")).await;
-        sees(&tap, "submission.queued.end").await;
+        wait_line(&tap, "submission.queued.end").await;
         let mut seen = steps(&tap);
         assert_eq!(seen.len(), 401, "from {begun}");
         seen.sort();
@@ -96,8 +96,8 @@ async fn what_was_is_shown_and_what_is_follows_without_gap_or_double() {
     }
 }
 
-/// Waits until this subject is stored. What looks here is no direct get, which the test counts.
-async fn has(rig: &Rig, subject: &str) {
+/// Waits until a message is stored on this subject. It uses no direct get, because the test counts those.
+async fn wait_stored(rig: &Rig, subject: &str) {
     let client = async_nats::connect(rig.nats.url()).await.unwrap();
     let stream = async_nats::jetstream::new(client).get_stream_no_info("SUB_QUEUED").await.unwrap();
     let found = async || stream.get_last_raw_message_by_subject(subject).await.is_ok();
@@ -105,12 +105,12 @@ async fn has(rig: &Rig, subject: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn history_is_filtered_saved_and_loaded() {
+async fn tap_filters_saves_and_loads_history() {
     let rig = Rig::start().await;
     rig.whole("good", Status::Passed).await;
     rig.whole("bad", Status::Failed).await;
     rig.whole("broken", Status::Error).await;
-    // A repeat that the server does not store, and what nobody can decode, are not in the past.
+    // Duplicates, which the server does not store, and undecodable messages are not part of the history.
     let all = rig.gavel(&["tap", "--all", "--no-follow", "-o", "jsonl"]);
     assert_eq!(exit_code(&all).await, Some(0));
     assert_eq!(steps(&all).len(), 15);
@@ -139,17 +139,17 @@ async fn history_is_filtered_saved_and_loaded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_decoded_and_what_would_steer_a_terminal_is_shown_plainly() {
+async fn tap_escapes_undecodable_payloads_and_control_characters() {
     let rig = Rig::start().await;
     let tap = rig.gavel(&["tap"]);
-    listening(&tap).await;
+    wait_subscribed(&tap).await;
     let client = async_nats::connect(rig.nats.url()).await.unwrap();
     let hostile = "submission.judged.\u{1b}]0;owned\u{7}\u{9b}2J";
     client.publish(hostile, b"\xff\x00\x1b[2J".to_vec().into()).await.unwrap();
     client.publish("submission.other.a.2", "later".into()).await.unwrap();
     client.flush().await.unwrap();
     rig.publish(&judged("a", Status::Failed)).await;
-    sees(&tap, "failed 3/10").await;
+    wait_line(&tap, "failed 3/10").await;
     let shown = lines(&tap);
     assert!(
         shown[0].contains("undecodable on submission.judged.\\u{1b}]0;owned\\u{7}\\u{9b}2J, 6 B: ff 00 1b")
@@ -159,44 +159,44 @@ async fn what_cannot_be_decoded_and_what_would_steer_a_terminal_is_shown_plainly
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_goes_and_comes_back_is_told_of() {
+async fn tap_reports_disconnect_and_reconnect() {
     let rig = Rig::start().await;
     let tap = rig.gavel(&["tap"]);
-    listening(&tap).await;
+    wait_subscribed(&tap).await;
     rig.nats.kill().await.unwrap();
-    sees(&tap, "connection to NATS lost").await;
+    wait_line(&tap, "connection to NATS lost").await;
     rig.nats.restart().await.unwrap();
-    sees(&tap, "events in between were skipped").await;
+    wait_line(&tap, "events in between were skipped").await;
     wait_until("a publisher", TEST_TIMEOUT, async || rig.bus.is_connected()).await.unwrap();
     rig.publish(&queued("after")).await;
-    sees(&tap, "queued    after").await;
+    wait_line(&tap, "queued    after").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_who_may_publish_nothing_can_tap_but_not_look_back() {
-    let users = "authorization { users: [ { user: line, password: p }, \
+async fn subscribe_only_user_can_tap_live_but_not_history() {
+    let users = "authorization { users: [ { user: gavel, password: p }, \
         { user: tap, password: p, permissions: { publish: { deny: \">\" }, \
           subscribe: { allow: [\"submission.>\", \"_INBOX.>\"] } } }, \
         { user: deaf, password: p, permissions: { subscribe: { deny: \"submission.>\" } } } ] }";
     let nats = NatsServer::builder().config(users).start().await;
     let url = |user: &str| nats.url().replace("nats://", &format!("nats://{user}:p@"));
-    let options = async_nats::ConnectOptions::with_user_and_password("line".to_owned(), "p".to_owned());
+    let options = async_nats::ConnectOptions::with_user_and_password("gavel".to_owned(), "p".to_owned());
     let client = options.connect(nats.url()).await.unwrap();
     let tap = gavel(&url("tap"), &["tap"]);
-    listening(&tap).await;
+    wait_subscribed(&tap).await;
     client.publish("submission.queued.a", queued("a").encode()).await.unwrap();
-    sees(&tap, "queued    a").await;
+    wait_line(&tap, "queued    a").await;
     let back = gavel(&url("tap"), &["tap", "--all"]);
     assert_eq!(exit_code(&back).await, Some(77));
-    sees(&back, "$JS.API.DIRECT.GET").await;
+    wait_line(&back, "$JS.API.DIRECT.GET").await;
     assert_eq!(exit_code(&gavel(&url("deaf"), &["tap"])).await, Some(77));
     let wrong = gavel(&url("nobody"), &["tap"]);
     assert_eq!(exit_code(&wrong).await, Some(77));
-    sees(&wrong, "rejected the credentials").await;
+    wait_line(&wrong, "rejected the credentials").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wrong_use_and_absent_servers_are_told_apart() {
+async fn tap_exit_codes_distinguish_wrong_usage_and_absent_server() {
     let nats = NatsServer::start().await;
     for (arguments, code, word) in [
         (&["tap", "--all"][..], 69, "no stream SUB_QUEUED"),
@@ -213,9 +213,9 @@ async fn wrong_use_and_absent_servers_are_told_apart() {
     assert_eq!(exit_code(&gavel("nats://", &["tap"])).await, Some(64));
 }
 
-/// What one writes to a terminal that nobody reads must not stop the tap, and what is lost must be counted.
+/// A terminal that does not read must not stop the tap, and lost events must be counted.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_terminal_is_told_what_it_has_missed() {
+async fn tap_counts_events_lost_to_a_slow_terminal() {
     let nats = NatsServer::builder().config("http: \"127.0.0.1:-1\"").start().await;
     let monitor = nats.process().log().into_iter().find_map(|line| {
         Some(line.text.split_once("Starting http monitor on ")?.1.trim_matches(['"', '}', ' ']).to_owned())
@@ -248,7 +248,7 @@ async fn a_slow_terminal_is_told_what_it_has_missed() {
         .await
         .unwrap();
     };
-    // Enough for the pipe, and then more than may wait.
+    // Enough to fill the pipe, then more than the tap buffers.
     flood(queued("a").encode().to_vec(), 2_000).await;
     for _ in 0..12 {
         flood(vec![0xff; 1 << 20], 10).await;
@@ -270,7 +270,7 @@ async fn a_slow_terminal_is_told_what_it_has_missed() {
 }
 
 #[test]
-fn decode_reads_one_payload() {
+fn decode_prints_one_payload() {
     let decode = |arguments: &[&str], payload: &[u8]| {
         let mut child = Command::new(env!("CARGO_BIN_EXE_gavel"))
             .arg("decode")

@@ -1,4 +1,4 @@
-//! `gavel trace`: what it finds out about submissions that ended, and about those that hang.
+//! `gavel trace`: what it shows about finished and about pending submissions.
 
 use std::time::Duration;
 
@@ -21,8 +21,8 @@ async fn sentence(url: &str, id: &str) -> String {
     trace(url, id).await["runs"][0]["waitsFor"]["sentence"].as_str().unwrap_or_default().to_owned()
 }
 
-/// What is drawn of submission `a` has all these parts.
-async fn expect_drawn(url: &str, parts: &[&str]) {
+/// Asserts that the trace of submission `a`, as text, contains all these parts.
+async fn expect_printed(url: &str, parts: &[&str]) {
     let drawn = gavel(url, &["trace", "a"]);
     assert_eq!(exit_code(&drawn).await, Some(0));
     let text = lines(&drawn).join("\n");
@@ -32,48 +32,48 @@ async fn expect_drawn(url: &str, parts: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_life_is_told_with_its_tests_and_callbacks() {
+async fn trace_shows_tests_and_callbacks() {
     let question = Question::build(SubmissionKind::Standard, "q").public("7", "7").hidden("8", "8").done();
     let pipeline = Pipeline::start(vec![question]).await;
     pipeline.submit("a", "q", 71, "print(input())").await;
     pipeline.result("a").await;
     let url = pipeline.nats.url();
-    let mut told = Value::Null;
+    let mut run = Value::Null;
     wait_until("the report", TEST_TIMEOUT, async || {
-        told = trace(&url, "a").await["runs"][0].take();
-        told["waitsFor"].is_null()
+        run = trace(&url, "a").await["runs"][0].take();
+        run["waitsFor"].is_null()
     })
     .await
     .unwrap();
     let stages: Vec<_> =
-        told["events"].as_array().unwrap().iter().map(|event| event["stage"].as_str().unwrap()).collect();
+        run["events"].as_array().unwrap().iter().map(|event| event["stage"].as_str().unwrap()).collect();
     assert_eq!(stages, ["queued", "running", "judged", "reported"]);
     let after: Vec<_> =
-        told["spans"].as_array().unwrap().iter().map(|span| span["after"].as_str().unwrap()).collect();
+        run["spans"].as_array().unwrap().iter().map(|span| span["after"].as_str().unwrap()).collect();
     assert_eq!(after, ["queued", "ready", "running", "judged"]);
-    let spans = told["spans"].as_array().unwrap();
+    let spans = run["spans"].as_array().unwrap();
     let work: Vec<_> = spans.iter().map(|span| span["isWork"].as_bool().unwrap()).collect();
     assert_eq!(work, [false, false, true, false]);
-    let tests = told["events"][2]["tests"].as_array().unwrap();
+    let tests = run["events"][2]["tests"].as_array().unwrap();
     assert_eq!(tests.len(), 2);
     assert!(
         tests.iter().all(|test| test["cpuUs"].as_u64() > Some(0) && test["memoryBytes"].as_u64() > Some(0))
     );
-    let callbacks = told["callbacks"].as_array().unwrap();
+    let callbacks = run["callbacks"].as_array().unwrap();
     let calls: Vec<_> =
         callbacks.iter().map(|call| (call["call"].as_str(), call["status"].as_u64())).collect();
     assert_eq!(calls, [(Some("running"), Some(200)), (Some("result"), Some(200))]);
-    expect_drawn(&url, &["submission a, question q, Python, standard", "█", "░", "exit 0", "Ended "]).await;
+    expect_printed(&url, &["submission a, question q, Python, standard", "█", "░", "exit 0", "Ended "]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_call_is_told_with_its_answer() {
+async fn trace_shows_each_callback_with_its_answer() {
     let question = Question::build(SubmissionKind::Standard, "q").public("7", "7").done();
     let pipeline = Pipeline::start(vec![question]).await;
     let url = pipeline.nats.url();
     let refused = pipeline.convex.fault(Matcher::of(Endpoint::RESULT), Fault::status(503));
     pipeline.submit("a", "q", 71, "print(input())").await;
-    // While it is refused, those who call Convex say so.
+    // While Convex rejects calls, the services that call it report it in their heartbeats.
     let mut counted = Value::Null;
     wait_until("what the reporter sees", TEST_TIMEOUT, async || {
         counted = crate::status::status(&url).await;
@@ -85,25 +85,25 @@ async fn each_call_is_told_with_its_answer() {
     assert!(said.ends_with("; the reporter says: Convex answers 503"), "{said}");
     pipeline.convex.lift(refused);
     pipeline.result("a").await;
-    let mut told = Value::Null;
+    let mut run = Value::Null;
     wait_until("the report", TEST_TIMEOUT, async || {
-        told = trace(&url, "a").await["runs"][0].take();
-        told["waitsFor"].is_null()
+        run = trace(&url, "a").await["runs"][0].take();
+        run["waitsFor"].is_null()
     })
     .await
     .unwrap();
-    let calls = told["callbacks"].as_array().unwrap();
+    let calls = run["callbacks"].as_array().unwrap();
     let of_result = calls.iter().filter(|call| call["call"] == "result");
     let statuses: Vec<_> = of_result.map(|call| call["status"].as_u64().unwrap()).collect();
     let (last, before) = statuses.split_last().unwrap();
     assert!(*last == 200 && before.len() >= 3 && before.iter().all(|&status| status == 503), "{calls:?}");
     let begun: Vec<_> = calls.iter().map(|call| call["begunMs"].as_u64().unwrap()).collect();
     assert!(begun.is_sorted() && calls.iter().all(|call| call["tookMs"].is_u64()), "{calls:?}");
-    expect_drawn(&url, &["waiting for a judge", "503 to reporter-", "503, 200 by reporter-"]).await;
+    expect_printed(&url, &["waiting for a judge", "503 to reporter-", "503, 200 by reporter-"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_hangs_says_what_it_waits_for() {
+async fn trace_names_what_a_submission_waits_for() {
     let question = Question::build(SubmissionKind::Standard, "q").public("7", "7").done();
     let pipeline = Pipeline::start(vec![question]).await;
     let url = pipeline.nats.url();
@@ -122,7 +122,7 @@ async fn what_hangs_says_what_it_waits_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_place_in_a_queue_is_counted() {
+async fn trace_counts_queue_position() {
     let rig = Rig::start().await;
     for id in ["a", "b", "c"] {
         rig.publish(&queued(id)).await;
@@ -131,23 +131,23 @@ async fn a_place_in_a_queue_is_counted() {
     rig.publish(&queued("d")).await;
     let url = rig.nats.url();
     assert!(sentence(&url, "d").await.contains("fetcher queue"));
-    let told = trace(&url, "c").await["runs"][0]["waitsFor"].take();
-    assert_eq!((&told["stage"], &told["ahead"]), (&"judge".into(), &2.into()));
+    let waits_for = trace(&url, "c").await["runs"][0]["waitsFor"].take();
+    assert_eq!((&waits_for["stage"], &waits_for["ahead"]), (&"judge".into(), &2.into()));
     assert!(
-        told["sentence"].as_str().unwrap().contains("2 ahead, 0 in progress, no judge takes any"),
-        "{told}"
+        waits_for["sentence"].as_str().unwrap().contains("2 ahead, 0 in progress, no judge takes any"),
+        "{waits_for}"
     );
     rig.whole("done", Status::Passed).await;
     rig.publish(&running("a")).await;
-    let told = trace(&url, "c").await["runs"][0]["waitsFor"].take();
-    assert!(told["aboutMs"].as_u64() > Some(60_000), "three at one a minute: {told}");
+    let waits_for = trace(&url, "c").await["runs"][0]["waitsFor"].take();
+    assert!(waits_for["aboutMs"].as_u64() > Some(60_000), "three at one a minute: {waits_for}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn judges_that_cannot_work_say_why() {
+async fn trace_shows_why_judges_cannot_work() {
     let rig = Rig::start().await;
     let url = rig.nats.url();
-    // A judge that takes nothing, as it says of itself again and again.
+    // Heartbeats of a judge that accepts no work.
     let away = DependencyStatus {
         name: "Judge0".to_owned(),
         problem: Some("Judge0 is unreachable".to_owned()),
@@ -187,7 +187,7 @@ async fn judges_that_cannot_work_say_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unknown_id_and_a_wrong_one_are_told_apart() {
+async fn trace_distinguishes_unknown_and_invalid_ids() {
     let rig = Rig::start().await;
     let unknown = rig.gavel(&["trace", "nobody"]);
     assert_eq!(exit_code(&unknown).await, Some(66));

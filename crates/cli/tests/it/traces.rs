@@ -1,4 +1,4 @@
-//! One submission as one trace, through all services; and what a collector that is away costs.
+//! One submission is one trace through all services, and an unreachable collector costs nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::pipeline::{Pipeline, submission};
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER: &str = "00f067aa0ba902b7";
 
-/// What must be there, whose it is, and what it is.
+/// The expected spans: name, service, kind.
 const STEPS: [(&str, &str, SpanKind); 17] = [
     ("gavel-ingress", "POST /v1/judge-question", SpanKind::Server),
     ("gavel-ingress", "publish submission.queued", SpanKind::Producer),
@@ -37,8 +37,8 @@ fn echo() -> Question {
     Question::build(SubmissionKind::Standard, "echo").public("1", "1").hidden("secretin", "secretin").done()
 }
 
-/// Ends each service, which sends what it has left.
-async fn end(pipeline: &Pipeline) {
+/// Stops each service, so that it sends its remaining spans.
+async fn stop_services(pipeline: &Pipeline) {
     for process in [&pipeline.ingress, &pipeline.fetcher, &pipeline.judge, &pipeline.reporter] {
         process.terminate().unwrap();
         assert!(process.wait_exit(TEST_TIMEOUT).await.unwrap().success());
@@ -46,17 +46,17 @@ async fn end(pipeline: &Pipeline) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_submission_is_one_trace_from_the_caller_to_convex() {
+async fn submission_is_one_trace_from_caller_to_convex() {
     let collector = Collector::start().await;
     let pipeline =
         Pipeline::start_with(vec![echo()], &[("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url())]).await;
-    // Slow enough that `running` is told before the result.
+    // Slow enough that the `running` callback is sent before the result.
     let source = "import time; time.sleep(0.3); print(input()) # sourcetext";
     let post = pipeline.http.post(&pipeline.url).json(&submission("idone", "echo", 71, source));
     let answer = post.header("traceparent", format!("00-{TRACE}-{CALLER}-01")).send().await.unwrap();
     assert_eq!(answer.status(), 202);
     assert_eq!(pipeline.result("idone").await["status"], "passed");
-    end(&pipeline).await;
+    stop_services(&pipeline).await;
 
     let spans = collector.spans();
     assert!(spans.iter().all(|span| span.trace == TRACE), "nothing but the one trace: {spans:#?}");
@@ -80,13 +80,13 @@ async fn a_submission_is_one_trace_from_the_caller_to_convex() {
             assert!(span.name.ends_with(template.as_str()) && !template.contains("idone"));
         }
     }
-    // A consumer goes on where the producer of its event has left off.
+    // A consumer's span is a child of the span that published its event.
     let named = |name: &str| spans.iter().find(|span| span.name == name).unwrap();
     for event in ["queued", "ready", "running", "judged"] {
         let producer = &named(&format!("publish submission.{event}")).id;
         assert_eq!(&named(&format!("process submission.{event}")).parent, producer, "{event}");
     }
-    // And Convex can go on where we have.
+    // Convex can continue the trace.
     for (endpoint, name) in [
         (Endpoint::TEST_CASES, "POST /coding/testcases"),
         (Endpoint::RESULT, "POST /coding/submission-result"),
@@ -98,9 +98,9 @@ async fn a_submission_is_one_trace_from_the_caller_to_convex() {
     }
 }
 
-/// A collector that refuses connections, and one that takes them and says nothing.
+/// A collector that refuses connections, and one that accepts them and never answers.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_collector_that_is_away_costs_nothing_but_the_traces() {
+async fn unreachable_collector_costs_only_the_traces() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let [silent_url, gone_url] = [&silent, &gone].map(|it| format!("http://{}", it.local_addr().unwrap()));
@@ -109,14 +109,14 @@ async fn a_collector_that_is_away_costs_nothing_but_the_traces() {
         let pipeline = Pipeline::start_with(vec![echo()], &[("OTEL_EXPORTER_OTLP_ENDPOINT", &url)]).await;
         pipeline.submit("one", "echo", 71, "print(input())").await;
         assert_eq!(pipeline.result("one").await["status"], "passed");
-        end(&pipeline).await;
+        stop_services(&pipeline).await;
         let said = pipeline.judge.log().iter().any(|entry| entry.contains("traces"));
         assert!(said, "that traces are lost is said");
     }
 }
 
 #[tokio::test]
-async fn an_endpoint_that_is_none_is_told_with_exit_code_64() {
+async fn invalid_otlp_endpoint_exits_with_64() {
     let gavel = gavel_testkit::Process::builder(env!("CARGO_BIN_EXE_gavel"))
         .arg("up")
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318")

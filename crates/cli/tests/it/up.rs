@@ -1,4 +1,4 @@
-//! `gavel up`: one process, its own server, its own stand-in.
+//! `gavel up`: one process with its own nats-server and mock Convex.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::pipeline::submission;
 
-/// `gavel up` with four free ports in a row, as far as can be told.
+/// `gavel up` on four consecutive ports that are probably free.
 pub(crate) struct Up {
     pub(crate) process: Process,
     pub(crate) port: u16,
@@ -17,7 +17,7 @@ pub(crate) struct Up {
 
 impl Up {
     pub(crate) async fn start(data: &Path) -> Self {
-        // Below the ports that the kernel gives away, and apart for tests that run at the same time.
+        // Below the range of ephemeral ports, and different for tests that run at the same time.
         let port = 10_000 + u16::try_from(std::process::id() % 2_000).unwrap() * 8;
         let nats_port = port + 6;
         let process = Process::builder(env!("CARGO_BIN_EXE_gavel"))
@@ -48,7 +48,7 @@ impl Up {
         assert_eq!(reqwest::Client::new().post(url).json(&body).send().await.unwrap().status(), 202);
     }
 
-    /// What the stand-in was told of a submission, once it is final.
+    /// The status of a submission in mock Convex, once it is final.
     async fn final_status(&self, id: &str) -> String {
         let url = format!("http://127.0.0.1:{}/submissions/{id}", self.port + 4);
         let mut status = String::new();
@@ -71,7 +71,7 @@ impl Up {
 const SUM: &str = "print(sum(map(int, input().split())))";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_judges_says_what_it_is_and_leaves_nothing_running() {
+async fn up_judges_and_leaves_no_process_behind() {
     let data = tempfile::tempdir().unwrap();
     let up = Up::start(data.path()).await;
     assert!(
@@ -86,7 +86,7 @@ async fn it_judges_says_what_it_is_and_leaves_nothing_running() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_and_started_again_it_goes_on_with_what_it_took() {
+async fn up_continues_after_kill_and_restart() {
     let data = tempfile::tempdir().unwrap();
     let up = Up::start(data.path()).await;
     up.post("kept", &format!("import time\nwhile time.process_time() < 0.3: pass\n{SUM}")).await;
@@ -102,7 +102,7 @@ async fn killed_and_started_again_it_goes_on_with_what_it_took() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_in_one_directory_is_an_error_that_says_so() {
+async fn second_up_in_one_data_directory_is_an_error() {
     let data = tempfile::tempdir().unwrap();
     let first = Up::start(data.path()).await;
     let second = Process::builder(env!("CARGO_BIN_EXE_gavel"))
@@ -118,7 +118,7 @@ async fn two_in_one_directory_is_an_error_that_says_so() {
 }
 
 #[tokio::test]
-async fn a_bad_configuration_is_told_whole_with_exit_code_64() {
+async fn up_reports_all_configuration_errors_with_exit_code_64() {
     let up = Process::builder(env!("CARGO_BIN_EXE_gavel"))
         .arg("up")
         .env("PORT", "http")

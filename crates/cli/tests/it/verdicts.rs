@@ -48,7 +48,7 @@ fn questions() -> Vec<Question> {
 
 const ADD: &str = "a, b = map(int, input().split())\nprint(a + b)\n";
 
-/// A failure of the public test that comes first.
+/// The failure of the first test, which is public.
 fn at_first(message: &str, output: &str) -> Value {
     json!({
         "status": "failed", "passedCount": 0, "totalCount": 3, "firstFailureIndex": 0,
@@ -56,7 +56,7 @@ fn at_first(message: &str, output: &str) -> Value {
     })
 }
 
-/// Programs whose verdict is known to the letter.
+/// Programs with the exact verdict expected.
 fn exact() -> Vec<(&'static str, u32, &'static str, Value)> {
     let passed = json!({ "status": "passed", "passedCount": 3, "totalCount": 3 });
     let c = "#include <stdio.h>\nint main(void){long a,b;scanf(\"%ld %ld\",&a,&b);printf(\"%ld\\n\",a+b);}";
@@ -97,7 +97,7 @@ fn exact() -> Vec<(&'static str, u32, &'static str, Value)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_row_of_the_table_for_standard_questions() {
+async fn result_table_for_standard_questions() {
     let pipeline = Pipeline::start(questions()).await;
     for (id, language, source, _) in exact() {
         pipeline.submit(id, "sum", language, source).await;
@@ -114,7 +114,7 @@ async fn each_row_of_the_table_for_standard_questions() {
     assert!(pipeline.convex.wrong_paths().is_empty());
 }
 
-/// Output is cut to 64 KiB with a marker that says so.
+/// Output is truncated to 64 KiB and ends with a marker.
 fn check_flood(result: &Value) {
     assert_eq!(result["firstFailure"]["errorMessage"], "Output limit exceeded");
     let output = result["firstFailure"]["actualOutput"].as_str().unwrap();
@@ -123,7 +123,7 @@ fn check_flood(result: &Value) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_row_of_the_table_for_personalized_questions() {
+async fn result_table_for_personalized_questions() {
     let pipeline = Pipeline::start(questions()).await;
     let rows: Vec<_> =
         exact().into_iter().filter(|row| ["passed-c", "wrong-hidden", "exit"].contains(&row.0)).collect();
@@ -139,7 +139,7 @@ async fn each_row_of_the_table_for_personalized_questions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_compile_error_carries_the_compilers_words() {
+async fn compile_error_carries_compiler_output() {
     let pipeline = Pipeline::start(questions()).await;
     pipeline.submit("c", "sum", C, "int main(void){ return x; }").await;
     pipeline.submit("cpp", "sum", CPP, "int main(){ retrun 0; }").await;
@@ -156,7 +156,7 @@ async fn a_compile_error_carries_the_compilers_words() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_the_programs_fault_is_an_error_with_its_reason() {
+async fn fault_outside_the_program_is_an_error_with_its_reason() {
     let pipeline = Pipeline::start(questions()).await;
     let rows = [
         ("nowhere", "nosuchquestion", PYTHON, "The question was not found."),
@@ -167,7 +167,7 @@ async fn what_is_not_the_programs_fault_is_an_error_with_its_reason() {
         pipeline.submit(id, question, language, ADD).await;
         assert_eq!(pipeline.result(id).await, json!({ "status": "error", "stderr": reason }), "{id}");
     }
-    // A language that nobody serves is found out by the judge, which knows the number of tests.
+    // An unavailable language is detected by the judge, which knows the number of tests.
     pipeline.submit("language", "sum", 4242, ADD).await;
     let result = pipeline.result("language").await;
     assert_eq!((result["status"].as_str(), result["totalCount"].as_u64()), (Some("error"), Some(3)));
@@ -175,7 +175,7 @@ async fn what_is_not_the_programs_fault_is_an_error_with_its_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_tests_fractions_of_a_second_windows_lines_and_unicode() {
+async fn verdict_is_right_for_fifty_tests_crlf_and_unicode() {
     let pipeline = Pipeline::start(questions()).await;
     pipeline.submit("fifty", "fifty", PYTHON, "print(input())").await;
     pipeline.submit("quick", "quick", PYTHON, "while True: pass").await;
@@ -196,9 +196,9 @@ async fn fifty_tests_fractions_of_a_second_windows_lines_and_unicode() {
     }
 }
 
-/// Invariant 4: hidden input and expected output are nowhere but in the fetcher, the bundle and the judge.
+/// Invariant 4: hidden input and expected output exist only in the fetcher, the bundle and the judge.
 #[tokio::test(flavor = "multi_thread")]
-async fn hidden_data_and_source_leave_no_trace() {
+async fn hidden_data_and_source_appear_nowhere() {
     let secret =
         Question::build(SubmissionKind::Standard, "secret").hidden("hiddeninput", "hiddenexpectation").done();
     let pipeline = Pipeline::start(vec![secret]).await;

@@ -92,7 +92,7 @@ async fn a_convex_that_is_away_is_waited_for() {
     let mut rig = Rig::with(Vec::new(), &[("CONVEX_SITE_URL", &url)]).await;
     rig.queue("s1", "q1").await;
     let retried =
-        |line: &LogLine| line.contains("event failed: retrying") && line.contains("cannot be reached");
+        |line: &LogLine| line.contains("event failed: retrying") && line.contains("cannot connect to Convex");
     rig.fetcher.wait_log("a failure", TEST_TIMEOUT, retried).await.unwrap();
     let convex = MockConvex::start(address, vec![question("q1")]).await.unwrap();
     rig.ready("s1").await;

@@ -1,22 +1,22 @@
-//! Answers sent astray. Whoever asks the server for something names the subject of the answer, and the server
-//! publishes it there past that user's permissions; so does the trace of a message.
+//! Redirected replies. A client that sends a request names the reply subject, and the server publishes the reply there
+//! without checking that user's permissions. The same is true of message traces.
 
 use gavel_bus::topology::Stream;
 use gavel_testkit::TEST_TIMEOUT;
 
 use super::{Deployed, Role, header};
 
-/// The verdict slot of a submission that somebody is after.
+/// The verdict subject of the submission under attack.
 const SLOT: &str = "submission.judged.victim";
 
-/// Returns once all that was sent before has been processed.
+/// Returns once the server has processed everything sent before.
 async fn settled(ingress: &Role, id: &str) {
     let answer = ingress.client.request(format!("submission.queued.{id}"), "x".into()).await.unwrap();
     assert!(answer.payload.starts_with(b"{\"stream\":\"SUB_QUEUED\""), "{:?}", answer.payload);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_ingress_takes_no_verdict_slot_with_the_acknowledgement_of_its_own_publish() {
+async fn ingress_cannot_store_a_verdict_through_its_ack_reply_subject() {
     let deployed = Deployed::start().await;
     let ingress = deployed.as_role("ingress").await;
     ingress.client.publish_with_reply("submission.queued.a", SLOT, "x".into()).await.unwrap();
@@ -36,9 +36,9 @@ async fn the_ingress_takes_no_verdict_slot_with_the_acknowledgement_of_its_own_p
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_trace_goes_only_where_its_sender_may_publish() {
+async fn message_trace_goes_only_where_its_sender_may_publish() {
     let deployed = Deployed::start().await;
-    // Each with something that it may publish.
+    // Each with a subject that it may publish on.
     for (name, subject) in [
         ("ingress", "submission.queued.a"),
         ("tap", "_INBOX_tap.x"),
@@ -56,7 +56,7 @@ async fn a_trace_goes_only_where_its_sender_may_publish() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tap_can_have_nothing_answered_to_another() {
+async fn tap_cannot_direct_replies_to_another_role() {
     let deployed = Deployed::start().await;
     let tap = deployed.as_role("tap").await;
     let asks = [
@@ -70,17 +70,17 @@ async fn a_tap_can_have_nothing_answered_to_another() {
         let refused = tap.refused().await;
         assert!(refused.len() == 1 && refused[0].contains(subject), "{refused:?}");
     }
-    // What it may send reaches itself, or nobody; not even that nobody listens is told to another.
+    // Its messages reach only itself. Not even the "no responders" status reaches another role.
     tap.client.publish_with_reply("_INBOX_tap.x", SLOT, "x".into()).await.unwrap();
     assert!(tap.refused().await.is_empty());
     settled(&deployed.as_role("ingress").await, "b").await;
     assert!(!deployed.holds(Stream::Result, SLOT).await);
 }
 
-/// What an account of its own keeps the ingress from, services of one account can still do to each other:
-/// `docs/security.md` says so, and this is what it means.
+/// The ingress has an account of its own, so it cannot do this. Services that share an account still can, as
+/// `docs/security.md` explains.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_can_still_put_an_answer_where_it_may_not_publish() {
+async fn service_can_still_direct_a_reply_where_it_may_not_publish() {
     let deployed = Deployed::start().await;
     let judge = deployed.as_role("judge").await;
     let stored = judge.client.request("submission.running.a", "x".into()).await.unwrap();

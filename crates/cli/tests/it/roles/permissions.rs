@@ -1,4 +1,4 @@
-//! Each role against each thing that any role may do, and more: what it needs is allowed, all else is refused.
+//! Each role against every action that any role may take, and more: it may do what it needs, and nothing else.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use super::Deployed;
 
 const ROLES: [&str; 7] = ["ingress", "fetcher", "judge", "reporter", "tap", "deploy", "ops"];
 
-/// What the services and the people need to publish; not one thing more is allowed.
+/// The subjects that a role needs to publish on. No other is allowed.
 fn publishes(role: &str) -> Vec<String> {
     let events = |names: &[&str]| names.iter().map(|name| format!("submission.{name}.x")).collect();
     let direct = |stream: &str, subjects: &[&str]| -> Vec<String> {
@@ -104,12 +104,12 @@ fn info(durable: Durable) -> String {
 fn consuming(durable: Durable) -> Vec<String> {
     let name = format!("{}.{}", durable.stream().name(), durable.name());
     let next = format!("$JS.API.CONSUMER.MSG.NEXT.{name}");
-    // What a message of this consumer is acknowledged on, in the old form and in the new one.
+    // The subjects that acknowledge a message of this consumer, in the old format and in the new one.
     let acks = [format!("$JS.ACK.{name}.1.1.1.1.1"), format!("$JS.ACK.domain.account.{name}.1.1.1.1.1.x")];
     [info(durable), next].into_iter().chain(acks).collect()
 }
 
-/// Everything that is tried.
+/// All subjects that the test tries.
 fn subjects() -> BTreeSet<String> {
     let mut all: BTreeSet<String> = SUBJECTS.map(str::to_owned).into();
     for role in ROLES {
@@ -144,19 +144,19 @@ fn subjects() -> BTreeSet<String> {
         "presence.judge",
     ];
     all.extend(others.map(str::to_owned));
-    // Later generations go the same ways, but not in from outside.
+    // Later generations use the same subjects, but do not come from the ingress.
     all.remove("submission.queued.x.2");
     all
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_may_publish_what_it_needs_and_nothing_else() {
+async fn role_may_publish_only_what_it_needs() {
     let deployed = Deployed::start().await;
     for name in ROLES {
         let role = deployed.as_role(name).await;
         let allowed: BTreeSet<String> = publishes(name).into_iter().collect();
         for subject in subjects() {
-            // Once done, it would be in the way of what is tried after it.
+            // If it succeeded, it would break the attempts after it.
             if name == "deploy" && (subject.contains(".CREATE.") || subject.contains(".UPDATE.")) {
                 assert!(allowed.contains(&subject) || !role.may_publish(&subject).await, "{name}: {subject}");
                 continue;
@@ -170,7 +170,7 @@ async fn a_role_may_publish_what_it_needs_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_may_listen_to_what_it_needs_and_nothing_else() {
+async fn role_may_subscribe_only_to_what_it_needs() {
     let deployed = Deployed::start().await;
     let others = [
         ">",
@@ -199,7 +199,7 @@ async fn a_role_may_listen_to_what_it_needs_and_nothing_else() {
         let role = deployed.as_role(name).await;
         let allowed: BTreeSet<String> = subscribes(name).into_iter().collect();
         for subject in &subjects {
-            // A stage of what a role may hear in whole.
+            // Part of a wider subject that the role may subscribe to.
             let is_part = subject == "submission.*.x" && allowed.contains("submission.>");
             assert_eq!(
                 role.may_subscribe(subject).await,
@@ -211,7 +211,7 @@ async fn a_role_may_listen_to_what_it_needs_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_comes_in_without_a_key_of_ours_or_without_tls() {
+async fn connection_requires_known_key_and_tls() {
     let deployed = Deployed::start().await;
     let ca = deployed.keys.path().join("ca.pem");
     let trusting = || async_nats::ConnectOptions::new().add_root_certificates(ca.clone());
@@ -222,7 +222,7 @@ async fn nobody_comes_in_without_a_key_of_ours_or_without_tls() {
     let seed = std::fs::read_to_string(deployed.keys.path().join("judge.nk")).unwrap();
     let distrusting = async_nats::ConnectOptions::with_nkey(seed.trim().to_owned());
     assert!(distrusting.connect(deployed.url()).await.is_err(), "with a certificate that nobody vouches for");
-    // Plain text: the server says INFO, and then talks TLS or not at all.
+    // Plain text: the server sends INFO, and then accepts only TLS.
     let mut plain = tokio::net::TcpStream::connect(("127.0.0.1", deployed.server.port())).await.unwrap();
     let mut said = Vec::new();
     tokio::io::AsyncWriteExt::write_all(&mut plain, b"CONNECT {}\r\nPING\r\n").await.unwrap();

@@ -1,4 +1,4 @@
-//! The four binaries on the deployed server, each with its own key; and what they say where something is amiss.
+//! The four binaries on the deployed server, each with its own key, and what they report if something is missing.
 
 use gavel_mock_convex::{Question, SubmissionKind};
 use gavel_testkit::process::built_binary;
@@ -14,7 +14,7 @@ fn sum() -> Question {
     Question::build(SubmissionKind::Standard, "sum").public("1 2\n", "3\n").hidden("20 22\n", "42\n").done()
 }
 
-/// A service alone, and where it listens.
+/// Starts a single service and returns it with its base URL.
 async fn service(deployed: &Deployed, role: &str, variables: Vec<(String, String)>) -> (Process, String) {
     let process = Process::builder(built_binary(&format!("gavel-{role}")).unwrap())
         .env("PORT", "0")
@@ -36,7 +36,7 @@ async fn readiness(url: &str) -> (u16, Value) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_whole_line_runs_with_least_privilege() {
+async fn pipeline_runs_with_least_privilege() {
     let Deployed { server, keys } = Deployed::start().await;
     let variables = {
         let port = server.port();
@@ -62,7 +62,7 @@ async fn the_whole_line_runs_with_least_privilege() {
     assert_eq!(pipeline.result("wrong").await["status"], "failed");
     assert_eq!(pipeline.result("missing").await["status"], "error");
 
-    // Somebody who watches, with the key for that.
+    // A person who watches, with the key `tap`.
     let file = keys.path().join("program.py");
     std::fs::write(&file, program).unwrap();
     let watching = Process::builder(env!("CARGO_BIN_EXE_gavel"))
@@ -73,7 +73,7 @@ async fn the_whole_line_runs_with_least_privilege() {
         .unwrap();
     assert_eq!(watching.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(0));
 
-    // Somebody who looks into it, with the key for that.
+    // An operator, with the key `ops`.
     let look = async |arguments: &[&str]| {
         let process = Process::builder(env!("CARGO_BIN_EXE_gavel"))
             .args(arguments)
@@ -111,7 +111,7 @@ async fn the_whole_line_runs_with_least_privilege() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_queue_is_503_and_a_repeat_is_still_202() {
+async fn full_queue_is_503_and_duplicate_is_still_202() {
     let deployed = Deployed::without_streams().await;
     let made = deployed.streams(&[("NATS_STORE_BYTES", "1048576")]);
     assert_eq!(made.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(0));
@@ -136,13 +136,13 @@ async fn a_full_queue_is_503_and_a_repeat_is_still_202() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_streams_each_service_says_who_makes_them_and_finds_them_when_they_are_there() {
+async fn services_name_missing_streams_and_find_them_once_made() {
     let deployed = Deployed::without_streams().await;
     let (fetcher, fetcher_url) = service(&deployed, "fetcher", Vec::new()).await;
     let (_ingress, ingress_url) = service(&deployed, "ingress", Vec::new()).await;
     let says = |line: &LogLine| line.contains("gavel streams makes it");
     fetcher.wait_log("who makes the consumer", TEST_TIMEOUT, says).await.unwrap();
-    // It says so once it has found NATS.
+    // The ingress reports it once it is connected to NATS.
     let names_the_stream = async || {
         let (status, body) = readiness(&ingress_url).await;
         status == 503 && body.to_string().contains("SUB_QUEUED")
@@ -158,17 +158,17 @@ async fn without_streams_each_service_says_who_makes_them_and_finds_them_when_th
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_server_forbids_is_said_aloud() {
+async fn permission_violation_is_logged_as_error() {
     let deployed = Deployed::start().await;
     let seed = deployed.keys.path().join("tap.nk").display().to_string();
-    // A judge with the key of a tap.
+    // A reporter with the key `tap`.
     let (judge, url) = service(&deployed, "reporter", vec![("NATS_NKEY".to_owned(), seed.clone())]).await;
     let line = judge.wait_log("the refusal", TEST_TIMEOUT, |line| line.contains(REFUSAL)).await.unwrap();
     assert_eq!(line.field("/level"), Some("ERROR".into()), "{}", line.text);
     let (status, body) = readiness(&url).await;
     assert!(status == 503 && body.to_string().contains("ermissions "), "{body}");
 
-    // Making streams with a key that may not.
+    // Making streams with a key that is not permitted to.
     let refused = deployed.streams(&[("NATS_NKEY", &seed)]);
     refused
         .wait_log("the refusal", TEST_TIMEOUT, |line| line.contains("permission denied by NATS"))

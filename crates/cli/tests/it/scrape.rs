@@ -1,11 +1,11 @@
-//! What `/metrics` shows, read as Prometheus does.
+//! Reads `/metrics` as Prometheus does.
 
 use std::collections::BTreeMap;
 
 use gavel_testkit::{Process, TEST_TIMEOUT};
 
-/// The figures of one scrape.
-pub(crate) struct Figures {
+/// The metrics of one scrape.
+pub(crate) struct Metrics {
     pub(crate) text: String,
     series: Vec<Series>,
 }
@@ -16,14 +16,14 @@ struct Series {
     value: f64,
 }
 
-/// Where a service listens.
+/// The address that a service listens on.
 pub(crate) async fn address(process: &Process) -> String {
     let line =
         process.wait_log("its address", TEST_TIMEOUT, |line| line.contains("\"listening\"")).await.unwrap();
     line.field("/address").unwrap().as_str().unwrap().to_owned()
 }
 
-impl Figures {
+impl Metrics {
     /// Scrapes a service.
     pub(crate) async fn of(address: &str) -> Self {
         let answer = reqwest::get(format!("http://{address}/metrics")).await.unwrap();
@@ -34,7 +34,7 @@ impl Figures {
         Self { series: lines.map(series).collect(), text }
     }
 
-    /// The sum over the series of a metric that have these labels; nothing where there is none.
+    /// The sum over the series of a metric with these labels, or `None` if there is no such series.
     pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let has = |series: &&Series| {
             let has_label =
@@ -46,19 +46,19 @@ impl Figures {
         Some(found.sum())
     }
 
-    /// The names of the metrics that there are.
+    /// The names of all metrics.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
     }
 
-    /// Each value of each label, but for bounds of buckets.
+    /// Each value of each label, except the bounds of buckets.
     pub(crate) fn values(&self) -> impl Iterator<Item = (&str, &str)> {
         let labels = self.series.iter().flat_map(|series| &series.labels);
         labels.map(|(label, value)| (label.as_str(), value.as_str())).filter(|(label, _)| *label != "le")
     }
 }
 
-/// A line such as `name{a="b",c="d"} 1`. No value of ours has a quotation mark in it.
+/// A line such as `name{a="b",c="d"} 1`. Gavel's values contain no quotation mark.
 fn series(line: &str) -> Series {
     let (key, value) = line.rsplit_once(' ').unwrap();
     let (name, labels) = key.split_once('{').unwrap_or((key, "}"));
