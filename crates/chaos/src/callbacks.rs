@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use gavel_mock_convex::{Call, Purpose, Status};
+use gavel_mock_convex::{Purpose, ReceivedCall, Status};
 use serde_json::Value;
 
 use crate::programs::Program;
@@ -34,7 +34,7 @@ pub(crate) struct Violations {
 
 impl ReceivedCallback {
     /// Returns `None` if the call is not a signed callback. Its id contains the generation.
-    pub(crate) fn from_call(call: &Call) -> Option<Self> {
+    pub(crate) fn from_call(call: &ReceivedCall) -> Option<Self> {
         let kind = match call.endpoint.purpose {
             Purpose::TestCases => return None,
             Purpose::Running => Callback::Running,

@@ -137,6 +137,6 @@ async fn inject_convex_fault(pipeline: &Pipeline, fault: &ConvexFault, lasts: Du
     });
     tokio::time::sleep(lasts).await;
     for rule in rules {
-        pipeline.convex.lift(rule);
+        pipeline.convex.remove_fault(rule);
     }
 }

@@ -138,7 +138,7 @@ async fn apply_last_correction(pipeline: &Pipeline, operator: &Operator) -> Resu
 async fn log_progress(pipeline: &Pipeline, accepted: &Accepted) {
     loop {
         tokio::time::sleep(PROGRESS_INTERVAL).await;
-        let (accepted, finals) = (accepted.count(), pipeline.convex.finals());
+        let (accepted, finals) = (accepted.count(), pipeline.convex.final_count());
         pipeline.run_log.info(format_args!("{accepted} accepted, {finals} final"));
     }
 }

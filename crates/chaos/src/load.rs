@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
-use gavel_mock_convex::{Endpoint, Fault, FaultId, Matcher, Purpose, SubmissionKind};
+use gavel_mock_convex::{Endpoint, FaultId, HttpFault, Matcher, Purpose, SubmissionKind};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -105,9 +105,9 @@ pub(crate) fn refuse(pipeline: &Pipeline, submissions: &[Submission]) -> Refusal
             if submission.is_personalized { SubmissionKind::Personalized } else { SubmissionKind::Standard };
         let results = Matcher::of(Endpoint { purpose: Purpose::Result, kind }).id(&submission.id);
         let rule = match submission.scenario {
-            Scenario::Refused { status, .. } => pipeline.convex.fault(results, Fault::status(status)),
+            Scenario::Refused { status, .. } => pipeline.convex.fault(results, HttpFault::status(status)),
             Scenario::Rejudged { late_by: Some(late_by), .. } => {
-                pipeline.convex.fault(results.first(1), Fault::ApplyLate(late_by))
+                pipeline.convex.fault(results.first(1), HttpFault::ApplyLate(late_by))
             }
             _ => return None,
         };
@@ -134,7 +134,7 @@ async fn run_scenario(
                 tokio::time::sleep(*lasts).await;
             }
             if let Some(refusal) = refusals.get(&submission.id) {
-                pipeline.convex.lift(*refusal);
+                pipeline.convex.remove_fault(*refusal);
             }
             if makes_dead_letter {
                 operator.retry(pipeline, &submission.id, *kill_after).await

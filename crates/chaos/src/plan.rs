@@ -9,7 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 use gavel_bus::topology::Stream;
-use gavel_mock_convex::{Fault as HttpFault, Purpose};
+use gavel_mock_convex::{HttpFault, Purpose};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 

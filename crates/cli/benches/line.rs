@@ -67,14 +67,14 @@ fn main() {
         let address = start(&nats, &convex, &lifecycle).await;
 
         posts(address, "warm", 16, 500).await;
-        convex.wait_finals(500, RUN_TIMEOUT).await.unwrap();
+        convex.wait_final_count(500, RUN_TIMEOUT).await.unwrap();
         let bare = bare_publishes(&nats, 64, THROUGHPUT_COUNT).await;
         let one = bare_publishes(&nats, 1, THROUGHPUT_COUNT / 10).await;
         head("line", "bare publish");
         convex.count_only();
         let began = Instant::now();
         let accepted = posts(address, "f", 64, THROUGHPUT_COUNT).await;
-        convex.wait_finals(500 + THROUGHPUT_COUNT as u64, RUN_TIMEOUT).await.unwrap();
+        convex.wait_final_count(500 + THROUGHPUT_COUNT as u64, RUN_TIMEOUT).await.unwrap();
         let through = Sample::new(vec![Duration::ZERO; THROUGHPUT_COUNT], began.elapsed());
         show("line", "accepted_per_s", accepted.per_s, bare.per_s);
         show("line", "per_s", through.per_s, bare.per_s);
@@ -85,7 +85,7 @@ fn main() {
         show("line", "p50_ms", paced.ms(50), one.ms(50));
         show("line", "p99_ms", paced.ms(99), one.ms(99));
         assert!(convex.running_after_result().is_empty());
-        assert!(convex.contradicted().is_empty());
+        assert!(convex.with_conflicting_results().is_empty());
         lifecycle.stop.cancel();
     });
 }
@@ -109,7 +109,7 @@ async fn start(nats: &NatsServer, convex: &MockConvex, lifecycle: &Lifecycle) ->
 async fn pace(address: std::net::SocketAddr, convex: &MockConvex) -> Sample {
     const CONNECTIONS: u32 = 32;
     let began = Instant::now();
-    let before = convex.finals();
+    let before = convex.final_count();
     let senders: Vec<_> = (0..CONNECTIONS)
         .map(|lane| {
             tokio::spawn(async move {
@@ -134,7 +134,7 @@ async fn pace(address: std::net::SocketAddr, convex: &MockConvex) -> Sample {
     for sender in senders {
         sent.extend(sender.await.unwrap());
     }
-    convex.wait_finals(before + sent.len() as u64, RUN_TIMEOUT).await.unwrap();
+    convex.wait_final_count(before + sent.len() as u64, RUN_TIMEOUT).await.unwrap();
     let took = began.elapsed();
     let results = convex.calls().into_iter().filter(|call| call.endpoint == Endpoint::RESULT);
     let times = results.filter_map(|call| {

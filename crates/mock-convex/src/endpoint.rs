@@ -1,19 +1,19 @@
-//! The six endpoints, named once: everything else asks here which path, kind and id field belong together.
+//! The six endpoints: the one table of their paths, kinds and id fields.
 
 use std::fmt;
 
-/// Which of the app's two families of tables a question or submission lives in.
+/// Which of the app's two sets of tables a question or submission is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SubmissionKind {
-    /// A question that every learner sees alike.
+    /// A question that is the same for every learner.
     Standard,
     /// A question made for one learner.
     Personalized,
 }
 
 impl SubmissionKind {
-    /// The word used on the wire.
+    /// The name on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -23,23 +23,23 @@ impl SubmissionKind {
     }
 }
 
-/// What a call is for.
+/// The purpose of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Purpose {
     /// Fetch a question with its test cases.
     TestCases,
-    /// Say that a submission is being judged.
+    /// Report that a submission is being judged.
     Running,
-    /// Hand in the verdict.
+    /// Report the verdict.
     Result,
 }
 
 /// One of the six endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Endpoint {
-    /// What the call is for.
+    /// The purpose of the call.
     pub purpose: Purpose,
-    /// Which tables it works on.
+    /// The tables that it works on.
     pub kind: SubmissionKind,
 }
 
@@ -60,7 +60,7 @@ impl Endpoint {
     pub const PERSONALIZED_RESULT: Self =
         Self { purpose: Purpose::Result, kind: SubmissionKind::Personalized };
 
-    /// All six, standard ones first.
+    /// All six, the standard ones first.
     pub const ALL: [Self; 6] = [
         Self::TEST_CASES,
         Self::RUNNING,
@@ -83,7 +83,7 @@ impl Endpoint {
         }
     }
 
-    /// The field of the body that holds the id this endpoint is about.
+    /// The field of the body with the id of the question or submission.
     #[must_use]
     pub fn id_field(self) -> &'static str {
         match self.purpose {
@@ -92,7 +92,7 @@ impl Endpoint {
         }
     }
 
-    /// Its place in [`Endpoint::ALL`], for tables of counters.
+    /// Its index in [`Endpoint::ALL`], for tables of counters.
     pub(crate) fn index(self) -> usize {
         let purpose = match self.purpose {
             Purpose::TestCases => 0,
@@ -117,9 +117,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn index_is_the_place_in_all() {
-        for (place, endpoint) in Endpoint::ALL.into_iter().enumerate() {
-            assert_eq!(endpoint.index(), place, "{endpoint}");
+    fn index_matches_position_in_all() {
+        for (index, endpoint) in Endpoint::ALL.into_iter().enumerate() {
+            assert_eq!(endpoint.index(), index, "{endpoint}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Misbehaviour on demand: a table of rules, each saying which calls go wrong and how.
+//! Fault injection: a table of rules, each of which says which calls fail and how.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
 use crate::endpoint::Endpoint;
 
-/// How a call goes wrong.
+/// How a call fails.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Fault {
-    /// Answered with this status, nothing applied.
+pub enum HttpFault {
+    /// Answered with this status; not applied.
     Status {
         /// The HTTP status.
         code: u16,
@@ -18,62 +18,62 @@ pub enum Fault {
         /// The body, sent as plain text.
         body: String,
     },
-    /// The connection is reset without an answer, nothing applied.
+    /// The connection is reset without an answer; not applied.
     Reset,
     /// Applied, then the connection is reset: the answer is lost.
     ApplyThenReset,
     /// Applied at once, answered after this time.
     Hang(Duration),
-    /// Applied and answered after this time, whether or not the caller still waits.
+    /// Applied and answered after this time, even if the caller has gone.
     ApplyLate(Duration),
-    /// Applied at once; the answer's head comes at once, its body in small pieces over this time.
+    /// Applied at once. The head of the answer is sent at once, its body in small pieces over this time.
     Slow(Duration),
-    /// A page of HTML with this status, as from a proxy in between; nothing applied.
+    /// An HTML page with this status, as from a proxy in between; not applied.
     Html(u16),
-    /// Applied, and only half of the answer's body is sent before the connection ends.
+    /// Applied, but the connection ends after half of the body.
     HalfBody,
-    /// Sent elsewhere with this status and `Location`; nothing applied.
+    /// Redirected with this status and `Location`; not applied.
     Redirect(u16, String),
 }
 
-impl Fault {
-    /// [`Fault::Status`] with an empty body and no `Retry-After`.
+impl HttpFault {
+    /// [`HttpFault::Status`] with an empty body and no `Retry-After`.
     #[must_use]
     pub fn status(code: u16) -> Self {
         Self::Status { code, retry_after: None, body: String::new() }
     }
 
-    /// [`Fault::Status`] with `Retry-After` in whole seconds.
+    /// [`HttpFault::Status`] with `Retry-After` in whole seconds.
     #[must_use]
     pub fn retry_after(code: u16, seconds: u64) -> Self {
         Self::Status { code, retry_after: Some(seconds.to_string()), body: String::new() }
     }
 
-    /// Whether the caller's request has its effect.
+    /// Whether the request has its effect.
     pub(crate) fn applies(&self) -> bool {
         !matches!(self, Self::Status { .. } | Self::Reset | Self::Html(_) | Self::Redirect(..))
     }
 }
 
-/// Which of the calls that fit go wrong.
+/// Which of the matching calls fail.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Nth {
-    /// Every one.
+    /// All of them.
     Always,
-    /// The first so many.
+    /// The first ones, up to this number.
     First(u64),
     /// Only this one, counted from 1.
     Only(u64),
-    /// Each with this probability (0 to 1), by the stand-in's seeded generator.
+    /// Each with this probability (0 to 1), from the seeded generator.
     Chance(f64),
 }
 
-/// Which calls a rule or a hold is about.
+/// Selects the calls of a rule or a hold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Matcher {
     /// Only this endpoint.
     pub endpoint: Option<Endpoint>,
-    /// Only this submission (or, at a test case endpoint, this question).
+    /// Only this submission, or this question at a test case endpoint.
     pub id: Option<String>,
     /// Which of them.
     pub nth: Nth,
@@ -120,7 +120,7 @@ impl Matcher {
         self
     }
 
-    fn fits(&self, endpoint: Endpoint, id: Option<&str>) -> bool {
+    fn selects(&self, endpoint: Endpoint, id: Option<&str>) -> bool {
         self.endpoint.is_none_or(|wanted| wanted == endpoint)
             && self.id.as_deref().is_none_or(|wanted| Some(wanted) == id)
     }
@@ -132,7 +132,7 @@ impl From<Endpoint> for Matcher {
     }
 }
 
-/// A matcher at work: it counts what fits.
+/// A matcher that counts matching calls.
 #[derive(Debug)]
 pub(crate) struct Counted {
     matcher: Matcher,
@@ -144,9 +144,9 @@ impl Counted {
         Self { matcher, seen: 0 }
     }
 
-    /// Whether this call is one of those meant.
-    pub(crate) fn takes(&mut self, endpoint: Endpoint, id: Option<&str>, random: &mut Random) -> bool {
-        if !self.matcher.fits(endpoint, id) {
+    /// Counts a call and returns whether it is selected.
+    pub(crate) fn matches(&mut self, endpoint: Endpoint, id: Option<&str>, random: &mut Random) -> bool {
+        if !self.matcher.selects(endpoint, id) {
             return false;
         }
         self.seen += 1;
@@ -169,7 +169,7 @@ impl Random {
     }
 }
 
-/// Names a rule, to lift it again or to ask how often it struck.
+/// Identifies a rule, to remove it or to count its hits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FaultId(u64);
 
@@ -177,11 +177,11 @@ pub struct FaultId(u64);
 struct Rule {
     id: FaultId,
     when: Counted,
-    fault: Fault,
+    fault: HttpFault,
     hits: u64,
 }
 
-/// The rules, in the order in which they were added; the first that takes a call decides.
+/// The rules in the order in which they were added. The first that matches a call decides.
 #[derive(Debug, Default)]
 pub(crate) struct FaultTable {
     rules: Vec<Rule>,
@@ -189,14 +189,14 @@ pub(crate) struct FaultTable {
 }
 
 impl FaultTable {
-    pub(crate) fn add(&mut self, matcher: Matcher, fault: Fault) -> FaultId {
+    pub(crate) fn add(&mut self, matcher: Matcher, fault: HttpFault) -> FaultId {
         self.made += 1;
         let id = FaultId(self.made);
         self.rules.push(Rule { id, when: Counted::new(matcher), fault, hits: 0 });
         id
     }
 
-    pub(crate) fn lift(&mut self, id: FaultId) {
+    pub(crate) fn remove(&mut self, id: FaultId) {
         self.rules.retain(|rule| rule.id != id);
     }
 
@@ -213,9 +213,9 @@ impl FaultTable {
         endpoint: Endpoint,
         id: Option<&str>,
         random: &mut Random,
-    ) -> Option<Fault> {
+    ) -> Option<HttpFault> {
         let rule =
-            self.rules.iter_mut().find_map(|rule| rule.when.takes(endpoint, id, random).then_some(rule))?;
+            self.rules.iter_mut().find_map(|rule| rule.when.matches(endpoint, id, random).then_some(rule))?;
         rule.hits += 1;
         Some(rule.fault.clone())
     }
@@ -226,28 +226,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_rule_that_takes_a_call_decides() {
+    fn first_matching_rule_decides() {
         let mut table = FaultTable::default();
         let mut random = Random::seeded(1);
-        let twice = table.add(Matcher::of(Endpoint::RESULT).first(2), Fault::status(503));
-        let third = table.add(Matcher::any().id("s1").only(1), Fault::Reset);
+        let twice = table.add(Matcher::of(Endpoint::RESULT).first(2), HttpFault::status(503));
+        let third = table.add(Matcher::any().id("s1").only(1), HttpFault::Reset);
         let mut pick = |endpoint, id| table.pick(endpoint, Some(id), &mut random);
         assert_eq!(pick(Endpoint::RUNNING, "s2"), None);
-        assert_eq!(pick(Endpoint::RESULT, "s2"), Some(Fault::status(503)));
-        assert_eq!(pick(Endpoint::RESULT, "s1"), Some(Fault::status(503)));
-        assert_eq!(pick(Endpoint::RESULT, "s1"), Some(Fault::Reset));
+        assert_eq!(pick(Endpoint::RESULT, "s2"), Some(HttpFault::status(503)));
+        assert_eq!(pick(Endpoint::RESULT, "s1"), Some(HttpFault::status(503)));
+        assert_eq!(pick(Endpoint::RESULT, "s1"), Some(HttpFault::Reset));
         assert_eq!(pick(Endpoint::RESULT, "s1"), None);
         assert_eq!((table.hits(twice), table.hits(third)), (2, 1));
-        table.lift(twice);
+        table.remove(twice);
         assert_eq!(table.hits(twice), 0);
     }
 
     #[test]
-    fn a_seed_repeats_its_faults() {
+    fn same_seed_repeats_the_same_faults() {
         let run = |seed| {
             let mut table = FaultTable::default();
             let mut random = Random::seeded(seed);
-            table.add(Matcher::any().chance(0.3), Fault::Reset);
+            table.add(Matcher::any().chance(0.3), HttpFault::Reset);
             (0..200).map(|_| table.pick(Endpoint::RESULT, None, &mut random).is_some()).collect::<Vec<_>>()
         };
         let hits = run(7).iter().filter(|hit| **hit).count();

@@ -1,19 +1,18 @@
-//! A stand-in for the Convex app: the six endpoints that the services call, answered as the app's own functions
-//! answer, strictness and missing guards included.
+//! A mock of the Convex app: the six endpoints that the services call, answered as the app's own functions answer,
+//! including their strictness and their missing checks.
 //!
-//! The demo runs it when no real app is configured. Tests, benchmarks and chaos runs start it with questions of
-//! their own, tell it to misbehave ([`MockConvex::fault`]), hold calls at a known moment ([`MockConvex::hold`]), wait
-//! for what happens without sleeping ([`MockConvex::wait_for`]), and ask at the end whether anything went backwards
-//! ([`MockConvex::running_after_result`]) or was told twice ([`MockConvex::distinct_results`]).
+//! `gavel up` runs it if no real app is configured. Tests, benches and chaos runs start it with questions of their own,
+//! inject faults ([`MockConvex::fault`]), hold calls at a known moment ([`MockConvex::hold`]), wait for events without
+//! sleeping ([`MockConvex::wait_for`]), and check at the end that no status went backwards
+//! ([`MockConvex::running_after_result`]) and no submission got two verdicts ([`MockConvex::distinct_results`]).
 //!
 //! It shares no code with the services, on purpose: a misreading of the contract must not cancel itself out.
 
-mod book;
 mod endpoint;
 mod fault;
-mod gate;
-mod handle;
+mod hold;
 mod listener;
+mod mock;
 mod pages;
 pub mod questions;
 mod record;
@@ -21,15 +20,16 @@ mod serve;
 mod server;
 mod state;
 mod store;
+mod submissions;
 mod validate;
 mod wait;
 
 pub use endpoint::{Endpoint, Purpose, SubmissionKind};
-pub use fault::{Fault, FaultId, Matcher, Nth};
-pub use gate::Hold;
-pub use handle::MockConvex;
+pub use fault::{FaultId, HttpFault, Matcher, Nth};
+pub use hold::Hold;
+pub use mock::MockConvex;
 pub use questions::Question;
-pub use record::{Answer, Call};
-pub use state::{Backwards, Late, Status, SubmissionState};
+pub use record::{Answer, ReceivedCall};
+pub use state::{LateRunning, Lateness, Status, SubmissionState};
 pub use store::Limits;
 pub use wait::TimedOut;

@@ -1,7 +1,7 @@
-//! A listener whose connections can be cut from inside a handler.
+//! A listener whose connections can be reset from inside a handler.
 //!
-//! An HTTP library always answers; a network does not. Each connection carries a switch: once it is thrown,
-//! the next write resets the connection, and the caller has no answer.
+//! An HTTP library always answers; a network does not. Each connection has a switch. Once the switch is on, the next
+//! write resets the connection, and the caller gets no answer.
 
 use std::{
     io,
@@ -20,41 +20,41 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// The switch of one connection.
+/// Resets one connection instead of answering.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Wire(Arc<AtomicBool>);
+pub(crate) struct ResetSwitch(Arc<AtomicBool>);
 
-impl Wire {
-    /// Has the connection reset instead of the answer that the handler returns next.
-    pub(crate) fn cut(&self) {
+impl ResetSwitch {
+    /// Resets the connection instead of sending the answer that the handler returns next.
+    pub(crate) fn reset(&self) {
         self.0.store(true, Ordering::Release);
     }
 
-    fn is_cut(&self) -> bool {
+    fn is_reset(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
 }
 
-impl Connected<IncomingStream<'_, Cuttable>> for Wire {
-    fn connect_info(stream: IncomingStream<'_, Cuttable>) -> Self {
-        stream.io().wire.clone()
+impl Connected<IncomingStream<'_, ResettableListener>> for ResetSwitch {
+    fn connect_info(stream: IncomingStream<'_, ResettableListener>) -> Self {
+        stream.io().switch.clone()
     }
 }
 
-/// The listener.
+/// A TCP listener that adds a [`ResetSwitch`] to each connection.
 #[derive(Debug)]
-pub(crate) struct Cuttable(pub(crate) TcpListener);
+pub(crate) struct ResettableListener(pub(crate) TcpListener);
 
-impl Listener for Cuttable {
+impl Listener for ResettableListener {
     type Io = Connection;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Connection, SocketAddr) {
         // axum's own accept sleeps over errors such as a full table of descriptors.
         let (stream, peer) = Listener::accept(&mut self.0).await;
-        // Only latency is lost where this fails.
+        // A failure costs only latency.
         let _ = stream.set_nodelay(true);
-        (Connection { stream, wire: Wire::default() }, peer)
+        (Connection { stream, switch: ResetSwitch::default() }, peer)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -66,15 +66,15 @@ impl Listener for Cuttable {
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
-    wire: Wire,
+    switch: ResetSwitch,
 }
 
 impl Connection {
-    /// The stream to write to, unless it is cut: then it is closed with a reset, not in peace.
+    /// The stream to write to. If the switch is on, the connection is closed with a reset instead.
     fn writable(self: Pin<&mut Self>) -> io::Result<Pin<&mut TcpStream>> {
         let this = self.get_mut();
-        if this.wire.is_cut() {
-            // Where this fails the caller sees an early end instead of a reset, also without an answer.
+        if this.switch.is_reset() {
+            // If this fails, the caller sees the connection close instead of a reset; it gets no answer either way.
             let _ = this.stream.set_zero_linger();
             return Err(io::ErrorKind::ConnectionReset.into());
         }

@@ -1,4 +1,4 @@
-//! What a person sees who looks at the stand-in: an overview, and one submission as JSON.
+//! Pages for people: an overview, and one submission as JSON.
 
 use std::{fmt::Write, sync::Arc};
 
@@ -15,7 +15,7 @@ use crate::{
     store::Shared,
 };
 
-/// Submissions on the overview.
+/// How many submissions the overview shows.
 const SHOWN: usize = 100;
 
 /// `GET /`: the questions and the latest submissions.
@@ -23,15 +23,20 @@ pub(crate) async fn overview(State(shared): State<Arc<Shared>>) -> Html<String> 
     let (mut questions, submissions, known, counts) = {
         let state = shared.lock();
         let questions = state.questions.values().map(|q| (q.kind, q.id.clone(), q.test_cases));
-        (questions.collect::<Vec<_>>(), state.book.latest(SHOWN), state.book.len(), state.counts)
+        (
+            questions.collect::<Vec<_>>(),
+            state.submissions.latest(SHOWN),
+            state.submissions.len(),
+            state.counts,
+        )
     };
     questions.sort_unstable_by(|a, b| (a.0.as_str(), &a.1).cmp(&(b.0.as_str(), &b.1)));
     Html(page(&questions, &submissions, known, counts))
 }
 
-/// `GET /submissions/{id}`: the state as JSON, 404 where it is unknown.
+/// `GET /submissions/{id}`: the state as JSON, or 404 if it is unknown.
 pub(crate) async fn submission(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
-    let state = shared.lock().book.state(&id);
+    let state = shared.lock().submissions.state(&id);
     match state {
         Some(state) => Json(state).into_response(),
         None => (StatusCode::NOT_FOUND, Json(serde_json::json!({ "error": "no such submission" })))
@@ -46,9 +51,9 @@ fn page(
     counts: [u64; 6],
 ) -> String {
     let mut html = String::from(
-        "<!doctype html><meta charset=utf-8><meta http-equiv=refresh content=2><title>Convex stand-in</title>\
+        "<!doctype html><meta charset=utf-8><meta http-equiv=refresh content=2><title>Mock Convex</title>\
          <style>body{font:15px system-ui;margin:2rem}td,th{padding:.1rem 1rem .1rem 0;text-align:left}</style>\
-         <h1>Convex stand-in</h1><h2>Questions</h2><table>",
+         <h1>Mock Convex</h1><h2>Questions</h2><table>",
     );
     for (kind, id, cases) in questions {
         let (kind, id) = (kind.as_str(), escaped(id));
@@ -68,10 +73,10 @@ fn page(
 }
 
 fn write_to(html: &mut String, text: std::fmt::Arguments<'_>) {
-    html.write_fmt(text).expect("a string takes all that is written to it");
+    html.write_fmt(text).expect("writing to a string cannot fail");
 }
 
-/// Text made safe inside an element and a quoted attribute.
+/// Escapes text for an element and for a quoted attribute.
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
@@ -92,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_cannot_bring_markup_along() {
+    fn ids_are_escaped_in_html() {
         let questions = [(SubmissionKind::Standard, "<script>".to_owned(), 1)];
         let submissions = [("\"><img src=x>".to_owned(), Status::Running)];
         let html = page(&questions, &submissions, 1, [0; 6]);

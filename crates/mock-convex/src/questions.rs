@@ -1,14 +1,14 @@
-//! Questions with their test cases, in the wire's own shape.
+//! Questions with their test cases, in the shape of the wire contract.
 //!
-//! A question is kept as the exact bytes that its endpoint answers, made once when it is loaded: unknown
-//! fields pass through, and serving one costs a reference count.
+//! A question is stored as the exact bytes of its answer, built once when it is loaded. Unknown fields are preserved,
+//! and serving a question costs one reference count.
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use crate::endpoint::SubmissionKind;
 
-/// Why a question cannot be used.
+/// Why a question is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum QuestionError {
     /// The text is not JSON, or not a list of objects with a `kind`.
@@ -38,16 +38,16 @@ pub struct Question {
 }
 
 impl Question {
-    /// A question from the document that the endpoint shall answer: `{"question": {"_id": …}, "testCases": […]}`.
-    /// Nothing else is checked, so that a test can serve what the real app never would.
+    /// Creates a question from the document to answer: `{"question": {"_id": …}, "testCases": […]}`. Nothing else is
+    /// checked, so that a test can serve documents that the real app never would.
     ///
     /// # Errors
-    /// [`QuestionError::NoId`] and [`QuestionError::NoTestCases`].
+    /// Returns an error if `question._id` is missing or empty, or `testCases` is not a list.
     pub fn new(kind: SubmissionKind, document: &Value) -> Result<Self, QuestionError> {
         Self::at(0, kind, document)
     }
 
-    /// A question to be filled in step by step.
+    /// Starts building a question.
     #[must_use]
     pub fn build(kind: SubmissionKind, id: &str) -> QuestionBuilder {
         QuestionBuilder {
@@ -66,7 +66,7 @@ impl Question {
         &self.id
     }
 
-    /// Whether it is a standard or a personalized one.
+    /// Whether it is standard or personalized.
     #[must_use]
     pub fn kind(&self) -> SubmissionKind {
         self.kind
@@ -82,7 +82,7 @@ impl Question {
     }
 }
 
-/// Makes a [`Question`]; starts with 2 s, 256 MiB, no test cases and a comparison that only trims.
+/// Builds a [`Question`]. The defaults are 2 s, 256 MiB, no test cases and a comparison that only trims.
 #[derive(Debug, Clone)]
 pub struct QuestionBuilder {
     kind: SubmissionKind,
@@ -91,14 +91,14 @@ pub struct QuestionBuilder {
 }
 
 impl QuestionBuilder {
-    /// CPU time for each test in seconds; may be fractional.
+    /// Sets the CPU time per test in seconds; may be fractional.
     #[must_use]
     pub fn time_limit_seconds(mut self, seconds: f64) -> Self {
         self.question["timeLimitSeconds"] = json!(seconds);
         self
     }
 
-    /// Memory for each test in MiB; may be fractional.
+    /// Sets the memory per test in MiB; may be fractional.
     #[must_use]
     pub fn memory_limit_mb(mut self, mebibytes: f64) -> Self {
         self.question["memoryLimitMb"] = json!(mebibytes);
@@ -112,13 +112,13 @@ impl QuestionBuilder {
         self
     }
 
-    /// Adds a test that the learner may see.
+    /// Adds a public test, which the learner may see.
     #[must_use]
     pub fn public(self, stdin: &str, expected_stdout: &str) -> Self {
         self.case("public", stdin, expected_stdout)
     }
 
-    /// Adds a test that the learner must not see.
+    /// Adds a hidden test, which the learner must not see.
     #[must_use]
     pub fn hidden(self, stdin: &str, expected_stdout: &str) -> Self {
         self.case("hidden", stdin, expected_stdout)
@@ -144,7 +144,7 @@ impl QuestionBuilder {
 /// Reads a JSON list of `{"kind": "standard" | "personalized", "question": {…}, "testCases": […]}`.
 ///
 /// # Errors
-/// [`QuestionError`], for the first entry that cannot be used.
+/// Returns an error if the text is not such a list, or for the first question that is invalid.
 pub fn from_json(text: &str) -> Result<Vec<Question>, QuestionError> {
     #[derive(serde::Deserialize)]
     struct Entry {

@@ -1,4 +1,4 @@
-//! What was called: a bounded list of calls, newest kept.
+//! The recorded calls: a bounded list that drops the oldest first.
 
 use std::{
     collections::VecDeque,
@@ -11,57 +11,57 @@ use serde_json::Value;
 
 use crate::endpoint::Endpoint;
 
-/// How an answered call ended.
+/// How a call was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// When the answer was ready to be written.
+    /// When the answer was ready.
     pub at: Instant,
-    /// The same by the wall clock.
+    /// The same time by the wall clock.
     pub wall: SystemTime,
-    /// The status sent; none where the connection was cut instead.
+    /// The status sent, or `None` if the connection was reset instead.
     pub status: Option<u16>,
-    /// Why it was not a plain success: the hidden text of a 500, or the fault that was injected.
+    /// Why it was not a plain success: the hidden text of a 500, or the injected fault.
     pub reason: Option<String>,
 }
 
-/// One call of one of the six endpoints.
+/// A call that mock Convex received at one of the six endpoints.
 #[derive(Debug)]
-pub struct Call {
-    /// Counts all calls from 1, in the order of their arrival.
+pub struct ReceivedCall {
+    /// The number of the call, from 1, in the order of arrival.
     pub number: u64,
-    /// What was called.
+    /// The endpoint called.
     pub endpoint: Endpoint,
-    /// The submission's or the question's id; none where the body holds no usable one.
+    /// The id of the submission or question, or `None` if the body has no valid one.
     pub id: Option<String>,
-    /// When the whole request had been read.
+    /// When the whole request was read.
     pub received_at: Instant,
-    /// The same by the wall clock.
+    /// The same time by the wall clock.
     pub received_wall: SystemTime,
-    /// `authorization`, `webhook-*`, `x-request-id`, `traceparent`, `content-type`: name in lower case, value.
+    /// `authorization`, `webhook-*`, `x-request-id`, `traceparent`, `content-type`: lower-case name and value.
     pub headers: Vec<(String, String)>,
-    /// The body; a string of it where it is not JSON.
+    /// The body, as a string if it is not JSON.
     pub body: Arc<Value>,
     pub(crate) is_json: bool,
-    /// What it takes to keep it: the body's length and the headers'.
+    /// Its size in the record: the length of the body and the headers.
     pub(crate) bytes: usize,
     pub(crate) applied: OnceLock<Instant>,
     pub(crate) answer: OnceLock<Answer>,
 }
 
-impl Call {
-    /// When it changed a submission, if it did.
+impl ReceivedCall {
+    /// When it changed a submission, or `None` if it did not.
     #[must_use]
     pub fn applied_at(&self) -> Option<Instant> {
         self.applied.get().copied()
     }
 
-    /// How it was answered; none while it hangs or is held.
+    /// How it was answered, or `None` while it hangs or is held.
     #[must_use]
     pub fn answer(&self) -> Option<&Answer> {
         self.answer.get()
     }
 
-    /// The status answered; none while there is none, and where the connection was cut.
+    /// The status of the answer, or `None` if there is no answer yet or the connection was reset.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         self.answer().and_then(|answer| answer.status)
@@ -74,8 +74,8 @@ impl Call {
     }
 }
 
-/// Picks the headers worth recording.
-pub(crate) fn headers_that_matter(headers: &HeaderMap) -> Vec<(String, String)> {
+/// Selects the headers to record.
+pub(crate) fn recorded_headers(headers: &HeaderMap) -> Vec<(String, String)> {
     const NAMES: [&str; 4] = ["authorization", "x-request-id", "traceparent", "content-type"];
     let matters = |name: &str| NAMES.contains(&name) || name.starts_with("webhook-");
     let kept = headers.iter().filter(|(name, _)| matters(name.as_str()));
@@ -85,16 +85,16 @@ pub(crate) fn headers_that_matter(headers: &HeaderMap) -> Vec<(String, String)> 
     .collect()
 }
 
-/// The newest calls, within a number and a total of body bytes.
+/// The newest calls, up to a number of calls and of bytes.
 #[derive(Debug, Default)]
 pub(crate) struct CallLog {
-    calls: VecDeque<Arc<Call>>,
+    calls: VecDeque<Arc<ReceivedCall>>,
     bytes: usize,
 }
 
 impl CallLog {
-    /// Adds one and drops the oldest ones that no longer fit.
-    pub(crate) fn push(&mut self, call: Arc<Call>, max_calls: usize, max_bytes: usize) {
+    /// Adds a call and drops the oldest ones that exceed a limit.
+    pub(crate) fn push(&mut self, call: Arc<ReceivedCall>, max_calls: usize, max_bytes: usize) {
         self.bytes += call.bytes;
         self.calls.push_back(call);
         while self.calls.len() > max_calls || self.bytes > max_bytes {
@@ -103,7 +103,7 @@ impl CallLog {
         }
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Call>> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<ReceivedCall>> {
         self.calls.iter()
     }
 }

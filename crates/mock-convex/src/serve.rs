@@ -1,4 +1,4 @@
-//! One call from its arrival to its answer, injected faults included.
+//! Serves one call from its arrival to its answer, including injected faults.
 
 use std::{
     io,
@@ -15,96 +15,101 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 
 use crate::{
-    fault::Fault,
-    gate::Place,
-    listener::Wire,
-    record::{Answer, Call},
-    store::{Arrival, Shared},
-    validate::Refusal,
+    fault::HttpFault,
+    hold::HoldPoint,
+    listener::ResetSwitch,
+    record::{Answer, ReceivedCall},
+    store::{IncomingCall, Shared},
+    validate::Rejection,
 };
 
-/// The pieces a slow answer is sent in.
+/// How many pieces a slow answer is sent in.
 const SLOW_PIECES: usize = 8;
 
-/// Serves a call. One that is held or goes wrong runs on its own, so that it has its effect also after its caller
-/// has gone, as a request that reached the real app would.
-pub(crate) async fn serve(shared: Arc<Shared>, arrival: Arrival, wire: Wire) -> Response {
-    if arrival.is_plain() {
-        let result = shared.apply(&arrival.call);
-        return answer(&shared, &arrival.call, result, None);
+/// Serves a call. A held or faulty call runs in its own task, so that it has its effect even after its caller has gone,
+/// as a request that reached the real app would.
+pub(crate) async fn serve(shared: Arc<Shared>, incoming: IncomingCall, switch: ResetSwitch) -> Response {
+    if incoming.is_plain() {
+        let result = shared.apply(&incoming.call);
+        return answer(&shared, &incoming.call, result, None);
     }
-    let run = tokio::spawn(async move { misbehave(&shared, &arrival, &wire).await });
+    let run = tokio::spawn(async move { serve_with_fault(&shared, &incoming, &switch).await });
     // It ends early only when the runtime does.
     run.await.unwrap_or_else(|_| StatusCode::SERVICE_UNAVAILABLE.into_response())
 }
 
-async fn misbehave(shared: &Shared, arrival: &Arrival, wire: &Wire) -> Response {
-    let call = &*arrival.call;
-    if let Some(gate) = arrival.held_at(Place::BeforeApplying)
-        && !unless_closing(shared, gate.pass()).await
+async fn serve_with_fault(shared: &Shared, incoming: &IncomingCall, switch: &ResetSwitch) -> Response {
+    let call = &*incoming.call;
+    if let Some(hold) = incoming.hold_at(HoldPoint::BeforeApplying)
+        && !unless_closing(shared, hold.pass()).await
     {
-        return cut(shared, call, wire, "the stand-in was shut down");
+        return reset(shared, call, switch, "mock Convex was shut down");
     }
-    if let Some(Fault::ApplyLate(delay)) = arrival.fault
+    if let Some(HttpFault::ApplyLate(delay)) = incoming.fault
         && !unless_closing(shared, tokio::time::sleep(delay)).await
     {
-        return cut(shared, call, wire, "the stand-in was shut down");
+        return reset(shared, call, switch, "mock Convex was shut down");
     }
-    let has_effect = arrival.fault.as_ref().is_none_or(Fault::applies);
+    let has_effect = incoming.fault.as_ref().is_none_or(HttpFault::applies);
     let applied = has_effect.then(|| shared.apply(call));
-    // Whoever waits for the effect need not wait for the answer.
+    // A test that waits for the effect need not wait for the answer.
     shared.changed();
-    if let Some(gate) = arrival.held_at(Place::BeforeAnswering)
-        && !unless_closing(shared, gate.pass()).await
+    if let Some(hold) = incoming.hold_at(HoldPoint::BeforeAnswering)
+        && !unless_closing(shared, hold.pass()).await
     {
-        return cut(shared, call, wire, "the stand-in was shut down");
+        return reset(shared, call, switch, "mock Convex was shut down");
     }
-    if let Some(Fault::Hang(delay)) = arrival.fault
+    if let Some(HttpFault::Hang(delay)) = incoming.fault
         && !unless_closing(shared, tokio::time::sleep(delay)).await
     {
-        return cut(shared, call, wire, "the stand-in was shut down");
+        return reset(shared, call, switch, "mock Convex was shut down");
     }
-    match (applied, &arrival.fault) {
-        (Some(result), Some(Fault::ApplyThenReset)) => {
+    match (applied, &incoming.fault) {
+        (Some(result), Some(HttpFault::ApplyThenReset)) => {
             let reason =
-                result.err().map_or_else(|| "reset after applying".to_owned(), |refusal| refusal.reason);
-            cut(shared, call, wire, &reason)
+                result.err().map_or_else(|| "reset after applying".to_owned(), |rejection| rejection.reason);
+            reset(shared, call, switch, &reason)
         }
         (Some(result), fault) => answer(shared, call, result, fault.as_ref()),
-        (None, Some(fault)) => instead(shared, call, fault, wire),
+        (None, Some(fault)) => faulty_response(shared, call, fault, switch),
         (None, None) => unreachable!("a call without a fault is applied"),
     }
 }
 
-/// Waits, but not longer than the server lives; whether the wait came to its end.
+/// Waits until `wait` is done or the server shuts down; returns whether `wait` is done.
 async fn unless_closing(shared: &Shared, wait: impl Future<Output = ()>) -> bool {
     shared.closing.run_until_cancelled(wait).await.is_some()
 }
 
-/// The answer to a call that was carried out, or refused.
-fn answer(shared: &Shared, call: &Call, result: Result<Bytes, Refusal>, fault: Option<&Fault>) -> Response {
+/// The answer to a call that was applied or rejected.
+fn answer(
+    shared: &Shared,
+    call: &ReceivedCall,
+    result: Result<Bytes, Rejection>,
+    fault: Option<&HttpFault>,
+) -> Response {
     let injected = fault.map(|fault| format!("{fault:?}"));
     match result {
         Ok(body) => {
-            note(shared, call, Some(200), injected);
+            record_answer(shared, call, Some(200), injected);
             let body = match fault {
-                Some(Fault::HalfBody) => return json(StatusCode::OK, half(&body), Some(body.len())),
-                Some(Fault::Slow(over)) => slow(&body, *over),
+                Some(HttpFault::HalfBody) => return json(StatusCode::OK, half(&body), Some(body.len())),
+                Some(HttpFault::Slow(over)) => slow(&body, *over),
                 _ => Body::from(body),
             };
             json(StatusCode::OK, body, None)
         }
-        Err(Refusal { status, reason }) => {
-            let body = refusal_body(status, call, &reason);
-            note(shared, call, Some(status), Some(reason));
+        Err(Rejection { status, reason }) => {
+            let body = rejection_body(status, call, &reason);
+            record_answer(shared, call, Some(status), Some(reason));
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             json(status, Body::from(body), None)
         }
     }
 }
 
-/// The text of a thrown error is hidden, as in production; the others say what is wrong.
-fn refusal_body(status: u16, call: &Call, reason: &str) -> String {
+/// The text of a thrown error is hidden, as in production; other errors include it.
+fn rejection_body(status: u16, call: &ReceivedCall, reason: &str) -> String {
     if status == 500 {
         format!(r#"{{"code":"[Request ID: {:016x}] Server Error"}}"#, call.number)
     } else {
@@ -112,22 +117,27 @@ fn refusal_body(status: u16, call: &Call, reason: &str) -> String {
     }
 }
 
-/// What is answered in place of carrying the call out.
-fn instead(shared: &Shared, call: &Call, fault: &Fault, wire: &Wire) -> Response {
+/// The answer to a call that an injected fault keeps from being applied.
+fn faulty_response(
+    shared: &Shared,
+    call: &ReceivedCall,
+    fault: &HttpFault,
+    switch: &ResetSwitch,
+) -> Response {
     let injected = Some(format!("{fault:?}"));
     let (code, extra, body) = match fault {
-        Fault::Status { code, retry_after, body } => {
+        HttpFault::Status { code, retry_after, body } => {
             let extra = retry_after.as_deref().map(|value| (header::RETRY_AFTER, value.to_owned()));
             (*code, extra, body.clone())
         }
-        Fault::Html(code) => {
+        HttpFault::Html(code) => {
             let page = "<!doctype html><title>Sign in</title><p>This is not the site you asked for.";
             (*code, Some((header::CONTENT_TYPE, "text/html".to_owned())), page.to_owned())
         }
-        Fault::Redirect(code, to) => (*code, Some((header::LOCATION, to.clone())), String::new()),
-        _ => return cut(shared, call, wire, "reset before applying"),
+        HttpFault::Redirect(code, to) => (*code, Some((header::LOCATION, to.clone())), String::new()),
+        _ => return reset(shared, call, switch, "reset before applying"),
     };
-    note(shared, call, Some(code), injected);
+    record_answer(shared, call, Some(code), injected);
     let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, body).into_response();
     if let Some((name, value)) = extra {
@@ -136,16 +146,16 @@ fn instead(shared: &Shared, call: &Call, fault: &Fault, wire: &Wire) -> Response
     response
 }
 
-/// Ends the connection without an answer.
-fn cut(shared: &Shared, call: &Call, wire: &Wire, reason: &str) -> Response {
-    note(shared, call, None, Some(reason.to_owned()));
-    wire.cut();
+/// Resets the connection without an answer.
+fn reset(shared: &Shared, call: &ReceivedCall, switch: &ResetSwitch, reason: &str) -> Response {
+    record_answer(shared, call, None, Some(reason.to_owned()));
+    switch.reset();
     StatusCode::SERVICE_UNAVAILABLE.into_response()
 }
 
-fn note(shared: &Shared, call: &Call, status: Option<u16>, reason: Option<String>) {
+fn record_answer(shared: &Shared, call: &ReceivedCall, status: Option<u16>, reason: Option<String>) {
     let answer = Answer { at: Instant::now(), wall: SystemTime::now(), status, reason };
-    // Each call is answered once.
+    // Cannot fail: each call is answered once.
     let _ = call.answer.set(answer);
     shared.changed();
 }
@@ -159,25 +169,25 @@ fn json(status: StatusCode, body: Body, content_length: Option<usize>) -> Respon
     response
 }
 
-/// Leaves a header out that a test gave an impossible value.
+/// Sets a header, unless a test gave it an invalid value.
 fn insert(response: &mut Response, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
     }
 }
 
-/// The first half, then an error that ends the connection.
+/// The first half of a body, then an error that ends the connection.
 fn half(body: &Bytes) -> Body {
     let half = body.slice(..body.len() / 2);
     let end = stream::once(async {
-        // One turn, in which what is there already is written out.
+        // Yields once, so that the first half is written.
         tokio::task::yield_now().await;
         Err(io::Error::from(io::ErrorKind::ConnectionReset))
     });
     Body::from_stream(stream::once(async { Ok(half) }).chain(end))
 }
 
-/// The whole of it in a few pieces with pauses between.
+/// The whole body, in a few pieces with pauses in between.
 fn slow(body: &Bytes, over: Duration) -> Body {
     let size = body.len().div_ceil(SLOW_PIECES).max(1);
     let pieces: Vec<Bytes> =

@@ -14,22 +14,22 @@ use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{
     endpoint::Endpoint,
-    listener::{Cuttable, Wire},
+    listener::{ResetSwitch, ResettableListener},
     pages, record, serve,
     store::Shared,
 };
 
-/// The largest request body taken, in bytes.
+/// The largest accepted request body, in bytes.
 const MAX_BODY_BYTES: usize = 8 << 20;
 
-/// Binds and starts to serve; where, and the task.
+/// Listens and starts to serve; returns the address and the task.
 pub(crate) async fn start(shared: Arc<Shared>, bind: SocketAddr) -> io::Result<(SocketAddr, JoinHandle<()>)> {
     let listener = TcpListener::bind(bind).await?;
     let address = listener.local_addr()?;
     let closing = shared.closing.clone().cancelled_owned();
-    let service = routes(shared).into_make_service_with_connect_info::<Wire>();
-    let serving = axum::serve(Cuttable(listener), service).with_graceful_shutdown(closing);
-    // It ends with shutdown only; its listener retries its own errors.
+    let service = routes(shared).into_make_service_with_connect_info::<ResetSwitch>();
+    let serving = axum::serve(ResettableListener(listener), service).with_graceful_shutdown(closing);
+    // Serving ends only with the shutdown: the listener retries its own errors.
     let task = tokio::spawn(async move {
         let _ = serving.await;
     });
@@ -42,19 +42,19 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/submissions/{id}", routing::get(pages::submission).fallback(wrong_path));
     for endpoint in Endpoint::ALL {
         let call = async move |State(shared): State<Arc<Shared>>,
-                               ConnectInfo(wire): ConnectInfo<Wire>,
+                               ConnectInfo(switch): ConnectInfo<ResetSwitch>,
                                headers: HeaderMap,
                                body: Bytes| {
-            let arrival = shared.arrive(endpoint, record::headers_that_matter(&headers), &body);
-            serve::serve(shared, arrival, wire).await
+            let incoming = shared.arrive(endpoint, record::recorded_headers(&headers), &body);
+            serve::serve(shared, incoming, switch).await
         };
         router = router.route(endpoint.path(), routing::post(call).fallback(wrong_path));
     }
     router.fallback(wrong_path).layer(DefaultBodyLimit::max(MAX_BODY_BYTES)).with_state(shared)
 }
 
-/// A path, or a method on it, that the app has no function for.
+/// Answers a path or method that the app does not have.
 async fn wrong_path(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
-    shared.note_wrong_path(uri.path().chars().take(256).collect());
+    shared.record_wrong_path(uri.path().chars().take(256).collect());
     (StatusCode::NOT_FOUND, "No matching routes found").into_response()
 }

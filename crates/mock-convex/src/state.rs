@@ -1,4 +1,4 @@
-//! What the app would hold about a submission, and what went wrong with it.
+//! The state of a submission as the app would store it, and calls that came too late.
 
 use std::{fmt, time::Duration};
 
@@ -10,9 +10,9 @@ use crate::endpoint::SubmissionKind;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Made, and nothing heard of since.
+    /// Created, and not called about since.
     Queued,
-    /// A running call was the last that was applied.
+    /// The last applied call was a running call.
     Running,
     /// Every test passed.
     Passed,
@@ -29,7 +29,7 @@ impl Status {
         matches!(self, Self::Passed | Self::Failed | Self::Error)
     }
 
-    /// The word used on the wire.
+    /// The name on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -48,44 +48,44 @@ impl fmt::Display for Status {
     }
 }
 
-/// A submission's document at one moment.
+/// The document of a submission.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SubmissionState {
     /// Its id.
     pub submission_id: String,
-    /// The tables it lives in.
+    /// The kind of its tables.
     pub kind: SubmissionKind,
-    /// What the last applied call made of it.
+    /// The status set by the last applied call.
     pub status: Status,
-    /// Everything the results wrote, under the wire's names, without id and status. A field that a later
-    /// result leaves out keeps its value, as in the app.
+    /// The fields that results wrote, by their names on the wire, without id and status. A field that a later result
+    /// omits keeps its value, as in the app.
     pub fields: Map<String, Value>,
-    /// Running calls received, refused and unanswered ones included.
+    /// Running calls received, including rejected and unanswered ones.
     pub running_calls: u64,
-    /// Result calls received, refused and unanswered ones included.
+    /// Result calls received, including rejected and unanswered ones.
     pub result_calls: u64,
 }
 
 /// How a running call came after a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Late {
+pub enum Lateness {
     /// It was received after a result had been received: the caller sent it when it should not have.
     Started,
-    /// It was received in time but applied after a result had been received, because something between held it
-    /// up. No caller can prevent this alone; it must send the result again.
+    /// It was received in time but applied after a result had been received, because it was delayed in between. A caller
+    /// cannot prevent this; it must send the result again.
     Applied,
 }
 
 /// A running call that came after a result of the same submission.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Backwards {
+pub struct LateRunning {
     /// The submission.
     pub submission_id: String,
-    /// The running call's number, as in [`Call::number`](crate::Call::number).
+    /// The running call's number, as in [`ReceivedCall::number`](crate::ReceivedCall::number).
     pub call: u64,
-    /// In which way it was late.
-    pub late: Late,
-    /// How long after the first result.
+    /// How it was late.
+    pub lateness: Lateness,
+    /// How long after the first result it was late.
     pub by: Duration,
 }

@@ -1,4 +1,4 @@
-//! Everything that a call reads or changes, behind one short lock.
+//! The state that calls read and change, behind one lock that is held briefly.
 
 use std::{
     collections::HashMap,
@@ -12,28 +12,28 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    book::Book,
     endpoint::{Endpoint, Purpose, SubmissionKind},
-    fault::{Fault, FaultTable, Random},
-    gate::{Gate, Gates, Place},
+    fault::{FaultTable, HttpFault, Random},
+    hold::{HoldPoint, HoldState, Holds},
     questions::Question,
-    record::{Call, CallLog},
-    validate::{self, Refusal},
+    record::{CallLog, ReceivedCall},
+    submissions::Submissions,
+    validate::{self, Rejection},
 };
 
-/// Wrong paths remembered.
+/// How many wrong paths are remembered.
 const MAX_WRONG_PATHS: usize = 1_000;
 
-/// How much is kept; the oldest goes first.
+/// How much is recorded. The oldest entries are dropped first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Calls recorded. With 0 they are only counted, which is what a throughput run wants.
+    /// Recorded calls. With 0 they are only counted, for throughput runs.
     pub calls: usize,
-    /// Bytes of the recorded calls' bodies and headers.
+    /// Bytes of the bodies and headers of recorded calls.
     pub call_bytes: usize,
-    /// Submissions known. One that falls out is unknown again.
+    /// Known submissions. One that is dropped is unknown again.
     pub submissions: usize,
-    /// Bytes of what the submissions were told, their different results included.
+    /// Bytes of the submissions' documents and distinct results.
     pub submission_bytes: usize,
 }
 
@@ -43,13 +43,13 @@ impl Default for Limits {
     }
 }
 
-/// What the server and the handles share.
+/// State shared by the server and the handles.
 #[derive(Debug)]
 pub(crate) struct Shared {
     state: Mutex<State>,
-    /// Told after every change.
+    /// Notified after every change.
     pub(crate) changes: watch::Sender<()>,
-    /// Ends the server and all that hangs in it.
+    /// Stops the server and all calls that hang in it.
     pub(crate) closing: CancellationToken,
 }
 
@@ -58,31 +58,31 @@ pub(crate) struct State {
     pub(crate) questions: HashMap<(SubmissionKind, String), Question>,
     pub(crate) accept_unknown: bool,
     pub(crate) limits: Limits,
-    pub(crate) book: Book,
+    pub(crate) submissions: Submissions,
     pub(crate) log: CallLog,
     pub(crate) counts: [u64; 6],
     pub(crate) wrong_paths: Vec<String>,
     pub(crate) faults: FaultTable,
-    pub(crate) gates: Gates,
+    pub(crate) holds: Holds,
     pub(crate) random: Random,
 }
 
-/// A call that came in, and what shall be done to it besides serving it.
+/// A received call, with the hold and the fault that apply to it.
 #[derive(Debug)]
-pub(crate) struct Arrival {
-    pub(crate) call: Arc<Call>,
-    pub(crate) gate: Option<Arc<Gate>>,
-    pub(crate) fault: Option<Fault>,
+pub(crate) struct IncomingCall {
+    pub(crate) call: Arc<ReceivedCall>,
+    pub(crate) hold: Option<Arc<HoldState>>,
+    pub(crate) fault: Option<HttpFault>,
 }
 
-impl Arrival {
-    /// Whether it is served like any other.
+impl IncomingCall {
+    /// Whether it has neither a hold nor a fault.
     pub(crate) fn is_plain(&self) -> bool {
-        self.gate.is_none() && self.fault.is_none()
+        self.hold.is_none() && self.fault.is_none()
     }
 
-    pub(crate) fn held_at(&self, place: Place) -> Option<&Gate> {
-        self.gate.as_deref().filter(|gate| gate.place == place)
+    pub(crate) fn hold_at(&self, point: HoldPoint) -> Option<&HoldState> {
+        self.hold.as_deref().filter(|hold| hold.point == point)
     }
 }
 
@@ -93,19 +93,18 @@ impl Shared {
             questions: keyed.collect(),
             accept_unknown: true,
             limits: Limits::default(),
-            book: Book::default(),
+            submissions: Submissions::default(),
             log: CallLog::default(),
             counts: [0; 6],
             wrong_paths: Vec::new(),
             faults: FaultTable::default(),
-            gates: Gates::default(),
+            holds: Holds::default(),
             random: Random::seeded(0),
         };
         Self { state: Mutex::new(state), changes: watch::Sender::new(()), closing: CancellationToken::new() }
     }
 
-    /// The state; it is consistent even after a panic, because nothing that can panic runs between two writes
-    /// that belong together.
+    /// The state. It is consistent even after a panic, because nothing between two related writes can panic.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -114,18 +113,23 @@ impl Shared {
         self.changes.send_replace(());
     }
 
-    /// Records a call and says what shall happen to it.
-    pub(crate) fn arrive(&self, endpoint: Endpoint, headers: Vec<(String, String)>, body: &Bytes) -> Arrival {
+    /// Records a call and finds its hold and its fault.
+    pub(crate) fn arrive(
+        &self,
+        endpoint: Endpoint,
+        headers: Vec<(String, String)>,
+        body: &Bytes,
+    ) -> IncomingCall {
         let parsed = serde_json::from_slice::<Value>(body);
         let is_json = parsed.is_ok();
         let value = parsed.unwrap_or_else(|_| Value::String(String::from_utf8_lossy(body).into_owned()));
         let id = if is_json { validate::id_of(endpoint, &value).map(ToOwned::to_owned) } else { None };
         let value = Arc::new(value);
         let bytes = body.len() + headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
-        let arrival = {
+        let incoming = {
             let mut state = self.lock();
             state.counts[endpoint.index()] += 1;
-            let call = Arc::new(Call {
+            let call = Arc::new(ReceivedCall {
                 number: state.counts.iter().sum(),
                 endpoint,
                 id,
@@ -138,14 +142,14 @@ impl Shared {
                 applied: OnceLock::new(),
                 answer: OnceLock::new(),
             });
-            state.note(call)
+            state.record(call)
         };
         self.changed();
-        arrival
+        incoming
     }
 
-    /// Does what the call asks for; the answer's body, or why not.
-    pub(crate) fn apply(&self, call: &Call) -> Result<Bytes, Refusal> {
+    /// Applies a call and returns the body of the answer, or why it is rejected.
+    pub(crate) fn apply(&self, call: &ReceivedCall) -> Result<Bytes, Rejection> {
         let body = call.is_json.then_some(&*call.body);
         let id = validate::checked_id(call.endpoint, body)?;
         let kind = call.endpoint.kind;
@@ -154,51 +158,51 @@ impl Shared {
             Purpose::Running => {
                 validate::running(&call.body)?;
                 let mut state = self.lock();
-                let make = state.accept_unknown;
-                state.book.apply_running(id, kind, make, call)
+                let create = state.accept_unknown;
+                state.submissions.apply_running(id, kind, create, call)
             }
             Purpose::Result => {
                 let status = validate::result(&call.body)?;
                 let mut state = self.lock();
-                let make = state.accept_unknown;
-                state.book.apply_result(id, kind, make, status, &call.body)
+                let create = state.accept_unknown;
+                state.submissions.apply_result(id, kind, create, status, &call.body)
             }
         };
         applied.map(|()| {
-            // Fails where it is applied a second time, which no path does.
+            // Cannot fail: no call is applied twice.
             let _ = call.applied.set(Instant::now());
             Bytes::from_static(br#"{"ok":true}"#)
         })
     }
 
-    pub(crate) fn note_wrong_path(&self, path: String) {
+    pub(crate) fn record_wrong_path(&self, path: String) {
         let mut state = self.lock();
         if state.wrong_paths.len() < MAX_WRONG_PATHS {
             state.wrong_paths.push(path);
         }
     }
 
-    fn question(&self, kind: SubmissionKind, id: &str) -> Result<Bytes, Refusal> {
+    fn question(&self, kind: SubmissionKind, id: &str) -> Result<Bytes, Rejection> {
         let question =
             self.lock().questions.get(&(kind, id.to_owned())).map(|question| question.answer.clone());
-        question.ok_or_else(|| Refusal { status: 404, reason: format!("there is no question {id}") })
+        question.ok_or_else(|| Rejection { status: 404, reason: format!("question {id} does not exist") })
     }
 }
 
 impl State {
-    fn note(&mut self, call: Arc<Call>) -> Arrival {
+    fn record(&mut self, call: Arc<ReceivedCall>) -> IncomingCall {
         let id = call.id.as_deref();
         match (call.endpoint.purpose, id) {
-            (Purpose::Running, Some(id)) => self.book.running_arrived(id, &call),
-            (Purpose::Result, Some(id)) => self.book.result_arrived(id, &call),
+            (Purpose::Running, Some(id)) => self.submissions.running_arrived(id, &call),
+            (Purpose::Result, Some(id)) => self.submissions.result_arrived(id, &call),
             _ => {}
         }
-        self.book.trim(self.limits.submissions, self.limits.submission_bytes);
-        let gate = self.gates.pick(call.endpoint, id, &mut self.random);
+        self.submissions.trim(self.limits.submissions, self.limits.submission_bytes);
+        let hold = self.holds.pick(call.endpoint, id, &mut self.random);
         let fault = self.faults.pick(call.endpoint, id, &mut self.random);
         if self.limits.calls > 0 {
             self.log.push(Arc::clone(&call), self.limits.calls, self.limits.call_bytes);
         }
-        Arrival { call, gate, fault }
+        IncomingCall { call, hold, fault }
     }
 }

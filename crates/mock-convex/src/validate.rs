@@ -1,7 +1,7 @@
-//! What the app's validators refuse.
+//! The checks of the app's argument validators.
 //!
-//! The real functions declare their arguments; anything that does not fit is thrown there and reaches the
-//! caller as a 500 without a reason. Here the reason is kept beside the answer, for whoever reads the record.
+//! The real functions declare their arguments. Any other argument throws an error, which reaches the caller as a 500
+//! without a reason. Here the reason is recorded with the answer.
 
 use serde_json::{Map, Value};
 
@@ -10,19 +10,19 @@ use crate::{
     state::Status,
 };
 
-/// The longest id taken, in bytes. Convex's own have 32.
+/// The longest accepted id, in bytes. Convex's own ids have 32.
 const MAX_ID_BYTES: usize = 128;
 
-/// A call that the app would not carry out.
+/// Why the app would reject a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    /// The status answered.
+pub(crate) struct Rejection {
+    /// The status of the answer.
     pub(crate) status: u16,
-    /// Why; only recorded, never sent with a 500.
+    /// The reason; recorded, but never sent with a 500.
     pub(crate) reason: String,
 }
 
-impl Refusal {
+impl Rejection {
     /// An error thrown inside the app: its text is hidden from the caller.
     pub(crate) fn thrown(reason: impl Into<String>) -> Self {
         Self { status: 500, reason: reason.into() }
@@ -33,47 +33,49 @@ impl Refusal {
     }
 }
 
-/// The id that the call is about, if the body holds a usable string; for the records, not a check.
+/// The id that the call is about, if the body has a valid one. For the record only; it checks nothing.
 pub(crate) fn id_of(endpoint: Endpoint, body: &Value) -> Option<&str> {
     body.get(endpoint.id_field())?.as_str().filter(|id| !id.is_empty() && id.len() <= MAX_ID_BYTES)
 }
 
-/// Checks the id as the HTTP actions do: a missing one is a 400 everywhere, a malformed one a 400 for a
-/// question and thrown for a submission.
-pub(crate) fn checked_id(endpoint: Endpoint, body: Option<&Value>) -> Result<&str, Refusal> {
+/// Checks the id as the HTTP actions do. A missing id is a 400. A malformed one is a 400 for a question and a thrown
+/// error for a submission.
+pub(crate) fn checked_id(endpoint: Endpoint, body: Option<&Value>) -> Result<&str, Rejection> {
     let field = endpoint.id_field();
     let Some(body) = body else {
-        return Err(Refusal::thrown("the body is not JSON"));
+        return Err(Rejection::thrown("the body is not JSON"));
     };
     match body.get(field) {
-        None | Some(Value::Null) => Err(Refusal::bad_request(format!("{field} is missing"))),
-        Some(Value::String(id)) if id.is_empty() => Err(Refusal::bad_request(format!("{field} is missing"))),
+        None | Some(Value::Null) => Err(Rejection::bad_request(format!("{field} is missing"))),
+        Some(Value::String(id)) if id.is_empty() => {
+            Err(Rejection::bad_request(format!("{field} is missing")))
+        }
         Some(Value::String(id)) if well_formed(id) => Ok(id),
         Some(_) => {
             let reason = format!("{field} is not an id");
             Err(if endpoint.purpose == Purpose::TestCases {
-                Refusal::bad_request(reason)
+                Rejection::bad_request(reason)
             } else {
-                Refusal::thrown(reason)
+                Rejection::thrown(reason)
             })
         }
     }
 }
 
-/// Convex's ids are lower-case letters and digits. A little more is let through so that tests and samples can
-/// have ids that a person can read.
+/// Convex's ids are lower-case letters and digits. A few more characters are accepted, so that tests and samples can
+/// have readable ids.
 fn well_formed(id: &str) -> bool {
     id.len() <= MAX_ID_BYTES && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
-/// The arguments of `submission-running`: the id and nothing else.
-pub(crate) fn running(body: &Value) -> Result<(), Refusal> {
+/// Checks the arguments of `submission-running`: only the id.
+pub(crate) fn running(body: &Value) -> Result<(), Rejection> {
     let fields = object(body, "the body")?;
     known_keys(fields, "", &["submissionId"])
 }
 
-/// The arguments of `submission-result`; says the status they carry.
-pub(crate) fn result(body: &Value) -> Result<Status, Refusal> {
+/// Checks the arguments of `submission-result` and returns their status.
+pub(crate) fn result(body: &Value) -> Result<Status, Rejection> {
     const NUMBERS: [&str; 4] = ["passedCount", "totalCount", "firstFailureIndex", "durationMs"];
     const TEXTS: [&str; 2] = ["stderr", "compileOutput"];
     const FAILURE: [&str; 4] = ["stdin", "actualOutput", "expectedOutput", "errorMessage"];
@@ -98,11 +100,11 @@ pub(crate) fn result(body: &Value) -> Result<Status, Refusal> {
         Some("passed") => Ok(Status::Passed),
         Some("failed") => Ok(Status::Failed),
         Some("error") => Ok(Status::Error),
-        _ => Err(Refusal::thrown("status is not one of passed, failed, error")),
+        _ => Err(Rejection::thrown("status is not one of passed, failed, error")),
     }
 }
 
-/// The bytes a stored value takes, near enough: text by its length, the rest by a small constant.
+/// The approximate size of a stored value in bytes: text by its length, everything else by a small constant.
 pub(crate) fn stored_bytes(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) => 1,
@@ -118,27 +120,27 @@ pub(crate) fn stored_fields(fields: &Map<String, Value>) -> usize {
     fields.iter().map(|(name, value)| name.len() + 1 + stored_bytes(value)).sum()
 }
 
-fn object<'a>(value: &'a Value, what: &str) -> Result<&'a Map<String, Value>, Refusal> {
-    value.as_object().ok_or_else(|| Refusal::thrown(format!("{what} is not an object")))
+fn object<'a>(value: &'a Value, what: &str) -> Result<&'a Map<String, Value>, Rejection> {
+    value.as_object().ok_or_else(|| Rejection::thrown(format!("{what} is not an object")))
 }
 
-fn known_keys(fields: &Map<String, Value>, prefix: &str, known: &[&str]) -> Result<(), Refusal> {
+fn known_keys(fields: &Map<String, Value>, prefix: &str, known: &[&str]) -> Result<(), Rejection> {
     match fields.keys().find(|key| !known.contains(&key.as_str())) {
-        Some(key) => Err(Refusal::thrown(format!("{prefix}{key} is not an argument"))),
+        Some(key) => Err(Rejection::thrown(format!("{prefix}{key} is not an argument"))),
         None => Ok(()),
     }
 }
 
-/// An optional field must be of its type where it is there; `null` is no type's.
+/// Checks the type of an optional field, if it is present. `null` has no valid type.
 fn expect(
     fields: &Map<String, Value>,
     prefix: &str,
     name: &str,
     type_name: &str,
     is: impl Fn(&Value) -> bool,
-) -> Result<(), Refusal> {
+) -> Result<(), Rejection> {
     match fields.get(name) {
-        Some(value) if !is(value) => Err(Refusal::thrown(format!("{prefix}{name} is not {type_name}"))),
+        Some(value) if !is(value) => Err(Rejection::thrown(format!("{prefix}{name} is not {type_name}"))),
         _ => Ok(()),
     }
 }
@@ -148,14 +150,14 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn refused(body: &Value) -> String {
-        let refusal = result(body).expect_err("must be refused");
-        assert_eq!(refusal.status, 500);
-        refusal.reason
+    fn rejected(body: &Value) -> String {
+        let rejection = result(body).expect_err("must be rejected");
+        assert_eq!(rejection.status, 500);
+        rejection.reason
     }
 
     #[test]
-    fn a_full_result_and_a_bare_one_are_taken() {
+    fn full_and_minimal_results_are_accepted() {
         let full = json!({
             "submissionId": "s", "status": "failed", "passedCount": 3, "totalCount": 10.0, "firstFailureIndex": 3,
             "firstFailure": { "stdin": "", "actualOutput": "", "expectedOutput": "", "errorMessage": "" },
@@ -170,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_a_validator_would_refuse_is_refused() {
+    fn invalid_results_are_rejected() {
         let base = json!({ "submissionId": "s", "status": "failed" });
         let cases = [
             ("status", json!("running"), "status is not one of passed, failed, error"),
@@ -186,19 +188,19 @@ mod tests {
         for (field, value, reason) in cases {
             let mut body = base.clone();
             body[field] = value;
-            assert_eq!(refused(&body), reason);
+            assert_eq!(rejected(&body), reason);
         }
-        assert_eq!(refused(&json!({ "submissionId": "s" })), "status is not one of passed, failed, error");
+        assert_eq!(rejected(&json!({ "submissionId": "s" })), "status is not one of passed, failed, error");
     }
 
     #[test]
-    fn running_takes_the_id_alone() {
+    fn running_accepts_only_the_id() {
         assert_eq!(running(&json!({ "submissionId": "s" })), Ok(()));
         assert!(running(&json!({ "submissionId": "s", "status": "running" })).is_err());
     }
 
     #[test]
-    fn a_missing_id_is_400_and_a_malformed_one_depends_on_the_table() {
+    fn missing_id_is_400_and_malformed_id_depends_on_the_endpoint() {
         let status = |endpoint, body: &Value| checked_id(endpoint, Some(body)).map_err(|r| r.status).err();
         for endpoint in [Endpoint::TEST_CASES, Endpoint::RESULT] {
             let field = endpoint.id_field();

@@ -1,10 +1,10 @@
-//! Waiting for something to happen, by being told, never by sleeping.
+//! Waits that are woken by changes and never sleep.
 
 use std::time::Duration;
 
 use crate::{MockConvex, endpoint::Endpoint, state::SubmissionState};
 
-/// What was waited for did not happen in time.
+/// An awaited event did not happen in time.
 #[derive(Debug, thiserror::Error)]
 #[error("waited {after:?} for {what}; {instead}")]
 pub struct TimedOut {
@@ -20,11 +20,11 @@ impl TimedOut {
 }
 
 impl MockConvex {
-    /// Waits until `probe` finds something; it is asked now and after every change (a call received, applied or
-    /// answered, a submission added).
+    /// Waits until `probe` returns `Some`. It is called now and after every change (a call received, applied or answered,
+    /// a submission added).
     ///
     /// # Errors
-    /// [`TimedOut`] after `timeout`, with `what` in its text.
+    /// Returns [`TimedOut`] after `timeout`, with `what` in its text.
     pub async fn wait_for<T>(
         &self,
         what: &str,
@@ -47,10 +47,10 @@ impl MockConvex {
         }
     }
 
-    /// Waits until a submission is as `wanted`.
+    /// Waits until `wanted` is true for a submission.
     ///
     /// # Errors
-    /// [`TimedOut`], with the submission's state in its text.
+    /// Returns [`TimedOut`] after `timeout`, with the submission's state in its text.
     pub async fn wait_submission(
         &self,
         id: &str,
@@ -59,8 +59,10 @@ impl MockConvex {
     ) -> Result<SubmissionState, TimedOut> {
         let found = self.wait_for("", timeout, |s| s.submission(id).filter(&mut wanted)).await;
         found.map_err(|_| {
-            let instead =
-                self.submission(id).map_or_else(|| "it is unknown".to_owned(), |s| format!("it is {s:?}"));
+            let instead = self.submission(id).map_or_else(
+                || "the submission is unknown".to_owned(),
+                |s| format!("the submission is {s:?}"),
+            );
             TimedOut::new(&format!("submission {id}"), timeout, instead)
         })
     }
@@ -68,40 +70,40 @@ impl MockConvex {
     /// Waits until a submission is passed, failed or error.
     ///
     /// # Errors
-    /// [`TimedOut`], with the submission's state in its text.
+    /// Returns [`TimedOut`] after `timeout`, with the submission's state in its text.
     pub async fn wait_final(&self, id: &str, timeout: Duration) -> Result<SubmissionState, TimedOut> {
         self.wait_submission(id, timeout, |submission| submission.status.is_final()).await
     }
 
-    /// Waits until each of these submissions has been final at one moment at least.
+    /// Waits until each of these submissions has been final at least once.
     ///
     /// # Errors
-    /// [`TimedOut`], with how many are missing and the first of them in its text.
+    /// Returns [`TimedOut`] after `timeout`, with the number of missing submissions and one of them in its text.
     pub async fn wait_all_final(&self, ids: &[String], timeout: Duration) -> Result<(), TimedOut> {
         let mut missing: Vec<&String> = ids.iter().collect();
-        let done = self.wait_for("", timeout, |mock_convex| {
-            mock_convex.drop_final(&mut missing);
+        let done = self.wait_for("", timeout, |convex| {
+            convex.drop_final(&mut missing);
             missing.is_empty().then_some(())
         });
         done.await.map_err(|_| {
-            let instead = format!("{} are not, the first is {:?}", missing.len(), missing.first());
+            let instead = format!("{} are not final, one of them is {:?}", missing.len(), missing.first());
             TimedOut::new(&format!("{} submissions to be final", ids.len()), timeout, instead)
         })
     }
 
-    /// Waits until so many submissions are final at the same time.
+    /// Waits until at least `count` submissions are final at the same time.
     ///
     /// # Errors
-    /// [`TimedOut`].
-    pub async fn wait_finals(&self, count: u64, timeout: Duration) -> Result<(), TimedOut> {
+    /// Returns [`TimedOut`] after `timeout`.
+    pub async fn wait_final_count(&self, count: u64, timeout: Duration) -> Result<(), TimedOut> {
         let what = format!("{count} final submissions");
-        self.wait_for(&what, timeout, |s| (s.finals() >= count).then_some(())).await
+        self.wait_for(&what, timeout, |s| (s.final_count() >= count).then_some(())).await
     }
 
-    /// Waits until so many calls have been received, of one endpoint or (with `None`) of all.
+    /// Waits until at least `count` calls have been received, at one endpoint or (with `None`) at all.
     ///
     /// # Errors
-    /// [`TimedOut`].
+    /// Returns [`TimedOut`] after `timeout`.
     pub async fn wait_calls(
         &self,
         endpoint: impl Into<Option<Endpoint>>,

@@ -1,7 +1,7 @@
-//! A double of Judge0, built on recorded answers of a real one: its queue and workers, its cache of a second for a
-//! single `GET`, its limits, and, told to, every way in which it or the network fails.
+//! Mock Judge0, built on recorded answers of a real one: its queue and workers, its one-second cache for a single
+//! `GET`, its limits, and fault injection for every way in which it or the network fails.
 //!
-//! It shares no code with the client, on purpose: a misreading must not cancel itself out.
+//! It shares no code with the client, on purpose: a misreading of the API must not cancel itself out.
 
 mod fault;
 mod program;
@@ -19,26 +19,26 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-pub use fault::{Fault, Mishap, Route};
+pub use fault::{Judge0Fault, Route, TestFault};
 pub use program::{Program, Script, accepted, by_recording, ended};
 pub use recorded::{RECORDED, recording};
 
-/// How a double is set up.
+/// How mock Judge0 behaves.
 #[derive(Clone)]
 pub struct Settings {
-    /// What one test takes a worker.
+    /// How long a worker is busy with one test.
     pub test_time: Duration,
     /// How many tests run at once.
     pub workers: usize,
-    /// How many submissions may wait (`MAX_QUEUE_SIZE`).
+    /// How many submissions may be queued (`MAX_QUEUE_SIZE`).
     pub max_queue: usize,
-    /// For how long the answer to a single `GET` is kept (`SUBMISSION_CACHE_DURATION`).
+    /// How long the answer to a single `GET` is cached (`SUBMISSION_CACHE_DURATION`).
     pub cache: Duration,
-    /// The tokens that it takes as `X-Auth-Token`; none: open.
+    /// The tokens accepted as `X-Auth-Token`; without any, every caller is.
     pub keys: Vec<String>,
     /// Fields of `/config_info` that differ from the recorded ones.
     pub config: Value,
-    /// What programs do.
+    /// What submitted programs do.
     pub script: Script,
 }
 
@@ -56,25 +56,25 @@ impl Default for Settings {
     }
 }
 
-/// A call that was received.
+/// A request that was received.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
-    /// What it was for.
+pub struct RecordedRequest {
+    /// The route called.
     pub route: Route,
-    /// How many submissions it was about.
+    /// How many submissions it contained or asked for.
     pub submissions: usize,
-    /// The headers that callers add: name in lower case, and value.
+    /// The headers that begin with `x-`: lower-case name and value.
     pub headers: Vec<(String, String)>,
 }
 
-/// A running double; it ends with the test.
-pub struct Judge0Double {
+/// Mock Judge0, listening on 127.0.0.1. Dropping it stops it.
+pub struct MockJudge0 {
     shared: Arc<Shared>,
     address: SocketAddr,
     task: JoinHandle<()>,
 }
 
-/// What the handle and the routes share.
+/// State shared by the handle and the routes.
 pub(crate) struct Shared {
     state: Mutex<State>,
     changes: watch::Sender<u64>,
@@ -84,7 +84,7 @@ pub(crate) struct State {
     settings: Settings,
     queue: queue::Queue,
     faults: fault::Faults,
-    calls: Vec<Call>,
+    requests: Vec<RecordedRequest>,
 }
 
 impl Shared {
@@ -97,38 +97,37 @@ impl Shared {
     }
 }
 
-impl Judge0Double {
-    /// A double on a free port of 127.0.0.1.
+impl MockJudge0 {
+    /// Starts it on a free port of 127.0.0.1.
     ///
     /// # Panics
-    /// Where the port cannot be taken.
+    /// Panics if it cannot listen.
     pub async fn start(settings: Settings) -> Self {
         Self::start_at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), settings).await
     }
 
-    /// A double at an address, such as that of one that was stopped.
+    /// Starts it at an address, such as that of one that was stopped.
     ///
     /// # Panics
-    /// Where it cannot be taken.
+    /// Panics if it cannot listen there.
     pub async fn start_at(address: SocketAddr, settings: Settings) -> Self {
         let listener = TcpListener::bind(address).await.expect("an address to listen on");
         let address = listener.local_addr().expect("a bound socket has an address");
         let queue = queue::Queue::new(settings.workers);
-        let state = State { settings, queue, faults: fault::Faults::default(), calls: Vec::new() };
+        let state = State { settings, queue, faults: fault::Faults::default(), requests: Vec::new() };
         let shared = Arc::new(Shared { state: Mutex::new(state), changes: watch::Sender::new(0) });
         let router = serve::router(Arc::clone(&shared));
         let task = tokio::spawn(async move {
-            // It ends with an error only where it never began.
+            // Serving fails only if it cannot begin.
             let _ = axum::serve(listener, router).await;
         });
         Self { shared, address, task }
     }
 
-    /// Ends it; its port is free then, for one that comes back. Connections that are open stay so until their
-    /// callers notice.
+    /// Stops it and frees its port. Open connections stay open until their clients notice.
     pub async fn stop(mut self) {
         self.task.abort();
-        // It was aborted: that is the error.
+        // The error is that it was aborted.
         let _ = (&mut self.task).await;
     }
 
@@ -138,70 +137,79 @@ impl Judge0Double {
         format!("http://{}", self.address)
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Has calls go wrong from now on: the next `times` of them, or all with `None`.
-    pub fn fault(&self, route: Route, times: impl Into<Option<u64>>, fault: Fault) {
+    /// Injects a fault into the next `times` requests of a route, or into all of them with `None`.
+    pub fn fault(&self, route: Route, times: impl Into<Option<u64>>, fault: Judge0Fault) {
         self.shared.lock().faults.add(route, times.into(), fault);
     }
 
-    /// Has tests go wrong that are sent from now on: the next `times` of them, or all with `None`.
-    pub fn mishap(&self, times: impl Into<Option<u64>>, mishap: Mishap) {
-        self.shared.lock().faults.add_mishap(times.into(), mishap);
+    /// Injects a fault into the next `times` submitted tests, or into all of them with `None`.
+    pub fn test_fault(&self, times: impl Into<Option<u64>>, test_fault: TestFault) {
+        self.shared.lock().faults.add_test_fault(times.into(), test_fault);
     }
 
-    /// Ends all that was told to go wrong.
-    pub fn heal(&self) {
+    /// Removes all injected faults.
+    pub fn clear_faults(&self) {
         self.shared.lock().faults = fault::Faults::default();
     }
 
-    /// Changes which keys it takes.
+    /// Replaces the accepted keys.
     pub fn set_keys(&self, keys: &[&str]) {
         self.shared.lock().settings.keys = keys.iter().map(|&key| key.to_owned()).collect();
     }
 
-    /// All calls, in order.
+    /// All requests in the order of their arrival.
     #[must_use]
-    pub fn calls(&self) -> Vec<Call> {
-        self.shared.lock().calls.clone()
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        self.shared.lock().requests.clone()
     }
 
-    /// How many calls of a kind came, or with `None` of all.
+    /// How many requests of a route were received, or of all routes with `None`.
     #[must_use]
-    pub fn call_count(&self, route: impl Into<Option<Route>>) -> usize {
+    pub fn request_count(&self, route: impl Into<Option<Route>>) -> usize {
         let route = route.into();
-        self.shared.lock().calls.iter().filter(|call| route.is_none_or(|route| route == call.route)).count()
+        self.shared
+            .lock()
+            .requests
+            .iter()
+            .filter(|call| route.is_none_or(|route| route == call.route))
+            .count()
     }
 
-    /// The programs that were taken, in order.
+    /// The programs that were submitted, in order.
     #[must_use]
     pub fn programs(&self) -> Vec<Program> {
         self.shared.lock().queue.programs()
     }
 
-    /// The most tests that were in the queue or ran at once.
+    /// The largest number of tests that were queued or running at the same time.
     #[must_use]
     pub fn most_in_flight(&self) -> usize {
         self.shared.lock().queue.most_in_flight()
     }
 
-    /// Waits until `count` calls of a kind have come.
+    /// Waits until `count` requests of a route have been received.
     ///
     /// # Panics
-    /// Where they do not come within `timeout`.
-    pub async fn wait_calls(&self, route: Route, count: usize, timeout: Duration) {
+    /// Panics after `timeout`.
+    pub async fn wait_requests(&self, route: Route, count: usize, timeout: Duration) {
         let mut changes = self.shared.changes.subscribe();
-        let came = changes.wait_for(|_| self.call_count(route) >= count);
-        let came = tokio::time::timeout(timeout, came).await.is_ok();
-        assert!(came, "waited {timeout:?} for {count} calls of {route:?}; {} came", self.call_count(route));
+        let received = changes.wait_for(|_| self.request_count(route) >= count);
+        let received = tokio::time::timeout(timeout, received).await.is_ok();
+        assert!(
+            received,
+            "waited {timeout:?} for {count} requests of {route:?}, received {}",
+            self.request_count(route)
+        );
     }
 }
 
-impl Drop for Judge0Double {
+impl Drop for MockJudge0 {
     fn drop(&mut self) {
         self.task.abort();
     }

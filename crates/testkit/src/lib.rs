@@ -20,7 +20,7 @@ mod wait;
 
 pub use events::Events;
 pub use jetstream::JetStream;
-pub use judge0::Judge0Double;
+pub use judge0::MockJudge0;
 pub use nats::NatsServer;
 pub use process::{LogLine, Mark, Process, Signal};
 pub use proxy::Proxy;

@@ -19,41 +19,40 @@ use crate::{
     wait::WaitError,
 };
 
-/// How long a server may take to be ready. One with a large store to read needs seconds.
+/// How long a server may take to be ready. Reading a large store takes seconds.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
-/// How long it may take to end when asked to.
+/// How long a server may take to exit after SIGTERM.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
-/// Ports tried for a new server.
+/// How many ports are tried for a new server.
 const PORTS_TRIED: usize = 50;
-/// Where ports are taken from: below what Linux gives to outgoing connections. A server that is restarted must
-/// find its port free, and a client that dials a port of that other range while nobody listens can be connected
-/// to itself.
+/// The range that ports are taken from, below Linux's ephemeral ports. A restarted server must find its port free,
+/// and a client that connects to an ephemeral port without a listener can be connected to itself.
 const PORTS: std::ops::Range<u16> = 10_000..32_000;
 
-/// Why there is no server.
+/// Why a server cannot be started or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum NatsError {
-    /// No program to run.
+    /// No nats-server program was found.
     #[error(transparent)]
     NoServer(#[from] NoServer),
     /// Its directory or configuration cannot be written.
-    #[error("cannot prepare the server's directory")]
+    #[error("cannot prepare the directory of nats-server")]
     Prepare(#[source] io::Error),
-    /// It cannot be started, or not be signalled.
-    #[error("cannot run the server")]
+    /// It cannot be started or signalled.
+    #[error("cannot start or signal nats-server")]
     Run(#[source] io::Error),
-    /// It did not say that it is ready; its log is in the text.
-    #[error("the server is not ready: {0}")]
+    /// It did not become ready. The text contains its log.
+    #[error("nats-server did not become ready: {0}")]
     NotReady(WaitError),
-    /// It did not end when asked to.
-    #[error("the server does not end: {0}")]
-    NotEnding(WaitError),
+    /// It did not exit after SIGTERM.
+    #[error("nats-server did not exit: {0}")]
+    NotStopped(WaitError),
     /// Every port tried was taken.
-    #[error("no free port in {PORTS_TRIED} tries")]
+    #[error("found no free port for nats-server in {PORTS_TRIED} tries")]
     NoPort,
 }
 
-/// What kind of server to start: `JetStream` with its store in a directory of its own, messages up to 8 MB.
+/// Configures a server. The default has `JetStream`, a store in a temporary directory and messages up to 8 MB.
 #[derive(Debug, Clone)]
 #[must_use = "it does nothing until it is started"]
 pub struct Builder {
@@ -71,45 +70,44 @@ impl Builder {
         self
     }
 
-    /// Has every write synced to disk before it is acknowledged, as a lone server in production does. Slow.
+    /// Syncs every write to disk before acknowledging it, as a single server in production does. Slow.
     pub fn sync_always(mut self) -> Self {
         self.sync_always = true;
         self
     }
 
-    /// Adds text to the configuration, accounts for instance. Port, store and log are set already, and readiness
-    /// is read from the log.
+    /// Adds text to the configuration, for instance accounts. It must not set the port, the store or the log.
     pub fn config(mut self, text: &str) -> Self {
         self.extra.push_str(text);
         self.extra.push('\n');
         self
     }
 
-    /// Has it run with this file alone, as it is deployed: port and store are the file's `$NATS_LISTEN` and
-    /// `$NATS_STORE_DIR`.
+    /// Uses this configuration file only, as a deployment does. The file must read its address and store from
+    /// `$NATS_LISTEN` and `$NATS_STORE_DIR`.
     pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
         self.file = Some(path.into());
         self
     }
 
-    /// Sets a variable of its environment.
+    /// Sets a variable in its environment.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.envs.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// Starts it; returns once it is ready.
+    /// Starts the server and returns once it is ready.
     ///
     /// # Panics
-    /// With the text of the [`NatsError`], since a test can do nothing without a server.
+    /// Panics if it does not become ready, since a test can do nothing without a server.
     pub async fn start(self) -> NatsServer {
         self.try_start().await.unwrap_or_else(|error| panic!("{}", gavel_domain::error::chain(&error)))
     }
 
-    /// Starts it; returns once it is ready.
+    /// Starts the server and returns once it is ready.
     ///
     /// # Errors
-    /// [`NatsError`].
+    /// Returns an error if no program is found, it cannot be started, or it does not become ready within a minute.
     pub async fn try_start(self) -> Result<NatsServer, NatsError> {
         let binary = binary::find()?;
         let directory =
@@ -117,7 +115,7 @@ impl Builder {
         let written = directory.path().join("nats.conf");
         let config = self.file.as_ref().unwrap_or(&written);
         for _ in 0..PORTS_TRIED {
-            // Nobody reserves a port here: the server that cannot bind says so, and another is tried.
+            // Ports are not reserved: if the server cannot bind one, another is tried.
             let port = rand::rng().random_range(PORTS);
             fs::write(&written, self.config_text(directory.path(), port)).map_err(NatsError::Prepare)?;
             let process = Process::builder(&binary).name("nats-server").arg("-c").arg(config);
@@ -138,7 +136,7 @@ impl Builder {
     fn config_text(&self, directory: &Path, port: u16) -> String {
         let store = directory.join("store");
         let sync = if self.sync_always { "sync_interval: always" } else { "" };
-        // The limit on files is only what streams may reserve; a test's disk need not have it.
+        // The file limit is only what streams may reserve; the disk need not have that much space.
         format!(
             "server_name: \"gavel-test-{port}\"\nlisten: \"127.0.0.1:{port}\"\nmax_payload: {}\n\
              jetstream {{ store_dir: \"{}\", max_memory_store: 256MB, max_file_store: 1TB\n{sync} }}\n{}",
@@ -149,8 +147,8 @@ impl Builder {
     }
 }
 
-/// A running (or, between [`NatsServer::kill`] and [`NatsServer::restart`], absent) server. Dropping it kills it
-/// and wipes its store; if the test is failing, its log is printed.
+/// A nats-server that belongs to one test. Between [`NatsServer::kill`] and [`NatsServer::restart`] it does not run.
+/// Dropping it kills it and deletes its store, and prints its log if the test is failing.
 #[derive(Debug)]
 pub struct NatsServer {
     // Dropped before the directory that it writes to.
@@ -160,7 +158,7 @@ pub struct NatsServer {
 }
 
 impl NatsServer {
-    /// A server as [`NatsServer::builder`] makes it.
+    /// Starts a server with the default configuration.
     ///
     /// # Panics
     /// As [`Builder::start`].
@@ -168,7 +166,7 @@ impl NatsServer {
         Self::builder().start().await
     }
 
-    /// A server of another kind.
+    /// Configures a server.
     pub fn builder() -> Builder {
         Builder {
             max_payload: 8_000_000,
@@ -179,7 +177,7 @@ impl NatsServer {
         }
     }
 
-    /// Where clients connect to; the same after a restart.
+    /// The URL for clients. It stays the same after a restart.
     #[must_use]
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
@@ -191,39 +189,39 @@ impl NatsServer {
         self.port
     }
 
-    /// Where `JetStream` keeps its files.
+    /// The directory of `JetStream`'s files.
     #[must_use]
     pub fn store(&self) -> PathBuf {
         self.directory.path().join("store")
     }
 
-    /// The process, for its log and for other signals.
+    /// The process, for its log and other signals.
     #[must_use]
     pub fn process(&self) -> &Process {
         &self.process
     }
 
-    /// Kills it (SIGKILL); returns once it is gone. Port and store stay its own.
+    /// Kills the server (SIGKILL) and returns once it has exited. It keeps its port and store.
     ///
     /// # Errors
-    /// [`NatsError::Run`].
+    /// Returns an error if it cannot be signalled.
     pub async fn kill(&self) -> Result<ExitStatus, NatsError> {
         self.process.kill().await.map_err(NatsError::Run)
     }
 
-    /// Has it end in peace (SIGTERM); returns once it has.
+    /// Stops the server gracefully (SIGTERM) and returns once it has exited.
     ///
     /// # Errors
-    /// [`NatsError::Run`], [`NatsError::NotEnding`] after 30 s.
+    /// Returns an error if it cannot be signalled or does not exit within 30 s.
     pub async fn stop(&self) -> Result<ExitStatus, NatsError> {
         self.process.terminate().map_err(NatsError::Run)?;
-        self.process.wait_exit(STOP_TIMEOUT).await.map_err(NatsError::NotEnding)
+        self.process.wait_exit(STOP_TIMEOUT).await.map_err(NatsError::NotStopped)
     }
 
-    /// Starts it again with the same port and store, killing it first if it runs; returns once it is ready.
+    /// Starts the server again with the same port and store, after killing it if it runs. Returns once it is ready.
     ///
     /// # Errors
-    /// [`NatsError::Run`], [`NatsError::NotReady`].
+    /// Returns an error if it cannot be started or does not become ready within a minute.
     pub async fn restart(&self) -> Result<(), NatsError> {
         let deadline = tokio::time::Instant::now() + START_TIMEOUT;
         loop {
@@ -231,7 +229,7 @@ impl NatsServer {
             self.process.restart().await.map_err(NatsError::Run)?;
             match ready(&self.process, mark).await {
                 Ok(()) => return Ok(()),
-                // Somebody's short-lived use of the port; nobody tells when it ends.
+                // Another process uses the port briefly, and nothing signals when it stops.
                 Err(error)
                     if port_is_taken(&self.process, mark, &error)
                         && tokio::time::Instant::now() < deadline =>
@@ -243,26 +241,26 @@ impl NatsServer {
         }
     }
 
-    /// Stops it in its tracks (SIGSTOP): connections stay open and nothing answers.
+    /// Suspends the server (SIGSTOP): connections stay open and nothing answers.
     ///
     /// # Errors
-    /// [`NatsError::Run`].
+    /// Returns an error if it cannot be signalled.
     pub fn freeze(&self) -> Result<(), NatsError> {
         self.process.freeze().map_err(NatsError::Run)
     }
 
-    /// Lets it go on (SIGCONT).
+    /// Resumes the server (SIGCONT).
     ///
     /// # Errors
-    /// [`NatsError::Run`].
+    /// Returns an error if it cannot be signalled.
     pub fn thaw(&self) -> Result<(), NatsError> {
         self.process.thaw().map_err(NatsError::Run)
     }
 }
 
 async fn ready(process: &Process, mark: Mark) -> Result<(), WaitError> {
-    let says_so = |line: &LogLine| line.contains("Server is ready");
-    process.wait_log_after(mark, "the readiness", START_TIMEOUT, says_so).await.map(|_| ())
+    let is_ready = |line: &LogLine| line.contains("Server is ready");
+    process.wait_log_after(mark, "the readiness", START_TIMEOUT, is_ready).await.map(|_| ())
 }
 
 fn port_is_taken(process: &Process, mark: Mark, error: &WaitError) -> bool {

@@ -1,5 +1,4 @@
-//! One of our binaries (or any other program) as a test runs it: its own environment, its log in memory, signals,
-//! and no life beyond the test's.
+//! A program as a test runs it: with its own environment, its log in memory, signals, and never longer than the test.
 
 mod child;
 mod logs;
@@ -20,7 +19,7 @@ pub use rustix::process::Signal;
 use self::{child::Child, logs::Logs};
 use crate::{TEST_TIMEOUT, wait::WaitError};
 
-/// What to run, and how.
+/// Configures a process.
 #[derive(Debug, Clone)]
 pub struct Builder {
     name: String,
@@ -31,7 +30,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// The name in messages; the program's file name unless set.
+    /// Sets the name in messages; the program's file name unless set.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
@@ -52,37 +51,37 @@ impl Builder {
         self
     }
 
-    /// Sets a variable of the environment, which otherwise holds `PATH` alone. The last setting counts.
+    /// Sets an environment variable. Otherwise the environment contains only `PATH`. The last setting of a name counts.
     #[must_use]
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.envs.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
         self
     }
 
-    /// Sets several.
+    /// Sets several environment variables.
     #[must_use]
     pub fn envs<K: AsRef<OsStr>, V: AsRef<OsStr>>(self, envs: impl IntoIterator<Item = (K, V)>) -> Self {
         envs.into_iter().fold(self, |builder, (name, value)| builder.env(name, value))
     }
 
-    /// The working directory; the test's own unless set.
+    /// Sets the working directory; the test's own unless set.
     #[must_use]
     pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = Some(directory.into());
         self
     }
 
-    /// Starts it.
+    /// Starts the process.
     ///
     /// # Errors
-    /// Whatever starting a process says, such as a program that is not there.
+    /// Returns an error if it cannot be started, for instance because the program does not exist.
     pub fn start(self) -> io::Result<Process> {
         let logs = Arc::new(Logs::default());
         let child = Child::start(self.command(), &logs)?;
         Ok(Process { builder: self, logs, child: Mutex::new(Arc::new(child)) })
     }
 
-    /// Starts it, waits for its exit, and returns its exit code and what it wrote.
+    /// Starts the process, waits for its exit, and returns its exit code and its output.
     ///
     /// # Panics
     /// Panics if it cannot be started or does not exit within [`TEST_TIMEOUT`].
@@ -107,7 +106,7 @@ impl Builder {
     }
 }
 
-/// A process that ends with the test. Dropping it kills and reaps it and, if the test is failing, prints its log.
+/// A process that ends with the test. Dropping it kills and reaps it, and prints its log if the test is failing.
 #[derive(Debug)]
 pub struct Process {
     builder: Builder,
@@ -116,7 +115,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// A process of this program, to be described and started.
+    /// Configures a process of this program.
     #[must_use]
     pub fn builder(program: impl AsRef<Path>) -> Builder {
         let program = program.as_ref().to_owned();
@@ -124,74 +123,75 @@ impl Process {
         Builder { name, program, args: Vec::new(), envs: Vec::new(), directory: None }
     }
 
-    /// Its id; that of the last one, if it has ended.
+    /// The process id; that of the last run if it has exited.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child().pid()
     }
 
-    /// How it ended, if it has.
+    /// The exit status, or `None` while it runs.
     #[must_use]
     pub fn exit_status(&self) -> Option<ExitStatus> {
         self.child().exit_status()
     }
 
-    /// Sends a signal. Returns after [`Signal::STOP`] only once it is stopped; one that has ended gets nothing.
+    /// Sends a signal. After [`Signal::STOP`] it returns only once the process is stopped. A process that has exited
+    /// gets no signal.
     ///
     /// # Errors
-    /// Whatever the system says.
+    /// Returns an error if the system rejects the signal.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         self.child().signal(signal)
     }
 
-    /// Stops it in its tracks, as a machine that hangs would (SIGSTOP).
+    /// Suspends the process (SIGSTOP), as if its machine hung.
     ///
     /// # Errors
-    /// Whatever the system says.
+    /// Returns an error if the system rejects the signal.
     pub fn freeze(&self) -> io::Result<()> {
         self.signal(Signal::STOP)
     }
 
-    /// Lets it go on (SIGCONT).
+    /// Resumes the process (SIGCONT).
     ///
     /// # Errors
-    /// Whatever the system says.
+    /// Returns an error if the system rejects the signal.
     pub fn thaw(&self) -> io::Result<()> {
         self.signal(Signal::CONT)
     }
 
-    /// Kills it (SIGKILL) and returns once it is gone.
+    /// Kills the process (SIGKILL) and returns once it has exited.
     ///
     /// # Errors
-    /// Whatever the system says.
+    /// Returns an error if the system rejects the signal.
     pub async fn kill(&self) -> io::Result<ExitStatus> {
         let child = self.child();
         child.signal(Signal::KILL)?;
         Ok(child.exited().await)
     }
 
-    /// Asks it to end (SIGTERM); see [`Process::wait_exit`].
+    /// Asks the process to exit (SIGTERM); see [`Process::wait_exit`].
     ///
     /// # Errors
-    /// Whatever the system says.
+    /// Returns an error if the system rejects the signal.
     pub fn terminate(&self) -> io::Result<()> {
         self.signal(Signal::TERM)
     }
 
-    /// Waits for its end.
+    /// Waits until the process has exited and its output is in the log.
     ///
     /// # Errors
-    /// [`WaitError::TimedOut`]; it then still runs.
+    /// Returns [`WaitError::TimedOut`] after `timeout`. The process still runs then.
     pub async fn wait_exit(&self, timeout: Duration) -> Result<ExitStatus, WaitError> {
         let child = self.child();
         let exited = tokio::time::timeout(timeout, child.drained()).await;
-        exited.map_err(|_| self.timed_out("the end", timeout))
+        exited.map_err(|_| self.timed_out("the exit", timeout))
     }
 
-    /// Starts the same again, after a kill if it still runs. The log goes on where it was.
+    /// Starts the same program again, after killing it if it still runs. The log continues.
     ///
     /// # Errors
-    /// Whatever killing and starting say.
+    /// Returns an error if it cannot be killed or started.
     pub async fn restart(&self) -> io::Result<()> {
         self.kill().await?;
         let child = Child::start(self.builder.command(), &self.logs)?;
@@ -199,28 +199,28 @@ impl Process {
         Ok(())
     }
 
-    /// The lines it has written, within the last 20,000 and the last 16 MiB.
+    /// The lines of its output; at most the last 20,000 and the last 16 MiB.
     #[must_use]
     pub fn log(&self) -> Vec<LogLine> {
         self.logs.lines_after(Mark::default())
     }
 
-    /// The kept lines after a mark.
+    /// The lines after a mark.
     #[must_use]
     pub fn log_after(&self, mark: Mark) -> Vec<LogLine> {
         self.logs.lines_after(mark)
     }
 
-    /// Where its log ends now, to wait for what comes after.
+    /// Marks the current end of its log, to wait for later lines.
     #[must_use]
     pub fn mark(&self) -> Mark {
         self.logs.mark()
     }
 
-    /// Waits for a line of its log, the kept ones included. `what` names it in the error.
+    /// Waits for a line of its log and returns it; earlier lines count. `what` names the line in the error.
     ///
     /// # Errors
-    /// [`WaitError::TimedOut`], and [`WaitError::Exited`] if it has ended without it.
+    /// Returns [`WaitError::TimedOut`] after `timeout`, and [`WaitError::Exited`] if the process exits without it.
     pub async fn wait_log(
         &self,
         what: &str,
@@ -250,7 +250,7 @@ impl Process {
         };
         match tokio::time::timeout(timeout, finding).await {
             Ok(Ok(line)) => Ok(line),
-            // Its last words may have come between the last look and its end.
+            // The line may have been written between the last check and the exit.
             Ok(Err(status)) => self.logs.find_now(mark, &mut wanted).ok_or_else(|| self.exited(what, status)),
             Err(_) => Err(self.timed_out(what, timeout)),
         }
@@ -292,16 +292,16 @@ impl Drop for Process {
     }
 }
 
-/// Where cargo put a binary of this workspace: beside the directory of the running test's own.
+/// Finds a binary of this workspace in cargo's target directory.
 ///
 /// # Errors
-/// Not found: it has to be built before (`cargo build -p <its package>`), since cargo builds for a test only the
-/// binaries of its own package.
+/// Returns an error if it does not exist. For a test cargo builds only the binaries of the same package, so build it
+/// first (`cargo build -p <its package>`).
 pub fn built_binary(name: &str) -> io::Result<PathBuf> {
     let own = std::env::current_exe()?;
     let candidates = own.ancestors().skip(1).take(2).map(|directory| directory.join(name));
     candidates.into_iter().find(|path| path.is_file()).ok_or_else(|| {
-        let text = format!("there is no {name} near {}; build it first", own.display());
+        let text = format!("cannot find {name} near {}: build it first", own.display());
         io::Error::new(io::ErrorKind::NotFound, text)
     })
 }

@@ -1,4 +1,4 @@
-//! A wire to NATS that can be cut, silenced, or made to withhold or lose answers at a known moment.
+//! A TCP proxy in front of NATS that can be cut, silenced, or made to withhold or lose answers at a known moment.
 
 use std::io;
 use std::time::Duration;
@@ -12,73 +12,72 @@ use tokio::task::JoinHandle;
 use crate::NatsServer;
 use crate::wait::WaitError;
 
-/// What the server's acknowledgement of a publish has in it, and nothing else that it says.
+/// Text that occurs in the server's acknowledgement of a publish and in no other message of it.
 const ACKNOWLEDGED: &[u8] = b"\"seq\":";
 
-/// How the wire is.
+/// What the proxy does now.
 #[derive(Clone, Debug, Default)]
-struct Wire {
-    /// What the server says is withheld from the moment on in which a client says this.
-    words: Option<String>,
+struct ProxyState {
+    /// Once a client sends this text, the server's data is withheld.
+    text: Option<String>,
     held: bool,
-    /// The server has stored what it was told, and its answer is withheld.
+    /// The server has stored a message, and its acknowledgement is withheld.
     answered: bool,
-    /// Nothing passes, in either direction.
+    /// No data passes in either direction.
     silent: bool,
-    /// Connections made before a cut have ended.
+    /// How often connections were cut. A cut ends the connections made before it.
     cuts: u64,
 }
 
-/// A wire on a port of its own. Dropping it ends its connections.
+/// A proxy on a port of its own. Dropping it ends its connections.
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
-    wire: watch::Sender<Wire>,
+    shared: watch::Sender<ProxyState>,
     listening: JoinHandle<()>,
 }
 
 impl Proxy {
-    /// A wire to this server, also after its restarts.
+    /// Starts a proxy to this server, which also works after the server restarts.
     ///
     /// # Panics
-    /// Where no port can be taken.
+    /// Panics if it cannot listen.
     pub async fn start(server: &NatsServer) -> Self {
         Self::try_start(server).await.expect("a free port")
     }
 
-    /// A wire to this server, also after its restarts.
+    /// Starts a proxy to this server, which also works after the server restarts.
     ///
     /// # Errors
-    /// Where no port can be taken.
+    /// Returns an error if it cannot listen.
     pub async fn try_start(server: &NatsServer) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let port = listener.local_addr()?.port();
-        let wire = watch::Sender::new(Wire::default());
-        let listening = tokio::spawn(listen(listener, server.port(), wire.clone()));
-        Ok(Self { port, wire, listening })
+        let shared = watch::Sender::new(ProxyState::default());
+        let listening = tokio::spawn(listen(listener, server.port(), shared.clone()));
+        Ok(Self { port, shared, listening })
     }
 
-    /// Where clients connect to.
+    /// The URL for clients.
     #[must_use]
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
-    /// Withholds what the server says from the moment on in which a client says these words; the server hears
-    /// them.
-    pub fn hold_answers_after(&self, words: &str) {
-        self.wire.send_modify(|wire| wire.words = Some(words.to_owned()));
+    /// Withholds the server's data as soon as a client sends this text, which still reaches the server.
+    pub fn hold_answers_after(&self, text: &str) {
+        self.shared.send_modify(|shared| shared.text = Some(text.to_owned()));
     }
 
-    /// Waits until the server has stored what was said with these words.
+    /// Waits until the text was sent and the server has stored its message.
     ///
     /// # Errors
-    /// [`WaitError::TimedOut`].
+    /// Returns [`WaitError::TimedOut`] after `timeout`.
     pub async fn wait_held(&self, timeout: Duration) -> Result<(), WaitError> {
-        let mut wire = self.wire.subscribe();
-        let answered = wire.wait_for(|wire| wire.held && wire.answered);
+        let mut shared = self.shared.subscribe();
+        let answered = shared.wait_for(|shared| shared.held && shared.answered);
         let answered = tokio::time::timeout(timeout, answered).await;
-        let what = || "the words to be said and answered".to_owned();
+        let what = || "the text to be sent and acknowledged".to_owned();
         answered.map(drop).map_err(|_| WaitError::TimedOut {
             what: what(),
             after: timeout,
@@ -86,19 +85,20 @@ impl Proxy {
         })
     }
 
-    /// Ends the connections, so that what was withheld is lost; new ones are open.
+    /// Ends the connections, so that withheld data is lost. New connections work.
     pub fn cut(&self) {
-        self.wire.send_modify(|wire| *wire = Wire { cuts: wire.cuts + 1, ..Wire::default() });
+        self.shared
+            .send_modify(|shared| *shared = ProxyState { cuts: shared.cuts + 1, ..ProxyState::default() });
     }
 
-    /// Passes on what was withheld.
+    /// Passes withheld data on.
     pub fn release(&self) {
-        self.wire.send_modify(|wire| wire.held = false);
+        self.shared.send_modify(|shared| shared.held = false);
     }
 
-    /// Lets nothing pass in either direction and tells nobody, or lets all that has come since pass.
+    /// Stops all data in both directions without closing connections, or passes on what has been stopped.
     pub fn silence(&self, silent: bool) {
-        self.wire.send_modify(|wire| wire.silent = silent);
+        self.shared.send_modify(|shared| shared.silent = silent);
     }
 }
 
@@ -109,56 +109,61 @@ impl Drop for Proxy {
     }
 }
 
-async fn listen(listener: TcpListener, to: u16, wire: watch::Sender<Wire>) {
+async fn listen(listener: TcpListener, to: u16, shared: watch::Sender<ProxyState>) {
     while let Ok((client, _)) = listener.accept().await {
-        // A server that is away looks like a connection that is closed at once.
+        // If the server is down, the client sees a connection that is closed at once.
         let Ok(server) = TcpStream::connect(("127.0.0.1", to)).await else { continue };
-        // Only latency is lost where this fails.
+        // A failure costs only latency.
         let _ = (client.set_nodelay(true), server.set_nodelay(true));
-        tokio::spawn(pass(client, server, wire.clone()));
+        tokio::spawn(forward(client, server, shared.clone()));
     }
 }
 
-async fn pass(client: TcpStream, server: TcpStream, wire: watch::Sender<Wire>) {
+async fn forward(client: TcpStream, server: TcpStream, shared: watch::Sender<ProxyState>) {
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let mut state = wire.subscribe();
+    let mut state = shared.subscribe();
     let cuts = state.borrow().cuts;
     tokio::select! {
-        () = ask(from_client, to_server, wire.clone()) => {}
-        () = answer(from_server, to_client, wire, cuts) => {}
+        () = pass_requests(from_client, to_server, shared.clone()) => {}
+        () = pass_answers(from_server, to_client, shared, cuts) => {}
         _ = state.wait_for(|state| state.cuts > cuts) => {}
     }
 }
 
-async fn ask(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, wire: watch::Sender<Wire>) {
-    let mut state = wire.subscribe();
+async fn pass_requests(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, shared: watch::Sender<ProxyState>) {
+    let mut state = shared.subscribe();
     let mut piece = vec![0; 64 << 10];
-    let mut said = String::new();
+    let mut sent = String::new();
     while let Ok(count @ 1..) = from.read(&mut piece).await {
-        said.push_str(&String::from_utf8_lossy(&piece[..count]));
-        wire.send_if_modified(|wire| {
-            let now = wire.words.as_deref().is_some_and(|words| said.contains(words));
+        sent.push_str(&String::from_utf8_lossy(&piece[..count]));
+        shared.send_if_modified(|shared| {
+            let now = shared.text.as_deref().is_some_and(|text| sent.contains(text));
             if now {
-                wire.words = None;
-                wire.held = true;
-                wire.answered = false;
+                shared.text = None;
+                shared.held = true;
+                shared.answered = false;
             }
             now
         });
-        // The words may come in two pieces.
-        said.drain(..said.floor_char_boundary(said.len().saturating_sub(200)));
-        let open = state.wait_for(|wire| !wire.silent).await.is_ok();
+        // The text may arrive in two pieces.
+        sent.drain(..sent.floor_char_boundary(sent.len().saturating_sub(200)));
+        let open = state.wait_for(|shared| !shared.silent).await.is_ok();
         if !open || to.write_all(&piece[..count]).await.is_err() {
             return;
         }
     }
 }
 
-async fn answer(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, wire: watch::Sender<Wire>, cuts: u64) {
+async fn pass_answers(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    shared: watch::Sender<ProxyState>,
+    cuts: u64,
+) {
     let mut piece = vec![0; 64 << 10];
     let mut withheld = Vec::new();
-    let mut state = wire.subscribe();
+    let mut state = shared.subscribe();
     let mut silent = state.borrow().silent;
     loop {
         tokio::select! {
@@ -179,7 +184,7 @@ async fn answer(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, wire: watch::Se
             }
             withheld.clear();
         } else if now.held && withheld.windows(ACKNOWLEDGED.len()).any(|window| window == ACKNOWLEDGED) {
-            wire.send_if_modified(|wire| !std::mem::replace(&mut wire.answered, true));
+            shared.send_if_modified(|shared| !std::mem::replace(&mut shared.answered, true));
         }
     }
 }

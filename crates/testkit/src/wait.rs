@@ -1,58 +1,58 @@
-//! Waits that fail, saying what they saw instead, and the one that polls.
+//! Waiting with a timeout, and the one function that polls.
 
 use std::{process::ExitStatus, time::Duration};
 
 use tokio::time::Instant;
 
-/// The longest pause between two looks of [`wait_until`].
+/// The longest pause between two checks of [`wait_until`].
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// What was waited for did not happen.
+/// The event that a test waited for did not happen.
 #[derive(Debug, thiserror::Error)]
 pub enum WaitError {
-    /// Not in time.
+    /// It did not happen in time.
     #[error("waited {after:?} for {what}{seen}")]
     TimedOut {
-        /// What was waited for.
+        /// The event.
         what: String,
-        /// For how long.
+        /// The timeout.
         after: Duration,
-        /// The end of the log, where there is one.
+        /// The last lines of the log, if there is one.
         seen: String,
     },
-    /// Never, since the process has ended.
-    #[error("waited for {what}, but the process ended with {status}{seen}")]
+    /// It cannot happen any more, because the process has exited.
+    #[error("waited for {what}, but the process exited with {status}{seen}")]
     Exited {
-        /// What was waited for.
+        /// The event.
         what: String,
-        /// How it ended.
+        /// The exit status.
         status: ExitStatus,
-        /// The end of the log.
+        /// The last lines of the log.
         seen: String,
     },
 }
 
-/// Looks again and again until `check` is true, first often, then ten times a second.
+/// Polls until `check` returns true, first every few milliseconds, later ten times a second.
 ///
-/// Only for a state that nobody signals, such as a consumer's counters in a server. Where something can tell
-/// (a log line, a process's end, a message, the stand-in's waits), wait for that: it is faster and says more.
+/// Use it only for a state that nothing signals, such as a consumer's counters in a server. If there is a signal (a log
+/// line, a process exit, a message, a wait of mock Convex), wait for that: it is faster, and its error says more.
 ///
 /// # Errors
-/// [`WaitError::TimedOut`] after `timeout`. A check that runs then is dropped.
+/// Returns [`WaitError::TimedOut`] after `timeout`. A check that is running then is dropped.
 pub async fn wait_until(
     what: &str,
     timeout: Duration,
     mut check: impl AsyncFnMut() -> bool,
 ) -> Result<(), WaitError> {
     let deadline = Instant::now() + timeout;
-    let looking = async {
+    let polling = async {
         let mut pause = Duration::from_millis(1);
         while !check().await {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     };
-    let found = tokio::time::timeout_at(deadline, looking).await;
+    let found = tokio::time::timeout_at(deadline, polling).await;
     found.map_err(|_| WaitError::TimedOut { what: what.to_owned(), after: timeout, seen: String::new() })
 }
 
@@ -61,14 +61,14 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn it_looks_until_it_is_true_or_the_time_is_over() {
-        let mut looks = 0;
+    async fn wait_until_polls_until_true_or_timeout() {
+        let mut checks = 0;
         let check = async || {
-            looks += 1;
-            looks == 5
+            checks += 1;
+            checks == 5
         };
-        wait_until("the fifth look", Duration::from_secs(1), check).await.unwrap();
-        assert_eq!(looks, 5);
+        wait_until("the fifth check", Duration::from_secs(1), check).await.unwrap();
+        assert_eq!(checks, 5);
         let error = wait_until("never", Duration::from_secs(1), async || false).await.unwrap_err();
         assert_eq!(error.to_string(), "waited 1s for never");
     }

@@ -1,5 +1,5 @@
 //! A submission of 20 tests at a Judge0 that takes 50 ms for each, beside a client that sends one test at a time and
-//! looks every 500 ms. Both talk over HTTP to the double of the test kit, which runs eight tests at once, and once
+//! looks every 500 ms. Both talk over HTTP to the mock of the test kit, which runs eight tests at once, and once
 //! more to one that runs four.
 
 #![expect(clippy::unwrap_used, reason = "a bench has nobody to tell but the terminal")]
@@ -11,7 +11,7 @@ use gavel_config::Env;
 use gavel_domain::engine::Job;
 use gavel_domain::{Comparison, LanguageId, Limits, Question, Scorer, Status, TestCase, Visibility};
 use gavel_judge::{Config, Engine, Judge0Engine};
-use gavel_testkit::Judge0Double;
+use gavel_testkit::MockJudge0;
 use gavel_testkit::judge0::{Route, Settings};
 use serde_json::{Value, json};
 
@@ -33,8 +33,8 @@ fn main() {
         println!("\n{:<28}{:>12}{:>14}{:>10}", "judge0", "figure", "one at a time", "ratio");
         for workers in [8, 4] {
             let settings = Settings { test_time: TEST_TIME, workers, ..Settings::default() };
-            let plain = one_at_a_time(&Judge0Double::start(settings.clone()).await).await;
-            let ours = ours(&Judge0Double::start(settings).await).await;
+            let plain = one_at_a_time(&MockJudge0::start(settings.clone()).await).await;
+            let ours = ours(&MockJudge0::start(settings).await).await;
             let faster = plain.time.as_secs_f64() / ours.time.as_secs_f64();
             show(&format!("workers{workers}_ms"), ms(ours.time), ms(plain.time));
             #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
@@ -48,14 +48,14 @@ fn main() {
 }
 
 /// Our engine, from the first request of a submission to its verdict; Judge0's limits are read once before.
-async fn ours(double: &Judge0Double) -> Took {
-    let variables = [("ENGINE", "judge0".to_owned()), ("JUDGE0_BASE_URL", double.url())];
+async fn ours(mock: &MockJudge0) -> Took {
+    let variables = [("ENGINE", "judge0".to_owned()), ("JUDGE0_BASE_URL", mock.url())];
     let mut env = Env::from_vars(variables.map(|(name, value)| (name.to_owned(), value)));
     let engine = Judge0Engine::start(&Config::read(&mut env)).unwrap();
     let question = question();
     let mut all = Vec::new();
     for round in 0..=ROUNDS {
-        let (began, before) = (Instant::now(), double.call_count(None));
+        let (began, before) = (Instant::now(), mock.request_count(None));
         let job = Job {
             language: LanguageId(71),
             source: "print(input())",
@@ -74,7 +74,7 @@ async fn ours(double: &Judge0Double) -> Took {
             .await
             .unwrap();
         assert_eq!(status, Some(Status::Passed));
-        let took = Took { time: began.elapsed(), requests: double.call_count(None) - before };
+        let took = Took { time: began.elapsed(), requests: mock.request_count(None) - before };
         // The first one waits for the limits.
         if round > 0 {
             all.push(took);
@@ -87,9 +87,9 @@ async fn ours(double: &Judge0Double) -> Took {
 
 /// The client that most write first. It does not even look before the first 500 ms are over, which Judge0's cache of
 /// a second would punish.
-async fn one_at_a_time(double: &Judge0Double) -> Took {
+async fn one_at_a_time(mock: &MockJudge0) -> Took {
     let http = reqwest::Client::new();
-    let url = double.url();
+    let url = mock.url();
     let began = Instant::now();
     for test in &question().tests {
         let entry = json!({ "source_code": "eA==", "language_id": 71, "stdin": "MQo=", "cpu_time_limit": 1 });
@@ -105,8 +105,8 @@ async fn one_at_a_time(double: &Judge0Double) -> Took {
             }
         }
     }
-    assert_eq!(double.call_count(Route::Post), TESTS);
-    Took { time: began.elapsed(), requests: double.call_count(None) }
+    assert_eq!(mock.request_count(Route::Post), TESTS);
+    Took { time: began.elapsed(), requests: mock.request_count(None) }
 }
 
 fn question() -> Question {

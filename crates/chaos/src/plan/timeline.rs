@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use gavel_bus::topology::Stream;
-use gavel_mock_convex::{Fault as HttpFault, Purpose};
+use gavel_mock_convex::{HttpFault, Purpose};
 use rand::RngExt as _;
 use rand::rngs::SmallRng;
 

@@ -1,7 +1,7 @@
 //! `gavel dead`: dead dead_letters are shown, retried from their stage, or dropped.
 
 use async_nats::jetstream;
-use gavel_mock_convex::{Endpoint, Fault, Matcher, Question, Status, SubmissionKind};
+use gavel_mock_convex::{Endpoint, HttpFault, Matcher, Question, Status, SubmissionKind};
 use gavel_testkit::{LogLine, Process, TEST_TIMEOUT, wait_until};
 use serde_json::{Value, json};
 
@@ -58,7 +58,7 @@ pub(crate) async fn wait_dead_letters(pipeline: &Pipeline, count: usize) -> Vec<
 #[tokio::test(flavor = "multi_thread")]
 async fn dead_retry_sends_rejected_result_again() {
     let pipeline = Pipeline::start(questions()).await;
-    pipeline.convex.fault(Matcher::of(Endpoint::RESULT).first(1), Fault::status(422));
+    pipeline.convex.fault(Matcher::of(Endpoint::RESULT).first(1), HttpFault::status(422));
     pipeline.submit("a", "q", 71, ECHO).await;
     let dead_letters = wait_dead_letters(&pipeline, 1).await;
     assert_eq!(dead_letters[0]["id"], "a");
@@ -89,7 +89,7 @@ async fn dead_retry_sends_rejected_result_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn dead_retry_of_a_stage_fetches_test_cases_again() {
     let pipeline = Pipeline::start_with(questions(), &[("FETCH_GIVE_UP_AFTER_S", "1")]).await;
-    let fault = pipeline.convex.fault(Endpoint::TEST_CASES, Fault::status(500));
+    let fault = pipeline.convex.fault(Endpoint::TEST_CASES, HttpFault::status(500));
     for id in ["a", "b"] {
         pipeline.submit(id, "q", 71, ECHO).await;
     }
@@ -104,7 +104,7 @@ async fn dead_retry_of_a_stage_fetches_test_cases_again() {
     let source = gavel(&pipeline, &["dead", "show", "a", "--show-source"]).await;
     assert!(source.contains("secret"), "--show-source shows the program");
     assert!(!gavel(&pipeline, &["dead", "show", "a"]).await.contains("secret"));
-    pipeline.convex.lift(fault);
+    pipeline.convex.remove_fault(fault);
 
     let none = gavel(&pipeline, &["dead", "retry", "--stage", "judge"]).await;
     assert_eq!((none.code, none.lines.len()), (0, 0));

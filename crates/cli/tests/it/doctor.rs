@@ -133,7 +133,7 @@ async fn doctor_checks_that_this_machine_can_judge() {
     for name in ["kernel", "seccomp", "sandbox slot", "language Python"] {
         assert_eq!(state(findings, name), "good", "{findings:?}");
     }
-    // Each means and each language is told, also what is missing and how to get it.
+    // Each prerequisite and each language is listed, with how to get what is missing.
     for name in ["user namespaces", "separate ids for programs", "cgroup v1", "cgroup v2"] {
         let found = findings.iter().find(|finding| finding["name"] == name).unwrap();
         assert!(found["state"] == "good" || found["remedy"].as_str().unwrap().contains("without it: "));

@@ -2,8 +2,8 @@
 //! Judge0 is unreachable.
 
 use gavel_mock_convex::{Question, SubmissionKind};
-use gavel_testkit::judge0::{Mishap, Route, Settings, recording};
-use gavel_testkit::{Judge0Double, Process, TEST_TIMEOUT};
+use gavel_testkit::judge0::{Route, Settings, TestFault, recording};
+use gavel_testkit::{MockJudge0, Process, TEST_TIMEOUT};
 use serde_json::{Value, json};
 
 use crate::pipeline::Pipeline;
@@ -57,13 +57,13 @@ async fn with_judge0(
     settings: Settings,
     questions: Vec<Question>,
     variables: &[(&str, &str)],
-) -> (Judge0Double, Pipeline) {
-    let double = Judge0Double::start(settings).await;
-    let url = double.url();
+) -> (MockJudge0, Pipeline) {
+    let mock = MockJudge0::start(settings).await;
+    let url = mock.url();
     let mut all = vec![("ENGINE", "judge0"), ("JUDGE0_BASE_URL", url.as_str())];
     all.extend(variables);
     let pipeline = Pipeline::start_with(questions, &all).await;
-    (double, pipeline)
+    (mock, pipeline)
 }
 
 /// Compares a real Judge0's recorded answers with the sandbox, for all programs that Judge0 can express.
@@ -71,7 +71,7 @@ async fn with_judge0(
 async fn both_engines_give_recorded_programs_the_same_verdict() {
     let names: Vec<&str> = IDENTICAL.into_iter().chain(SIMILAR).collect();
     let questions = || names.iter().map(|name| question(name)).collect::<Vec<_>>();
-    let (_double, judge0) = with_judge0(Settings::default(), questions(), &[]).await;
+    let (_mock, judge0) = with_judge0(Settings::default(), questions(), &[]).await;
     let sandbox = Pipeline::start(questions()).await;
     for name in &names {
         submit(&judge0, name).await;
@@ -105,14 +105,14 @@ async fn passes(pipeline: &Pipeline, id: &str, tests: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn judge0_judges_many_tests_without_sandbox_privileges() {
-    let (double, pipeline) = with_judge0(Settings::default(), vec![echo(20)], &[]).await;
+    let (mock, pipeline) = with_judge0(Settings::default(), vec![echo(20)], &[]).await;
     for id in ["a", "b", "c"] {
         pipeline.submit(id, "echo", 83, "echo").await;
     }
     for id in ["a", "b", "c"] {
         passes(&pipeline, id, 20).await;
     }
-    assert_eq!(double.programs().len(), 60);
+    assert_eq!(mock.programs().len(), 60);
     assert!(!pipeline.judge.log().iter().any(|entry| entry.contains("sandbox")), "it is not even started");
 }
 
@@ -122,11 +122,11 @@ async fn limit_above_judge0_maximum_is_an_error_with_both_values() {
         .time_limit_seconds(16.0)
         .hidden("secretin", "secretout")
         .done();
-    let (double, pipeline) = with_judge0(Settings::default(), vec![echo(1), much], &[]).await;
+    let (mock, pipeline) = with_judge0(Settings::default(), vec![echo(1), much], &[]).await;
     pipeline.submit("much", "much", 71, "echo").await;
     let reason = "The question asks for 16 s of CPU time and Judge0 allows at most 15 s.";
     assert_eq!(pipeline.result("much").await["stderr"], reason);
-    double.mishap(None, Mishap::Internal);
+    mock.test_fault(None, TestFault::Internal);
     pipeline.submit("broken", "echo", 71, "echo").await;
     let result = pipeline.result("broken").await;
     assert_eq!(result["status"], "error", "{result}");
@@ -147,12 +147,12 @@ async fn readiness(judge: &Process) -> (u16, String) {
 /// However often a submission is returned to the queue while Judge0 is dead, it is not lost and costs no delivery.
 #[tokio::test(flavor = "multi_thread")]
 async fn dead_judge0_pauses_judging_and_fails_readyz() {
-    let (double, pipeline) =
+    let (mock, pipeline) =
         with_judge0(Settings::default(), vec![echo(3)], &[("JUDGE_MAX_DELIVERIES", "1")]).await;
     pipeline.submit("before", "echo", 71, "echo").await;
     passes(&pipeline, "before", 3).await;
-    let address = double.address();
-    double.stop().await;
+    let address = mock.address();
+    mock.stop().await;
     for id in ["a", "b", "c", "d"] {
         pipeline.submit(id, "echo", 71, "echo").await;
     }
@@ -163,20 +163,20 @@ async fn dead_judge0_pauses_judging_and_fails_readyz() {
         status == 503 && problem.contains("Judge0 is unreachable: cannot connect to Judge0"),
         "{problem}"
     );
-    assert_eq!(pipeline.convex.finals(), 1);
-    let double = Judge0Double::start_at(address, Settings::default()).await;
+    assert_eq!(pipeline.convex.final_count(), 1);
+    let mock = MockJudge0::start_at(address, Settings::default()).await;
     for id in ["a", "b", "c", "d"] {
         passes(&pipeline, id, 3).await;
     }
     assert_eq!(readiness(&pipeline.judge).await.0, 200);
-    assert!(double.call_count(Route::PostBatch) >= 4);
+    assert!(mock.request_count(Route::PostBatch) >= 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_judge0_key_is_reported_and_costs_no_submission() {
     let keys = vec!["right".to_owned()];
     let variables = [("JUDGE0_API_KEY", "wrongkey"), ("JUDGE_MAX_DELIVERIES", "1")];
-    let (double, pipeline) =
+    let (mock, pipeline) =
         with_judge0(Settings { keys, ..Settings::default() }, vec![echo(3)], &variables).await;
     pipeline.submit("a", "echo", 71, "echo").await;
     let said = |line: &gavel_testkit::LogLine| line.contains("Judge0 rejected the API key");
@@ -184,15 +184,15 @@ async fn wrong_judge0_key_is_reported_and_costs_no_submission() {
     let (status, problem) = readiness(&pipeline.judge).await;
     assert!(status == 503 && problem.contains("JUDGE0_API_KEY"), "{problem}");
     assert!(!pipeline.judge.log().iter().any(|entry| entry.contains("wrongkey")));
-    double.set_keys(&["wrongkey"]);
+    mock.set_keys(&["wrongkey"]);
     passes(&pipeline, "a", 3).await;
 }
 
 /// Moving to another engine one language at a time.
 #[tokio::test(flavor = "multi_thread")]
 async fn auto_engine_prefers_sandbox_and_rules_override_it() {
-    let double = Judge0Double::start(Settings::default()).await;
-    let url = double.url();
+    let mock = MockJudge0::start(Settings::default()).await;
+    let url = mock.url();
     let variables = [("ENGINE", "auto"), ("JUDGE0_BASE_URL", url.as_str()), ("ENGINE_ROUTES", "50=judge0")];
     let pipeline = Pipeline::start_with(vec![echo(2)], &variables).await;
     pipeline.submit("python", "echo", 71, "print(input())").await;
@@ -201,6 +201,6 @@ async fn auto_engine_prefers_sandbox_and_rules_override_it() {
     for id in ["python", "assembly", "c"] {
         passes(&pipeline, id, 2).await;
     }
-    let sources: std::collections::BTreeSet<_> = double.programs().into_iter().map(|it| it.source).collect();
+    let sources: std::collections::BTreeSet<_> = mock.programs().into_iter().map(|it| it.source).collect();
     assert_eq!(sources.into_iter().collect::<Vec<_>>(), ["echo 45", "echo 50"]);
 }

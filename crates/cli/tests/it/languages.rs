@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use gavel_testkit::judge0::Settings;
-use gavel_testkit::{Judge0Double, TEST_TIMEOUT};
+use gavel_testkit::{MockJudge0, TEST_TIMEOUT};
 use serde_json::Value;
 
 use crate::pipeline::{Pipeline, service, service_with};
@@ -50,7 +50,7 @@ async fn languages_count_live_judges_only() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn languages_list_both_engines_and_survive_nats_outage() {
-    let judge0 = Judge0Double::start(Settings::default()).await;
+    let judge0 = MockJudge0::start(Settings::default()).await;
     let url = judge0.url();
     let pipeline = Pipeline::start(Vec::new()).await;
     let variables = [("ENGINE", "auto"), ("JUDGE0_BASE_URL", url.as_str())];

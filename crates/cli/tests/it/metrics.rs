@@ -4,10 +4,10 @@
 
 use std::collections::BTreeSet;
 
-use gavel_mock_convex::{Endpoint, Fault, Question, SubmissionKind};
+use gavel_mock_convex::{Endpoint, HttpFault, Question, SubmissionKind};
 use gavel_telemetry::{SERVICES, table};
 use gavel_testkit::judge0::Settings;
-use gavel_testkit::{Judge0Double, TEST_TIMEOUT};
+use gavel_testkit::{MockJudge0, TEST_TIMEOUT};
 
 use crate::pipeline::{Pipeline, submission};
 use crate::scrape::{Metrics, address};
@@ -23,8 +23,8 @@ async fn scrape(pipeline: &Pipeline) -> [Metrics; 4] {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_match_what_happened() {
-    let double = Judge0Double::start(Settings::default()).await;
-    let url = double.url();
+    let mock = MockJudge0::start(Settings::default()).await;
+    let url = mock.url();
     let question = Question::build(SubmissionKind::Standard, "echo")
         .public("1", "1")
         .hidden("secretin", "secretin")
@@ -156,7 +156,7 @@ async fn queue_metrics_are_served_without_a_judge() {
 async fn metrics_count_rejected_callbacks_and_dead_letters() {
     let question = Question::build(SubmissionKind::Standard, "echo").public("1", "1").done();
     let pipeline = Pipeline::start(vec![question]).await;
-    pipeline.convex.fault(Endpoint::RESULT, Fault::status(401));
+    pipeline.convex.fault(Endpoint::RESULT, HttpFault::status(401));
     pipeline.submit("a", "echo", 71, "print(input())").await;
     gavel_testkit::wait_until("the dead letter", TEST_TIMEOUT, async || {
         let metrics = Metrics::of(&address(&pipeline.reporter).await).await;

@@ -56,6 +56,6 @@ async fn two_judges_share_a_hundred_submissions() {
     let (first, second) = (judged(pipeline.judge.log()), judged(second.log()));
     assert_eq!(first + second, 100);
     assert!(first >= 20 && second >= 20, "{first} and {second}");
-    assert!(pipeline.convex.contradicted().is_empty());
+    assert!(pipeline.convex.with_conflicting_results().is_empty());
     assert!(pipeline.convex.running_after_result().is_empty());
 }

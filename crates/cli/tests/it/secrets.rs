@@ -1,7 +1,7 @@
 //! No secret appears in any output, and input from outside is never more than a value in a log line: a whole pipeline
 //! with every secret set and hostile input.
 
-use gavel_mock_convex::{Endpoint, Fault, Matcher, Question, SubmissionKind};
+use gavel_mock_convex::{Endpoint, HttpFault, Matcher, Question, SubmissionKind};
 use gavel_testkit::process::built_binary;
 use gavel_testkit::{LogLine, NatsServer, Process, TEST_TIMEOUT};
 use serde_json::{Value, json};
@@ -95,7 +95,7 @@ async fn json_logs_contain_no_secret_and_no_forged_line() {
     let pipeline = start("json", "trace").await;
     // Convex rejects the result and echoes what it received.
     let refusal =
-        Fault::Status { code: 401, retry_after: None, body: format!("{TOKEN} text-of-output\nforged") };
+        HttpFault::Status { code: 401, retry_after: None, body: format!("{TOKEN} text-of-output\nforged") };
     pipeline.convex.fault(Matcher::of(Endpoint::RESULT).id("refused"), refusal);
     feed(&pipeline).await;
     let body = submission("refused", "echo", 71, "print('x') # text-of-source");

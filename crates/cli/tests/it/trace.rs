@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gavel_domain::Status;
 use gavel_domain::heartbeat::{DependencyStatus, Heartbeat};
-use gavel_mock_convex::{Endpoint, Fault, Matcher, Question, SubmissionKind};
+use gavel_mock_convex::{Endpoint, HttpFault, Matcher, Question, SubmissionKind};
 use gavel_testkit::{TEST_TIMEOUT, wait_until};
 use serde_json::Value;
 
@@ -71,7 +71,7 @@ async fn trace_shows_each_callback_with_its_answer() {
     let question = Question::build(SubmissionKind::Standard, "q").public("7", "7").done();
     let pipeline = Pipeline::start(vec![question]).await;
     let url = pipeline.nats.url();
-    let refused = pipeline.convex.fault(Matcher::of(Endpoint::RESULT), Fault::status(503));
+    let refused = pipeline.convex.fault(Matcher::of(Endpoint::RESULT), HttpFault::status(503));
     pipeline.submit("a", "q", 71, "print(input())").await;
     // While Convex rejects calls, the services that call it report it in their heartbeats.
     let mut counted = Value::Null;
@@ -83,7 +83,7 @@ async fn trace_shows_each_callback_with_its_answer() {
     .unwrap_or_else(|_| panic!("{counted}"));
     let said = sentence(&url, "a").await;
     assert!(said.ends_with("; the reporter says: Convex answers 503"), "{said}");
-    pipeline.convex.lift(refused);
+    pipeline.convex.remove_fault(refused);
     pipeline.result("a").await;
     let mut run = Value::Null;
     wait_until("the report", TEST_TIMEOUT, async || {

@@ -2,8 +2,8 @@
 
 use gavel_domain::engine::Progress;
 use gavel_judge0::{Judge0, Judge0Config, State};
-use gavel_testkit::Judge0Double;
-use gavel_testkit::judge0::{Fault as MockFault, Route, Settings};
+use gavel_testkit::MockJudge0;
+use gavel_testkit::judge0::{Judge0Fault, Route, Settings};
 
 use crate::support::{ComparableFault, TIMEOUT, config, pair, question, run, tuning};
 
@@ -14,12 +14,12 @@ async fn wait_for_state(judge0: &Judge0, is: impl Fn(&State) -> bool) -> State {
 
 #[tokio::test]
 async fn breaker_opens_when_judge0_stops_and_closes_when_it_returns() {
-    let double = Judge0Double::start(Settings::default()).await;
-    let address = double.address();
-    let judge0 = Judge0::start(&config(double.url()), tuning()).unwrap();
+    let mock = MockJudge0::start(Settings::default()).await;
+    let address = mock.address();
+    let judge0 = Judge0::start(&config(mock.url()), tuning()).unwrap();
     assert_eq!(run(&judge0, "echo", &question(1)).await.1, Ok(Progress::Ran));
     // The port is free once the task has ended: a runtime drops the tasks that it aborts.
-    double.stop().await;
+    mock.stop().await;
     let (_, ended) = run(&judge0, "echo", &question(1)).await;
     let Err(ComparableFault::Unavailable { cause, .. }) = ended else { panic!("{ended:?}") };
     assert!(cause.starts_with("Judge0 is unreachable: cannot connect to Judge0"), "{cause}");
@@ -27,65 +27,65 @@ async fn breaker_opens_when_judge0_stops_and_closes_when_it_returns() {
     assert!(!*is_closed.borrow());
     // No calls are made while it is open.
     assert!(matches!(run(&judge0, "echo", &question(1)).await.1, Err(ComparableFault::Unavailable { .. })));
-    let _double = Judge0Double::start_at(address, Settings::default()).await;
+    let _mock = MockJudge0::start_at(address, Settings::default()).await;
     wait_for_state(&judge0, |state| *state == State::Closed).await;
     assert_eq!(run(&judge0, "echo", &question(1)).await.1, Ok(Progress::Ran));
 }
 
 #[tokio::test]
 async fn engine_waits_for_judge0_that_is_unreachable_at_start() {
-    let gone = Judge0Double::start(Settings::default()).await;
+    let gone = MockJudge0::start(Settings::default()).await;
     let (address, url) = (gone.address(), gone.url());
     gone.stop().await;
     let judge0 = Judge0::start(&config(url), tuning()).unwrap();
     wait_for_state(&judge0, |state| matches!(state, State::Open(_))).await;
-    let _double = Judge0Double::start_at(address, Settings::default()).await;
+    let _mock = MockJudge0::start_at(address, Settings::default()).await;
     wait_for_state(&judge0, |state| *state == State::Closed).await;
     assert_eq!(run(&judge0, "echo", &question(1)).await.1, Ok(Progress::Ran));
 }
 
 #[tokio::test]
 async fn submission_in_progress_is_handed_back_when_breaker_opens() {
-    let (double, judge0) = pair(Settings::default(), tuning()).await;
-    double.fault(Route::GetBatch, None, MockFault::Page(502));
+    let (mock, judge0) = pair(Settings::default(), tuning()).await;
+    mock.fault(Route::GetBatch, None, Judge0Fault::Page(502));
     let (shown, ended) = run(&judge0, "echo", &question(3)).await;
     assert!(shown.is_empty() && matches!(ended, Err(ComparableFault::Unavailable { .. })), "{ended:?}");
-    let polls = double.call_count(Route::GetBatch);
+    let polls = mock.request_count(Route::GetBatch);
     assert!(polls < 20, "an unreachable Judge0 is not polled: {polls} calls");
-    double.heal();
+    mock.clear_faults();
     wait_for_state(&judge0, |state| *state == State::Closed).await;
     assert_eq!(run(&judge0, "echo", &question(3)).await.1, Ok(Progress::Ran));
 }
 
 #[tokio::test]
 async fn wrong_api_key_is_reported_and_not_retried() {
-    let double = Judge0Double::start(Settings { keys: vec!["right".into()], ..Settings::default() }).await;
-    let wrong = Judge0Config { api_key: Some("wrong".into()), ..config(double.url()) };
+    let mock = MockJudge0::start(Settings { keys: vec!["right".into()], ..Settings::default() }).await;
+    let wrong = Judge0Config { api_key: Some("wrong".into()), ..config(mock.url()) };
     let judge0 = Judge0::start(&wrong, tuning()).unwrap();
     let (_, ended) = run(&judge0, "echo", &question(1)).await;
     let Err(ComparableFault::Unavailable { cause, .. }) = ended else { panic!("{ended:?}") };
     assert!(cause.contains("status 401") && cause.contains("JUDGE0_API_KEY"), "{cause}");
     assert_eq!(judge0.breaker().state(), State::Denied(401));
-    let posts = double.call_count(Route::PostBatch);
+    let posts = mock.request_count(Route::PostBatch);
     assert_eq!(posts, 1, "a rejected call is not retried");
     assert!(matches!(run(&judge0, "echo", &question(1)).await.1, Err(ComparableFault::Unavailable { .. })));
     // Judge0's configuration needs no key, so that reading it does not close the breaker.
-    double.wait_calls(Route::Config, 4, TIMEOUT).await;
+    mock.wait_requests(Route::Config, 4, TIMEOUT).await;
     assert_eq!(judge0.breaker().state(), State::Denied(401));
-    assert_eq!(double.call_count(Route::PostBatch), posts);
-    double.set_keys(&["right", "wrong"]);
+    assert_eq!(mock.request_count(Route::PostBatch), posts);
+    mock.set_keys(&["right", "wrong"]);
     wait_for_state(&judge0, |state| *state == State::Closed).await;
     assert_eq!(run(&judge0, "echo", &question(1)).await.1, Ok(Progress::Ran));
 }
 
 #[tokio::test]
 async fn every_call_sends_api_key_and_headers() {
-    let double = Judge0Double::start(Settings { keys: vec!["k".into()], ..Settings::default() }).await;
+    let mock = MockJudge0::start(Settings { keys: vec!["k".into()], ..Settings::default() }).await;
     let headers = vec![("X-RapidAPI-Key".into(), "a=b".into()), ("X-RapidAPI-Host".into(), "h".into())];
     let judge0 =
-        Judge0::start(&Judge0Config { api_key: Some("k".into()), headers, ..config(double.url()) }, tuning());
+        Judge0::start(&Judge0Config { api_key: Some("k".into()), headers, ..config(mock.url()) }, tuning());
     assert_eq!(run(&judge0.unwrap(), "echo", &question(1)).await.1, Ok(Progress::Ran));
-    for call in double.calls() {
+    for call in mock.requests() {
         for (name, value) in [("x-auth-token", "k"), ("x-rapidapi-key", "a=b"), ("x-rapidapi-host", "h")] {
             assert!(call.headers.contains(&(name.to_owned(), value.to_owned())), "{call:?}");
         }

@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use gavel_domain::engine::Progress;
 use gavel_judge0::Tuning;
-use gavel_testkit::judge0::{Fault as MockFault, Mishap, Route, Settings};
+use gavel_testkit::judge0::{Judge0Fault, Route, Settings, TestFault};
 
 use crate::support::{ComparableFault, pair, question, run, tuning};
 
 #[tokio::test]
 async fn test_that_judge0_failed_on_is_sent_again_under_a_new_token() {
-    for mishap in [Mishap::Internal, Mishap::ExecFormat, Mishap::NoStatus, Mishap::Vanished] {
-        let (double, judge0) = pair(Settings::default(), tuning()).await;
-        double.mishap(2, mishap);
+    for mishap in [TestFault::Internal, TestFault::ExecFormat, TestFault::NoStatus, TestFault::Vanished] {
+        let (mock, judge0) = pair(Settings::default(), tuning()).await;
+        mock.test_fault(2, mishap);
         let (executions, ended) = run(&judge0, "echo", &question(6)).await;
         assert_eq!((executions.len(), ended), (6, Ok(Progress::Ran)), "{mishap:?}");
-        assert_eq!(double.programs().len(), 8, "{mishap:?}");
+        assert_eq!(mock.programs().len(), 8, "{mishap:?}");
     }
 }
 
@@ -23,37 +23,37 @@ async fn test_that_judge0_failed_on_is_sent_again_under_a_new_token() {
 async fn test_that_never_finishes_is_sent_again() {
     // The wall time is two seconds: Judge0 accepts no less than one.
     let tuning = Tuning { lost_after: Duration::ZERO, ..tuning() };
-    let (double, judge0) = pair(Settings::default(), tuning).await;
-    double.mishap(1, Mishap::Stuck);
+    let (mock, judge0) = pair(Settings::default(), tuning).await;
+    mock.test_fault(1, TestFault::Stuck);
     let (executions, ended) = run(&judge0, "echo", &question(1)).await;
-    assert_eq!((executions.len(), ended, double.programs().len()), (1, Ok(Progress::Ran), 2));
+    assert_eq!((executions.len(), ended, mock.programs().len()), (1, Ok(Progress::Ran), 2));
 }
 
 /// If the workers are dead, the queue does not move: an outage, not a failure of one test.
 #[tokio::test]
 async fn submission_is_handed_back_if_the_queue_does_not_move() {
     let tuning = Tuning { lost_after: Duration::ZERO, ..tuning() };
-    let (double, judge0) = pair(Settings::default(), tuning).await;
-    double.mishap(None, Mishap::Waiting);
+    let (mock, judge0) = pair(Settings::default(), tuning).await;
+    mock.test_fault(None, TestFault::Waiting);
     let (_, ended) = run(&judge0, "echo", &question(1)).await;
     assert!(matches!(ended, Err(ComparableFault::Unavailable { .. })), "{ended:?}");
-    assert_eq!(double.programs().len(), 1);
+    assert_eq!(mock.programs().len(), 1);
 }
 
 #[tokio::test]
 async fn third_failure_on_a_test_is_final_and_names_the_cause() {
     let rows = [
-        (Mishap::Internal, "internal error (status 13)"),
-        (Mishap::ExecFormat, "exec format error (status 14)"),
-        (Mishap::NoStatus, "answer without a status"),
-        (Mishap::Vanished, "unknown token"),
+        (TestFault::Internal, "internal error (status 13)"),
+        (TestFault::ExecFormat, "exec format error (status 14)"),
+        (TestFault::NoStatus, "answer without a status"),
+        (TestFault::Vanished, "unknown token"),
     ];
     for (mishap, cause) in rows {
-        let (double, judge0) = pair(Settings::default(), tuning()).await;
-        double.mishap(None, mishap);
+        let (mock, judge0) = pair(Settings::default(), tuning()).await;
+        mock.test_fault(None, mishap);
         let text = format!("Judge0 failed on a test 3 times; the last cause: {cause}");
         assert_eq!(run(&judge0, "echo", &question(1)).await.1, Err(ComparableFault::Final(text)));
-        assert_eq!(double.programs().len(), 3);
+        assert_eq!(mock.programs().len(), 3);
     }
 }
 
@@ -61,21 +61,20 @@ async fn third_failure_on_a_test_is_final_and_names_the_cause() {
 #[tokio::test]
 async fn failed_calls_are_retried() {
     let faults = [
-        MockFault::Status { code: 503, retry_after: None, body: r#"{"error":"queue is full"}"# },
-        MockFault::Status { code: 429, retry_after: None, body: "slow down" },
-        MockFault::Status { code: 500, retry_after: None, body: "" },
-        MockFault::Status { code: 502, retry_after: None, body: "<html>bad gateway</html>" },
-        MockFault::Page(200),
-        MockFault::Page(503),
-        MockFault::Half,
-        MockFault::OtherJson,
+        Judge0Fault::Status { code: 503, retry_after: None, body: r#"{"error":"queue is full"}"# },
+        Judge0Fault::Status { code: 429, retry_after: None, body: "slow down" },
+        Judge0Fault::Status { code: 500, retry_after: None, body: "" },
+        Judge0Fault::Status { code: 502, retry_after: None, body: "<html>bad gateway</html>" },
+        Judge0Fault::Page(200),
+        Judge0Fault::Page(503),
+        Judge0Fault::Half,
+        Judge0Fault::OtherJson,
     ];
     for fault in faults {
         for route in [Route::Config, Route::PostBatch, Route::GetBatch] {
-            let double = gavel_testkit::Judge0Double::start(Settings::default()).await;
-            double.fault(route, 3, fault.clone());
-            let judge0 =
-                gavel_judge0::Judge0::start(&crate::support::config(double.url()), tuning()).unwrap();
+            let mock = gavel_testkit::MockJudge0::start(Settings::default()).await;
+            mock.fault(route, 3, fault.clone());
+            let judge0 = gavel_judge0::Judge0::start(&crate::support::config(mock.url()), tuning()).unwrap();
             let (executions, ended) = run(&judge0, "echo", &question(3)).await;
             assert_eq!((executions.len(), ended), (3, Ok(Progress::Ran)), "{route:?} {fault:?}");
         }
@@ -84,12 +83,12 @@ async fn failed_calls_are_retried() {
 
 #[tokio::test]
 async fn call_timeouts_are_retried() {
-    let double = gavel_testkit::Judge0Double::start(Settings::default()).await;
-    let mut config = crate::support::config(double.url());
+    let mock = gavel_testkit::MockJudge0::start(Settings::default()).await;
+    let mut config = crate::support::config(mock.url());
     config.timeout = Duration::from_millis(300);
     let judge0 = gavel_judge0::Judge0::start(&config, tuning()).unwrap();
     for route in [Route::PostBatch, Route::GetBatch] {
-        double.fault(route, 1, MockFault::Slow(Duration::from_mins(1)));
+        mock.fault(route, 1, Judge0Fault::Slow(Duration::from_mins(1)));
         let (executions, ended) = run(&judge0, "echo", &question(2)).await;
         assert_eq!((executions.len(), ended), (2, Ok(Progress::Ran)), "{route:?}");
     }
@@ -99,7 +98,7 @@ async fn call_timeouts_are_retried() {
 #[tokio::test]
 async fn submission_is_handed_back_if_the_queue_stays_full() {
     let retry_budget = Duration::from_millis(200);
-    let (double, judge0) =
+    let (mock, judge0) =
         pair(Settings { max_queue: 0, ..Settings::default() }, Tuning { retry_budget, ..tuning() }).await;
     let (_, ended) = run(&judge0, "echo", &question(6)).await;
     let Err(ComparableFault::Unavailable { cause, retry_after }) = ended else { panic!("{ended:?}") };
@@ -108,13 +107,13 @@ async fn submission_is_handed_back_if_the_queue_stays_full() {
         "{cause} {retry_after:?}"
     );
     assert_eq!(judge0.breaker().state(), gavel_judge0::State::Closed);
-    assert!(double.call_count(Route::PostBatch) > 1);
+    assert!(mock.request_count(Route::PostBatch) > 1);
 }
 
 #[tokio::test]
 async fn retry_after_header_is_respected() {
-    let (double, judge0) = pair(Settings::default(), tuning()).await;
-    double.fault(Route::PostBatch, 1, MockFault::Status { code: 429, retry_after: Some(60), body: "{}" });
+    let (mock, judge0) = pair(Settings::default(), tuning()).await;
+    mock.fault(Route::PostBatch, 1, Judge0Fault::Status { code: 429, retry_after: Some(60), body: "{}" });
     let (_, ended) = run(&judge0, "echo", &question(1)).await;
     let Err(ComparableFault::Unavailable { retry_after, .. }) = ended else { panic!("{ended:?}") };
     assert_eq!(

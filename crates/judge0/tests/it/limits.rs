@@ -11,23 +11,23 @@ use crate::support::{ComparableFault, TIMEOUT, pair, question, run, tuning, with
 
 #[tokio::test]
 async fn limits_are_read_once_for_all_submissions() {
-    let (double, judge0) = pair(Settings::default(), tuning()).await;
+    let (mock, judge0) = pair(Settings::default(), tuning()).await;
     for _ in 0..3 {
         assert_eq!(run(&judge0, "echo", &question(2)).await.1, Ok(Progress::Ran));
     }
-    assert_eq!(double.call_count(Route::Config), 1);
+    assert_eq!(mock.request_count(Route::Config), 1);
 }
 
 #[tokio::test]
 async fn limits_are_refreshed() {
-    let (double, _judge0) =
+    let (mock, _judge0) =
         pair(Settings::default(), Tuning { refresh_interval: Duration::from_millis(10), ..tuning() }).await;
-    double.wait_calls(Route::Config, 3, TIMEOUT).await;
+    mock.wait_requests(Route::Config, 3, TIMEOUT).await;
 }
 
 #[tokio::test]
 async fn question_outside_the_limits_fails_and_is_never_sent() {
-    let (double, judge0) = pair(Settings::default(), tuning()).await;
+    let (mock, judge0) = pair(Settings::default(), tuning()).await;
     let rows = [
         (with_limits(1, 16.0, 64.0), "the question asks for 16 s of CPU time and Judge0 allows at most 15 s"),
         (
@@ -49,12 +49,12 @@ async fn question_outside_the_limits_fails_and_is_never_sent() {
             (vec![], Err(ComparableFault::Final(text.to_owned())))
         );
     }
-    assert_eq!(double.call_count(Route::PostBatch), 0);
+    assert_eq!(mock.request_count(Route::PostBatch), 0);
 }
 
 #[tokio::test]
 async fn rejection_by_judge0_is_final_and_quotes_it() {
-    let (_double, judge0) = pair(Settings::default(), tuning()).await;
+    let (_mock, judge0) = pair(Settings::default(), tuning()).await;
     let unknown =
         crate::support::run_in(&judge0, gavel_domain::LanguageId(4242), "echo", &question(6)).await.1;
     let text = "Judge0 rejected the submission: language_id language with id 4242 doesn't exist";
@@ -64,7 +64,7 @@ async fn rejection_by_judge0_is_final_and_quotes_it() {
 #[tokio::test]
 async fn disabled_batches_make_judge0_unavailable() {
     let settings = Settings { config: json!({ "enable_batched_submissions": false }), ..Settings::default() };
-    let (_double, judge0) = pair(settings, tuning()).await;
+    let (_mock, judge0) = pair(settings, tuning()).await;
     let Err(ComparableFault::Unavailable { cause, .. }) = run(&judge0, "echo", &question(1)).await.1 else {
         panic!()
     };
@@ -74,8 +74,8 @@ async fn disabled_batches_make_judge0_unavailable() {
 #[tokio::test]
 async fn batches_respect_the_batch_size_of_judge0() {
     let settings = Settings { config: json!({ "max_submission_batch_size": 2 }), ..Settings::default() };
-    let (double, judge0) = pair(settings, tuning()).await;
+    let (mock, judge0) = pair(settings, tuning()).await;
     let (executions, ended) = run(&judge0, "echo", &question(7)).await;
     assert_eq!((executions.len(), ended), (7, Ok(Progress::Ran)));
-    assert!(double.calls().iter().all(|call| call.submissions <= 2));
+    assert!(mock.requests().iter().all(|call| call.submissions <= 2));
 }

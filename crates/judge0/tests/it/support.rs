@@ -8,7 +8,7 @@ use gavel_domain::{
     Backoff, Comparison, Execution, LanguageId, Limits, Outcome, Question, TestCase, Visibility,
 };
 use gavel_judge0::{Entry, Judge0, Judge0Config, Tuning};
-use gavel_testkit::Judge0Double;
+use gavel_testkit::MockJudge0;
 use gavel_testkit::judge0::Settings;
 
 /// Longer than any test here takes on a busy machine.
@@ -38,10 +38,10 @@ pub(crate) fn config(url: String) -> Judge0Config {
 }
 
 /// A mock Judge0 and an engine that uses it.
-pub(crate) async fn pair(settings: Settings, tuning: Tuning) -> (Judge0Double, Judge0) {
-    let double = Judge0Double::start(settings).await;
-    let judge0 = Judge0::start(&config(double.url()), tuning).unwrap();
-    (double, judge0)
+pub(crate) async fn pair(settings: Settings, tuning: Tuning) -> (MockJudge0, Judge0) {
+    let mock = MockJudge0::start(settings).await;
+    let judge0 = Judge0::start(&config(mock.url()), tuning).unwrap();
+    (mock, judge0)
 }
 
 /// A question with `tests` tests. Test `n` has the input `n` and expects it as output.

@@ -3,10 +3,10 @@
 use gavel_mock_convex::{Endpoint, Limits, Status, SubmissionKind, questions};
 use serde_json::{Value, json};
 
-use crate::support::{Rig, passed, running};
+use crate::rig::{Rig, passed, running};
 
 #[tokio::test]
-async fn test_cases_are_answered_in_the_wire_s_shape() {
+async fn test_cases_are_answered_in_wire_format() {
     let rig = Rig::start().await;
     let (status, body) = rig.post(Endpoint::TEST_CASES, &json!({ "questionId": "sum" })).await;
     assert_eq!(status, 200);
@@ -21,7 +21,7 @@ async fn test_cases_are_answered_in_the_wire_s_shape() {
 }
 
 #[tokio::test]
-async fn the_two_kinds_of_questions_are_kept_apart() {
+async fn question_kinds_are_separate() {
     let rig = Rig::start().await;
     let statuses = [
         (Endpoint::TEST_CASES, json!({ "questionId": "greet" }), 404),
@@ -37,39 +37,39 @@ async fn the_two_kinds_of_questions_are_kept_apart() {
 }
 
 #[tokio::test]
-async fn whatever_comes_last_is_written() {
+async fn last_write_wins() {
     let rig = Rig::start().await;
     assert_eq!(rig.post(Endpoint::RUNNING, &running("s1")).await, (200, json!({ "ok": true })));
-    assert_eq!(rig.mock_convex.submission("s1").unwrap().status, Status::Running);
+    assert_eq!(rig.convex.submission("s1").unwrap().status, Status::Running);
     let failed = json!({
         "submissionId": "s1", "status": "failed", "stderr": "oops", "firstFailure": { "errorMessage": "Wrong answer" },
     });
     assert_eq!(rig.post(Endpoint::RESULT, &failed).await.0, 200);
     assert_eq!(rig.post(Endpoint::RESULT, &passed("s1")).await.0, 200);
-    let state = rig.mock_convex.submission("s1").unwrap();
-    assert_eq!((state.status, rig.mock_convex.finals()), (Status::Passed, 1));
+    let state = rig.convex.submission("s1").unwrap();
+    assert_eq!((state.status, rig.convex.final_count()), (Status::Passed, 1));
     assert_eq!(state.fields["stderr"], "oops", "a field that is left out keeps its value");
-    assert_eq!(rig.mock_convex.distinct_results("s1").len(), 2);
-    assert_eq!(rig.mock_convex.contradicted(), ["s1"]);
+    assert_eq!(rig.convex.distinct_results("s1").len(), 2);
+    assert_eq!(rig.convex.with_conflicting_results(), ["s1"]);
 
     assert_eq!(rig.post(Endpoint::RUNNING, &running("s1")).await.0, 200);
-    assert_eq!(rig.mock_convex.submission("s1").unwrap().status, Status::Running);
-    let late = rig.mock_convex.running_after_result();
-    assert_eq!((late.len(), late[0].late, late[0].call), (1, gavel_mock_convex::Late::Started, 4));
-    assert_eq!(rig.mock_convex.finals(), 0);
+    assert_eq!(rig.convex.submission("s1").unwrap().status, Status::Running);
+    let late = rig.convex.running_after_result();
+    assert_eq!((late.len(), late[0].lateness, late[0].call), (1, gavel_mock_convex::Lateness::Started, 4));
+    assert_eq!(rig.convex.final_count(), 0);
 }
 
 #[tokio::test]
-async fn what_validators_refuse_is_a_500_without_its_reason() {
+async fn invalid_arguments_are_500_without_a_reason() {
     let rig = Rig::start().await;
     let bad = json!({ "submissionId": "s1", "status": "passed", "stderr": null });
     let (status, body) = rig.post(Endpoint::RESULT, &bad).await;
     assert_eq!(status, 500);
     assert!(!body.to_string().contains("stderr"), "{body}");
-    let calls = rig.mock_convex.calls_of("s1");
+    let calls = rig.convex.calls_of("s1");
     let answer = calls[0].answer().unwrap();
     assert_eq!(answer.reason.as_deref(), Some("stderr is not a string"));
-    assert!(rig.mock_convex.submission("s1").is_none());
+    assert!(rig.convex.submission("s1").is_none());
 
     let missing = [json!({}), json!({ "submissionId": null, "status": "passed" })];
     for body in missing {
@@ -81,26 +81,26 @@ async fn what_validators_refuse_is_a_500_without_its_reason() {
 }
 
 #[tokio::test]
-async fn unknown_submissions_and_the_other_kind_s_are_500() {
+async fn unknown_submission_and_wrong_kind_are_500() {
     let rig = Rig::start().await;
-    rig.mock_convex.accept_unknown(false);
+    rig.convex.accept_unknown(false);
     assert_eq!(rig.post(Endpoint::RUNNING, &running("s1")).await.0, 500);
-    rig.mock_convex.add_submission("s1", SubmissionKind::Personalized);
-    assert_eq!(rig.mock_convex.submission("s1").unwrap().status, Status::Queued);
+    rig.convex.add_submission("s1", SubmissionKind::Personalized);
+    assert_eq!(rig.convex.submission("s1").unwrap().status, Status::Queued);
     assert_eq!(rig.post(Endpoint::RUNNING, &running("s1")).await.0, 500);
     assert_eq!(rig.post(Endpoint::PERSONALIZED_RUNNING, &running("s1")).await.0, 200);
     assert_eq!(rig.post(Endpoint::PERSONALIZED_RESULT, &passed("s1")).await.0, 200);
 }
 
 #[tokio::test]
-async fn a_document_over_a_mebibyte_is_refused_and_changes_nothing() {
+async fn document_over_1_mib_is_rejected_and_changes_nothing() {
     let rig = Rig::start().await;
     let big = "x".repeat(600 << 10);
     let first = json!({ "submissionId": "s1", "status": "failed", "stderr": big });
     let second = json!({ "submissionId": "s1", "status": "error", "compileOutput": big });
     assert_eq!(rig.post(Endpoint::RESULT, &first).await.0, 200);
     assert_eq!(rig.post(Endpoint::RESULT, &second).await.0, 500);
-    assert_eq!(rig.mock_convex.submission("s1").unwrap().status, Status::Failed);
+    assert_eq!(rig.convex.submission("s1").unwrap().status, Status::Failed);
     let flood = json!({ "submissionId": "s2", "status": "failed", "stderr": "x".repeat(9 << 20) });
     // Refused before it is read to its end, so the client may see the connection end instead.
     let refused = rig.try_post(Endpoint::RESULT, &flood).await;
@@ -114,19 +114,19 @@ async fn wrong_paths_and_methods_are_404() {
         assert_eq!(rig.request(path).send().await.unwrap().status(), 404, "{path}");
     }
     assert_eq!(rig.get(Endpoint::TEST_CASES.path()).await.status(), 404);
-    assert_eq!(rig.mock_convex.wrong_paths().len(), 5);
-    assert_eq!(rig.mock_convex.call_count(None), 0);
+    assert_eq!(rig.convex.wrong_paths().len(), 5);
+    assert_eq!(rig.convex.call_count(None), 0);
 }
 
 #[tokio::test]
-async fn calls_are_recorded_with_the_headers_that_matter() {
+async fn calls_are_recorded_with_selected_headers() {
     let rig = Rig::start().await;
     let request = rig.request(Endpoint::RUNNING.path()).json(&running("s1"));
     let headers =
         [("X-Request-Id", "r1"), ("Webhook-Id", "w1"), ("Authorization", "Bearer k"), ("X-Other", "x")];
     let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
     assert_eq!(request.send().await.unwrap().status(), 200);
-    let calls = rig.mock_convex.calls();
+    let calls = rig.convex.calls();
     let call = &calls[0];
     assert_eq!((call.number, call.endpoint, call.status()), (1, Endpoint::RUNNING, Some(200)));
     assert_eq!(call.id.as_deref(), Some("s1"));
@@ -140,37 +140,30 @@ async fn calls_are_recorded_with_the_headers_that_matter() {
 #[tokio::test]
 async fn records_are_bounded_and_can_be_turned_off() {
     let rig = Rig::start().await;
-    rig.mock_convex.set_limits(Limits { calls: 2, submissions: 3, ..Limits::default() });
+    rig.convex.set_limits(Limits { calls: 2, submissions: 3, ..Limits::default() });
     for id in ["s1", "s2", "s3", "s4"] {
         assert_eq!(rig.post(Endpoint::RESULT, &passed(id)).await.0, 200);
     }
-    let kept: Vec<_> = rig.mock_convex.calls().iter().map(|call| call.number).collect();
+    let kept: Vec<_> = rig.convex.calls().iter().map(|call| call.number).collect();
     assert_eq!(kept, [3, 4]);
-    assert!(rig.mock_convex.submission("s1").is_none() && rig.mock_convex.submission("s2").is_some());
-    assert_eq!((rig.mock_convex.call_count(None), rig.mock_convex.finals()), (4, 3));
-    rig.mock_convex.count_only();
+    assert!(rig.convex.submission("s1").is_none() && rig.convex.submission("s2").is_some());
+    assert_eq!((rig.convex.call_count(None), rig.convex.final_count()), (4, 3));
+    rig.convex.count_only();
     assert_eq!(rig.post(Endpoint::RESULT, &passed("s4")).await.0, 200);
-    assert_eq!((rig.mock_convex.call_count(Endpoint::RESULT), rig.mock_convex.calls().len()), (5, 2));
-    assert_eq!(rig.mock_convex.submission("s4").unwrap().result_calls, 2);
+    assert_eq!((rig.convex.call_count(Endpoint::RESULT), rig.convex.calls().len()), (5, 2));
+    assert_eq!(rig.convex.submission("s4").unwrap().result_calls, 2);
 }
 
 #[tokio::test]
-async fn refused_results_count_against_the_bound_too() {
+async fn rejected_results_count_against_the_limit() {
     let rig = Rig::start().await;
-    rig.mock_convex.set_limits(Limits {
-        submission_bytes: 3 << 20,
-        call_bytes: 3 << 20,
-        ..Limits::default()
-    });
+    rig.convex.set_limits(Limits { submission_bytes: 3 << 20, call_bytes: 3 << 20, ..Limits::default() });
     for id in ["s1", "s2", "s3"] {
         let big = json!({ "submissionId": id, "status": "failed", "stderr": "x".repeat(2 << 20) });
         assert_eq!(rig.post(Endpoint::RESULT, &big).await.0, 500);
     }
-    assert_eq!(rig.mock_convex.calls().len(), 1);
-    assert!(
-        rig.mock_convex.distinct_results("s2").is_empty()
-            && rig.mock_convex.distinct_results("s3").len() == 1
-    );
+    assert_eq!(rig.convex.calls().len(), 1);
+    assert!(rig.convex.distinct_results("s2").is_empty() && rig.convex.distinct_results("s3").len() == 1);
 }
 
 #[tokio::test]
@@ -185,7 +178,7 @@ async fn pages_show_questions_and_submissions() {
 }
 
 #[test]
-fn bad_questions_say_what_is_wrong() {
+fn invalid_question_is_named_in_the_error() {
     let text = |json: &str| questions::from_json(json).unwrap_err().to_string();
     assert_eq!(text("{}"), "the questions are not a JSON list of {kind, question, testCases}");
     assert_eq!(text(r#"[{"kind":"standard"}]"#), "question number 0 has no question._id");

@@ -1,8 +1,8 @@
-//! The stand-in over real HTTP: what it answers, what it records, how it misbehaves.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
+//! Mock Convex over real HTTP: its answers, its records, its injected faults.
+#![expect(clippy::unwrap_used, reason = "test helpers fail by panicking, as tests do")]
 
 mod contract;
-mod misbehaviour;
+mod faults;
+mod rig;
 mod samples;
-mod support;
-mod waiting;
+mod wait;

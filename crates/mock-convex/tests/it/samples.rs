@@ -14,7 +14,7 @@ fn manifest() -> Vec<Value> {
 }
 
 #[test]
-fn the_manifest_names_every_program_and_only_questions_that_exist() {
+fn manifest_names_every_program_and_only_existing_questions() {
     let questions = questions::samples();
     let mut named = BTreeSet::new();
     for entry in manifest() {
@@ -39,7 +39,7 @@ fn the_manifest_names_every_program_and_only_questions_that_exist() {
 }
 
 #[test]
-fn the_sample_questions_cover_what_the_wire_allows() {
+fn sample_questions_cover_the_contract() {
     let list: Vec<Value> =
         serde_json::from_str(&fs::read_to_string(samples().join("questions.json")).unwrap()).unwrap();
     let any = |wanted: &dyn Fn(&Value) -> bool| list.iter().any(wanted);
@@ -52,7 +52,7 @@ fn the_sample_questions_cover_what_the_wire_allows() {
 }
 
 #[test]
-fn one_program_keeps_its_windows_line_ends() {
+fn crlf_program_keeps_its_line_ends() {
     let source = fs::read_to_string(samples().join("programs/sum-crlf.py")).unwrap();
     assert!(source.contains("\r\n"));
 }

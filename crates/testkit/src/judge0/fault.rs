@@ -1,8 +1,8 @@
-//! What can go wrong with a call, and with a test.
+//! Faults that a test injects into requests and into the judging of tests.
 
 use std::time::Duration;
 
-/// What a call is for.
+/// A route of Judge0's API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
     /// `GET /config_info`.
@@ -21,10 +21,10 @@ pub enum Route {
     Other,
 }
 
-/// How a call goes wrong. It has no effect then, unless it says so.
+/// How a request fails. The request has no effect unless the variant says otherwise.
 #[derive(Clone, Debug)]
-pub enum Fault {
-    /// This status and JSON in the answer's place.
+pub enum Judge0Fault {
+    /// Answered with this status and JSON body instead.
     Status {
         /// The HTTP status code.
         code: u16,
@@ -33,59 +33,59 @@ pub enum Fault {
         /// The body.
         body: &'static str,
     },
-    /// A page in the answer's place.
+    /// Answered with an HTML page of this status instead.
     Page(u16),
-    /// The call has its effect, and half of the answer comes before the connection ends.
+    /// The request has its effect, but the connection ends after half of the body.
     Half,
-    /// The call has its effect, and the answer comes this much later.
+    /// The request has its effect, but the answer is delayed by this time.
     Slow(Duration),
-    /// Valid JSON that is not what was asked for.
+    /// Answered with valid JSON of the wrong shape.
     OtherJson,
 }
 
-/// How a test goes wrong.
+/// How the judging of a test fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mishap {
-    /// Status 13.
+pub enum TestFault {
+    /// Status 13, internal error.
     Internal,
-    /// Status 14.
+    /// Status 14, exec format error.
     ExecFormat,
-    /// An end without a status.
+    /// Finished without a status.
     NoStatus,
-    /// Its token is not known any more.
+    /// Its token is unknown.
     Vanished,
-    /// It is begun and never ended.
+    /// It runs for ever.
     Stuck,
-    /// It stays in the queue, as where the workers are dead.
+    /// It stays queued, as if all workers were dead.
     Waiting,
 }
 
 #[derive(Default)]
 pub(crate) struct Faults {
-    calls: Vec<(Route, Option<u64>, Fault)>,
-    tests: Vec<(Option<u64>, Mishap)>,
+    requests: Vec<(Route, Option<u64>, Judge0Fault)>,
+    tests: Vec<(Option<u64>, TestFault)>,
 }
 
 impl Faults {
-    pub(crate) fn add(&mut self, route: Route, times: Option<u64>, fault: Fault) {
-        self.calls.push((route, times, fault));
+    pub(crate) fn add(&mut self, route: Route, times: Option<u64>, fault: Judge0Fault) {
+        self.requests.push((route, times, fault));
     }
 
-    pub(crate) fn add_mishap(&mut self, times: Option<u64>, mishap: Mishap) {
-        self.tests.push((times, mishap));
+    pub(crate) fn add_test_fault(&mut self, times: Option<u64>, test_fault: TestFault) {
+        self.tests.push((times, test_fault));
     }
 
-    pub(crate) fn strike(&mut self, route: Route) -> Option<Fault> {
-        let mut standing = self.calls.iter_mut().filter(|(on, ..)| *on == route);
-        standing.find_map(|(_, times, fault)| once(times).then(|| fault.clone()))
+    pub(crate) fn next_fault(&mut self, route: Route) -> Option<Judge0Fault> {
+        let mut matching = self.requests.iter_mut().filter(|(on, ..)| *on == route);
+        matching.find_map(|(_, times, fault)| once(times).then(|| fault.clone()))
     }
 
-    pub(crate) fn strike_test(&mut self) -> Option<Mishap> {
-        self.tests.iter_mut().find_map(|(times, mishap)| once(times).then_some(*mishap))
+    pub(crate) fn next_test_fault(&mut self) -> Option<TestFault> {
+        self.tests.iter_mut().find_map(|(times, test_fault)| once(times).then_some(*test_fault))
     }
 }
 
-/// Takes one from a count, if there is one left; there is no end to none.
+/// Takes one from a count and returns whether there was one left. `None` never runs out.
 fn once(times: &mut Option<u64>) -> bool {
     match times {
         None => true,

@@ -1,4 +1,4 @@
-//! What programs do at the double: by default what the recorded one of the same source did, else they echo.
+//! What programs do in mock Judge0: what the recorded program of the same source did, or else echo their input.
 
 use std::sync::Arc;
 
@@ -8,18 +8,18 @@ use serde_json::{Value, json};
 
 use super::recorded::{RECORDED, body};
 
-/// A program with one input, as it was sent.
+/// A submitted program with its input.
 #[derive(Clone, Debug)]
 pub struct Program {
     /// The source.
     pub source: String,
-    /// What it reads.
+    /// Its standard input.
     pub stdin: String,
-    /// All that was sent, still in base64.
+    /// The whole submission, still in base64.
     pub entry: Value,
 }
 
-/// From a program to the fields of its report: `status_id`, `stdout` and so on, texts in base64.
+/// Maps a program to the fields of its report: `status_id`, `stdout` and so on, texts in base64.
 pub type Script = Arc<dyn Fn(&Program) -> Value + Send + Sync>;
 
 impl Program {
@@ -28,13 +28,13 @@ impl Program {
     }
 }
 
-/// The report of a program that exited with 0 after it wrote `stdout`.
+/// The report of a program that wrote `stdout` and exited with 0.
 #[must_use]
 pub fn accepted(stdout: &str) -> Value {
     ended(3, 0, stdout, "")
 }
 
-/// The report of a program that ended with this status and exit code, and wrote this to its two streams.
+/// The report of a program with this status, exit code and output.
 #[must_use]
 pub fn ended(status: u64, exit_code: i64, stdout: &str, stderr: &str) -> Value {
     json!({
@@ -44,7 +44,7 @@ pub fn ended(status: u64, exit_code: i64, stdout: &str, stderr: &str) -> Value {
     })
 }
 
-/// The recorded report of the same source; a program that was not recorded writes what it reads.
+/// The recorded report of the same source. A program that was not recorded echoes its input.
 #[must_use]
 pub fn by_recording() -> Script {
     let known: Vec<(String, Value)> = RECORDED
@@ -62,7 +62,7 @@ pub fn by_recording() -> Script {
     })
 }
 
-/// Base64 as Judge0 writes it; nothing for nothing.
+/// Base64 as Judge0 writes it; null for no bytes.
 pub(crate) fn wrapped(bytes: &[u8]) -> Value {
     if bytes.is_empty() {
         return Value::Null;

@@ -1,4 +1,4 @@
-//! The queue and the workers: when each submission runs and ends is known as soon as it comes.
+//! The queue and the workers. When each submission starts and ends is computed as soon as it arrives.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::fault::Mishap;
+use super::fault::TestFault;
 use super::program::Program;
 
 struct Submission {
@@ -14,7 +14,7 @@ struct Submission {
     begins: Instant,
     ends: Instant,
     report: Value,
-    mishap: Option<Mishap>,
+    test_fault: Option<TestFault>,
     /// The last answer to a single `GET`, and when it was made.
     cached: Option<(Instant, Value)>,
 }
@@ -33,7 +33,7 @@ impl Queue {
         Self { workers, order: Vec::new(), submissions: HashMap::new(), most_in_flight: 0 }
     }
 
-    /// How many wait for a worker.
+    /// How many submissions wait for a worker.
     pub(crate) fn waiting(&self) -> usize {
         let now = super::now();
         self.submissions.values().filter(|it| it.begins > now).count()
@@ -43,7 +43,7 @@ impl Queue {
         &mut self,
         program: Program,
         report: Value,
-        mishap: Option<Mishap>,
+        test_fault: Option<TestFault>,
         takes: Duration,
     ) -> String {
         let now = super::now();
@@ -55,25 +55,25 @@ impl Queue {
         let token = format!("{n:08x}-0000-4000-8000-{:012x}", rand::random::<u32>());
         self.order.push(token.clone());
         self.submissions
-            .insert(token.clone(), Submission { program, begins, ends, report, mishap, cached: None });
+            .insert(token.clone(), Submission { program, begins, ends, report, test_fault, cached: None });
         let in_flight = self.submissions.values().filter(|it| it.ends > now).count();
         self.most_in_flight = self.most_in_flight.max(in_flight);
         token
     }
 
-    /// What a batch says of it; null for a token that is not known.
+    /// The report in a batch; null for an unknown token.
     pub(crate) fn report(&self, token: &str, fields: &[&str]) -> Value {
         let Some(it) = self.submissions.get(token) else { return Value::Null };
         let now = super::now();
-        let mut report = match it.mishap {
-            Some(Mishap::Vanished) => return Value::Null,
-            Some(Mishap::Waiting) => state(1, "In Queue"),
-            Some(Mishap::Stuck) => state(2, "Processing"),
+        let mut report = match it.test_fault {
+            Some(TestFault::Vanished) => return Value::Null,
+            Some(TestFault::Waiting) => state(1, "In Queue"),
+            Some(TestFault::Stuck) => state(2, "Processing"),
             _ if now < it.begins => state(1, "In Queue"),
             _ if now < it.ends => state(2, "Processing"),
-            Some(Mishap::Internal) => state(13, "Internal Error"),
-            Some(Mishap::ExecFormat) => state(14, "Exec Format Error"),
-            Some(Mishap::NoStatus) => json!({ "status": null, "status_id": null }),
+            Some(TestFault::Internal) => state(13, "Internal Error"),
+            Some(TestFault::ExecFormat) => state(14, "Exec Format Error"),
+            Some(TestFault::NoStatus) => json!({ "status": null, "status_id": null }),
             None => it.report.clone(),
         };
         report["token"] = token.into();
@@ -84,7 +84,7 @@ impl Queue {
         report
     }
 
-    /// What a single `GET` says of it: for as long as the cache holds, what it said before.
+    /// The report of a single `GET`: the previous one while it is cached.
     pub(crate) fn cached(&mut self, token: &str, cache: Duration) -> Value {
         let now = super::now();
         let cached = self.submissions.get(token).and_then(|it| it.cached.clone());

@@ -1,10 +1,10 @@
-//! The recorded exchanges that the double answers with.
+//! The recorded exchanges that mock Judge0 answers with.
 
 use serde_json::Value;
 
 macro_rules! recorded {
     ($($name:literal)*) => {
-        /// Name and text of each recording of a test that came to its end.
+        /// Name and text of each recording of a finished test.
         pub const RECORDED: &[(&str, &str)] =
             &[$(($name, include_str!(concat!("../../../judge0/tests/recorded/", $name, ".json")))),*];
     };
@@ -26,7 +26,7 @@ pub(crate) const LANGUAGES: &str = include_str!("../../../judge0/tests/recorded/
 /// A recorded exchange.
 ///
 /// # Panics
-/// Where there is none of that name in [`RECORDED`].
+/// Panics if [`RECORDED`] has no recording of this name.
 #[must_use]
 pub fn recording(name: &str) -> Value {
     let found = RECORDED.iter().find(|(known, _)| *known == name);
@@ -34,7 +34,7 @@ pub fn recording(name: &str) -> Value {
     serde_json::from_str(text).expect("recordings are JSON")
 }
 
-/// The JSON that a recorded exchange answers with.
+/// The JSON body of the response in a recorded exchange.
 pub(crate) fn body(text: &str) -> Value {
     let mut exchange: Value = serde_json::from_str(text).expect("recordings are JSON");
     exchange["response"]["body"].take()

@@ -1,4 +1,4 @@
-//! The routes.
+//! The routes of mock Judge0.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
-use super::fault::{Fault, Mishap, Route};
+use super::fault::{Judge0Fault, Route, TestFault};
 use super::program::Program;
 use super::recorded::{CONFIG, LANGUAGES, body};
-use super::{Call, Shared, State};
+use super::{RecordedRequest, Shared, State};
 
 const MAX_BODY_BYTES: usize = 64 << 20;
-/// What a batch shows where no fields are asked for, as recorded.
+/// The fields of a batch if none are asked for, as recorded.
 const DEFAULT_FIELDS: &str = "stdout,time,memory,stderr,token,compile_output,message,status";
 
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
@@ -38,12 +38,13 @@ async fn serve(Extract(shared): Extract<Arc<Shared>>, request: Request) -> Respo
         headers.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()));
     let (answer, fault) = {
         let mut state = shared.lock();
-        let call = Call { route, submissions, headers: headers.collect() };
-        let is_known = is_known(&state, &call);
-        state.calls.push(call);
-        let fault = state.faults.strike(route);
-        let has_effect = fault.as_ref().is_none_or(|fault| matches!(fault, Fault::Half | Fault::Slow(_)));
-        let answer = match (is_known, has_effect) {
+        let request = RecordedRequest { route, submissions, headers: headers.collect() };
+        let authorized = is_authorized(&state, &request);
+        state.requests.push(request);
+        let fault = state.faults.next_fault(route);
+        let has_effect =
+            fault.as_ref().is_none_or(|fault| matches!(fault, Judge0Fault::Half | Judge0Fault::Slow(_)));
+        let answer = match (authorized, has_effect) {
             (false, _) => None,
             (true, false) => Some((500, Value::Null)),
             (true, true) => Some(answer(&mut state, route, &path, &query, &sent)),
@@ -52,33 +53,33 @@ async fn serve(Extract(shared): Extract<Arc<Shared>>, request: Request) -> Respo
     };
     shared.changed();
     match answer {
-        // Recorded: no body, and HTML.
+        // As recorded: no body, and HTML.
         None => (StatusCode::UNAUTHORIZED, [(header::CONTENT_TYPE, "text/html")], "").into_response(),
         Some((status, answer)) => with_fault(status, &answer, fault).await,
     }
 }
 
-async fn with_fault(status: u16, answer: &Value, fault: Option<Fault>) -> Response {
+async fn with_fault(status: u16, answer: &Value, fault: Option<Judge0Fault>) -> Response {
     match fault {
         None => json_of(status, answer.to_string()),
-        Some(Fault::Slow(by)) => {
+        Some(Judge0Fault::Slow(by)) => {
             tokio::time::sleep(by).await;
             json_of(status, answer.to_string())
         }
-        Some(Fault::Status { code, retry_after, body }) => {
+        Some(Judge0Fault::Status { code, retry_after, body }) => {
             let mut response = json_of(code, body.to_owned());
             if let Some(seconds) = retry_after {
                 response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
             }
             response
         }
-        Some(Fault::Page(code)) => {
+        Some(Judge0Fault::Page(code)) => {
             let code = StatusCode::from_u16(code).expect("a status");
             (code, [(header::CONTENT_TYPE, "text/html")], "<!doctype html><title>Sign in</title>")
                 .into_response()
         }
-        Some(Fault::OtherJson) => json_of(200, json!({ "hello": ["world"] }).to_string()),
-        Some(Fault::Half) => {
+        Some(Judge0Fault::OtherJson) => json_of(200, json!({ "hello": ["world"] }).to_string()),
+        Some(Judge0Fault::Half) => {
             let text = answer.to_string();
             let half = Bytes::copy_from_slice(&text.as_bytes()[..text.len() / 2]);
             let end = stream::once(async { Err(std::io::Error::other("cut")) });
@@ -150,25 +151,25 @@ fn post(state: &mut State, entries: &[Value]) -> (u16, Value) {
         }
         let program = Program::read(entry);
         let report = (state.settings.script)(&program);
-        let mishap: Option<Mishap> = state.faults.strike_test();
-        let token = state.queue.push(program, report, mishap, state.settings.test_time);
+        let test_fault: Option<TestFault> = state.faults.next_test_fault();
+        let token = state.queue.push(program, report, test_fault, state.settings.test_time);
         posted.push(json!({ "token": token }));
     }
     (201, Value::Array(posted))
 }
 
-/// The recorded refusals, as far as the client can bring them about.
+/// The recorded validation errors that the client can cause.
 fn errors(entry: &Value, config: &Value) -> Option<Value> {
     let mut errors = serde_json::Map::new();
-    let mut refuse = |field: &str, text: String| {
+    let mut reject = |field: &str, text: String| {
         errors.insert(field.to_owned(), json!([text]));
     };
     if entry["source_code"].as_str().is_none_or(|text| text.trim().is_empty()) {
-        refuse("source_code", "can't be blank".to_owned());
+        reject("source_code", "can't be blank".to_owned());
     }
     let language = entry["language_id"].as_u64().unwrap_or_default();
     if !(43..=89).contains(&language) {
-        refuse("language_id", format!("language with id {language} doesn't exist"));
+        reject("language_id", format!("language with id {language} doesn't exist"));
     }
     let bounds = [
         ("cpu_time_limit", 0.0, "max_cpu_time_limit"),
@@ -180,10 +181,10 @@ fn errors(entry: &Value, config: &Value) -> Option<Value> {
     for (field, least, most) in bounds {
         let (Some(value), Some(most)) = (entry[field].as_f64(), config[most].as_f64()) else { continue };
         if value < least {
-            refuse(field, format!("must be greater than or equal to {least}"));
+            reject(field, format!("must be greater than or equal to {least}"));
         }
         if value > most {
-            refuse(field, format!("must be less than or equal to {most}"));
+            reject(field, format!("must be less than or equal to {most}"));
         }
     }
     (!errors.is_empty()).then_some(Value::Object(errors))
@@ -212,11 +213,11 @@ fn config(state: &State) -> Value {
     config
 }
 
-/// `/config_info` and `/languages` are open; submissions are not.
-fn is_known(state: &State, call: &Call) -> bool {
+/// Whether the caller is authorized. `/config_info` and `/languages` need no key.
+fn is_authorized(state: &State, request: &RecordedRequest) -> bool {
     let keys = &state.settings.keys;
-    let has_key = call.headers.iter().any(|(name, value)| name == "x-auth-token" && keys.contains(value));
-    keys.is_empty() || has_key || matches!(call.route, Route::Config | Route::Languages)
+    let has_key = request.headers.iter().any(|(name, value)| name == "x-auth-token" && keys.contains(value));
+    keys.is_empty() || has_key || matches!(request.route, Route::Config | Route::Languages)
 }
 
 fn route(method: &Method, path: &str) -> Route {

@@ -1,4 +1,4 @@
-//! Several servers that are one cluster.
+//! Several servers that form one cluster.
 
 use std::net::TcpListener;
 
@@ -7,11 +7,11 @@ use rand::RngExt as _;
 use super::{NatsError, NatsServer, PORTS, PORTS_TRIED};
 
 impl NatsServer {
-    /// So many servers, each with a store of its own, that know each other. They do not tell clients of one
-    /// another, so that a client stays on the wires that it was given.
+    /// Starts a cluster of `size` servers, each with a store of its own. They do not advertise each other to clients,
+    /// so a client stays on the proxies that it was given.
     ///
     /// # Errors
-    /// [`NatsError`].
+    /// Returns an error if a server cannot be started.
     pub async fn start_cluster(size: usize) -> Result<Vec<Self>, NatsError> {
         let routes = route_ports(size)?;
         let urls: Vec<String> = routes.iter().map(|port| format!("\"nats://127.0.0.1:{port}\"")).collect();
@@ -27,7 +27,7 @@ impl NatsServer {
     }
 }
 
-/// Ports that are free now. They are taken one after the other by servers that have to know them all before.
+/// Finds free ports. Every server must know the ports of all before the first one starts.
 fn route_ports(count: usize) -> Result<Vec<u16>, NatsError> {
     let mut ports: Vec<u16> = Vec::new();
     for _ in 0..PORTS_TRIED {

@@ -1,7 +1,7 @@
-//! One run of a process: its signals, its end.
+//! One run of a process: its signals and its exit.
 //!
-//! A thread waits for the end without reaping, then reaps under the lock that signals are sent under. So a
-//! signal never reaches a stranger that was given the same id.
+//! A thread waits for the exit without reaping, then reaps while it holds the lock that guards signals. So a signal
+//! never reaches another process that was given the same id.
 
 use std::{
     io,
@@ -18,7 +18,7 @@ use super::{logs::Logs, spawn};
 #[derive(Debug)]
 pub(super) struct Child {
     pid: Pid,
-    /// Locked while a signal is sent and while it is reaped; true from then on.
+    /// Locked while a signal is sent and while the process is reaped; true from then on.
     reaped: Arc<Mutex<bool>>,
     status: watch::Receiver<Option<ExitStatus>>,
     /// Pipes of its output that are still open.
@@ -43,7 +43,7 @@ impl Child {
         let (tell, status) = watch::channel(None);
         let lock = Arc::clone(&reaped);
         let reap = move || {
-            // An error other than an interruption means that it is no child of ours any more.
+            // Any error except an interruption means that it is not a child of this process any more.
             while waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)
                 .is_err_and(interrupted)
             {}
@@ -71,33 +71,34 @@ impl Child {
         }
         kill_process(self.pid, signal)?;
         if signal == Signal::STOP {
-            // The signal is on its way only; whoever froze a process counts on it being frozen.
+            // The signal is delivered asynchronously, but the caller relies on the process being stopped.
             let stopped = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
             while waitid(WaitId::Pid(self.pid), stopped).is_err_and(interrupted) {}
         }
         Ok(())
     }
 
-    /// Waits until it has ended and is reaped.
+    /// Waits until the process has exited and is reaped.
     pub(super) async fn exited(&self) -> ExitStatus {
         let mut status = self.status.clone();
-        let ended = status.wait_for(Option::is_some).await.expect("the reaper tells before it ends");
+        let ended =
+            status.wait_for(Option::is_some).await.expect("the reaper reports the exit before it ends");
         ended.expect("it was waited for")
     }
 
-    /// Waits until it has ended and all that it wrote is in the log.
+    /// Waits until the process has exited and all its output is in the log.
     pub(super) async fn drained(&self) -> ExitStatus {
         let status = self.exited().await;
         let mut pipes = self.pipes.clone();
-        // A process that it left behind may hold the pipes open; its words are not this one's last.
+        // A process that it left behind may hold the pipes open; its output does not count.
         let closed = pipes.wait_for(|open| *open == 0);
         let _ = tokio::time::timeout(std::time::Duration::from_secs(1), closed).await;
         status
     }
 
-    /// Kills and reaps it, on the spot.
+    /// Kills and reaps the process, without waiting for anything else.
     pub(super) fn end(&self) {
-        // It fails only where it is gone already.
+        // It fails only if the process has exited already.
         let _ = self.signal(Signal::KILL);
         let waiter = self.waiter.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(waiter) = waiter {

@@ -1,4 +1,4 @@
-//! What a process writes, line by line, in memory and within bounds.
+//! The output of a process: lines in memory, with a limit on their number and size.
 
 use std::{
     collections::VecDeque,
@@ -10,14 +10,14 @@ use std::{
 use serde_json::Value;
 use tokio::sync::watch;
 
-/// Lines kept.
+/// How many lines are kept.
 const MAX_LINES: usize = 20_000;
-/// Bytes kept.
+/// How many bytes are kept.
 const MAX_BYTES: usize = 16 << 20;
-/// A line's length in bytes; what is longer is cut into several.
+/// The longest line in bytes; a longer one is split.
 const MAX_LINE_BYTES: u64 = 64 << 10;
 
-/// A line of standard output or standard error, without its end.
+/// A line of standard output or standard error, without its line end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
     /// The text; bytes that are not UTF-8 are replaced.
@@ -25,26 +25,26 @@ pub struct LogLine {
 }
 
 impl LogLine {
-    /// Whether the text holds this.
+    /// Whether the text contains `part`.
     #[must_use]
     pub fn contains(&self, part: &str) -> bool {
         self.text.contains(part)
     }
 
-    /// The line as JSON, if it is that.
+    /// The line as JSON, or `None` if it is not JSON.
     #[must_use]
     pub fn json(&self) -> Option<Value> {
         serde_json::from_str(&self.text).ok()
     }
 
-    /// A value inside a JSON line, by pointer (`/fields/message`).
+    /// A value in a JSON line, by JSON pointer (`/fields/message`).
     #[must_use]
     pub fn field(&self, pointer: &str) -> Option<Value> {
         self.json()?.pointer_mut(pointer).map(Value::take)
     }
 }
 
-/// A place in a log.
+/// A position in a log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark(u64);
 
@@ -63,7 +63,7 @@ struct Kept {
 }
 
 impl Logs {
-    /// Copies a pipe into the log until it is closed, then counts it off.
+    /// Copies a pipe into the log until it is closed, then decrements `open`.
     pub(super) fn follow(
         self: &Arc<Self>,
         pipe: impl Read + Send + 'static,
@@ -73,7 +73,7 @@ impl Logs {
         let copy = move || {
             let mut pipe = BufReader::new(pipe);
             let mut line = Vec::new();
-            // A pipe that cannot be read is as good as closed.
+            // A pipe that cannot be read counts as closed.
             while (&mut pipe).take(MAX_LINE_BYTES).read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
                 logs.push(&line);
                 line.clear();
@@ -86,31 +86,31 @@ impl Logs {
 
     pub(super) fn lines_after(&self, mark: Mark) -> Vec<LogLine> {
         let kept = self.kept();
-        kept.lines.iter().skip(kept.place(mark)).cloned().collect()
+        kept.lines.iter().skip(kept.index_of(mark)).cloned().collect()
     }
 
     pub(super) fn mark(&self) -> Mark {
         self.kept().end()
     }
 
-    /// The last lines, each on a line of its own, with a line end in front; empty if there are none.
+    /// The last lines, each preceded by a line end; empty if there are none.
     pub(super) fn tail(&self, count: usize) -> String {
         let kept = self.kept();
         let from = kept.lines.len().saturating_sub(count);
         kept.lines.iter().skip(from).flat_map(|line| ["\n    ", &line.text]).collect()
     }
 
-    /// The first line from the mark on that is wanted, among those that are there.
+    /// The first wanted line after the mark, among the lines written so far.
     pub(super) fn find_now(&self, mark: Mark, wanted: &mut impl FnMut(&LogLine) -> bool) -> Option<LogLine> {
-        self.look(mark, wanted).ok()
+        self.search(mark, wanted).ok()
     }
 
-    /// The same, as soon as it comes.
+    /// Waits for the first wanted line after the mark.
     pub(super) async fn find(&self, mut mark: Mark, wanted: &mut impl FnMut(&LogLine) -> bool) -> LogLine {
         let mut changes = self.changes.subscribe();
         loop {
             changes.mark_unchanged();
-            match self.look(mark, wanted) {
+            match self.search(mark, wanted) {
                 Ok(line) => return line,
                 Err(end) => mark = end,
             }
@@ -118,10 +118,15 @@ impl Logs {
         }
     }
 
-    /// The line, or where the next look shall start.
-    fn look(&self, mark: Mark, wanted: &mut impl FnMut(&LogLine) -> bool) -> Result<LogLine, Mark> {
+    /// The wanted line, or the mark to continue from.
+    fn search(&self, mark: Mark, wanted: &mut impl FnMut(&LogLine) -> bool) -> Result<LogLine, Mark> {
         let kept = self.kept();
-        kept.lines.iter().skip(kept.place(mark)).find(|line| wanted(line)).cloned().ok_or_else(|| kept.end())
+        kept.lines
+            .iter()
+            .skip(kept.index_of(mark))
+            .find(|line| wanted(line))
+            .cloned()
+            .ok_or_else(|| kept.end())
     }
 
     fn push(&self, line: &[u8]) {
@@ -145,8 +150,8 @@ impl Logs {
 }
 
 impl Kept {
-    /// A mark's place among the kept lines; the first of them, if it is older.
-    fn place(&self, mark: Mark) -> usize {
+    /// The index of a mark among the kept lines; 0 if its line was dropped.
+    fn index_of(&self, mark: Mark) -> usize {
         usize::try_from(mark.0.saturating_sub(self.dropped)).unwrap_or(usize::MAX)
     }
 
@@ -160,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn old_lines_go_and_marks_stay_right() {
+    fn marks_stay_valid_when_old_lines_are_dropped() {
         let logs = Logs::default();
         for number in 0..MAX_LINES {
             logs.push(format!("line {number}\r\n").as_bytes());
@@ -177,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_json_line_is_asked_by_pointer() {
+    fn json_field_is_read_by_pointer() {
         let line = LogLine { text: r#"{"level":"INFO","fields":{"message":"ready"}}"#.to_owned() };
         assert_eq!(line.field("/fields/message"), Some("ready".into()));
         assert_eq!(line.field("/fields/port"), None);

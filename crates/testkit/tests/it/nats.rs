@@ -1,21 +1,19 @@
-//! The server: ready when started, the same after a restart, gone after the test.
+//! The server: ready once started, the same after a restart, gone after the test.
 
 use std::time::Duration;
 
-use gavel_testkit::{NatsServer, nats};
+use gavel_testkit::{NatsServer, TEST_TIMEOUT, nats};
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
 };
 
-use crate::PATIENCE;
-
-/// Just enough of the protocol to ask and be answered.
+/// A minimal client: just enough of the protocol for requests.
 struct Client(BufReader<TcpStream>);
 
 impl Client {
-    /// The client, and what the server says about itself.
+    /// Connects and returns the client and the server's INFO.
     async fn connect(server: &NatsServer) -> (Self, Value) {
         let stream = TcpStream::connect(("127.0.0.1", server.port())).await.unwrap();
         let mut client = Self(BufReader::new(stream));
@@ -44,7 +42,7 @@ impl Client {
 }
 
 #[tokio::test]
-async fn it_is_ready_and_keeps_port_and_store_over_kill_and_stop() {
+async fn server_keeps_port_and_store_across_kill_and_stop() {
     let server = NatsServer::start().await;
     let (mut client, info) = Client::connect(&server).await;
     assert_eq!((&info["jetstream"], &info["max_payload"]), (&true.into(), &8_000_000.into()));
@@ -67,7 +65,7 @@ async fn it_is_ready_and_keeps_port_and_store_over_kill_and_stop() {
 }
 
 #[tokio::test]
-async fn frozen_it_answers_nothing_until_it_is_thawed() {
+async fn frozen_server_answers_only_after_thaw() {
     let server = NatsServer::start().await;
     let (mut client, _) = Client::connect(&server).await;
     server.freeze().unwrap();
@@ -75,12 +73,12 @@ async fn frozen_it_answers_nothing_until_it_is_thawed() {
     tokio::pin!(asked);
     assert!(tokio::time::timeout(Duration::from_millis(50), &mut asked).await.is_err());
     server.thaw().unwrap();
-    let info = tokio::time::timeout(PATIENCE, asked).await.unwrap();
+    let info = tokio::time::timeout(TEST_TIMEOUT, asked).await.unwrap();
     assert_eq!(info["streams"], 0);
 }
 
 #[tokio::test]
-async fn it_takes_further_configuration() {
+async fn builder_adds_configuration() {
     let builder = NatsServer::builder().sync_always().max_payload(1_000_000);
     let server = builder.config("http: \"127.0.0.1:-1\"\nwrite_deadline: \"3s\"").start().await;
     let (_, info) = Client::connect(&server).await;
@@ -90,7 +88,7 @@ async fn it_takes_further_configuration() {
 }
 
 #[tokio::test]
-async fn two_do_not_meet_and_nothing_stays() {
+async fn servers_are_separate_and_leave_nothing_behind() {
     let (one, two) = tokio::join!(NatsServer::start(), NatsServer::start());
     assert_ne!((one.port(), one.store()), (two.port(), two.store()));
     let store = one.store();
@@ -102,7 +100,7 @@ async fn two_do_not_meet_and_nothing_stays() {
 }
 
 #[tokio::test]
-async fn a_bad_configuration_is_told_with_the_server_s_words() {
+async fn bad_configuration_error_contains_server_log() {
     let error = NatsServer::builder().config("no_such_setting: 1").try_start().await.unwrap_err();
     assert!(matches!(error, nats::NatsError::NotReady(_)));
     assert!(error.to_string().contains("no_such_setting"), "{error}");

@@ -1,6 +1,6 @@
 //! What cannot be judged ends in an error with its reason, at once: one call, no retry, no dead letter.
 
-use gavel_mock_convex::{Endpoint, Fault, Matcher, Question, SubmissionKind};
+use gavel_mock_convex::{Endpoint, HttpFault, Matcher, Question, SubmissionKind};
 use serde_json::{Value, json};
 
 use crate::rig::{Counts, Rig, question};
@@ -32,7 +32,7 @@ async fn a_question_that_cannot_be_used_is_told_in_a_sentence() {
         changed("no-memory", "/question/memoryLimitMb", json!(-1)),
     ];
     let mut rig = Rig::with(questions, &[("MAX_BUNDLE_BYTES", "20000")]).await;
-    rig.convex.fault(Matcher::of(Endpoint::TEST_CASES).id("bad-id"), Fault::status(400));
+    rig.convex.fault(Matcher::of(Endpoint::TEST_CASES).id("bad-id"), HttpFault::status(400));
     let expected = [
         ("nowhere", "The question was not found."),
         ("bad-id", "The question's id is invalid."),
@@ -70,7 +70,7 @@ async fn an_answer_that_is_not_the_contracts_is_malformed() {
     ];
     let mut rig = Rig::start(questions).await;
     let body = |id: &str, text: &str| {
-        let fault = Fault::Status { code: 200, retry_after: None, body: text.to_owned() };
+        let fault = HttpFault::Status { code: 200, retry_after: None, body: text.to_owned() };
         rig.convex.fault(Matcher::of(Endpoint::TEST_CASES).id(id), fault);
     };
     body("empty", "");

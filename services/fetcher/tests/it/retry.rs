@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use gavel_bus::topology::TopologySettings;
 use gavel_domain::SubmissionKind;
-use gavel_mock_convex::{Endpoint, Fault, Matcher, MockConvex};
+use gavel_mock_convex::{Endpoint, HttpFault, Matcher, MockConvex};
 use gavel_testkit::{LogLine, TEST_TIMEOUT};
 
 use crate::rig::{Counts, Rig, question, queued};
@@ -14,27 +14,27 @@ use crate::rig::{Counts, Rig, question, queued};
 async fn what_may_pass_is_tried_again() {
     let elsewhere = "http://127.0.0.1:9/".to_owned();
     let faults = [
-        ("overload", Fault::status(503)),
-        ("conflict", Fault::retry_after(429, 1)),
-        ("thrown", Fault::status(500)),
-        ("forbidden", Fault::status(403)),
-        ("nothing", Fault::status(204)),
+        ("overload", HttpFault::status(503)),
+        ("conflict", HttpFault::retry_after(429, 1)),
+        ("thrown", HttpFault::status(500)),
+        ("forbidden", HttpFault::status(403)),
+        ("nothing", HttpFault::status(204)),
         (
             "date",
-            Fault::Status {
+            HttpFault::Status {
                 code: 503,
                 retry_after: Some("Thu, 01 Jan 2099 00:00:00 GMT".into()),
                 body: String::new(),
             },
         ),
-        ("reset", Fault::Reset),
-        ("lost", Fault::ApplyThenReset),
-        ("hang", Fault::Hang(Duration::from_mins(1))),
-        ("slow", Fault::Slow(Duration::from_mins(1))),
-        ("torn", Fault::HalfBody),
-        ("proxy", Fault::Html(502)),
-        ("sign-in", Fault::Html(200)),
-        ("moved", Fault::Redirect(308, elsewhere)),
+        ("reset", HttpFault::Reset),
+        ("lost", HttpFault::ApplyThenReset),
+        ("hang", HttpFault::Hang(Duration::from_mins(1))),
+        ("slow", HttpFault::Slow(Duration::from_mins(1))),
+        ("torn", HttpFault::HalfBody),
+        ("proxy", HttpFault::Html(502)),
+        ("sign-in", HttpFault::Html(200)),
+        ("moved", HttpFault::Redirect(308, elsewhere)),
     ];
     let questions = faults.iter().map(|(id, _)| question(id)).collect();
     let mut rig = Rig::with(questions, &[("REQUEST_TIMEOUT_MS", "3000")]).await;
@@ -57,8 +57,8 @@ async fn what_may_pass_is_tried_again() {
 async fn what_does_not_pass_is_given_up() {
     let mut rig = Rig::with(vec![question("q1")], &[("FETCH_GIVE_UP_AFTER_S", "2")]).await;
     // Asked to come back in an hour, it still gives up in time.
-    rig.convex.fault(Matcher::of(Endpoint::TEST_CASES).id("hour"), Fault::retry_after(429, 3600));
-    rig.convex.fault(Matcher::of(Endpoint::TEST_CASES).id("q1"), Fault::status(503));
+    rig.convex.fault(Matcher::of(Endpoint::TEST_CASES).id("hour"), HttpFault::retry_after(429, 3600));
+    rig.convex.fault(Matcher::of(Endpoint::TEST_CASES).id("q1"), HttpFault::status(503));
     let event = queued("s1", "q1", SubmissionKind::Standard);
     rig.queue_with(&event, "r1").await;
     rig.queue("s2", "hour").await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gavel_mock_convex::{Endpoint, Late, Matcher};
+use gavel_mock_convex::{Endpoint, Lateness, Matcher};
 use gavel_testkit::fixtures::{passed, submission};
 use gavel_testkit::{Proxy, TEST_TIMEOUT};
 
@@ -23,7 +23,7 @@ async fn killed_while_convex_works_on_running() {
     hold.release();
     let state = rig.ends_right(&submission).await;
     assert_eq!((state.running_calls, state.result_calls), (1, 2));
-    assert_eq!(rig.late("s1", Late::Applied), 1);
+    assert_eq!(rig.late("s1", Lateness::Applied), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

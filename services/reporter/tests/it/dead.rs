@@ -3,15 +3,15 @@
 use gavel_bus::topology;
 use gavel_domain::SubmissionId;
 use gavel_domain::event::Stage;
-use gavel_mock_convex::{Endpoint, Fault, Matcher};
+use gavel_mock_convex::{Endpoint, HttpFault, Matcher};
 use gavel_proto::WireEvent as _;
 use gavel_testkit::TEST_TIMEOUT;
 use gavel_testkit::fixtures::{passed, submission};
 
 use crate::rig::{Rig, dead_letter};
 
-fn refusal(code: u16, body: &str) -> Fault {
-    Fault::Status { code, retry_after: None, body: body.into() }
+fn refusal(code: u16, body: &str) -> HttpFault {
+    HttpFault::Status { code, retry_after: None, body: body.into() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,7 +49,7 @@ async fn a_wrong_path_and_a_fault_that_stays_are_tried_for_the_time_given() {
     let mut subscriptions = Vec::new();
     for code in [404, 500, 503] {
         let submission = submission(&format!("s{code}"));
-        rig.convex.fault(Matcher::of(Endpoint::RESULT).id(submission.id.as_str()), Fault::status(code));
+        rig.convex.fault(Matcher::of(Endpoint::RESULT).id(submission.id.as_str()), HttpFault::status(code));
         subscriptions.push((code, rig.live_events(&submission.id).await));
         rig.judge(&submission, passed()).await;
     }

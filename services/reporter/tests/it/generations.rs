@@ -3,7 +3,7 @@
 use gavel_bus::Stored;
 use gavel_domain::event::{Rejudged, Stage};
 use gavel_domain::{FirstFailure, Generation, Status, Submission, Verdict};
-use gavel_mock_convex::{Endpoint, Fault, Matcher};
+use gavel_mock_convex::{Endpoint, HttpFault, Matcher};
 use gavel_testkit::TEST_TIMEOUT;
 use gavel_testkit::fixtures::{passed, submission};
 use serde_json::json;
@@ -61,7 +61,7 @@ async fn a_late_message_of_an_earlier_generation_is_refused() {
     let rig = Rig::start(&[]).await;
     // Given up, so nothing but the newer generation keeps it from being told once it comes again.
     let first = submission("s1");
-    rig.convex.fault(Matcher::of(Endpoint::RESULT).first(1), Fault::status(422));
+    rig.convex.fault(Matcher::of(Endpoint::RESULT).first(1), HttpFault::status(422));
     let mut live = rig.live_events(&first.id).await;
     rig.begin(&first).await;
     rig.judge(&first, failed()).await;

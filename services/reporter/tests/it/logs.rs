@@ -1,7 +1,7 @@
 //! What an operator sees: log lines, health, and a configuration that is refused.
 
 use gavel_domain::{FirstFailure, Status, Verdict};
-use gavel_mock_convex::{Endpoint, Fault, Matcher};
+use gavel_mock_convex::{Endpoint, HttpFault, Matcher};
 use gavel_testkit::fixtures::{passed, submission};
 use gavel_testkit::{LogLine, Process, TEST_TIMEOUT};
 
@@ -21,7 +21,7 @@ async fn log_lines_name_the_submission_and_the_request_and_hold_no_texts() {
         expected_output: Some("text-of-expected".into()),
         error_message: "text-of-message".into(),
     });
-    rig.convex.fault(Matcher::of(Endpoint::RESULT).first(1), Fault::status(503));
+    rig.convex.fault(Matcher::of(Endpoint::RESULT).first(1), HttpFault::status(503));
     assert!(rig.begin(&submission).await);
     rig.wait_applied("s1", Endpoint::RUNNING).await;
     rig.judge(&submission, verdict).await;
@@ -33,7 +33,7 @@ async fn log_lines_name_the_submission_and_the_request_and_hold_no_texts() {
         assert!(line.contains("s1\""), "{}", line.text);
     }
     // Convex may repeat in its refusal what it was sent: that is for the dead letter alone.
-    let refused = Fault::Status { code: 400, retry_after: None, body: "text-of-answer".into() };
+    let refused = HttpFault::Status { code: 400, retry_after: None, body: "text-of-answer".into() };
     rig.convex.fault(Matcher::of(Endpoint::RESULT).id("s2"), refused);
     let refused = self::submission("s2");
     let mut live = rig.live_events(&refused.id).await;

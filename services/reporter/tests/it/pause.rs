@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gavel_mock_convex::{Endpoint, Fault, Late, Matcher, Status};
+use gavel_mock_convex::{Endpoint, HttpFault, Lateness, Matcher, Status};
 use gavel_testkit::fixtures::{passed, submission};
 use gavel_testkit::{LogLine, Proxy, TEST_TIMEOUT};
 
@@ -29,7 +29,7 @@ async fn another_takes_over_from_one_that_sleeps_in_a_running_call() {
     rig.reporter(0).thaw().unwrap();
     rig.wait_idle().await;
     rig.ends_right(&submission).await;
-    assert_eq!(rig.late("s1", Late::Applied), 1);
+    assert_eq!(rig.late("s1", Lateness::Applied), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,7 +48,7 @@ async fn one_that_overslept_its_running_call_makes_good_for_it() {
     hold.release();
     let backwards = |state: &gavel_mock_convex::SubmissionState| state.status == Status::Running;
     rig.convex.wait_submission("s1", TEST_TIMEOUT, backwards).await.unwrap();
-    rig.convex.fault(Matcher::of(Endpoint::RESULT).first(1), Fault::status(503));
+    rig.convex.fault(Matcher::of(Endpoint::RESULT).first(1), HttpFault::status(503));
     rig.reporter(0).thaw().unwrap();
     let state = rig.convex.wait_final("s1", TEST_TIMEOUT).await.unwrap();
     assert_eq!(state.result_calls, told + 2);

@@ -8,7 +8,7 @@ use gavel_bus::{Stored, Trace};
 use gavel_domain::event::{DeadLetter, Judged, Running};
 use gavel_domain::{RequestId, Submission, SubmissionId, SubmissionKey, Verdict};
 use gavel_inspect::{Inspector, LiveEvent, LiveEvents};
-use gavel_mock_convex::{Call, Endpoint, Late, MockConvex, SubmissionState};
+use gavel_mock_convex::{Endpoint, Lateness, MockConvex, ReceivedCall, SubmissionState};
 use gavel_proto::Event;
 use gavel_testkit::fixtures::{passed, submission};
 use gavel_testkit::{ServiceProcess, TEST_TIMEOUT, wait_until};
@@ -133,7 +133,7 @@ impl Rig {
         let state = self.convex.submission(id).unwrap();
         assert_eq!(state.status, gavel_mock_convex::Status::Passed, "{id}: {:#?}", self.convex.calls_of(id));
         assert_eq!(self.convex.distinct_results(id).len(), 1, "{id}");
-        assert_eq!(self.late(id, Late::Started), 0, "{id}: {:#?}", self.convex.calls_of(id));
+        assert_eq!(self.late(id, Lateness::Started), 0, "{id}: {:#?}", self.convex.calls_of(id));
         state
     }
 
@@ -142,14 +142,18 @@ impl Rig {
         Inspector::of(&self.bus).live_events_of(id).await.unwrap()
     }
 
-    /// How many calls of running came too late in this way.
-    pub(crate) fn late(&self, id: &str, late: Late) -> usize {
-        let backwards = self.convex.running_after_result();
-        backwards.iter().filter(|one| one.submission_id == id && one.late == late).count()
+    /// How many running calls of this submission were late in this way.
+    pub(crate) fn late(&self, id: &str, lateness: Lateness) -> usize {
+        let late = self.convex.running_after_result();
+        late.iter().filter(|one| one.submission_id == id && one.lateness == lateness).count()
     }
 
     /// Waits until so many result calls of this submission have arrived.
-    pub(crate) async fn wait_result_calls(&self, id: &str, count: usize) -> Vec<std::sync::Arc<Call>> {
+    pub(crate) async fn wait_result_calls(
+        &self,
+        id: &str,
+        count: usize,
+    ) -> Vec<std::sync::Arc<ReceivedCall>> {
         let results = |convex: &MockConvex| {
             let calls = convex.calls_of(id).into_iter();
             let calls: Vec<_> = calls.filter(|call| call.endpoint == Endpoint::RESULT).collect();

@@ -1,6 +1,6 @@
 //! The ids of signed calls: one for all tries of a callback, and another for a result that has to have the last word.
 
-use gavel_mock_convex::{Endpoint, Fault, Matcher};
+use gavel_mock_convex::{Endpoint, HttpFault, Matcher};
 use gavel_testkit::TEST_TIMEOUT;
 use gavel_testkit::fixtures::{passed, submission};
 
@@ -30,8 +30,8 @@ fn ids(rig: &Rig, id: &str, endpoint: Endpoint) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_try_of_a_callback_has_the_same_id() {
     let rig = Rig::start(&SIGNED).await;
-    rig.convex.fault(Matcher::of(Endpoint::RUNNING).first(1), Fault::status(503));
-    rig.convex.fault(Matcher::of(Endpoint::RESULT).first(2), Fault::status(503));
+    rig.convex.fault(Matcher::of(Endpoint::RUNNING).first(1), HttpFault::status(503));
+    rig.convex.fault(Matcher::of(Endpoint::RESULT).first(2), HttpFault::status(503));
     let submission = submission("s1");
     assert!(rig.begin(&submission).await);
     rig.wait_applied("s1", Endpoint::RUNNING).await;
@@ -45,7 +45,7 @@ async fn each_try_of_a_callback_has_the_same_id() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_result_that_must_have_the_last_word_is_no_repeat() {
     let rig = Rig::start(&SIGNED).await;
-    rig.convex.fault(Matcher::of(Endpoint::RUNNING).first(1), Fault::Reset);
+    rig.convex.fault(Matcher::of(Endpoint::RUNNING).first(1), HttpFault::Reset);
     let submission = submission("s1");
     assert!(rig.begin(&submission).await);
     let called =

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use gavel_mock_convex::{Endpoint, Fault, Late, Matcher, MockConvex};
+use gavel_mock_convex::{Endpoint, HttpFault, Lateness, Matcher, MockConvex};
 use gavel_testkit::TEST_TIMEOUT;
 use gavel_testkit::fixtures::{passed, submission};
 
@@ -14,22 +14,22 @@ const SHORT: [(&str, &str); 3] =
     [("RUNNING_TIMEOUT_MS", "700"), ("RUNNING_LINGER_MS", "2000"), ("REQUEST_TIMEOUT_MS", "700")];
 
 /// Faults by a name, and whether they leave the fate of a call unknown.
-fn faults() -> Vec<(&'static str, Fault, bool)> {
+fn faults() -> Vec<(&'static str, HttpFault, bool)> {
     let late = Duration::from_secs(1);
     vec![
-        ("s503", Fault::status(503), false),
-        ("s429", Fault::retry_after(429, 1), false),
-        ("never", Fault::retry_after(503, u64::MAX), false),
-        ("s500", Fault::status(500), false),
-        ("bad-gateway", Fault::Html(502), true),
-        ("gateway-timeout", Fault::Html(504), true),
-        ("cloudflare", Fault::Html(524), true),
-        ("sign-in", Fault::Html(200), false),
-        ("reset", Fault::Reset, true),
-        ("applied-reset", Fault::ApplyThenReset, true),
-        ("hang", Fault::Hang(late), true),
-        ("slow", Fault::Slow(late), false),
-        ("half", Fault::HalfBody, false),
+        ("s503", HttpFault::status(503), false),
+        ("s429", HttpFault::retry_after(429, 1), false),
+        ("never", HttpFault::retry_after(503, u64::MAX), false),
+        ("s500", HttpFault::status(500), false),
+        ("bad-gateway", HttpFault::Html(502), true),
+        ("gateway-timeout", HttpFault::Html(504), true),
+        ("cloudflare", HttpFault::Html(524), true),
+        ("sign-in", HttpFault::Html(200), false),
+        ("reset", HttpFault::Reset, true),
+        ("applied-reset", HttpFault::ApplyThenReset, true),
+        ("hang", HttpFault::Hang(late), true),
+        ("slow", HttpFault::Slow(late), false),
+        ("half", HttpFault::HalfBody, false),
     ]
 }
 
@@ -54,9 +54,9 @@ async fn running_fails_once() {
 async fn running_fails_always() {
     let rig = Rig::start(&SHORT).await;
     let refusals = faults().into_iter().chain([
-        ("s404", Fault::status(404), false),
-        ("s401", Fault::status(401), false),
-        ("elsewhere", Fault::Redirect(307, rig.convex.url()), false),
+        ("s404", HttpFault::status(404), false),
+        ("s401", HttpFault::status(401), false),
+        ("elsewhere", HttpFault::Redirect(307, rig.convex.url()), false),
     ]);
     let checks = refusals.map(async |(name, fault, _)| {
         let submission = submission(name);
@@ -76,7 +76,7 @@ async fn the_result_fails_twice() {
     let mut all = Vec::new();
     for (name, fault, _) in faults() {
         // As long as Convex asks to wait, up to the end of all patience.
-        let fault = if name == "never" { Fault::retry_after(503, 1) } else { fault };
+        let fault = if name == "never" { HttpFault::retry_after(503, 1) } else { fault };
         rig.convex.fault(Matcher::of(Endpoint::RESULT).id(name).first(2), fault);
         all.push(submission(name));
         rig.begin(all.last().unwrap()).await;
@@ -94,7 +94,7 @@ async fn the_result_fails_twice() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pause_that_convex_asks_for_is_kept() {
     let rig = Rig::start(&[]).await;
-    rig.convex.fault(Matcher::of(Endpoint::RESULT).first(1), Fault::retry_after(429, 2));
+    rig.convex.fault(Matcher::of(Endpoint::RESULT).first(1), HttpFault::retry_after(429, 2));
     let submission = submission("s1");
     rig.judge(&submission, passed()).await;
     rig.ends_right(&submission).await;
@@ -108,7 +108,7 @@ async fn running_is_applied_after_the_result() {
     let rig = Rig::start(&settings).await;
     // The result is told 1.3 s after the claim (0.3 s for the call, and a margin), and once more 4 s later. On a
     // machine with time to spare, that is before and after each call takes effect.
-    rig.convex.fault(Endpoint::RUNNING, Fault::ApplyLate(Duration::from_secs(3)));
+    rig.convex.fault(Endpoint::RUNNING, HttpFault::ApplyLate(Duration::from_secs(3)));
     let all = submissions("s", 20);
     for submission in &all {
         assert!(rig.begin(submission).await);
@@ -119,7 +119,7 @@ async fn running_is_applied_after_the_result() {
     }
     for submission in &all {
         let state = rig.ends_right(submission).await;
-        let late = rig.late(submission.id.as_str(), Late::Applied) as u64;
+        let late = rig.late(submission.id.as_str(), Lateness::Applied) as u64;
         assert_eq!(state.result_calls, 1 + u64::from(state.running_calls > 0), "{state:?}");
         assert!(late <= state.running_calls, "{state:?}");
     }
@@ -129,7 +129,7 @@ async fn running_is_applied_after_the_result() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_calls_are_in_flight_than_allowed() {
     let rig = Rig::start(&[("CONVEX_MAX_IN_FLIGHT", "3"), ("REPORTER_SLOTS", "64")]).await;
-    rig.convex.fault(Matcher::any(), Fault::Hang(Duration::from_millis(100)));
+    rig.convex.fault(Matcher::any(), HttpFault::Hang(Duration::from_millis(100)));
     let all = submissions("s", 40);
     for submission in &all {
         rig.run(submission).await;
@@ -137,7 +137,7 @@ async fn no_more_calls_are_in_flight_than_allowed() {
     rig.wait_reported(&all).await;
     let calls = rig.convex.calls();
     let in_flight = |at| {
-        let under_way = |call: &&std::sync::Arc<gavel_mock_convex::Call>| {
+        let under_way = |call: &&std::sync::Arc<gavel_mock_convex::ReceivedCall>| {
             call.received_at <= at && call.answer().is_some_and(|answer| at < answer.at)
         };
         calls.iter().filter(under_way).count()
@@ -149,7 +149,7 @@ async fn no_more_calls_are_in_flight_than_allowed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_for_ever_holds_up_nobody() {
     let rig = Rig::start(&[("REPORTER_SLOTS", "4")]).await;
-    rig.convex.fault(Matcher::any().id("bad0"), Fault::status(500));
+    rig.convex.fault(Matcher::any().id("bad0"), HttpFault::status(500));
     let bad = submission("bad0");
     rig.run(&bad).await;
     rig.wait_result_calls("bad0", 1).await;

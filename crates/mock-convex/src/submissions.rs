@@ -1,4 +1,4 @@
-//! The submissions: what each was told, written as the app's mutations write it, last one wins.
+//! The submissions and what calls wrote to them. As in the app's mutations, the last write wins.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -10,28 +10,28 @@ use serde_json::{Map, Value};
 
 use crate::{
     endpoint::SubmissionKind,
-    record::Call,
-    state::{Backwards, Late, Status, SubmissionState},
-    validate::{Refusal, stored_fields},
+    record::ReceivedCall,
+    state::{LateRunning, Lateness, Status, SubmissionState},
+    validate::{Rejection, stored_fields},
 };
 
-/// A document's limit at Convex, in bytes.
+/// Convex's limit on the size of a document, in bytes.
 const MAX_DOCUMENT_BYTES: usize = 1 << 20;
-/// Distinct results remembered for one submission; two are wrong already.
+/// How many distinct results of a submission are remembered; more than one is an error already.
 const MAX_DISTINCT: usize = 16;
-/// Late running calls remembered.
-const MAX_BACKWARDS: usize = 10_000;
+/// How many late running calls are remembered.
+const MAX_LATE_RUNNING: usize = 10_000;
 
-/// All that is known of one id.
+/// Everything known about one id.
 #[derive(Debug, Default)]
 struct Entry {
-    /// The document, once it is made; an id that was only mentioned has none.
+    /// The document, or `None` if calls named the id but no document was created.
     document: Option<Document>,
     running_calls: u64,
     result_calls: u64,
     first_result: Option<Instant>,
     distinct: Vec<Arc<Value>>,
-    /// Of the distinct results, as they came.
+    /// The size of the distinct results as received.
     distinct_bytes: usize,
 }
 
@@ -43,35 +43,35 @@ struct Document {
     bytes: usize,
 }
 
-/// The submissions, newest kept within a number and a total of bytes.
+/// The newest submissions, up to a number of submissions and of bytes.
 #[derive(Debug, Default)]
-pub(crate) struct Book {
+pub(crate) struct Submissions {
     entries: HashMap<String, Entry>,
     order: VecDeque<String>,
     bytes: usize,
     finals: u64,
-    backwards: VecDeque<Backwards>,
+    late_running: VecDeque<LateRunning>,
 }
 
-impl Book {
-    /// Makes a submission, queued; one that is there stays as it is.
+impl Submissions {
+    /// Creates a queued submission. An existing one is not changed.
     pub(crate) fn add(&mut self, id: &str, kind: SubmissionKind) {
         let document = || Document { kind, status: Status::Queued, fields: Map::new(), bytes: 0 };
         self.entry(id).document.get_or_insert_with(document);
     }
 
-    /// Notes a running call's arrival, which is late if a result arrived before.
-    pub(crate) fn running_arrived(&mut self, id: &str, call: &Call) {
+    /// Records the arrival of a running call. It is late if a result arrived before.
+    pub(crate) fn running_arrived(&mut self, id: &str, call: &ReceivedCall) {
         let entry = self.entry(id);
         entry.running_calls += 1;
         if let Some(first) = entry.first_result {
-            self.note_backwards(id, call, Late::Started, first);
+            self.record_late_running(id, call, Lateness::Started, first);
         }
     }
 
-    /// Notes a result call's arrival; it counts from here on, whether it will be applied or not, because its
-    /// caller cannot know.
-    pub(crate) fn result_arrived(&mut self, id: &str, call: &Call) {
+    /// Records the arrival of a result call. From now on running calls are late, whether the result is applied or not,
+    /// because its caller cannot know.
+    pub(crate) fn result_arrived(&mut self, id: &str, call: &ReceivedCall) {
         let entry = self.entry(id);
         entry.result_calls += 1;
         entry.first_result.get_or_insert(call.received_at);
@@ -82,34 +82,34 @@ impl Book {
         }
     }
 
-    /// Sets a submission to running, whatever it was: nothing on that side guards the order.
+    /// Sets a submission to running, whatever its status: the app does not check the order.
     pub(crate) fn apply_running(
         &mut self,
         id: &str,
         kind: SubmissionKind,
-        make: bool,
-        call: &Call,
-    ) -> Result<(), Refusal> {
-        let document = self.document(id, kind, make)?;
+        create: bool,
+        call: &ReceivedCall,
+    ) -> Result<(), Rejection> {
+        let document = self.document(id, kind, create)?;
         let was_final = std::mem::replace(&mut document.status, Status::Running).is_final();
         self.finals -= u64::from(was_final);
         let first_result = self.entries.get(id).and_then(|entry| entry.first_result);
         if let Some(first) = first_result.filter(|first| call.received_at < *first) {
-            self.note_backwards(id, call, Late::Applied, first);
+            self.record_late_running(id, call, Lateness::Applied, first);
         }
         Ok(())
     }
 
-    /// Writes a result over what is there; fields that it leaves out stay.
+    /// Writes a result over the document. Fields that it omits keep their values.
     pub(crate) fn apply_result(
         &mut self,
         id: &str,
         kind: SubmissionKind,
-        make: bool,
+        create: bool,
         status: Status,
         body: &Value,
-    ) -> Result<(), Refusal> {
-        let document = self.document(id, kind, make)?;
+    ) -> Result<(), Rejection> {
+        let document = self.document(id, kind, create)?;
         let mut fields = document.fields.clone();
         for (name, value) in body.as_object().into_iter().flatten() {
             if name != "submissionId" && name != "status" {
@@ -118,7 +118,7 @@ impl Book {
         }
         let bytes = stored_fields(&fields);
         if bytes > MAX_DOCUMENT_BYTES {
-            return Err(Refusal::thrown(format!("the document would have {bytes} bytes")));
+            return Err(Rejection::thrown(format!("the document would have {bytes} bytes")));
         }
         let was_final = std::mem::replace(&mut document.status, status).is_final();
         let before = std::mem::replace(&mut document.bytes, bytes);
@@ -128,7 +128,7 @@ impl Book {
         Ok(())
     }
 
-    /// Forgets the oldest submissions that no longer fit, but never the newest one.
+    /// Drops the oldest submissions that exceed a limit, but never the newest one.
     pub(crate) fn trim(&mut self, max_submissions: usize, max_bytes: usize) {
         while self.order.len() > 1 && (self.order.len() > max_submissions || self.bytes > max_bytes) {
             let Some(oldest) = self.order.pop_front().and_then(|id| self.entries.remove(&id)) else {
@@ -169,20 +169,20 @@ impl Book {
         self.order.len()
     }
 
-    pub(crate) fn finals(&self) -> u64 {
+    pub(crate) fn final_count(&self) -> u64 {
         self.finals
     }
 
-    pub(crate) fn backwards(&self) -> Vec<Backwards> {
-        self.backwards.iter().cloned().collect()
+    pub(crate) fn late_running(&self) -> Vec<LateRunning> {
+        self.late_running.iter().cloned().collect()
     }
 
     pub(crate) fn distinct(&self, id: &str) -> Vec<Arc<Value>> {
         self.entries.get(id).map_or_else(Vec::new, |entry| entry.distinct.clone())
     }
 
-    /// Ids whose results differed.
-    pub(crate) fn contradicted(&self) -> Vec<String> {
+    /// The ids that received different results.
+    pub(crate) fn with_conflicting_results(&self) -> Vec<String> {
         let differing =
             self.order.iter().filter(|id| self.entries.get(*id).is_some_and(|e| e.distinct.len() > 1));
         differing.cloned().collect()
@@ -195,25 +195,36 @@ impl Book {
         self.entries.entry(id.to_owned()).or_default()
     }
 
-    fn document(&mut self, id: &str, kind: SubmissionKind, make: bool) -> Result<&mut Document, Refusal> {
-        if make {
+    fn document(&mut self, id: &str, kind: SubmissionKind, create: bool) -> Result<&mut Document, Rejection> {
+        if create {
             self.add(id, kind);
         }
         let entry = self.entries.get_mut(id);
         match entry.and_then(|entry| entry.document.as_mut()) {
-            None => Err(Refusal::thrown(format!("there is no submission {id}"))),
+            None => Err(Rejection::thrown(format!("submission {id} does not exist"))),
             Some(document) if document.kind != kind => {
-                Err(Refusal::thrown(format!("{id} is an id of the {} table", document.kind.as_str())))
+                Err(Rejection::thrown(format!("{id} is an id of the {} table", document.kind.as_str())))
             }
             Some(document) => Ok(document),
         }
     }
 
-    fn note_backwards(&mut self, id: &str, call: &Call, late: Late, first_result: Instant) {
-        if self.backwards.len() == MAX_BACKWARDS {
-            self.backwards.pop_front();
+    fn record_late_running(
+        &mut self,
+        id: &str,
+        call: &ReceivedCall,
+        lateness: Lateness,
+        first_result: Instant,
+    ) {
+        if self.late_running.len() == MAX_LATE_RUNNING {
+            self.late_running.pop_front();
         }
         let by = first_result.elapsed();
-        self.backwards.push_back(Backwards { submission_id: id.to_owned(), call: call.number, late, by });
+        self.late_running.push_back(LateRunning {
+            submission_id: id.to_owned(),
+            call: call.number,
+            lateness,
+            by,
+        });
     }
 }

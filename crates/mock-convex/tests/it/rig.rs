@@ -1,15 +1,15 @@
-//! A stand-in with one question of each kind, and a client for it.
+//! Mock Convex with one question of each kind, and a client for it.
 
 use std::time::Duration;
 
 use gavel_mock_convex::{Endpoint, MockConvex, Question, SubmissionKind};
 use serde_json::{Value, json};
 
-/// Long enough for a loaded machine; nothing waits for it unless it fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// The longest wait of a test on a loaded machine. Only a test that fails waits this long.
+pub(crate) const TIMEOUT: Duration = Duration::from_mins(1);
 
 pub(crate) struct Rig {
-    pub(crate) mock_convex: MockConvex,
+    pub(crate) convex: MockConvex,
     client: reqwest::Client,
 }
 
@@ -18,13 +18,13 @@ impl Rig {
         let standard =
             Question::build(SubmissionKind::Standard, "sum").time_limit_seconds(0.5).public("1 2\n", "3\n");
         let personal = Question::build(SubmissionKind::Personalized, "greet").hidden("a\n", "b\n");
-        let mock_convex = MockConvex::start_local(vec![standard.done(), personal.done()]).await.unwrap();
+        let convex = MockConvex::start_local(vec![standard.done(), personal.done()]).await.unwrap();
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { mock_convex, client }
+        Self { convex, client }
     }
 
     pub(crate) fn request(&self, path: &str) -> reqwest::RequestBuilder {
-        self.client.post(format!("{}{path}", self.mock_convex.url()))
+        self.client.post(format!("{}{path}", self.convex.url()))
     }
 
     pub(crate) async fn try_post(
@@ -35,7 +35,7 @@ impl Rig {
         self.request(endpoint.path()).json(body).send().await
     }
 
-    /// The status and the body, as JSON where it is that.
+    /// The status, and the body as JSON, or as a string if it is not JSON.
     pub(crate) async fn post(&self, endpoint: Endpoint, body: &Value) -> (u16, Value) {
         let response = self.try_post(endpoint, body).await.unwrap();
         let status = response.status().as_u16();
@@ -44,7 +44,7 @@ impl Rig {
     }
 
     pub(crate) async fn get(&self, path: &str) -> reqwest::Response {
-        self.client.get(format!("{}{path}", self.mock_convex.url())).send().await.unwrap()
+        self.client.get(format!("{}{path}", self.convex.url())).send().await.unwrap()
     }
 }
 
