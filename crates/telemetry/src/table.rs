@@ -39,15 +39,15 @@ table! {
     /// Duration of publishes until NATS answers, retries included.
     Histogram PUBLISH_SECONDS = "gavel_publish_duration_seconds" ["service"];
     /// 1 while this instance is attached to its consumer, otherwise 0.
-    Gauge ATTACHED = "gavel_consumer_attached" ["service", "consumer"];
+    Gauge CONSUMER_ATTACHED = "gavel_consumer_attached" ["service", "consumer"];
     /// Events that this instance can handle at a time.
     Gauge SLOTS = "gavel_slots" ["service", "consumer"];
     /// Events that this instance is handling.
     Gauge SLOTS_IN_USE = "gavel_slots_in_use" ["service", "consumer"];
     /// Time from storing an event to its first delivery.
-    Histogram WAITING = "gavel_waiting_seconds" ["service", "consumer"];
+    Histogram WAITING_SECONDS = "gavel_waiting_seconds" ["service", "consumer"];
     /// Time from the delivery of an event to its settlement.
-    Histogram HANDLING = "gavel_handling_seconds" ["service", "consumer"];
+    Histogram HANDLING_SECONDS = "gavel_handling_seconds" ["service", "consumer"];
     /// Deliveries, by outcome: done, retry, later, dead, unpublished, aborted, panicked.
     Counter HANDLED = "gavel_handled_total" ["service", "consumer", "outcome"];
     /// Deliveries of an event after the first one.
@@ -55,19 +55,19 @@ table! {
     /// Events not delivered yet. Each reporter reports all consumers: aggregate with max.
     Gauge QUEUE_PENDING = "gavel_queue_pending" ["service", "consumer"];
     /// Events in progress or waiting for a retry, over all instances. Each reporter reports all consumers: aggregate with max.
-    Gauge QUEUE_IN_HAND = "gavel_queue_in_hand" ["service", "consumer"];
+    Gauge QUEUE_IN_PROGRESS = "gavel_queue_in_hand" ["service", "consumer"];
     /// Age of the oldest unfinished event. Each reporter reports all consumers: aggregate with max.
-    Gauge QUEUE_OLDEST = "gavel_queue_oldest_seconds" ["service", "consumer"];
+    Gauge QUEUE_OLDEST_SECONDS = "gavel_queue_oldest_seconds" ["service", "consumer"];
     /// Verdicts, counted by the service that stored each.
     Counter VERDICTS = "gavel_verdicts_total" ["service", "language", "status"];
     /// Time from accepting a submission to the delivery of its result to Convex.
-    Histogram SUBMISSION = "gavel_submission_seconds" ["service", "status"];
+    Histogram SUBMISSION_SECONDS = "gavel_submission_seconds" ["service", "status"];
     /// Jobs that an engine could not run, faults of the sandbox included, by kind: final, passing, unavailable.
     Counter ENGINE_FAULTS = "gavel_engine_faults_total" ["service", "engine", "kind"];
     /// 1 for the current state of an engine's circuit breaker: closed, open (unreachable), denied (API key rejected).
     Gauge BREAKER = "gavel_engine_breaker" ["service", "engine", "state"];
     /// Lookups in a cache, by result: bundle, stored, flight (a fetch shared by concurrent submissions).
-    Counter CACHE = "gavel_cache_lookups_total" ["service", "cache", "result"];
+    Counter CACHE_LOOKUPS = "gavel_cache_lookups_total" ["service", "cache", "result"];
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ impl Fetcher {
                 .boxed()
         };
         let fetched = self.fetches.join(key, start).await;
-        table::CACHE.add(["fetcher", "flight", found]);
+        table::CACHE_LOOKUPS.add(["fetcher", "flight", found]);
         fetched
     }
 
@@ -180,7 +180,7 @@ impl Source {
         drop(permit);
         let (key, bytes) = Bundles::seal(&question);
         let is_stored = self.stored.contains_key(&key);
-        table::CACHE.add(["fetcher", "stored", if is_stored { "hit" } else { "miss" }]);
+        table::CACHE_LOOKUPS.add(["fetcher", "stored", if is_stored { "hit" } else { "miss" }]);
         if !is_stored {
             self.bundles.put(&key, &bytes).await?;
             self.stored.insert(key.clone(), ());

@@ -72,7 +72,7 @@ impl<E: Engine> Judge<E> {
             self.bundles.get(key).await.map(Arc::new)
         };
         let question = self.cache.try_get_with_by_ref(key, get).await;
-        table::CACHE.add(["judge", "bundle", found]);
+        table::CACHE_LOOKUPS.add(["judge", "bundle", found]);
         question
     }
 

@@ -129,7 +129,8 @@ impl Handler for ResultReporter {
         })?;
         let status = judged.verdict.status;
         let accepted_at = SystemTime::UNIX_EPOCH + Duration::from_millis(judged.submission.accepted_at_ms);
-        table::SUBMISSION.record(["reporter", status.as_str()], accepted_at.elapsed().unwrap_or_default());
+        table::SUBMISSION_SECONDS
+            .record(["reporter", status.as_str()], accepted_at.elapsed().unwrap_or_default());
         info!(submission_id = %id, status = status.as_str(), duration_ms = judged.duration_ms, "result reported");
         // Convex may still apply a `running` call of unknown outcome, after this result. The same result is sent again
         // when that is no longer possible, so that Convex ends on the result.

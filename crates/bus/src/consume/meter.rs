@@ -64,10 +64,10 @@ impl Meter {
         table::SLOTS.set(labels, f64::from(u32::try_from(slots).unwrap_or(u32::MAX)));
         let meter = Self {
             consumer,
-            attached: table::ATTACHED.series(labels),
+            attached: table::CONSUMER_ATTACHED.series(labels),
             slots_in_use: table::SLOTS_IN_USE.series(labels),
-            waiting: table::WAITING.series(labels),
-            handling: table::HANDLING.series(labels),
+            waiting: table::WAITING_SECONDS.series(labels),
+            handling: table::HANDLING_SECONDS.series(labels),
             redeliveries: table::REDELIVERIES.series(labels),
             handled: Outcome::ALL.map(|outcome| table::HANDLED.series([service, consumer, outcome.as_str()])),
         };

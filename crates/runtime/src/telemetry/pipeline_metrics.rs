@@ -16,8 +16,8 @@ pub(crate) async fn measure_queues(service: &'static str, bus: &Bus) {
         let depth = bus.queue_depth(durable).await;
         let labels = [service, durable.name()];
         table::QUEUE_PENDING.set(labels, depth.pending.map_or(f64::NAN, gauge));
-        table::QUEUE_IN_HAND.set(labels, depth.in_progress.map_or(f64::NAN, gauge));
-        table::QUEUE_OLDEST.set(labels, depth.oldest_age.map_or(f64::NAN, |age| age.as_secs_f64()));
+        table::QUEUE_IN_PROGRESS.set(labels, depth.in_progress.map_or(f64::NAN, gauge));
+        table::QUEUE_OLDEST_SECONDS.set(labels, depth.oldest_age.map_or(f64::NAN, |age| age.as_secs_f64()));
     };
     join_all(Durable::ALL.map(measure)).await;
 }
