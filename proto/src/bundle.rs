@@ -1,4 +1,4 @@
-//! A question with its test cases, as it is stored.
+//! Bundles: a question with its test cases, as it is stored.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use prost::Message as _;
 use crate::verdict::micros;
 use crate::{DecodeError, v1};
 
-/// The bytes of a question. The same question always gives the same bytes, so their digest names it.
+/// Encodes a question. The same question always gives the same bytes, so their digest identifies it.
 #[must_use]
 pub fn encode_bundle(question: &Question) -> Bytes {
     let comparison = v1::Comparison {
@@ -32,10 +32,10 @@ pub fn encode_bundle(question: &Question) -> Bytes {
     .into()
 }
 
-/// The question of a bundle's bytes.
+/// Decodes a question.
 ///
 /// # Errors
-/// [`DecodeError`] where they are not a bundle, or one without tests.
+/// Returns an error if the bytes are not a bundle, or if it has no tests.
 pub fn decode_bundle(bytes: &[u8]) -> Result<Question, DecodeError> {
     let wire = v1::Bundle::decode(bytes)?;
     let comparison = wire.comparison.ok_or(DecodeError::Field("comparison"))?;

@@ -1,34 +1,34 @@
-//! The reporters' record of the calls that they make for a submission.
+//! The reporters' record of the callbacks of a submission.
 
 use bytes::Bytes;
 use prost::Message as _;
 
 use crate::{DecodeError, v1};
 
-/// Which call won the right to be made first.
+/// The callback that a claim is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
-    /// `running`; from `expires_at_ms` (milliseconds since the Unix epoch) on it is no longer alive on our side.
+    /// The running callback; from `expires_at_ms` on, the reporter's call has certainly ended.
     Running {
         /// Milliseconds since the Unix epoch.
         expires_at_ms: u64,
     },
-    /// The result; `running` was never called and never will be.
+    /// The result callback; the running callback was never made and never will be.
     Result,
 }
 
-/// The claim to the first call.
+/// The claim to the first callback.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claimed {
-    /// Which call.
+    /// The callback.
     pub call: Call,
-    /// Who makes it.
+    /// The reporter that makes it.
     pub instance: String,
-    /// A random number: a caller who has lost the answer knows its own claim again by it.
+    /// A random number, by which a reporter that lost the answer recognizes its own claim.
     pub nonce: u64,
 }
 
-/// The payload of a claim.
+/// Encodes a claim.
 #[must_use]
 pub fn encode_claim(claim: &Claimed) -> Bytes {
     use v1::claimed::Call as Wire;
@@ -43,10 +43,10 @@ pub fn encode_claim(claim: &Claimed) -> Bytes {
         .into()
 }
 
-/// The claim of a payload.
+/// Decodes a claim.
 ///
 /// # Errors
-/// [`DecodeError`] where it is not one.
+/// Returns an error if the payload is not a claim.
 pub fn decode_claim(payload: &[u8]) -> Result<Claimed, DecodeError> {
     use v1::claimed::Call as Wire;
     let wire = v1::Claimed::decode(payload)?;
@@ -57,7 +57,7 @@ pub fn decode_claim(payload: &[u8]) -> Result<Claimed, DecodeError> {
     Ok(Claimed { call, instance: wire.instance, nonce: wire.nonce })
 }
 
-/// The payload that says that the call of running has ended. Its existence is all that is read.
+/// Encodes the record that the running callback has ended. It has no content: that it exists is enough.
 #[must_use]
 pub fn encode_answered() -> Bytes {
     v1::Answered {}.encode_to_vec().into()

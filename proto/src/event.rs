@@ -1,4 +1,4 @@
-//! One type for all events, for those who read every subject.
+//! One type for all events, for code that reads every subject.
 
 use gavel_domain::event::{DeadLetter, Expired, Judged, Queued, Ready, Rejudged, Reported, Running};
 

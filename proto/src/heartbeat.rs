@@ -1,4 +1,4 @@
-//! What a running service says of itself.
+//! Heartbeats of running services.
 
 use bytes::Bytes;
 use gavel_domain::LanguageId;
@@ -7,7 +7,7 @@ use prost::Message as _;
 
 use crate::{DecodeError, v1};
 
-/// The payload of a presence.
+/// Encodes a heartbeat.
 #[must_use]
 pub fn encode_heartbeat(heartbeat: &Heartbeat) -> Bytes {
     let languages = heartbeat.languages.iter().map(|language| v1::OfferedLanguage {
@@ -24,17 +24,17 @@ pub fn encode_heartbeat(heartbeat: &Heartbeat) -> Bytes {
         slots: heartbeat.slots,
         busy: heartbeat.busy,
         languages: languages.collect(),
-        peers: heartbeat.dependencies.iter().map(peer_to).collect(),
+        peers: heartbeat.dependencies.iter().map(dependency_to).collect(),
         problems: heartbeat.problems.clone(),
     }
     .encode_to_vec()
     .into()
 }
 
-/// Reads the payload of a presence.
+/// Decodes a heartbeat.
 ///
 /// # Errors
-/// [`DecodeError`] where it is none.
+/// Returns an error if the payload is not a heartbeat, or names no service or instance.
 pub fn decode_heartbeat(payload: &[u8]) -> Result<Heartbeat, DecodeError> {
     let wire = v1::Presence::decode(payload)?;
     if wire.service.is_empty() || wire.instance.is_empty() {
@@ -54,20 +54,20 @@ pub fn decode_heartbeat(payload: &[u8]) -> Result<Heartbeat, DecodeError> {
         slots: wire.slots,
         busy: wire.busy,
         languages: languages.collect(),
-        dependencies: wire.peers.into_iter().map(peer_from).collect(),
+        dependencies: wire.peers.into_iter().map(dependency_from).collect(),
         problems: wire.problems,
     })
 }
 
-fn peer_to(peer: &DependencyStatus) -> v1::Peer {
+fn dependency_to(dependency: &DependencyStatus) -> v1::Peer {
     v1::Peer {
-        name: peer.name.clone(),
-        problem: peer.problem.clone().unwrap_or_default(),
-        since_unix_ms: peer.since_ms.unwrap_or_default(),
+        name: dependency.name.clone(),
+        problem: dependency.problem.clone().unwrap_or_default(),
+        since_unix_ms: dependency.since_ms.unwrap_or_default(),
     }
 }
 
-fn peer_from(wire: v1::Peer) -> DependencyStatus {
+fn dependency_from(wire: v1::Peer) -> DependencyStatus {
     DependencyStatus {
         name: wire.name,
         problem: Some(wire.problem).filter(|problem| !problem.is_empty()),

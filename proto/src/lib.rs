@@ -1,7 +1,7 @@
-//! The wire: protobuf messages, and their conversion to and from domain types.
+//! The wire format: protobuf messages, and their conversion to and from domain types.
 //!
-//! Nothing outside this crate sees a generated type: a message is decoded into a domain value that is valid
-//! by construction, or refused with the field that is wrong. `tests/golden.rs` pins the bytes.
+//! Generated types are private: a message is decoded into a domain value that is valid by construction, or refused with
+//! the name of the invalid field. `tests/golden.rs` pins the bytes.
 
 mod bundle;
 mod callback;
@@ -23,13 +23,13 @@ pub(crate) mod v1 {
     include!(concat!(env!("OUT_DIR"), "/gavel.v1.rs"));
 }
 
-/// Why a payload is not the message that its subject promises.
+/// Why a payload could not be decoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// Not protobuf of that shape at all.
+    /// It is not protobuf of this schema.
     #[error("the payload is not a protobuf message of this schema")]
     Malformed(#[from] prost::DecodeError),
-    /// Protobuf, but a field is missing or makes no sense. The value is not repeated: it may be anything.
+    /// A field is missing or invalid. The error does not contain the value, which may be anything.
     #[error("the field {0} is missing or invalid")]
     Field(&'static str),
     /// The subject is not `submission.<event>.<key>` with a known event.

@@ -1,4 +1,4 @@
-//! A submission's own fields, which every event carries.
+//! The fields of a submission, which every event carries.
 
 use gavel_domain::{Generation, LanguageId, QuestionId, Submission, SubmissionId, SubmissionKind};
 

@@ -1,4 +1,4 @@
-//! A verdict and what it is made of.
+//! Verdicts and their parts.
 
 use std::time::Duration;
 

@@ -8,26 +8,27 @@ use gavel_domain::event::{
 use prost::Message as _;
 
 use crate::submission::{submission_from, submission_to};
+use crate::v1::Told as WireCallbackKind;
 use crate::verdict::{status_from, status_to, verdict_from, verdict_to};
 use crate::{DecodeError, v1};
 
 /// An event that travels on `submission.<NAME>.<key>`.
 pub trait WireEvent: Sized {
-    /// The event's word, the second token of its subject.
+    /// The event's name, the second token of its subject.
     const NAME: &'static str;
-    /// The full name of its protobuf message, sent along as a header.
+    /// The full name of its protobuf message, sent as a header.
     const SCHEMA: &'static str;
 
-    /// What follows its word in its subject.
+    /// The key in its subject, after the name.
     fn key(&self) -> String;
 
-    /// The payload.
+    /// Encodes the payload.
     fn encode(&self) -> Bytes;
 
-    /// The event of a payload.
+    /// Decodes a payload.
     ///
     /// # Errors
-    /// [`DecodeError`] where the payload is not of this schema, or a field is missing or invalid.
+    /// Returns an error if the payload is not of this schema, or if a field is missing or invalid.
     fn decode(payload: &[u8]) -> Result<Self, DecodeError>;
 }
 
@@ -152,7 +153,7 @@ impl WireEvent for Reported {
             status: status_to(self.status).into(),
             attempts: self.attempts,
             instance: self.instance.clone(),
-            tries: self.callback_attempts.iter().map(try_to).collect(),
+            tries: self.callback_attempts.iter().map(attempt_to).collect(),
         }
         .encode_to_vec()
         .into()
@@ -165,7 +166,7 @@ impl WireEvent for Reported {
             submission: submission_from(wire.submission)?,
             attempts: wire.attempts,
             instance: wire.instance,
-            callback_attempts: wire.tries.into_iter().filter_map(try_from).collect(),
+            callback_attempts: wire.tries.into_iter().filter_map(attempt_from).collect(),
         })
     }
 }
@@ -256,26 +257,26 @@ fn ready_from(wire: v1::Ready) -> Result<Ready, DecodeError> {
     })
 }
 
-fn try_to(made: &CallbackAttempt) -> v1::Try {
-    let of = match made.of {
-        CallbackKind::Running => v1::Told::Running,
-        CallbackKind::Result => v1::Told::Result,
+fn attempt_to(attempt: &CallbackAttempt) -> v1::Try {
+    let of = match attempt.of {
+        CallbackKind::Running => WireCallbackKind::Running,
+        CallbackKind::Result => WireCallbackKind::Result,
     };
     v1::Try {
         of: of.into(),
-        at_unix_ms: made.at_ms,
-        took_ms: made.took_ms,
-        status: made.status.unwrap_or_default().into(),
-        problem: made.problem.clone().unwrap_or_default(),
+        at_unix_ms: attempt.at_ms,
+        took_ms: attempt.took_ms,
+        status: attempt.status.unwrap_or_default().into(),
+        problem: attempt.problem.clone().unwrap_or_default(),
     }
 }
 
-/// Nothing for a call of which a later version knows: it is told for people alone.
-fn try_from(wire: v1::Try) -> Option<CallbackAttempt> {
+/// Returns `None` for a callback that only a later version knows; attempts are information for people only.
+fn attempt_from(wire: v1::Try) -> Option<CallbackAttempt> {
     let of = match wire.of() {
-        v1::Told::Running => CallbackKind::Running,
-        v1::Told::Result => CallbackKind::Result,
-        v1::Told::Unspecified => return None,
+        WireCallbackKind::Running => CallbackKind::Running,
+        WireCallbackKind::Result => CallbackKind::Result,
+        WireCallbackKind::Unspecified => return None,
     };
     Some(CallbackAttempt {
         of,
@@ -306,12 +307,12 @@ fn stage_from(wire: v1::Stage) -> Option<Stage> {
 fn bytes_to_hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
-        write!(hex, "{byte:02x}").expect("a String takes everything");
+        write!(hex, "{byte:02x}").expect("writing to a String cannot fail");
         hex
     })
 }
 
-/// The bytes of hexadecimal digits; nothing where they are not, which no [`BundleKey`] of ours has.
+/// Decodes hexadecimal digits, up to the first other character; a valid [`BundleKey`] has only digits.
 fn hex_to_bytes(hex: &str) -> Vec<u8> {
     let digits = |at| hex.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
     (0..hex.len()).step_by(2).map_while(digits).collect()

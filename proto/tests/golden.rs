@@ -1,4 +1,4 @@
-//! Pins the bytes of every message: a change here is a change of the wire, which may only add.
+//! Pins the bytes of every message: a change here changes the wire format, which may only be extended.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -40,7 +40,7 @@ fn unhex(hex: &str) -> Vec<u8> {
     (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
 }
 
-/// Both ways: our bytes are the golden ones, and the golden ones are our event.
+/// Checks both directions: encoding gives the golden bytes, and decoding them gives the event.
 fn pin<E: WireEvent + PartialEq>(event: &E, golden: &str) {
     assert_eq!(hex(&event.encode()), golden, "{}", E::SCHEMA);
     assert!(E::decode(&unhex(golden)).unwrap() == *event, "{} does not survive the wire", E::SCHEMA);
@@ -125,7 +125,7 @@ fn judged_with_everything() {
 }
 
 #[test]
-fn judged_with_nothing_known() {
+fn judged_without_optional_fields() {
     let verdict = Verdict::error("no such question");
     let instance = "fetcher-1".to_owned();
     pin(
@@ -135,7 +135,7 @@ fn judged_with_nothing_known() {
 }
 
 #[test]
-fn judged_by_a_toolchain_that_is_named() {
+fn judged_with_toolchain() {
     let verdict = Verdict { toolchain: Some("C 12".into()), ..Verdict::error("no") };
     let instance = "judge-1".to_owned();
     pin(
@@ -164,7 +164,7 @@ fn reported() {
 }
 
 #[test]
-fn judged_by_a_judge_that_says_how_it_came_to_it() {
+fn judged_with_assignment() {
     let assignment = Some(Assignment { ready_at_ms: 7, attempts: 2 });
     let (verdict, instance) = (Verdict::error("no"), "judge-1".to_owned());
     pin(
@@ -264,7 +264,7 @@ fn heartbeat() {
 }
 
 #[test]
-fn what_is_missing_or_invalid_is_named() {
+fn missing_or_invalid_field_is_named() {
     assert_eq!(Queued::decode(b"").err(), Some(DecodeError::Field("submission")));
     assert!(matches!(Queued::decode(b"\xff\xff").err(), Some(DecodeError::Malformed(_))));
     let with_a_bad_id = format!("0a0e{}", "0a03612e62120371357718472001");
@@ -276,8 +276,8 @@ fn what_is_missing_or_invalid_is_named() {
 }
 
 #[test]
-fn a_field_of_the_future_is_ignored() {
-    // Field 100, a string: what a newer writer may add.
+fn unknown_field_is_ignored() {
+    // Field 100, a string, as a newer writer may add.
     let newer = format!("{SUBMISSION}120178a2060178");
     let event = Queued::decode(&unhex(&newer)).unwrap();
     assert_eq!(event.source, "x");

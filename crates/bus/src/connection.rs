@@ -96,7 +96,7 @@ pub struct ConnectionState {
     pub dropped: u64,
     /// How many requests the server has refused for lack of permission.
     pub violations: u64,
-    /// When the last of them was refused, and the server's words for it, without control characters.
+    /// When the last of them was refused, and the server's message, without control characters.
     pub last_violation: Option<(Instant, String)>,
 }
 
@@ -228,7 +228,7 @@ impl Connection {
     /// Returns once the server has processed everything sent before. The client's own flush proves only that the
     /// kernel has the bytes: another connection's messages can still overtake them.
     pub(crate) async fn round_trip(&self) -> Result<(), RequestError> {
-        // Nobody subscribes to this subject, and the server answers so at once.
+        // The subject has no subscribers, and the server answers at once that there are none.
         match self.client.request(self.client.new_inbox(), Bytes::new()).await {
             Err(error) if error.kind() != RequestErrorKind::NoResponders => Err(error),
             _ => Ok(()),

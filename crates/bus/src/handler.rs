@@ -115,7 +115,7 @@ pub trait Handler: Send + Sync + 'static {
     }
 
     /// Returns whether the handler can work at all, with its changes. While it is `false`, no messages are requested, so
-    /// that none is delivered in vain.
+    /// that none is delivered without effect.
     fn gate(&self) -> Option<watch::Receiver<bool>> {
         None
     }

@@ -1,4 +1,4 @@
-//! Who we are to the server, and how we know that it is the right one.
+//! The identity that a connection authenticates with, and the TLS settings that authenticate the server.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use async_nats::ConnectOptions;
 use gavel_domain::Secret;
 
-/// What the server lets us in with.
+/// How to authenticate to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credentials {
     /// A user's JWT and seed, in the form of a `.creds` file.
@@ -22,22 +22,22 @@ pub enum Credentials {
     },
 }
 
-/// Credentials that can never work. What they are is not part of the text.
+/// Credentials that can never work. The error text does not contain them.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidCredentials {
-    /// Not the form of a `.creds` file.
+    /// Not the format of a `.creds` file.
     #[error("the creds file must hold a user's JWT and seed, as nsc writes them")]
     Creds,
-    /// Not a seed.
+    /// Not the seed of a user.
     #[error("the NKey must be a user's seed, which begins with SU")]
     NKey,
 }
 
 impl Credentials {
-    /// Whether they can work, as far as they show.
+    /// Checks that the credentials are well-formed.
     ///
     /// # Errors
-    /// [`InvalidCredentials`].
+    /// Returns an error if they are not.
     pub fn check(&self) -> Result<(), InvalidCredentials> {
         self.apply(ConnectOptions::new()).map(drop)
     }
@@ -59,12 +59,12 @@ impl Credentials {
     }
 }
 
-/// How TLS is made, where the server asks for it or the URL says `tls://`.
+/// The TLS settings, used if the server requires TLS or the URL starts with `tls://`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tls {
-    /// The authorities that are trusted, as PEM; the system's, where there are none.
+    /// The trusted certificate authorities, as PEM; `None` for those of the system.
     pub ca: Option<PathBuf>,
-    /// Our own certificate and its key, as PEM.
+    /// The client certificate and its key, as PEM.
     pub own: Option<(PathBuf, PathBuf)>,
 }
 
@@ -80,7 +80,7 @@ impl Tls {
     }
 }
 
-/// URLs as they may be shown: without what stands before an `@`.
+/// URLs without user and password, for logs.
 pub(crate) struct Redacted<'a>(pub(crate) &'a str);
 
 impl fmt::Debug for Redacted<'_> {
@@ -91,17 +91,17 @@ impl fmt::Debug for Redacted<'_> {
     }
 }
 
-/// A new user of the server: the seed, which is the secret, and the public key, which the server is told.
+/// Creates a user: the seed, which is secret, and the public key, which the server's configuration lists.
 #[must_use]
 pub fn new_user() -> (Secret, String) {
     let pair = nkeys::KeyPair::new_user();
-    (Secret::new(pair.seed().expect("a new pair has its seed")), pair.public_key())
+    (Secret::new(pair.seed().expect("a new key pair has a seed")), pair.public_key())
 }
 
-/// The public key of a user's seed.
+/// Returns the public key of a user's seed.
 ///
 /// # Errors
-/// [`InvalidCredentials::NKey`].
+/// Returns an error if it is not a seed.
 pub fn public_key(seed: &Secret) -> Result<String, InvalidCredentials> {
     let pair = nkeys::KeyPair::from_seed(seed.expose()).map_err(|_| InvalidCredentials::NKey)?;
     Ok(pair.public_key())
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_is_known_from_what_is_none() {
+    fn credentials_other_than_a_user_seed_are_invalid() {
         let (seed, public) = new_user();
         assert_eq!(public_key(&seed).unwrap(), public);
         assert!(Credentials::NKey(seed).check().is_ok());
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_secret_shows() {
+    fn secrets_are_not_shown() {
         let (seed, _) = new_user();
         let all = [
             Credentials::NKey(seed.clone()),

@@ -1,10 +1,10 @@
-//! The order of the calls to Convex, across any number of reporters.
+//! The order of the callbacks to Convex, across any number of reporters.
 //!
-//! Convex writes whatever arrives last, so a `running` that lands after the result sets a finished submission
-//! back for ever. Whoever wants to make the first call of a submission must win its *claim*: one message on a
-//! write-once subject, which the server gives to one caller only. So either `running` was claimed before the
-//! result, and the result waits until that call can no longer be alive; or the result was claimed first, and
-//! `running` is never called.
+//! Convex keeps whatever arrives last, so a running callback that arrives after the result would set a finished submission
+//! back permanently. To make the first callback of a submission, a reporter must win its *claim*: one message on a
+//! write-once subject, which the server stores for one reporter only. So either the running callback was claimed before the
+//! result, and the result waits until that call has certainly ended; or the result was claimed first, and the running
+//! callback is never made.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,6 +12,7 @@ use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::DirectGetError;
 use gavel_domain::SubmissionKey;
 use gavel_domain::event::{Judged, Rejudged, Reported};
+use gavel_domain::time::epoch_ms;
 use gavel_proto::{Call, Claimed, DecodeError, WireEvent as _, decode_claim, encode_answered, encode_claim};
 
 use crate::bus::Bus;
@@ -19,58 +20,59 @@ use crate::outgoing::{Condition, Outgoing, Trace};
 use crate::publish::{PublishError, Stored};
 use crate::topology::{self, Stream};
 
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long one record may take to be stored.
+const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why the record cannot be written or read.
+/// Why the record of callbacks cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
-    /// It was not written, or nobody knows.
+    /// It was not written, or it is unknown whether it was.
     #[error("cannot write the record of callbacks")]
     Write(#[source] PublishError),
-    /// It was not read.
+    /// It cannot be read.
     #[error("cannot read the record of callbacks")]
     Read(#[source] DirectGetError),
-    /// It is not one of ours.
+    /// It cannot be decoded.
     #[error("the record of callbacks cannot be decoded")]
     Decode(#[from] DecodeError),
-    /// A claim exists, but the replica that was asked does not have it yet.
-    #[error("the record of callbacks is not there yet")]
+    /// A claim exists, but the replica that answered does not have it yet.
+    #[error("the record of callbacks is not replicated yet")]
     Behind,
 }
 
-/// Whether `running` may be called.
+/// Whether the running callback may be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunningClaim {
-    /// Yes, by us, until the time of the claim.
+    /// Yes, by this reporter, until the claim expires.
     Won,
-    /// No: there is a verdict, or somebody has called already.
+    /// No: there is a verdict, or a callback was claimed before.
     Lost,
 }
 
-/// What became of `running`.
+/// The state of the running callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RunningFate {
-    /// It was never called and never will be.
+pub enum RunningCallState {
+    /// It was never made and never will be.
     Never,
     /// It has ended.
     Ended,
-    /// It may be alive until this time, and nobody knows how it ends.
+    /// It may be in progress until this time, and its outcome is unknown.
     Open {
-        /// From when on the call can no longer be alive on our side.
+        /// From this time on, the reporter's call has certainly ended.
         expires_at: SystemTime,
     },
 }
 
-/// The state of a submission's calls, for whoever is about to call the result.
+/// The state of a submission's callbacks, for the reporter that is about to send the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResultClaim {
-    /// Nobody has claimed any call of this submission before, so nothing was reported either.
+    /// No callback of this submission was claimed before, so nothing was reported either.
     pub is_first: bool,
-    /// What became of `running`.
-    pub running: RunningFate,
+    /// The state of the running callback.
+    pub running: RunningCallState,
 }
 
-/// The record of calls. Each generation of a submission has its own.
+/// The record of callbacks. Each generation of a submission has its own.
 #[derive(Clone)]
 pub struct Ledger {
     bus: Bus,
@@ -78,41 +80,40 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// The record behind this connection; `instance` is written into our claims.
+    /// The record on this connection; `instance` is written into the claims.
     #[must_use]
     pub fn new(bus: Bus, instance: String) -> Self {
         Self { bus, instance }
     }
 
-    /// Tries to win the right to call `running` until `expires_at`.
+    /// Tries to claim the running callback until `expires_at`.
     ///
     /// # Errors
-    /// [`LedgerError::Write`] where the server did not say who has won.
+    /// Returns an error if the server does not say which claim it has stored.
     pub async fn claim_running(
         &self,
         key: &SubmissionKey,
         expires_at: SystemTime,
     ) -> Result<RunningClaim, LedgerError> {
-        let since_epoch = expires_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let expires_at_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
+        let expires_at_ms = epoch_ms(expires_at);
         let judged = topology::subject(Judged::NAME, key);
         let claim = self.claim_of(key, Call::Running { expires_at_ms }, Condition::OnceWhileEmpty(judged));
         if self.write(&claim).await? == Stored::New {
             return Ok(RunningClaim::Won);
         }
-        // It is ours where the answer to the first try was lost. Nobody knows what has come in between, so it is
-        // not used; but nobody needs to wait for it either.
-        let stands = self.read(&claim.subject).await?;
-        if stands.is_some_and(|payload| payload == claim.payload) {
+        // If the answer to the first attempt was lost, the stored claim is this one. What happened in between is unknown, so
+        // it is not used; but no result needs to wait for it either.
+        let stored = self.read(&claim.subject).await?;
+        if stored.is_some_and(|payload| payload == claim.payload) {
             self.running_ended(key).await?;
         }
         Ok(RunningClaim::Lost)
     }
 
-    /// Records that our call of `running` has ended and can have no further effect.
+    /// Records that the running callback has ended and can have no further effect.
     ///
     /// # Errors
-    /// [`LedgerError::Write`]; the result then waits until the claim expires.
+    /// Returns an error if the record is not stored; the result then waits until the claim expires.
     pub async fn running_ended(&self, key: &SubmissionKey) -> Result<(), LedgerError> {
         let outgoing = Outgoing {
             subject: topology::answered(key),
@@ -124,36 +125,36 @@ impl Ledger {
         self.write(&outgoing).await.map(drop)
     }
 
-    /// Makes sure that no call of `running` begins from now on, and says what became of the one before. `window`
-    /// is how long such a call lasts at most, by our own configuration.
+    /// Makes sure that no running callback starts from now on, and returns the state of an earlier one. `window` is the
+    /// longest time that such a call takes, according to the configuration.
     ///
     /// # Errors
-    /// [`LedgerError`]; nothing is known then, and the result must wait.
+    /// Returns an error if the claim cannot be written or read; the state is unknown then, and the result must wait.
     pub async fn claim_result(
         &self,
         key: &SubmissionKey,
         window: Duration,
     ) -> Result<ResultClaim, LedgerError> {
         if self.write(&self.claim_of(key, Call::Result, Condition::Once)).await? == Stored::New {
-            return Ok(ResultClaim { is_first: true, running: RunningFate::Never });
+            return Ok(ResultClaim { is_first: true, running: RunningCallState::Never });
         }
         let subject = topology::claimed(key);
         let (claim, has_ended) = tokio::join!(self.last_on(&subject), self.has_running_ended(key));
         let (claim, has_ended) = (claim?.ok_or(LedgerError::Behind)?, has_ended?);
         let running = match decode_claim(&claim.payload)?.call {
-            Call::Result => RunningFate::Never,
-            Call::Running { .. } if has_ended => RunningFate::Ended,
+            Call::Result => RunningCallState::Never,
+            Call::Running { .. } if has_ended => RunningCallState::Ended,
             Call::Running { expires_at_ms } => {
-                RunningFate::Open { expires_at: expiry(expires_at_ms, claim.time.into(), window) }
+                RunningCallState::Open { expires_at: expiry(expires_at_ms, claim.time.into(), window) }
             }
         };
         Ok(ResultClaim { is_first: false, running })
     }
 
-    /// Whether the call of running is recorded as ended.
+    /// Whether the running callback is recorded as ended.
     ///
     /// # Errors
-    /// [`LedgerError::Read`].
+    /// Returns an error if the record cannot be read.
     pub async fn has_running_ended(&self, key: &SubmissionKey) -> Result<bool, LedgerError> {
         Ok(self.read(&topology::answered(key)).await?.is_some())
     }
@@ -161,15 +162,15 @@ impl Ledger {
     /// Whether the submission has a verdict.
     ///
     /// # Errors
-    /// [`LedgerError::Read`].
+    /// Returns an error if the stream cannot be read.
     pub async fn is_judged(&self, key: &SubmissionKey) -> Result<bool, LedgerError> {
         Ok(self.read(&topology::subject(Judged::NAME, key)).await?.is_some())
     }
 
-    /// The verdict of the newest generation from this one on, where it has one.
+    /// Returns the verdict of the newest generation from this one on; `None` if that has none yet.
     ///
     /// # Errors
-    /// [`LedgerError`].
+    /// Returns an error if the stream cannot be read or the verdict cannot be decoded.
     pub async fn newest_verdict(&self, key: &SubmissionKey) -> Result<Option<Judged>, LedgerError> {
         let mut newest = key.clone();
         while self.is_superseded(&newest).await? {
@@ -179,19 +180,19 @@ impl Ledger {
         Ok(payload.map(|payload| Judged::decode(&payload)).transpose()?)
     }
 
-    /// Whether a newer generation has begun, so that nothing more is told of this one.
+    /// Whether there is a newer generation, so that no more callbacks are made for this one.
     ///
     /// # Errors
-    /// [`LedgerError::Read`].
+    /// Returns an error if the stream cannot be read.
     pub async fn is_superseded(&self, key: &SubmissionKey) -> Result<bool, LedgerError> {
         let newer = SubmissionKey { generation: key.generation.next(), ..key.clone() };
         Ok(self.read(&topology::subject(Rejudged::NAME, newer)).await?.is_some())
     }
 
-    /// Whether Convex has taken the verdict.
+    /// Whether Convex has acknowledged the verdict.
     ///
     /// # Errors
-    /// [`LedgerError::Read`].
+    /// Returns an error if the stream cannot be read.
     pub async fn is_reported(&self, key: &SubmissionKey) -> Result<bool, LedgerError> {
         Ok(self.read(&topology::subject(Reported::NAME, key)).await?.is_some())
     }
@@ -207,7 +208,7 @@ impl Ledger {
     }
 
     async fn write(&self, outgoing: &Outgoing) -> Result<Stored, LedgerError> {
-        self.bus.publish(outgoing, &Trace::default(), PATIENCE).await.map_err(LedgerError::Write)
+        self.bus.publish(outgoing, &Trace::default(), PUBLISH_TIMEOUT).await.map_err(LedgerError::Write)
     }
 
     async fn read(&self, subject: &str) -> Result<Option<bytes::Bytes>, LedgerError> {
@@ -219,9 +220,9 @@ impl Ledger {
     }
 }
 
-/// When a call of `running` can no longer be alive. The claimer's word counts as far as it fits the time at which
-/// the server stored the claim, which was within the call's window: a claimer whose clock is behind must not be
-/// overtaken, and one whose clock is ahead must not hold up the result for as much.
+/// When a running callback has certainly ended. The claimed time counts within limits that the time of storing sets, since
+/// the server stored the claim within the call's window: a call must not be overtaken because its reporter's clock is
+/// behind, and must not delay the result by as much as that clock is ahead.
 fn expiry(claimed_ms: u64, stored_at: SystemTime, window: Duration) -> SystemTime {
     let claimed = SystemTime::UNIX_EPOCH + Duration::from_millis(claimed_ms);
     claimed.clamp(stored_at + window, stored_at + window * 2)
@@ -232,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_claimer_with_a_wrong_clock_is_not_believed() {
+    fn expiry_is_limited_if_the_clock_of_the_claimer_is_wrong() {
         let second = Duration::from_secs(1);
         let stored_at = SystemTime::UNIX_EPOCH + second * 1_000;
         let expiry_ms = |claimed_ms| {

@@ -1,4 +1,4 @@
-//! Publishing with an answer: stored, stored before, or not, and never "probably".
+//! Publishing with confirmation: a message is stored, was stored before, or is not stored; if unknown, that is an error.
 
 use std::time::Duration;
 
@@ -14,33 +14,33 @@ use crate::bus::Bus;
 use crate::outgoing::{Condition, Outgoing, Trace};
 use crate::topology::Stream;
 
-/// Between two tries to get an answer.
-const REPEAT_AFTER: Duration = Duration::from_millis(50);
+/// The delay before a message without an answer is sent again.
+const RESEND_DELAY: Duration = Duration::from_millis(50);
 
-/// What the server made of a message.
+/// What the server did with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stored {
-    /// It is stored, just now.
+    /// It is stored now.
     New,
-    /// A message was there already, and stays. It may be this very one, where an answer was lost.
+    /// A message was stored before, and stays. It may be the same one, if an answer was lost.
     Already,
-    /// The other subject that had to be empty is not; nothing was stored.
+    /// The other subject of the condition is not empty; nothing was stored.
     Superseded,
 }
 
-/// Why a message is not stored, as far as can be known.
+/// Why a message is not stored, as far as known.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// There is no connection; the message was not sent.
-    #[error("NATS is not connected")]
+    #[error("not connected to NATS")]
     Disconnected,
-    /// The stream has reached its limit; the message was refused.
+    /// The stream is full; the message was refused.
     #[error("the stream is full")]
     Full,
-    /// The message is larger than the server takes.
+    /// The message is larger than the server accepts.
     #[error("the message is larger than the server's max_payload")]
     TooLarge,
-    /// No answer in time, or one that leaves open what became of the message.
+    /// There was no answer in time, or one that leaves open whether the message is stored.
     #[error("no final answer from NATS")]
     Unknown(#[source] ClientError),
     /// The server refused it for another reason.
@@ -49,20 +49,21 @@ pub enum PublishError {
 }
 
 impl Bus {
-    /// Publishes and waits for the server's word. What was sent and has no answer is repeated for `patience`;
-    /// the condition makes a repeat harmless.
+    /// Publishes a message and waits for the server's answer. A message without an answer is sent again until `timeout`;
+    /// its condition prevents that it is stored twice.
     ///
     /// # Errors
-    /// [`PublishError`]; after [`PublishError::Unknown`] the message may be stored or not.
+    /// Returns an error if the server refuses the message or does not answer within `timeout`. After
+    /// [`PublishError::Unknown`] the message may be stored or not.
     pub async fn publish(
         &self,
         outgoing: &Outgoing,
         trace: &Trace,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Stored, PublishError> {
         let began = Instant::now();
         let published = async {
-            let published = self.publish_until(outgoing, trace, began + patience).await;
+            let published = self.publish_until(outgoing, trace, began + timeout).await;
             trace::record_outcome(result(&published), published.is_err());
             published
         }
@@ -88,19 +89,19 @@ impl Bus {
             let overdue = || Err(PublishError::Unknown(ClientError::new(PublishErrorKind::TimedOut)));
             match publish.unwrap_or_else(|_| overdue()) {
                 Err(PublishError::Unknown(error)) => unanswered = Some(error),
-                // Whatever happens to a repeat, the first one may have been stored.
+                // Whatever happens to the second copy, the first one may be stored.
                 Err(PublishError::Disconnected) if unanswered.is_some() => {}
                 known => return known,
             }
             if let Some(error) = unanswered.take_if(|_| Instant::now() >= deadline) {
                 return Err(PublishError::Unknown(error));
             }
-            tokio::time::sleep(REPEAT_AFTER).await;
+            tokio::time::sleep(RESEND_DELAY).await;
         }
     }
 
     async fn publish_once(&self, outgoing: &Outgoing, trace: &Trace) -> Result<Stored, PublishError> {
-        // While it is away, the client would keep the message and send it whenever the server comes back.
+        // While disconnected, the client would buffer the message and send it whenever it reconnects.
         if !self.is_connected() {
             return Err(PublishError::Disconnected);
         }
@@ -123,9 +124,9 @@ impl Bus {
             PublishErrorKind::MaxPayloadExceeded => Err(PublishError::TooLarge),
             PublishErrorKind::Other => match server_error(&error) {
                 Some(refusal) if is_full(refusal.error_code()) => Err(PublishError::Full),
-                // One code for a subject that is taken and for a stream that is full.
+                // The server has one code for an occupied subject and for a full stream.
                 Some(refusal) if refusal.error_code() == ErrorCode::STREAM_STORE_FAILED => {
-                    match self.is_taken(outgoing).await {
+                    match self.is_occupied(outgoing).await {
                         Some(true) => Ok(Stored::Already),
                         Some(false) => Err(PublishError::Full),
                         None => Err(PublishError::Unknown(error)),
@@ -138,10 +139,10 @@ impl Bus {
         }
     }
 
-    /// Whether a message is refused because its subject has one; nothing where that cannot be found out.
-    async fn is_taken(&self, outgoing: &Outgoing) -> Option<bool> {
-        // A condition on the subject itself is looked at before the room is; and one that many messages may
-        // share says nothing about this one.
+    /// Whether a message was refused because its subject already has one; `None` if that is unknown.
+    async fn is_occupied(&self, outgoing: &Outgoing) -> Option<bool> {
+        // The server checks a condition on the subject itself before the limits; and a subject that many messages share
+        // says nothing about this one.
         if matches!(outgoing.condition, Condition::Once | Condition::UniqueId(_)) {
             return Some(false);
         }
@@ -149,13 +150,18 @@ impl Bus {
         self.last_on(stream, &outgoing.subject).await.ok().map(|message| message.is_some())
     }
 
-    /// The last message on a subject. Any replica may answer, so it can be behind the leader.
+    /// Returns the last message on a subject, or `None` if there is none. Any replica may answer, so the result can be out
+    /// of date.
     pub(crate) async fn last_on(
         &self,
         stream: Stream,
         subject: &str,
     ) -> Result<Option<StreamMessage>, DirectGetError> {
-        let stream = self.context.get_stream_no_info(stream.name()).await.expect("our names are valid");
+        let stream = self
+            .context
+            .get_stream_no_info(stream.name())
+            .await
+            .expect("the names of the topology are valid");
         match stream.direct_get_last_for_subject(subject).await {
             Ok(message) => Ok(Some(message)),
             Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
@@ -164,7 +170,7 @@ impl Bus {
     }
 }
 
-/// The word for what became of a publish.
+/// The label for the result of a publish.
 fn result(published: &Result<Stored, PublishError>) -> &'static str {
     match published {
         Ok(Stored::New) => "stored",
@@ -182,7 +188,7 @@ fn server_error(error: &ClientError) -> Option<&async_nats::jetstream::Error> {
     std::error::Error::source(error)?.downcast_ref()
 }
 
-/// Whether the server has no room left, beyond one stream.
+/// Whether the limits of the server or account are reached, rather than those of one stream.
 fn is_full(code: ErrorCode) -> bool {
     matches!(
         code,
@@ -193,8 +199,8 @@ fn is_full(code: ErrorCode) -> bool {
     )
 }
 
-/// Whether a repeat would be refused, too. It would not where a copy of the message is on its way through the
-/// cluster, nor where the server says that it cannot answer for now (503).
+/// Whether the server would refuse the message again. It would not if a copy of it is still being replicated in the
+/// cluster, nor after 503 (temporarily unavailable).
 fn is_final(refusal: &async_nats::jetstream::Error) -> bool {
     refusal.error_code() != ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT && refusal.code() != 503
 }

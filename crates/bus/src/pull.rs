@@ -1,9 +1,9 @@
-//! Asking the server for messages: only as many as there are free slots.
+//! Pull requests: only as many messages are requested as there are free slots.
 //!
-//! The client's own pull streams ask for the next batch by themselves, so a worker would hold messages that it
-//! has not begun, burning their `ack_wait` and starving others; and its `batch()` with heartbeats can stall for
-//! ever (0.51). Here each pull is ours: a request for so many messages, answered on our inbox by messages, by
-//! heartbeats, and by a status when it ends early.
+//! The client's own pull streams request the next batch by themselves, so a worker would hold messages that it has not
+//! started, which uses up their `ack_wait` and keeps them from other workers; and its `batch()` with heartbeats can stall
+//! forever (0.51). So the requests are sent here: each asks for a number of messages, and its inbox receives messages,
+//! heartbeats, and a status if the request ends early.
 
 use std::time::Duration;
 
@@ -22,19 +22,21 @@ use crate::topology::Durable;
 #[cfg(test)]
 mod tests;
 
-/// Room for statuses and heartbeats that cross our farewell.
-const SPARE: usize = 16;
+/// The most statuses and heartbeats that can arrive while the subscription ends.
+const MAX_STATUS_MESSAGES: usize = 16;
 
-/// Why a [`Puller`] is of no use any more; a new one is needed.
+/// Why a [`Puller`] cannot be used any more, so that a new one is needed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Lost {
-    #[error("NATS is not connected")]
+    #[error("not connected to NATS")]
     Disconnected,
     #[error("the consumer is not available")]
     Consumer(#[source] async_nats::Error),
-    #[error("the consumer is not there: gavel streams makes it, as a user who may")]
+    #[error(
+        "the consumer does not exist: create it with \"gavel streams\", as a user who has the permission"
+    )]
     Missing,
-    #[error("the server has forgotten the request")]
+    #[error("the server has lost the request")]
     Silence,
     #[error("the server ended the request: {0} {1}")]
     Status(StatusCode, String),
@@ -42,29 +44,30 @@ pub(crate) enum Lost {
     Ended,
 }
 
-/// Our requests to one consumer.
+/// The pull requests to one consumer.
 pub(crate) struct Puller {
     bus: Bus,
     inbox: String,
     subject: String,
     subscriber: Subscriber,
-    /// Messages asked for and not yet received.
+    /// Messages requested and not yet received.
     outstanding: usize,
-    /// All that the inbox has received, statuses included.
+    /// Everything that the inbox has received, statuses included.
     received: u64,
-    /// Whether the server has taken one of our requests.
+    /// Whether the server has accepted one of the requests.
     useful: bool,
     /// When the last request ends by itself.
     expires: Instant,
-    /// When the server was last heard of, or asked.
+    /// When the server last answered, or was first asked.
     heard: Instant,
-    /// The connection that our requests were made on.
+    /// The epoch of the connection that the requests were sent on.
     epoch: u64,
     ack_wait: Duration,
 }
 
 impl Puller {
-    /// Looks the consumer up, making it where it is missing and ours to make, and subscribes to an inbox of our own.
+    /// Looks up the consumer, which is created if it is missing unless the topology is managed elsewhere, and subscribes to a
+    /// new inbox.
     pub(crate) async fn open(bus: &Bus, durable: Durable) -> Result<Self, Lost> {
         let epoch = bus.state.borrow().epoch();
         if !bus.is_connected() {
@@ -102,22 +105,22 @@ impl Puller {
         })
     }
 
-    /// How long the server waits for a sign of life of a message in hand.
+    /// How long the server waits for an acknowledgement or for progress before it delivers a message again.
     pub(crate) fn ack_wait(&self) -> Duration {
         self.ack_wait
     }
 
-    /// Messages asked for and not yet received.
+    /// Messages requested and not yet received.
     pub(crate) fn outstanding(&self) -> usize {
         self.outstanding
     }
 
-    /// Whether the server has ever answered a request with more than a refusal.
+    /// Whether the server has ever accepted a request.
     pub(crate) fn was_useful(&self) -> bool {
         self.useful
     }
 
-    /// Asks for `count` more messages.
+    /// Requests `count` more messages.
     pub(crate) async fn request(&mut self, count: usize) -> Result<(), Lost> {
         let request = serde_json::json!({
             "batch": count,
@@ -137,11 +140,11 @@ impl Puller {
         Ok(())
     }
 
-    /// The next message, or nothing where a request has ended without one. Cancel safe.
+    /// Returns the next message, or `None` if a heartbeat or status came instead. Cancel safe.
     pub(crate) async fn next(&mut self) -> Result<Option<Message>, Lost> {
         let mut state = self.bus.state.clone();
         let message = tokio::select! {
-            // A new connection has no memory of our requests.
+            // The server forgets the requests of an earlier connection.
             _ = state.wait_for(|now| now.epoch() != self.epoch) => return Err(Lost::Disconnected),
             next = timeout_at(self.heard + self.bus.pull_timing.silence, self.subscriber.next()) => {
                 next.map_err(|_| Lost::Silence)?.ok_or(Lost::Ended)?
@@ -159,7 +162,7 @@ impl Puller {
                 return Ok(Some(jetstream::Message { message, context: self.bus.context.clone() }));
             }
             Some(StatusCode::IDLE_HEARTBEAT) => {
-                // Each request has ended by then, whatever we have heard of it.
+                // Each request has ended by then, even if its status was lost.
                 if Instant::now() > self.expires + self.bus.pull_timing.silence {
                     return Err(Lost::Silence);
                 }
@@ -177,37 +180,37 @@ impl Puller {
         Ok(None)
     }
 
-    /// Ends the requests and returns what was on its way. Handing it back before the server knows that we are
-    /// gone would bring it straight back to us.
+    /// Ends the requests and returns the messages that were still arriving. If they were handed back before the server has
+    /// ended the requests, it would deliver them here again.
     pub(crate) async fn close(mut self) -> Vec<Message> {
         let deadline = Instant::now() + REQUEST_TIMEOUT;
-        let is_ending = matches!(timeout_at(deadline, self.say_farewell()).await, Ok(true));
+        let is_ending = matches!(timeout_at(deadline, self.end_subscription()).await, Ok(true));
         let mut undelivered = Vec::new();
         loop {
             let next = self.subscriber.next();
-            // Without a farewell nothing tells what is on its way; what is here is here.
+            // If the subscription does not end, only messages that have arrived already are returned.
             let next = if is_ending { timeout_at(deadline, next).await.ok() } else { next.now_or_never() };
             let Some(Some(message)) = next else { return undelivered };
-            // Neither a status nor a message of our own, which nobody waits for an answer to.
+            // Neither a status nor one of the empty messages of `end_subscription`.
             if message.status.is_none() && message.reply.is_some() {
                 undelivered.push(jetstream::Message { message, context: self.bus.context.clone() });
             }
         }
     }
 
-    /// Has the subscription end after so many messages that all on their way are among them, and fills up the
-    /// number. The client's own `drain` drops what comes after the next turn of its loop (0.51); here the
-    /// server and the client count to the same last message.
-    async fn say_farewell(&mut self) -> bool {
+    /// Makes the subscription end after a number of messages that includes those still arriving, and sends empty
+    /// messages to reach that number. The client's own `drain` drops messages that arrive after the next turn of its loop
+    /// (0.51); here the server and the client count to the same last message.
+    async fn end_subscription(&mut self) -> bool {
         if !self.bus.is_connected() || self.bus.state.borrow().epoch() != self.epoch {
             return false;
         }
-        // What was asked for may come, and a status of each request.
-        let most = 2 * self.outstanding + SPARE;
-        if self.subscriber.unsubscribe_after(self.received + most as u64).await.is_err() {
+        // Each requested message may arrive, and a status for each request.
+        let limit = 2 * self.outstanding + MAX_STATUS_MESSAGES;
+        if self.subscriber.unsubscribe_after(self.received + limit as u64).await.is_err() {
             return false;
         }
-        for _ in 0..most {
+        for _ in 0..limit {
             if self.bus.client.publish(self.inbox.clone(), Bytes::new()).await.is_err() {
                 return false;
             }
@@ -216,7 +219,7 @@ impl Puller {
     }
 }
 
-/// Whether there is no such consumer; one that we may make is never missing.
+/// Whether the consumer or its stream does not exist.
 fn is_missing(error: &async_nats::Error) -> bool {
     let kind = error.downcast_ref().map(ConsumerInfoError::kind);
     matches!(kind, Some(ConsumerInfoErrorKind::NotFound | ConsumerInfoErrorKind::StreamNotFound))

@@ -1,15 +1,15 @@
-//! The one table of streams, subjects and consumers. Everything else asks it.
+//! The one table of streams, subjects and consumers.
 //!
-//! A stream for each stage, so that a full queue never stops a verdict from being stored. Most are
-//! *write-once*: one message a subject, and the server refuses a second one. That, and not a window of
-//! message ids, is what makes "one verdict" hold for as long as the history is kept.
+//! Each stage has its own stream, so that a full queue never blocks a verdict. Most streams are *write-once*: they hold one
+//! message per subject, and the server refuses a second one. This guarantees "one verdict" for as long as the history is
+//! kept, which a window of message ids would not.
 //!
 //! | stream | subjects | retention | share of the store |
 //! | --- | --- | --- | --- |
-//! | `SUB_QUEUED` | `submission.queued.<key>` | 72 h, write-once: also the memory of what was submitted | 20 % |
+//! | `SUB_QUEUED` | `submission.queued.<key>` | 72 h, write-once: also the record of all submissions | 20 % |
 //! | `SUB_READY` | `submission.{ready,expired}.<key>` | until acknowledged (work queue), write-once | 10 % |
 //! | `SUB_RESULT` | `submission.{running,judged,reported,rejudged}.<key>`, `callback.*.<key>` | 72 h, write-once | 40 % |
-//! | `SUB_DEAD` | `submission.dead.<key>` | 30 days; several a subject, one for each stage that gave up | 5 % |
+//! | `SUB_DEAD` | `submission.dead.<key>` | 30 days; several per subject, one for each stage that failed | 5 % |
 //! | `BUNDLES` | `bundle.<day>.<sha256>.<n>` | 5 days, write-once | 25 % |
 //!
 //! A key is `<id>` for a submission's first generation and `<id>.<generation>` for the others.
@@ -30,14 +30,14 @@ const HOUR: Duration = Duration::from_hours(1);
 /// How long the history reaches back.
 pub const HISTORY_AGE: Duration = Duration::from_hours(72);
 
-/// What an operator chooses about the streams; it counts where a stream or consumer is first made.
+/// What an operator chooses about the streams. It applies when a stream or consumer is created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TopologySettings {
-    /// Copies of each stream; 1 for a lone server, 3 for a cluster.
+    /// Replicas of each stream: 1 for a single server, 3 for a cluster.
     pub replicas: usize,
-    /// Bytes that all streams together may take.
+    /// The size limit of all streams together, in bytes.
     pub store_bytes: u64,
-    /// How long a message may be in hand without a sign of life before another instance is given it.
+    /// How long a message may be in progress without an acknowledgement or progress report before it is delivered again.
     pub ack_wait: Duration,
 }
 
@@ -50,20 +50,20 @@ impl Default for TopologySettings {
 /// A stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
-    /// What was submitted.
+    /// Accepted submissions.
     Queued,
     /// Work for the judges.
     Ready,
-    /// Progress and verdicts, and the record of the calls to Convex.
+    /// Progress, verdicts, and the record of the callbacks.
     Result,
-    /// What could not be processed.
+    /// Dead letters.
     DeadLetter,
     /// Test cases.
     Bundles,
 }
 
 impl Stream {
-    /// All of them.
+    /// All streams.
     pub const ALL: [Self; 5] = [Self::Queued, Self::Ready, Self::Result, Self::DeadLetter, Self::Bundles];
 
     /// Its name on the server.
@@ -105,7 +105,7 @@ impl Stream {
         }
     }
 
-    /// The stream that a subject of ours belongs to.
+    /// The stream that stores a subject; `None` if no stream does.
     pub(crate) fn of_subject(subject: &str) -> Option<Self> {
         let matches = |pattern: &str| {
             pattern.split('.').count() == subject.split('.').count()
@@ -130,10 +130,10 @@ impl Stream {
     fn max_age(self) -> Duration {
         match self {
             Self::Queued | Self::Result => HISTORY_AGE,
-            // Nothing that waits for a judge is dropped by age, for nobody would tell Convex. Its size is the limit.
+            // A submission that waits for a judge never expires, since Convex would not be notified. The limit is the size.
             Self::Ready => Duration::ZERO,
             Self::DeadLetter => HOUR * 24 * 30,
-            // A day for which a bundle is stored, the 72 hours that a submission may wait, and one to spare.
+            // The day that the bundle is stored for, the 72 hours that a submission may wait, and a reserve of one day.
             Self::Bundles => HOUR * 24 * 5,
         }
     }
@@ -150,13 +150,13 @@ impl Stream {
             max_bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
             max_age: self.max_age(),
             max_messages_per_subject: if write_once { 1 } else { -1 },
-            // "New", or a full stream would forget the oldest, acknowledged or not.
+            // With "old", a full stream would discard the oldest messages, acknowledged or not.
             discard: DiscardPolicy::New,
             discard_new_per_subject: write_once,
             deny_delete: matches!(self, Self::Queued | Self::Result),
             deny_purge: matches!(self, Self::Queued | Self::Result),
             allow_direct: true,
-            // A dead letter is dropped as a repeat for longer than a server is away; the others need no window.
+            // The window for duplicate dead letters is longer than an outage of the server; write-once streams need none.
             duplicate_window: if write_once { Duration::ZERO } else { HOUR },
             num_replicas: settings.replicas,
             ..StreamConfig::default()
@@ -164,7 +164,7 @@ impl Stream {
     }
 }
 
-/// A durable consumer: one for each kind of work, shared by all instances that do it.
+/// A durable consumer: one for each kind of work, shared by all instances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durable {
     /// Queued submissions, for the fetchers.
@@ -173,14 +173,14 @@ pub enum Durable {
     FetcherExpired,
     /// Ready submissions, for the judges.
     Judge,
-    /// Begun submissions, for the reporters.
+    /// Started submissions, for the reporters.
     ReporterRunning,
-    /// Verdicts, for the reporters; apart from what has begun, so that no verdict waits behind it.
+    /// Verdicts, for the reporters; separate from started submissions, so that no verdict waits behind them.
     ReporterJudged,
 }
 
 impl Durable {
-    /// All of them.
+    /// All consumers.
     pub const ALL: [Self; 5] =
         [Self::Fetcher, Self::FetcherExpired, Self::Judge, Self::ReporterRunning, Self::ReporterJudged];
 
@@ -218,8 +218,8 @@ impl Durable {
         }
     }
 
-    /// How many messages may be in hand or waiting for a retry, over all instances. Above what slots need,
-    /// since a message that waits for a retry counts, too.
+    /// How many messages may be in progress or waiting for redelivery, over all instances. Far more than the slots need,
+    /// since a message that waits for redelivery counts, too.
     fn max_ack_pending(self) -> i64 {
         match self {
             Self::Fetcher | Self::FetcherExpired | Self::Judge => 2_000,
@@ -235,7 +235,7 @@ impl Durable {
             durable_name: Some(self.name().to_owned()),
             ack_policy: AckPolicy::Explicit,
             ack_wait: settings.ack_wait,
-            // The bound on deliveries is the loop's: the server's own would leave the message in silence.
+            // The consumer loop limits deliveries: with the server's limit, the message would stay without a dead letter.
             max_deliver: -1,
             filter_subject: self.filter().to_owned(),
             max_ack_pending: self.max_ack_pending(),
@@ -279,12 +279,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_shares_make_a_whole() {
+    fn shares_of_the_store_add_up_to_100_percent() {
         assert_eq!(Stream::ALL.iter().map(|stream| stream.percent()).sum::<u64>(), 100);
     }
 
     #[test]
-    fn each_subject_has_its_stream() {
+    fn each_subject_has_one_stream() {
         assert_eq!(Stream::of_subject("submission.queued.k97"), Some(Stream::Queued));
         for text in ["k97", "k97.2"] {
             let key = SubmissionKey::parse(text).unwrap();

@@ -20,7 +20,7 @@ pub enum InspectError {
     /// The server does not answer a request.
     #[error("NATS does not answer")]
     NoAnswer,
-    /// The server refused a request for lack of permission; these are its words.
+    /// The server refused a request for lack of permission, with this message.
     #[error("permission denied by NATS: {0}")]
     PermissionDenied(String),
     /// The server runs without `JetStream`.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use gavel_bus::{Cause, Delivery, Failure, Handler, Ledger, LedgerError, Outgoing, RunningFate};
+use gavel_bus::{Cause, Delivery, Failure, Handler, Ledger, LedgerError, Outgoing, RunningCallState};
 use gavel_convex::{CallPermit, Convex};
 use gavel_domain::event::{CallbackKind, Judged, Reported, Stage};
 use gavel_telemetry::table;
@@ -76,9 +76,9 @@ impl ResultReporter {
     async fn after_running(
         &self,
         delivery: &Delivery<Judged>,
-        running: RunningFate,
+        running: RunningCallState,
     ) -> Result<Option<SystemTime>, Failure> {
-        let RunningFate::Open { expires_at } = running else { return Ok(None) };
+        let RunningCallState::Open { expires_at } = running else { return Ok(None) };
         let Ok(left) = expires_at.duration_since(SystemTime::now()) else {
             return Ok(Some(expires_at + self.linger));
         };

@@ -1,4 +1,4 @@
-//! The accounting of requests, against a real server, with requests that live for a moment only.
+//! The accounting of pull requests, against a real server, with requests that expire quickly.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::timing::PullTiming;
 use crate::topology::{Stream, TopologySettings};
 use crate::{Cause, ConsumeSettings, Delivery, Failure, Handler, NatsConfig, Outgoing, Trace};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Requests that expire three times a second.
 const SHORT_TIMING: PullTiming = PullTiming {
@@ -39,10 +39,10 @@ async fn put(bus: &Bus, id: &str) {
 }
 
 async fn next(puller: &mut Puller) -> Result<Option<Message>, Lost> {
-    tokio::time::timeout(PATIENCE, puller.next()).await.unwrap()
+    tokio::time::timeout(TIMEOUT, puller.next()).await.unwrap()
 }
 
-/// Reads on until so many are outstanding; returns the messages.
+/// Reads until `count` messages are outstanding; returns the number of messages read.
 async fn until_outstanding(puller: &mut Puller, count: usize) -> usize {
     let mut messages = 0;
     while puller.outstanding() > count {
@@ -53,11 +53,11 @@ async fn until_outstanding(puller: &mut Puller, count: usize) -> usize {
 }
 
 #[tokio::test]
-async fn what_expires_is_no_longer_outstanding() {
+async fn expired_request_is_not_outstanding() {
     let (_server, bus) = start().await;
     let mut puller = Puller::open(&bus, Durable::Fetcher).await.unwrap();
     assert!(!puller.was_useful());
-    // One request, unanswered; one half answered; several, some of whose messages come.
+    // One request without messages; one with half of them; several with some.
     puller.request(3).await.unwrap();
     assert_eq!(until_outstanding(&mut puller, 0).await, 0);
     assert!(puller.was_useful());
@@ -75,7 +75,7 @@ async fn what_expires_is_no_longer_outstanding() {
 }
 
 #[tokio::test]
-async fn a_filled_request_ends_without_a_word() {
+async fn filled_request_ends_without_status() {
     let (_server, bus) = start().await;
     let mut puller = Puller::open(&bus, Durable::Fetcher).await.unwrap();
     for n in 0..6 {
@@ -84,17 +84,17 @@ async fn a_filled_request_ends_without_a_word() {
     puller.request(2).await.unwrap();
     puller.request(3).await.unwrap();
     assert_eq!(until_outstanding(&mut puller, 0).await, 5);
-    // Had a status followed, it would take from what the next one asks for.
+    // A status that followed would be subtracted from the next request.
     puller.request(2).await.unwrap();
     assert_eq!(until_outstanding(&mut puller, 0).await, 1);
 }
 
 #[tokio::test]
-async fn a_deleted_consumer_ends_the_puller_at_once() {
+async fn puller_ends_at_once_if_the_consumer_is_deleted() {
     let (_server, bus) = start().await;
     let mut puller = Puller::open(&bus, Durable::Fetcher).await.unwrap();
     puller.request(3).await.unwrap();
-    // Its heartbeat: a request that the consumer had not taken yet would be forgotten without a word.
+    // Its heartbeat: a request that the consumer has not accepted yet would be lost silently.
     assert!(next(&mut puller).await.unwrap().is_none());
     let stream = bus.context.get_stream_no_info(Stream::Queued.name()).await.unwrap();
     stream.delete_consumer(Durable::Fetcher.name()).await.unwrap();
@@ -105,7 +105,7 @@ async fn a_deleted_consumer_ends_the_puller_at_once() {
     };
     assert!(matches!(lost, Lost::Status(_, _)), "{lost:?}");
     assert!(puller.close().await.is_empty());
-    // And one that asks a consumer that is gone hears so, too.
+    // A request to a deleted consumer is answered, too.
     let mut late = Puller::open(&bus, Durable::Fetcher).await.unwrap();
     stream.delete_consumer(Durable::Fetcher.name()).await.unwrap();
     late.request(1).await.unwrap();
@@ -114,7 +114,7 @@ async fn a_deleted_consumer_ends_the_puller_at_once() {
 }
 
 #[tokio::test]
-async fn a_refused_request_is_not_useful() {
+async fn refused_request_does_not_count_as_accepted() {
     let (_server, bus) = start().await;
     let stream = bus.context.get_stream_no_info(Stream::Queued.name()).await.unwrap();
     stream.delete_consumer(Durable::Fetcher.name()).await.unwrap();
@@ -128,7 +128,7 @@ async fn a_refused_request_is_not_useful() {
 }
 
 #[tokio::test]
-async fn nothing_on_its_way_is_lost_at_the_end() {
+async fn close_returns_all_messages_in_transit() {
     let (_server, bus) = start().await;
     let count = 300;
     for n in 0..count {
@@ -144,8 +144,8 @@ async fn nothing_on_its_way_is_lost_at_the_end() {
             taken.extend(next(&mut puller).await.unwrap());
         }
         taken.extend(puller.close().await);
-        // All that the server has counted as delivered is in our hands. It hands over and ends subscriptions side by
-        // side, so on a starved machine some may fall in between; they come again.
+        // Every message that the server counts as delivered has arrived. It delivers and ends subscriptions concurrently, so
+        // on a loaded machine some may be lost in between; they are redelivered.
         let stream = bus.context.get_stream_no_info(Stream::Queued.name()).await.unwrap();
         let info = stream.consumer_info(Durable::Fetcher.name()).await.unwrap();
         let missing_now = info.num_ack_pending.saturating_sub(taken.len());
@@ -161,7 +161,7 @@ async fn nothing_on_its_way_is_lost_at_the_end() {
     assert!(rounds_with_losses * 4 <= rounds, "{rounds_with_losses} of {rounds} rounds lost something");
 }
 
-/// Tells that it has begun, and never ends.
+/// Reports that it has started, and never returns.
 struct Holding(mpsc::UnboundedSender<()>);
 
 impl Handler for Holding {
@@ -191,10 +191,10 @@ fn queued(n: usize) -> Queued {
 }
 
 #[tokio::test]
-async fn after_idle_cycles_every_slot_is_of_use() {
+async fn every_slot_is_usable_after_idle_cycles() {
     for slots in [1, 2, 7, 40] {
         let (_server, bus) = start().await;
-        let (tell, mut told) = mpsc::unbounded_channel();
+        let (events_tx, mut events) = mpsc::unbounded_channel();
         let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
         let settings = ConsumeSettings {
             durable: Durable::Fetcher,
@@ -203,21 +203,22 @@ async fn after_idle_cycles_every_slot_is_of_use() {
             stop,
             abort: abort.clone(),
         };
-        let work = crate::consume(bus.clone(), Arc::new(Holding(tell)), settings, watch::channel(false).0);
+        let work =
+            crate::consume(bus.clone(), Arc::new(Holding(events_tx)), settings, watch::channel(false).0);
         let work = tokio::spawn(work);
-        // A few expiries while it is idle, and some while one slot is taken.
+        // Some requests expire while the loop is idle, and some while one slot is in use.
         for taken in [0, 1] {
             let statuses = bus.client.statistics().in_messages.load(std::sync::atomic::Ordering::Relaxed);
             let look = async || {
                 let now = bus.client.statistics().in_messages.load(std::sync::atomic::Ordering::Relaxed);
                 now >= statuses + 12 || slots == taken
             };
-            wait_until("heartbeats and expiries", PATIENCE, look).await.unwrap();
+            wait_until("heartbeats and expiries", TIMEOUT, look).await.unwrap();
             let first = taken * (slots - 1);
             for n in first..first + if taken == 0 { 1 } else { slots - 1 } {
                 let event = queued(slots * 100 + n);
-                bus.publish(&Outgoing::from(&event), &Trace::default(), PATIENCE).await.unwrap();
-                tokio::time::timeout(PATIENCE, told.recv()).await.unwrap().unwrap();
+                bus.publish(&Outgoing::from(&event), &Trace::default(), TIMEOUT).await.unwrap();
+                tokio::time::timeout(TIMEOUT, events.recv()).await.unwrap().unwrap();
             }
         }
         abort.cancel();

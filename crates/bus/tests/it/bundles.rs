@@ -1,4 +1,4 @@
-//! Bundles: whole or an error, whatever their size and whoever else writes them.
+//! Bundles of any size are read completely or not at all, also with several writers.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use gavel_testkit::NatsServer;
 
 use crate::support::{Rig, settings, stored};
 
-/// A question whose bundle is of about this size. Its bytes are not all the same, so that order matters.
+/// A question whose bundle has about this size. Its bytes differ, so that their order matters.
 fn question(bytes: usize) -> Question {
     let text: String = (0..bytes).map(|at| char::from(b'a' + u8::try_from(at % 25).unwrap())).collect();
     let tests =
@@ -21,7 +21,7 @@ fn question(bytes: usize) -> Question {
 
 const PIECE: usize = 768 * 1024;
 
-/// A question whose bundle has exactly so many bytes.
+/// A question whose bundle has exactly this size.
 fn exactly(bytes: usize) -> Question {
     let around = Bundles::seal(&question(bytes)).1.len() - bytes;
     let found = question(bytes - around);
@@ -37,7 +37,7 @@ async fn on_a_small_server() -> (Rig, Bundles) {
 }
 
 #[tokio::test]
-async fn what_is_put_comes_back_whole() {
+async fn bundle_is_read_as_it_was_stored() {
     let (rig, bundles) = on_a_small_server().await;
     let sizes = [200, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 5 << 20];
     let mut pieces = 0;
@@ -54,18 +54,18 @@ async fn what_is_put_comes_back_whole() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_missing() {
+async fn unknown_bundle_is_missing() {
     let (_rig, bundles) = on_a_small_server().await;
     let (key, _) = Bundles::seal(&question(10));
     assert!(matches!(bundles.get(&key).await, Err(BundleError::Missing)));
 }
 
 #[tokio::test]
-async fn half_a_bundle_is_missing_and_can_be_completed() {
+async fn partial_bundle_is_missing_until_completed() {
     let (rig, bundles) = on_a_small_server().await;
     let question = exactly(3 * PIECE);
     let (key, sealed) = Bundles::seal(&question);
-    // As a writer leaves it that was killed: the last piece is first.
+    // As a killed writer leaves it: the last piece is stored first.
     let last = sealed.slice(2 * PIECE..);
     let subject = |n| format!("bundle.{}.{}.{n}", key.day, key.digest);
     rig.raw().await.publish(subject(2), last).await.unwrap().await.unwrap();
@@ -75,7 +75,7 @@ async fn half_a_bundle_is_missing_and_can_be_completed() {
 }
 
 #[tokio::test]
-async fn what_is_not_what_was_sealed_is_damaged() {
+async fn bundle_with_other_bytes_is_damaged() {
     let (rig, bundles) = on_a_small_server().await;
     let raw = rig.raw().await;
     let put = async |key: &BundleKey, n: usize, bytes: &[u8]| {
@@ -91,14 +91,14 @@ async fn what_is_not_what_was_sealed_is_damaged() {
         put(&key, 0, first).await;
         assert!(matches!(bundles.get(&key).await, Err(BundleError::Damaged)), "{first:?}");
     }
-    // A count that no bundle has is not read piece by piece.
+    // An impossible number of pieces is not read piece by piece.
     let key = BundleKey { day: 2, digest: "0".repeat(64) };
     put(&key, 0, b"\xff\xff\xff\xffwrong").await;
     assert!(matches!(bundles.get(&key).await, Err(BundleError::Missing | BundleError::Damaged)));
 }
 
 #[tokio::test]
-async fn two_may_write_the_same_at_once() {
+async fn bundle_can_be_stored_by_two_writers_at_once() {
     let (rig, one) = on_a_small_server().await;
     let two = Bundles::new(rig.connect().await);
     for n in 0..3 {

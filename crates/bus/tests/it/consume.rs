@@ -1,4 +1,4 @@
-//! The loop when all goes well: once each, in slots, outputs before the acknowledgement.
+//! The consumer loop without failures: each message once, within the slots, outputs before the acknowledgement.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,28 +13,28 @@ use gavel_testkit::TEST_TIMEOUT;
 use tokio::sync::{mpsc, watch};
 
 use crate::support::{
-    Hand, Loop, Rig, Script, consumer, holding, judged, next, queued, ready, settings, several, stored,
-    telling,
+    Loop, Received, Rig, Script, consumer, holding, judged, next, queued, ready, recording, settings,
+    several, stored,
 };
 
 #[tokio::test]
-async fn each_message_is_handled_once_and_its_outputs_are_stored_before_it_is_acknowledged() {
+async fn message_is_acknowledged_after_its_outputs_are_stored() {
     let rig = Rig::start().await;
     rig.queue("a", 500).await;
-    // The acknowledgements as the server gets them, each with what was stored by then.
+    // Observes the acknowledgements as the server receives them, each with the outputs stored by then.
     let raw = rig.raw().await;
     let mut acks = raw.client().subscribe("$JS.ACK.>").await.unwrap();
-    let (tell, mut told) = mpsc::unbounded_channel();
-    let script = Script::<Queued>::new(move |hand: Hand| {
-        tell.send(hand.clone()).unwrap();
-        async move { Ok(vec![Outgoing::from(&ready(&hand.id)), Outgoing::from(&judged(&hand.id))]) }
+    let (events_tx, mut events) = mpsc::unbounded_channel();
+    let script = Script::<Queued>::new(move |received: Received| {
+        events_tx.send(received.clone()).unwrap();
+        async move { Ok(vec![Outgoing::from(&ready(&received.id)), Outgoing::from(&judged(&received.id))]) }
     });
     let work = Loop::start(&rig.bus, Durable::Fetcher, 16, script);
-    let all = several(&mut told, 500).await;
+    let all = several(&mut events, 500).await;
     rig.jetstream.wait_idle(Durable::Fetcher).await;
-    assert!(all.iter().all(|hand| hand.attempt == 1));
+    assert!(all.iter().all(|received| received.attempt == 1));
     assert_eq!(all.iter().collect::<HashSet<_>>().len(), 500);
-    assert!(told.try_recv().is_err(), "none twice");
+    assert!(events.try_recv().is_err(), "no event is handled twice");
     for n in 0..500 {
         let found = stored(&raw, Stream::Ready, &format!("submission.ready.a{n}")).await;
         assert!(found.is_some(), "{n}");
@@ -45,8 +45,8 @@ async fn each_message_is_handled_once_and_its_outputs_are_stored_before_it_is_ac
 }
 
 #[tokio::test]
-async fn a_message_whose_outputs_cannot_be_stored_is_not_acknowledged() {
-    // The results' 40 % are full, so no verdict is stored, and no message is lost for it.
+async fn message_is_not_acknowledged_while_its_outputs_cannot_be_stored() {
+    // The result stream is full, so no verdict is stored, and no message is lost.
     let rig = Rig::with(TopologySettings { store_bytes: 100_000, ..settings() }).await;
     let mut filler = 0;
     let full = loop {
@@ -60,42 +60,42 @@ async fn a_message_whose_outputs_cannot_be_stored_is_not_acknowledged() {
     assert!(matches!(full, Err(gavel_bus::PublishError::Full)), "{full:?}");
     let id = "a".repeat(100);
     rig.publish(&queued(&id)).await;
-    let (tell, mut told) = mpsc::unbounded_channel();
-    let script = Script::<Queued>::new(move |hand: Hand| {
-        tell.send(hand.clone()).unwrap();
-        async move { Ok(vec![Outgoing::from(&ready(&hand.id)), Outgoing::from(&judged(&hand.id))]) }
+    let (events_tx, mut events) = mpsc::unbounded_channel();
+    let script = Script::<Queued>::new(move |received: Received| {
+        events_tx.send(received.clone()).unwrap();
+        async move { Ok(vec![Outgoing::from(&ready(&received.id)), Outgoing::from(&judged(&received.id))]) }
     });
     let work = Loop::start(&rig.bus, Durable::Fetcher, 1, script);
-    next(&mut told).await;
+    next(&mut events).await;
     let raw = rig.raw().await;
-    // The first output is stored, so the second one is being tried.
+    // The first output is stored, so the loop is publishing the second one.
     let look = async || stored(&raw, Stream::Ready, &topology::subject("ready", &id)).await.is_some();
     gavel_testkit::wait_until("the first output", TEST_TIMEOUT, look).await.unwrap();
     assert_eq!(consumer(&raw, Durable::Fetcher).await.num_ack_pending, 1);
-    // An operator makes room.
+    // An operator raises the limit.
     let mut config = raw.get_stream("SUB_RESULT").await.unwrap().cached_info().config.clone();
     config.max_bytes *= 2;
     raw.update_stream(&config).await.unwrap();
     rig.jetstream.wait_idle(Durable::Fetcher).await;
     assert!(stored(&raw, Stream::Result, &topology::subject("judged", &id)).await.is_some());
-    assert!(told.try_recv().is_err(), "its work was not done twice for it");
+    assert!(events.try_recv().is_err(), "its work was done twice");
     work.stop().await;
 }
 
 #[tokio::test]
-async fn no_more_than_the_slots_are_in_hand_and_the_rest_is_for_others() {
+async fn loop_holds_no_more_messages_than_slots() {
     let rig = Rig::start().await;
     rig.queue("a", 20).await;
     let (script, mut busy) = holding::<Queued>();
     let first = Loop::start(&rig.bus, Durable::Fetcher, 4, script);
     let held = several(&mut busy, 4).await;
-    // What the busy one cannot begin is there for another at once.
-    let (script, mut free) = telling::<Queued>();
+    // Another loop gets at once what the busy one has no slot for.
+    let (script, mut free) = recording::<Queued>();
     let second = Loop::start(&rig.connect().await, Durable::Fetcher, 4, script);
     let rest = several(&mut free, 16).await;
-    assert!(rest.iter().chain(&held).all(|hand| hand.attempt == 1));
+    assert!(rest.iter().chain(&held).all(|received| received.attempt == 1));
     assert_eq!(rest.iter().chain(&held).collect::<HashSet<_>>().len(), 20);
-    assert!(busy.try_recv().is_err(), "no fifth one in hand");
+    assert!(busy.try_recv().is_err(), "no fifth message in progress");
     let info = consumer(&rig.raw().await, Durable::Fetcher).await;
     assert_eq!((info.num_pending, info.num_redelivered), (0, 0));
     second.stop().await;
@@ -104,88 +104,88 @@ async fn no_more_than_the_slots_are_in_hand_and_the_rest_is_for_others() {
 }
 
 #[tokio::test]
-async fn slots_are_full_under_load_and_never_more_than_full() {
+async fn slots_are_all_in_use_under_load() {
     for slots in [1, 2, 3, 16] {
         let rig = Rig::start().await;
         rig.queue("a", 200).await;
         let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let (tell, mut told) = mpsc::unbounded_channel();
+        let (events_tx, mut events) = mpsc::unbounded_channel();
         let script = Script::<Queued>::new({
             let most = Arc::clone(&most);
-            move |hand| {
-                let (now, most, tell) = (Arc::clone(&now), Arc::clone(&most), tell.clone());
+            move |received| {
+                let (now, most, events_tx) = (Arc::clone(&now), Arc::clone(&most), events_tx.clone());
                 async move {
                     most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                     tokio::time::sleep(Duration::from_millis(5)).await;
                     now.fetch_sub(1, Ordering::SeqCst);
-                    tell.send(hand).unwrap();
+                    events_tx.send(received).unwrap();
                     Ok(Vec::new())
                 }
             }
         });
         let work = Loop::start(&rig.bus, Durable::Fetcher, slots, script);
-        several(&mut told, 200).await;
+        several(&mut events, 200).await;
         work.stop().await;
         assert_eq!(most.load(Ordering::SeqCst), slots);
     }
 }
 
 #[tokio::test]
-async fn what_comes_while_it_waits_is_handled_at_once() {
+async fn message_is_handled_at_once_by_a_waiting_loop() {
     let rig = Rig::start().await;
-    let (script, mut told) = telling::<Queued>();
+    let (script, mut events) = recording::<Queued>();
     let mut work = Loop::start(&rig.bus, Durable::Fetcher, 4, script);
     work.is_attached(true).await;
     for n in 0..50 {
         let asked = std::time::Instant::now();
         rig.publish(&queued(&format!("a{n}"))).await;
-        next(&mut told).await;
+        next(&mut events).await;
         assert!(asked.elapsed() < Duration::from_millis(500), "{n}: {:?}", asked.elapsed());
     }
     work.stop().await;
 }
 
 #[tokio::test]
-async fn a_long_handler_keeps_its_message() {
+async fn message_of_a_slow_handler_is_not_redelivered() {
     let rig = Rig::with(TopologySettings { ack_wait: Duration::from_secs(1), ..settings() }).await;
     rig.publish(&queued("a")).await;
-    let (tell, mut told) = mpsc::unbounded_channel();
-    let script = Script::<Queued>::new(move |hand: Hand| {
-        tell.send(hand).unwrap();
+    let (events_tx, mut events) = mpsc::unbounded_channel();
+    let script = Script::<Queued>::new(move |received: Received| {
+        events_tx.send(received).unwrap();
         async {
             tokio::time::sleep(Duration::from_secs(4)).await;
             Ok(vec![Outgoing::from(&judged("a"))])
         }
     });
     let work = Loop::start(&rig.bus, Durable::Fetcher, 1, script);
-    assert_eq!(next(&mut told).await.attempt, 1);
-    let (script, mut other) = telling::<Queued>();
+    assert_eq!(next(&mut events).await.attempt, 1);
+    let (script, mut other) = recording::<Queued>();
     let idle = Loop::start(&rig.connect().await, Durable::Fetcher, 1, script);
     rig.jetstream.wait_idle(Durable::Fetcher).await;
     assert!(stored(&rig.raw().await, Stream::Result, "submission.judged.a").await.is_some());
-    assert!(other.try_recv().is_err() && told.try_recv().is_err(), "nobody else was given it");
+    assert!(other.try_recv().is_err() && events.try_recv().is_err(), "it was delivered to another loop");
     work.stop().await;
     idle.stop().await;
 }
 
 #[tokio::test]
-async fn what_has_a_verdict_is_not_begun() {
+async fn submission_with_a_verdict_is_not_started() {
     let rig = Rig::start().await;
     rig.publish(&ready("a")).await;
     rig.publish(&judged("a")).await;
     rig.publish(&ready("b")).await;
-    let (script, mut told) = telling::<Ready>();
-    let work = Loop::start(&rig.bus, Durable::Judge, 1, script.announcing());
-    assert_eq!(next(&mut told).await.id, "b");
+    let (script, mut events) = recording::<Ready>();
+    let work = Loop::start(&rig.bus, Durable::Judge, 1, script.with_started_event());
+    assert_eq!(next(&mut events).await.id, "b");
     rig.jetstream.wait_idle(Durable::Judge).await;
-    assert!(told.try_recv().is_err());
+    assert!(events.try_recv().is_err());
     let raw = rig.raw().await;
     assert!(stored(&raw, Stream::Result, "submission.running.a").await.is_none());
     assert!(stored(&raw, Stream::Result, "submission.running.b").await.is_some());
     work.stop().await;
 }
 
-/// Passes on what came with the event.
+/// Sends the trace and the age of each delivery.
 struct Passing(mpsc::UnboundedSender<(Trace, Duration)>);
 
 impl Handler for Passing {
@@ -203,14 +203,14 @@ impl Handler for Passing {
 }
 
 #[tokio::test]
-async fn the_trace_goes_along() {
+async fn trace_headers_are_passed_on() {
     let rig = Rig::start().await;
     let trace = Trace {
         request_id: RequestId::new("r-1"),
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
     };
     rig.bus.publish(&(&queued("a")).into(), &trace, TEST_TIMEOUT).await.unwrap();
-    let (tell, mut told) = mpsc::unbounded_channel();
+    let (events_tx, mut events) = mpsc::unbounded_channel();
     let settings = ConsumeSettings {
         durable: Durable::Fetcher,
         slots: 1,
@@ -220,9 +220,9 @@ async fn the_trace_goes_along() {
     };
     let stop = settings.stop.clone();
     let work =
-        gavel_bus::consume(rig.bus.clone(), Arc::new(Passing(tell)), settings, watch::channel(false).0);
+        gavel_bus::consume(rig.bus.clone(), Arc::new(Passing(events_tx)), settings, watch::channel(false).0);
     let work = tokio::spawn(work);
-    let (seen, age) = next(&mut told).await;
+    let (seen, age) = next(&mut events).await;
     assert_eq!(seen, trace);
     assert!(age < Duration::from_secs(30), "{age:?}");
     rig.jetstream.wait_idle(Durable::Fetcher).await;

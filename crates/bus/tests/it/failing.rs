@@ -1,4 +1,4 @@
-//! What fails: tried again, later, or never; and what must not be lost by a handler's fault.
+//! Failures: retries, delays and dead letters; a faulty handler loses no message.
 
 use std::time::{Duration, Instant};
 
@@ -11,20 +11,20 @@ use gavel_testkit::NatsServer;
 use tokio::sync::mpsc;
 
 use crate::support::{
-    Done, Hand, Loop, Rig, Script, consumer, next, queued, ready, settings, stored, submission, telling,
+    Done, Loop, Received, Rig, Script, consumer, next, queued, ready, recording, settings, stored, submission,
 };
 
-/// Tells each delivery with its time, then does what the attempt says.
+/// Records each delivery with its time, then returns the result for its attempt.
 fn by_attempt(
-    act: impl Fn(&Hand) -> Done + Send + Sync + 'static,
-) -> (Script<Queued>, mpsc::UnboundedReceiver<(Hand, Instant)>) {
-    let (tell, told) = mpsc::unbounded_channel();
-    let script = Script::new(move |hand: Hand| {
-        tell.send((hand.clone(), Instant::now())).unwrap();
-        let done = act(&hand);
+    act: impl Fn(&Received) -> Done + Send + Sync + 'static,
+) -> (Script<Queued>, mpsc::UnboundedReceiver<(Received, Instant)>) {
+    let (events_tx, events) = mpsc::unbounded_channel();
+    let script = Script::new(move |received: Received| {
+        events_tx.send((received.clone(), Instant::now())).unwrap();
+        let done = act(&received);
         async move { done }
     });
-    (script, told)
+    (script, events)
 }
 
 async fn dead(rig: &Rig, id: &str) -> DeadLetter {
@@ -38,10 +38,10 @@ async fn error_of(rig: &Rig, id: &str) -> Option<Judged> {
 }
 
 #[tokio::test]
-async fn it_comes_again_after_the_delay() {
+async fn failed_message_is_redelivered_after_the_delay() {
     let rig = Rig::start().await;
     let delay = Duration::from_millis(700);
-    let (script, mut told) = by_attempt(move |hand| match (hand.id.as_str(), hand.attempt) {
+    let (script, mut events) = by_attempt(move |received| match (received.id.as_str(), received.attempt) {
         ("a", 1) => Err(Failure::Retry { after: delay, cause: Cause::new("not today") }),
         ("b", 1) => Err(Failure::Defer(delay)),
         _ => Ok(Vec::new()),
@@ -49,9 +49,9 @@ async fn it_comes_again_after_the_delay() {
     let work = Loop::start(&rig.bus, Durable::Fetcher, 1, script);
     for id in ["a", "b"] {
         rig.publish(&queued(id)).await;
-        let (first, began) = next(&mut told).await;
+        let (first, began) = next(&mut events).await;
         assert_eq!((first.id.as_str(), first.attempt), (id, 1));
-        let (second, again) = next(&mut told).await;
+        let (second, again) = next(&mut events).await;
         assert_eq!((second.id.as_str(), second.attempt), (id, 2));
         let pause = again - began;
         assert!(pause >= delay && pause < delay * 3, "{id}: {pause:?}");
@@ -61,31 +61,31 @@ async fn it_comes_again_after_the_delay() {
 }
 
 #[tokio::test]
-async fn a_delayed_one_holds_up_nobody() {
+async fn delayed_message_does_not_block_others() {
     let rig = Rig::start().await;
-    let (script, mut told) = by_attempt(|hand| match (hand.id.as_str(), hand.attempt) {
+    let (script, mut events) = by_attempt(|received| match (received.id.as_str(), received.attempt) {
         ("a", 1) => Err(Failure::Defer(Duration::from_secs(2))),
         _ => Ok(Vec::new()),
     });
     let work = Loop::start(&rig.bus, Durable::Fetcher, 1, script);
     rig.publish(&queued("a")).await;
     rig.publish(&queued("b")).await;
-    let ids = [next(&mut told).await.0.id, next(&mut told).await.0.id, next(&mut told).await.0.id];
+    let ids = [next(&mut events).await.0.id, next(&mut events).await.0.id, next(&mut events).await.0.id];
     assert_eq!(ids, ["a", "b", "a"]);
     work.stop().await;
 }
 
 #[tokio::test]
-async fn what_is_rejected_has_a_dead_letter_and_last_words_and_is_gone() {
+async fn rejected_message_becomes_a_dead_letter_and_a_verdict() {
     let rig = Rig::start().await;
-    let (script, mut told) = by_attempt(|hand| match hand.attempt {
+    let (script, mut events) = by_attempt(|received| match received.attempt {
         1 => Err(Failure::Defer(Duration::from_millis(20))),
         _ => Err(Failure::Reject(Cause::new("no such\nquestion"))),
     });
     let work = Loop::start(&rig.bus, Durable::Fetcher, 1, script);
     rig.publish(&queued("a")).await;
-    next(&mut told).await;
-    next(&mut told).await;
+    next(&mut events).await;
+    next(&mut events).await;
     rig.jetstream.wait_idle(Durable::Fetcher).await;
     let letter = dead(&rig, "a").await;
     assert_eq!((letter.key.as_str(), letter.stage, letter.attempts), ("a", Stage::Judge, 2));
@@ -94,19 +94,19 @@ async fn what_is_rejected_has_a_dead_letter_and_last_words_and_is_gone() {
     let age = std::time::SystemTime::UNIX_EPOCH + Duration::from_millis(letter.stored_at_ms);
     assert!(age.elapsed().unwrap() < Duration::from_secs(30));
     assert_eq!(error_of(&rig, "a").await.unwrap().submission, submission("a"));
-    assert!(told.try_recv().is_err());
+    assert!(events.try_recv().is_err());
     work.stop().await;
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_a_dead_letter() {
+async fn undecodable_message_becomes_a_dead_letter() {
     let rig = Rig::start().await;
     let garbage = Bytes::from_static(b"\xff\xff not protobuf");
     rig.raw().await.publish("submission.queued.x", garbage.clone()).await.unwrap().await.unwrap();
     rig.publish(&queued("a")).await;
-    let (script, mut told) = telling::<Queued>();
+    let (script, mut events) = recording::<Queued>();
     let work = Loop::start(&rig.bus, Durable::Fetcher, 1, script);
-    assert_eq!(next(&mut told).await.id, "a");
+    assert_eq!(next(&mut events).await.id, "a");
     rig.jetstream.wait_idle(Durable::Fetcher).await;
     let letter = dead(&rig, "x").await;
     assert_eq!((letter.payload, letter.attempts), (garbage.to_vec(), 1));
@@ -115,9 +115,9 @@ async fn what_cannot_be_read_is_a_dead_letter() {
 }
 
 #[tokio::test]
-async fn an_id_that_is_not_the_subjects_is_a_dead_letter() {
+async fn message_with_the_key_of_another_subject_becomes_a_dead_letter() {
     let rig = Rig::start().await;
-    let (script, mut told) = telling::<Queued>();
+    let (script, mut events) = recording::<Queued>();
     let work = Loop::start(&rig.bus, Durable::Fetcher, 1, script);
     let payload = queued("inside").encode();
     rig.raw().await.publish("submission.queued.outside", payload).await.unwrap().await.unwrap();
@@ -126,20 +126,20 @@ async fn an_id_that_is_not_the_subjects_is_a_dead_letter() {
         dead(&rig, "outside").await.cause,
         "the submission in the message is not the one in its subject"
     );
-    assert!(told.try_recv().is_err(), "it was handled");
+    assert!(events.try_recv().is_err(), "it was handled");
     work.stop().await;
 }
 
 #[tokio::test]
-async fn what_is_too_large_for_a_dead_letter_is_given_up_all_the_same() {
+async fn message_too_large_for_a_dead_letter_still_fails_permanently() {
     let server = NatsServer::builder().max_payload(50_000).start().await;
     let rig = Rig::on(server, settings()).await;
     let garbage = vec![0xff; 49_900];
     rig.raw().await.publish("submission.queued.x", garbage.into()).await.unwrap().await.unwrap();
     rig.publish(&queued("a")).await;
-    let (script, mut told) = telling::<Queued>();
+    let (script, mut events) = recording::<Queued>();
     let work = Loop::start(&rig.bus, Durable::Fetcher, 1, script);
-    assert_eq!(next(&mut told).await.id, "a");
+    assert_eq!(next(&mut events).await.id, "a");
     rig.jetstream.wait_idle(Durable::Fetcher).await;
     let letter = dead(&rig, "x").await;
     assert!(letter.payload.is_empty(), "a part of it could be taken for the whole");
@@ -148,66 +148,66 @@ async fn what_is_too_large_for_a_dead_letter_is_given_up_all_the_same() {
 }
 
 #[tokio::test]
-async fn what_comes_out_too_large_is_given_up() {
+async fn message_with_too_large_output_becomes_a_dead_letter() {
     let server = NatsServer::builder().max_payload(50_000).start().await;
     let rig = Rig::on(server, settings()).await;
-    let (script, mut told) = by_attempt(|hand| {
+    let (script, mut events) = by_attempt(|received| {
         let source = "x".repeat(60_000);
-        Ok(vec![Outgoing::from(&Ready { source, ..ready(&hand.id) })])
+        Ok(vec![Outgoing::from(&Ready { source, ..ready(&received.id) })])
     });
     let work = Loop::start(&rig.bus, Durable::Fetcher, 1, script);
     rig.publish(&queued("a")).await;
-    next(&mut told).await;
+    next(&mut events).await;
     rig.jetstream.wait_idle(Durable::Fetcher).await;
     assert!(dead(&rig, "a").await.cause.contains("larger than the max_payload"));
     assert!(error_of(&rig, "a").await.is_some());
-    assert!(told.try_recv().is_err());
+    assert!(events.try_recv().is_err());
     work.stop().await;
 }
 
 #[tokio::test]
-async fn what_never_comes_to_an_end_is_given_up_after_so_many_deliveries() {
+async fn message_becomes_a_dead_letter_after_max_deliveries() {
     let rig = Rig::start().await;
     rig.publish(&ready("a")).await;
-    // Each of these dies with the message in hand.
+    // Each of these loops is dropped with the message in progress.
     for attempt in 1..=2 {
-        let (script, mut told) = crate::support::holding::<Ready>();
+        let (script, mut events) = crate::support::holding::<Ready>();
         let dying = Loop::bounded(&rig.connect().await, Durable::Judge, 1, Some(2), script);
-        assert_eq!(next(&mut told).await.attempt, attempt);
+        assert_eq!(next(&mut events).await.attempt, attempt);
         dying.abort.cancel();
         dying.stop().await;
     }
-    let (script, mut told) = telling::<Ready>();
+    let (script, mut events) = recording::<Ready>();
     let work = Loop::bounded(&rig.bus, Durable::Judge, 1, Some(2), script);
     rig.jetstream.wait_idle(Durable::Judge).await;
     let letter = dead(&rig, "a").await;
     assert_eq!((letter.attempts, letter.cause.as_str()), (3, "delivered 2 times without a result"));
     assert!(error_of(&rig, "a").await.is_some());
-    assert!(told.try_recv().is_err(), "it was not begun a third time");
+    assert!(events.try_recv().is_err(), "it was started a third time");
     work.stop().await;
 }
 
 #[tokio::test]
-async fn a_panic_loses_no_message_and_ends_no_loop() {
+async fn panic_loses_no_message_and_stops_no_loop() {
     let rig = Rig::start().await;
-    let (tell, mut told) = mpsc::unbounded_channel();
-    let script = Script::<Queued>::new(move |hand: Hand| {
-        tell.send(hand.clone()).unwrap();
-        // Also where it happens before there is a future.
-        assert!((hand.id.as_str(), hand.attempt) != ("a", 1), "for the test, at once");
+    let (events_tx, mut events) = mpsc::unbounded_channel();
+    let script = Script::<Queued>::new(move |received: Received| {
+        events_tx.send(received.clone()).unwrap();
+        // Also if it panics before it returns a future.
+        assert!((received.id.as_str(), received.attempt) != ("a", 1), "for the test, at once");
         async move {
-            assert!((hand.id.as_str(), hand.attempt) != ("b", 1), "for the test");
-            Ok(vec![Outgoing::from(&ready(&hand.id))])
+            assert!((received.id.as_str(), received.attempt) != ("b", 1), "for the test");
+            Ok(vec![Outgoing::from(&ready(&received.id))])
         }
     });
     let work = Loop::start(&rig.bus, Durable::Fetcher, 1, script);
     let began = Instant::now();
     for id in ["a", "b", "c"] {
         rig.publish(&queued(id)).await;
-        assert_eq!(next(&mut told).await, Hand { id: id.to_owned(), attempt: 1 });
+        assert_eq!(next(&mut events).await, Received { id: id.to_owned(), attempt: 1 });
     }
-    // Both come back by themselves, and before the server would wonder.
-    let mut again = [next(&mut told).await.id, next(&mut told).await.id];
+    // Both are redelivered before `ack_wait`.
+    let mut again = [next(&mut events).await.id, next(&mut events).await.id];
     again.sort();
     assert_eq!(again, ["a", "b"]);
     assert!(began.elapsed() < settings().ack_wait);

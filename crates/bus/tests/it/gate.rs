@@ -1,4 +1,4 @@
-//! A handler that says it cannot work is given nothing, and what it does not count is not given up.
+//! The gate of a handler stops deliveries, and uncounted deliveries never lead to a dead letter.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::{Rig, consumer, next};
 
-/// Tells of each delivery, and hands it back until it has come so many times.
+/// Records each delivery, and defers it until it has been delivered a number of times.
 struct Gated {
     open: watch::Receiver<bool>,
-    tell: mpsc::UnboundedSender<u64>,
+    events_tx: mpsc::UnboundedSender<u64>,
     until: u64,
 }
 
@@ -32,7 +32,7 @@ impl Handler for Gated {
     }
 
     async fn handle(&self, delivery: &Delivery<Queued>) -> Result<Vec<Outgoing>, Failure> {
-        self.tell.send(delivery.attempt).unwrap();
+        self.events_tx.send(delivery.attempt).unwrap();
         if delivery.attempt < self.until {
             Err(Failure::Defer(Duration::from_millis(1)))
         } else {
@@ -46,10 +46,10 @@ impl Handler for Gated {
 }
 
 #[tokio::test]
-async fn nothing_is_delivered_while_the_gate_is_closed() {
+async fn closed_gate_stops_deliveries() {
     let rig = Rig::start().await;
     let (gate, open) = watch::channel(false);
-    let (tell, mut told) = mpsc::unbounded_channel();
+    let (events_tx, mut events) = mpsc::unbounded_channel();
     let settings = ConsumeSettings {
         durable: Durable::Fetcher,
         slots: 2,
@@ -58,19 +58,19 @@ async fn nothing_is_delivered_while_the_gate_is_closed() {
         abort: CancellationToken::new(),
     };
     let stop = settings.stop.clone();
-    let handler = Arc::new(Gated { open, tell, until: 5 });
+    let handler = Arc::new(Gated { open, events_tx, until: 5 });
     let (attached, mut is_attached) = watch::channel(false);
     let work = tokio::spawn(gavel_bus::consume(rig.bus.clone(), handler, settings, attached));
     rig.queue("a", 1).await;
-    // Opened and closed again: what comes after that is not asked for.
+    // Opened and closed again: later messages are not requested.
     gate.send_replace(true);
     for attempt in 1..=5 {
-        assert_eq!(next(&mut told).await, attempt, "more often than it counts for others");
+        assert_eq!(next(&mut events).await, attempt, "more often than it counts for others");
     }
     rig.jetstream.wait_idle(Durable::Fetcher).await;
     assert!(*is_attached.borrow_and_update());
     gate.send_replace(false);
-    // Its requests are gone from the server, and it still counts as attached.
+    // Its requests are gone from the server, and it still counts as attached to the consumer.
     gavel_testkit::wait_until("no request", TEST_TIMEOUT, async || {
         consumer(&rig.raw().await, Durable::Fetcher).await.num_waiting == 0
     })
@@ -79,13 +79,13 @@ async fn nothing_is_delivered_while_the_gate_is_closed() {
     rig.queue("b", 3).await;
     let pending = consumer(&rig.raw().await, Durable::Fetcher).await;
     assert_eq!((pending.num_pending, pending.num_ack_pending), (3, 0));
-    assert!(told.try_recv().is_err() && *is_attached.borrow());
+    assert!(events.try_recv().is_err() && *is_attached.borrow());
     gate.send_replace(true);
     for _ in 0..15 {
-        next(&mut told).await;
+        next(&mut events).await;
     }
     rig.jetstream.wait_idle(Durable::Fetcher).await;
-    // A closed gate does not hold up an end.
+    // A closed gate does not delay a stop.
     gate.send_replace(false);
     stop.cancel();
     tokio::time::timeout(TEST_TIMEOUT, work).await.unwrap().unwrap();

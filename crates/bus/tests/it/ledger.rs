@@ -1,15 +1,15 @@
-//! The record of calls: one winner, whoever asks, however often, and whatever becomes of the answers.
+//! The ledger: one winner for each claim, with any number of callers, retries and lost answers.
 
 use std::time::{Duration, SystemTime};
 
 use futures::future::join_all;
 use gavel_bus::topology::Stream;
-use gavel_bus::{Bus, Ledger, LedgerError, ResultClaim, RunningClaim, RunningFate, Stored};
+use gavel_bus::{Bus, Ledger, LedgerError, ResultClaim, RunningCallState, RunningClaim, Stored};
 use gavel_testkit::TEST_TIMEOUT;
 
 use crate::support::{Rig, judged, key, publish, stored, within};
 
-/// How long a call of `running` may last. A claim without an end of its own ends that long after it was stored.
+/// How long a running callback may take. A claim without a valid end expires that long after it was stored.
 const WINDOW: Duration = Duration::from_secs(5);
 
 fn soon() -> SystemTime {
@@ -21,7 +21,7 @@ fn ledger(bus: &Bus) -> Ledger {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_fifty_one_wins() {
+async fn claim_is_won_by_one_of_fifty() {
     let rig = Rig::start().await;
     let mut ledgers = Vec::new();
     for _ in 0..4 {
@@ -32,7 +32,7 @@ async fn of_fifty_one_wins() {
         let id = key(&format!("s{n}"));
         let claims = (0..50).map(|k| {
             let (ledger, id) = (ledgers[k % ledgers.len()].clone(), id.clone());
-            // The verdict comes in the middle of some.
+            // Some verdicts are stored in the middle.
             let judged = (k == 25 && n % 2 == 0).then(|| (rig.bus.clone(), judged(&id.to_string())));
             tokio::spawn(async move {
                 if let Some((bus, judged)) = judged {
@@ -46,16 +46,16 @@ async fn of_fifty_one_wins() {
                 }
             })
         });
-        let (mut won, mut first, mut fates) = (0, 0, Vec::new());
+        let (mut won, mut first, mut states) = (0, 0, Vec::new());
         for claim in within("the claims", join_all(claims)).await {
             let (running, result) = claim.unwrap();
             won += usize::from(running == Some(RunningClaim::Won));
             first += usize::from(result.is_some_and(|result| result.is_first));
-            fates.extend(result.map(|result| result.running));
+            states.extend(result.map(|result| result.running));
         }
         assert_eq!(won + first, 1, "{id}: {won} calls of running, {first} first results");
-        for fate in fates {
-            assert_eq!(won == 1, matches!(fate, RunningFate::Open { .. }), "{id}: {fate:?}");
+        for state in states {
+            assert_eq!(won == 1, matches!(state, RunningCallState::Open { .. }), "{id}: {state:?}");
         }
         by_running += won;
         by_result += first;
@@ -64,51 +64,51 @@ async fn of_fifty_one_wins() {
 }
 
 #[tokio::test]
-async fn nothing_is_called_running_once_it_is_judged() {
+async fn running_callback_is_not_claimed_after_the_verdict() {
     let rig = Rig::start().await;
     let ledger = ledger(&rig.bus);
     assert!(!ledger.is_judged(&key("a")).await.unwrap());
     rig.publish(&judged("a")).await;
     assert!(ledger.is_judged(&key("a")).await.unwrap());
     assert_eq!(ledger.claim_running(&key("a"), soon()).await.unwrap(), RunningClaim::Lost);
-    let first = ResultClaim { is_first: true, running: RunningFate::Never };
+    let first = ResultClaim { is_first: true, running: RunningCallState::Never };
     assert_eq!(ledger.claim_result(&key("a"), WINDOW).await.unwrap(), first);
-    let again = ResultClaim { is_first: false, running: RunningFate::Never };
+    let again = ResultClaim { is_first: false, running: RunningCallState::Never };
     assert_eq!(ledger.claim_result(&key("a"), WINDOW).await.unwrap(), again);
 }
 
 #[tokio::test]
-async fn the_fate_of_running_is_told() {
+async fn result_claim_reports_the_state_of_the_running_callback() {
     let rig = Rig::start().await;
     let (ledger, other) = (ledger(&rig.bus), ledger(&rig.connect().await));
-    // In whole milliseconds, and later than the window asks for, but not so late that it is not believed.
+    // In whole milliseconds, and after the window, but within the limit of a plausible clock.
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let until = SystemTime::UNIX_EPOCH + Duration::from_secs(now) + WINDOW + Duration::from_millis(2_123);
     assert_eq!(ledger.claim_running(&key("a"), until).await.unwrap(), RunningClaim::Won);
     assert_eq!(other.claim_running(&key("a"), until).await.unwrap(), RunningClaim::Lost);
-    let open = ResultClaim { is_first: false, running: RunningFate::Open { expires_at: until } };
+    let open = ResultClaim { is_first: false, running: RunningCallState::Open { expires_at: until } };
     assert_eq!(other.claim_result(&key("a"), WINDOW).await.unwrap(), open);
     assert!(!other.has_running_ended(&key("a")).await.unwrap());
     ledger.running_ended(&key("a")).await.unwrap();
     ledger.running_ended(&key("a")).await.unwrap();
     assert!(other.has_running_ended(&key("a")).await.unwrap());
-    let ended = ResultClaim { is_first: false, running: RunningFate::Ended };
+    let ended = ResultClaim { is_first: false, running: RunningCallState::Ended };
     assert_eq!(other.claim_result(&key("a"), WINDOW).await.unwrap(), ended);
     assert!(!other.is_reported(&key("a")).await.unwrap());
 }
 
 #[tokio::test]
-async fn a_lost_answer_gives_nobody_a_second_right() {
+async fn lost_answer_grants_no_second_claim() {
     let rig = Rig::start().await;
     let (ledger, other) = (ledger(&rig.bus), ledger(&rig.connect().await));
     rig.nats.freeze().unwrap();
-    // It gives up, and the claims reach the server later.
+    // The caller times out, and the claims reach the server later.
     let (a, b) = (key("a"), key("b"));
     let (running, result) = tokio::join!(ledger.claim_running(&a, soon()), ledger.claim_result(&b, WINDOW));
     rig.nats.thaw().unwrap();
     assert!(matches!(running, Err(LedgerError::Write(_))), "{running:?}");
     assert!(matches!(result, Err(LedgerError::Write(_))), "{result:?}");
-    // Whoever asks next gets no right to call, whether the claim is theirs or not.
+    // No later claim wins, whether the stored claim is from the same reporter or not.
     let raw = rig.raw().await;
     let look = async || {
         stored(&raw, Stream::Result, "callback.claimed.a").await.is_some()
@@ -119,6 +119,6 @@ async fn a_lost_answer_gives_nobody_a_second_right() {
         assert_eq!(ledger.claim_running(&a, soon()).await.unwrap(), RunningClaim::Lost);
         assert_eq!(ledger.claim_running(&b, soon()).await.unwrap(), RunningClaim::Lost);
     }
-    assert!(matches!(ledger.claim_result(&a, WINDOW).await.unwrap().running, RunningFate::Open { .. }));
-    assert_eq!(ledger.claim_result(&b, WINDOW).await.unwrap().running, RunningFate::Never);
+    assert!(matches!(ledger.claim_result(&a, WINDOW).await.unwrap().running, RunningCallState::Open { .. }));
+    assert_eq!(ledger.claim_result(&b, WINDOW).await.unwrap().running, RunningCallState::Never);
 }

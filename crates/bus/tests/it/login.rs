@@ -1,4 +1,4 @@
-//! The ways to log in: a name and a password, a creds file, a certificate. (`NKeys`: the tests of the command line.)
+//! The ways to log in: user and password, creds file, certificate. (`NKeys` are tested with the command line.)
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,13 +19,13 @@ async fn until_in(bus: &Bus) {
     wait_until("the connection", TEST_TIMEOUT, async || bus.is_connected()).await.unwrap();
 }
 
-/// Waits until the server has turned somebody away.
+/// Waits until the server has rejected a connection.
 async fn until_refused(server: &NatsServer, says: &str) {
     server.process().wait_log(says, TEST_TIMEOUT, |line| line.contains(says)).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_name_and_a_password() {
+async fn login_with_user_and_password() {
     let server = NatsServer::builder().config("authorization { user: judge, password: right }").start().await;
     let with = |password: &str| NatsConfig {
         url: server.url(),
@@ -41,7 +41,7 @@ async fn a_name_and_a_password() {
     until_in(&connect(with("right")).await).await;
 }
 
-/// A token as nsc makes it: claims of a kind about a key, signed by another.
+/// A JWT as nsc creates it: claims about one key, signed by another.
 fn jwt(issuer: &KeyPair, subject: &KeyPair, claims: &str) -> String {
     let (by, about) = (issuer.public_key(), subject.public_key());
     let claims =
@@ -53,7 +53,7 @@ fn jwt(issuer: &KeyPair, subject: &KeyPair, claims: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_creds_file() {
+async fn login_with_creds_file() {
     let (operator, account, system, user) =
         (KeyPair::new_operator(), KeyPair::new_account(), KeyPair::new_account(), KeyPair::new_user());
     let limits =
@@ -85,7 +85,7 @@ async fn a_creds_file() {
 }
 
 #[tokio::test]
-async fn a_certificate_of_our_own() {
+async fn login_with_client_certificate() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
     let mut params = CertificateParams::default();
@@ -104,7 +104,7 @@ async fn a_certificate_of_our_own() {
         format!("tls {{ cert_file: {certificate:?}, key_file: {key:?}, ca_file: {ca:?}, verify: true }}");
     let server = NatsServer::builder().config(&config).start().await;
     let with = |own| NatsConfig {
-        // The server asks for TLS, whatever the address says.
+        // The server requires TLS, whatever the URL says.
         url: server.url(),
         tls: Tls { ca: Some(path("ca.pem")), own },
         ..NatsConfig::default()

@@ -1,5 +1,4 @@
-//! The bus against a real nats-server: what it promises to the services, also when the server is killed, frozen
-//! or full.
+//! The guarantees of the bus against a real nats-server, also while the server is killed, frozen or full.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
 
 mod bundles;

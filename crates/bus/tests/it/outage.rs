@@ -1,4 +1,4 @@
-//! The server goes away, hangs, or forgets: the loop comes back by itself, and does not spin meanwhile.
+//! The server stops, freezes or loses state: the consumer loop recovers, and does not spin meanwhile.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use tokio::sync::mpsc;
 use tracing::span;
 
 use crate::support::{
-    Hand, Loop, Rig, Script, connect, holding, next, publish, queued, ready, settings, several, stored,
-    telling, within,
+    Loop, Received, Rig, Script, connect, holding, next, publish, queued, ready, recording, settings,
+    several, stored, within,
 };
 
-/// Counts what this crate logs.
+/// Counts the log events of this crate.
 #[derive(Clone, Default)]
 struct Lines(Arc<AtomicUsize>);
 
@@ -39,19 +39,19 @@ impl tracing::Subscriber for Lines {
 }
 
 #[tokio::test]
-async fn killed_and_restarted_under_load_every_message_is_handled() {
+async fn every_message_is_handled_if_nats_is_killed_under_load() {
     let short = TopologySettings { ack_wait: Duration::from_secs(2), ..settings() };
     let rig = Rig::with(short).await;
-    let (tell, mut told) = mpsc::unbounded_channel();
+    let (events_tx, mut events) = mpsc::unbounded_channel();
     let mut loops = Vec::new();
     for _ in 0..2 {
-        let tell = tell.clone();
-        let script = Script::<Queued>::new(move |hand: Hand| {
-            let tell = tell.clone();
+        let events_tx = events_tx.clone();
+        let script = Script::<Queued>::new(move |received: Received| {
+            let events_tx = events_tx.clone();
             async move {
                 tokio::time::sleep(Duration::from_millis(2)).await;
-                let output = Outgoing::from(&ready(&hand.id));
-                tell.send(hand.id).unwrap();
+                let output = Outgoing::from(&ready(&received.id));
+                events_tx.send(received.id).unwrap();
                 Ok(vec![output])
             }
         });
@@ -60,16 +60,16 @@ async fn killed_and_restarted_under_load_every_message_is_handled() {
     let mut handled = HashSet::new();
     for round in 0..3 {
         rig.queue(&format!("r{round}n"), 400).await;
-        // In the middle of it.
+        // In the middle of the work.
         while handled.len() < round * 400 + 200 {
-            handled.insert(next(&mut told).await);
+            handled.insert(next(&mut events).await);
         }
         rig.nats.kill().await.unwrap();
         rig.nats.restart().await.unwrap();
         gavel_testkit::wait_until("us", TEST_TIMEOUT, async || rig.bus.is_connected()).await.unwrap();
     }
     while handled.len() < 1_200 {
-        handled.insert(next(&mut told).await);
+        handled.insert(next(&mut events).await);
     }
     rig.jetstream.wait_idle(Durable::Fetcher).await;
     let raw = rig.raw().await;
@@ -82,17 +82,17 @@ async fn killed_and_restarted_under_load_every_message_is_handled() {
 }
 
 #[tokio::test]
-async fn stopped_for_a_while_nobody_spins_and_all_come_back() {
+async fn loop_does_not_spin_while_nats_is_stopped() {
     let lines = Lines::default();
     let _guard = tracing::subscriber::set_default(lines.clone());
     let rig = Rig::start().await;
-    let (script, mut told) = telling::<Queued>();
+    let (script, mut events) = recording::<Queued>();
     let mut work = Loop::start(&rig.bus, Durable::Fetcher, 4, script);
     work.is_attached(true).await;
     rig.nats.stop().await.unwrap();
     work.is_attached(false).await;
     let before = lines.0.load(Ordering::SeqCst);
-    // Time has to pass here: what is looked for is what happens too often in it.
+    // Time has to pass here: the test counts what happens too often.
     let away = Instant::now() + Duration::from_secs(4);
     assert!(tokio::time::timeout_at(away.into(), work.is_attached(true)).await.is_err());
     let written = lines.0.load(Ordering::SeqCst) - before;
@@ -100,14 +100,14 @@ async fn stopped_for_a_while_nobody_spins_and_all_come_back() {
     rig.nats.restart().await.unwrap();
     work.is_attached(true).await;
     rig.publish(&queued("a")).await;
-    next(&mut told).await;
+    next(&mut events).await;
     work.stop().await;
 }
 
 #[tokio::test]
-async fn reattached_within_a_second_of_the_server_s_return() {
+async fn loop_reattaches_within_a_second_of_the_restart() {
     let rig = Rig::start().await;
-    let (script, mut told) = telling::<Queued>();
+    let (script, mut events) = recording::<Queued>();
     let mut work = Loop::start(&rig.bus, Durable::Fetcher, 4, script);
     work.is_attached(true).await;
     rig.nats.kill().await.unwrap();
@@ -115,15 +115,15 @@ async fn reattached_within_a_second_of_the_server_s_return() {
     let back = Instant::now();
     gavel_testkit::wait_until("us", TEST_TIMEOUT, async || rig.bus.is_connected()).await.unwrap();
     rig.publish(&queued("a")).await;
-    next(&mut told).await;
+    next(&mut events).await;
     assert!(back.elapsed() < Duration::from_millis(1_500), "{:?}", back.elapsed());
     work.stop().await;
 }
 
 #[tokio::test]
-async fn a_deleted_consumer_is_made_again() {
+async fn deleted_consumer_is_created_again() {
     let rig = Rig::start().await;
-    let (script, mut told) = telling::<Queued>();
+    let (script, mut events) = recording::<Queued>();
     let mut work = Loop::start(&rig.bus, Durable::Fetcher, 4, script);
     work.is_attached(true).await;
     let raw = rig.raw().await;
@@ -133,49 +133,49 @@ async fn a_deleted_consumer_is_made_again() {
         stream.delete_consumer(Durable::Fetcher.name()).await.unwrap();
         let id = format!("a{round}");
         rig.publish(&queued(&id)).await;
-        // A new consumer begins with the history; handlers are made for that.
-        while next(&mut told).await.id != id {}
+        // A new consumer starts with the history; handlers expect that.
+        while next(&mut events).await.id != id {}
         assert!(deleted.elapsed() < Duration::from_secs(3), "{:?}", deleted.elapsed());
     }
     work.stop().await;
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_is_noticed_and_found_again() {
+async fn loop_notices_a_frozen_server_and_recovers() {
     let rig = Rig::start().await;
-    let (script, mut told) = telling::<Queued>();
+    let (script, mut events) = recording::<Queued>();
     let mut work = Loop::start(&rig.bus, Durable::Fetcher, 4, script);
     work.is_attached(true).await;
     rig.queue("a", 20).await;
-    several(&mut told, 20).await;
+    several(&mut events, 20).await;
     rig.nats.freeze().unwrap();
-    // No answer, no error, no end of the connection: only the missing heartbeats tell.
+    // No answer, no error, no end of the connection: only the missing heartbeats show it.
     work.is_attached(false).await;
     rig.nats.thaw().unwrap();
     let thawed = Instant::now();
     work.is_attached(true).await;
     rig.queue("b", 20).await;
-    several(&mut told, 20).await;
+    several(&mut events, 20).await;
     assert!(thawed.elapsed() < Duration::from_secs(5), "{:?}", thawed.elapsed());
     rig.jetstream.wait_idle(Durable::Fetcher).await;
     work.stop().await;
 }
 
 #[tokio::test]
-async fn a_hang_that_costs_the_connection_costs_nothing_else() {
+async fn lost_connection_loses_no_message() {
     let rig = Rig::start().await;
     let (script, mut held) = holding::<Queued>();
     rig.publish(&queued("held")).await;
     let keeper = Loop::start(&rig.connect().await, Durable::Fetcher, 1, script);
     next(&mut held).await;
-    let (script, mut told) = telling::<Queued>();
+    let (script, mut events) = recording::<Queued>();
     let work = Loop::start(&rig.bus, Durable::Fetcher, 4, script);
     rig.nats.freeze().unwrap();
     gavel_testkit::wait_until("the loss", TEST_TIMEOUT, async || !rig.bus.is_connected()).await.unwrap();
     rig.nats.thaw().unwrap();
     gavel_testkit::wait_until("us", TEST_TIMEOUT, async || rig.bus.is_connected()).await.unwrap();
     rig.queue("a", 50).await;
-    let all: HashSet<_> = several(&mut told, 50).await.into_iter().map(|hand| hand.id).collect();
+    let all: HashSet<_> = several(&mut events, 50).await.into_iter().map(|received| received.id).collect();
     assert!(all.iter().filter(|id| id.starts_with('a')).count() >= 49, "{all:?}");
     work.stop().await;
     keeper.abort.cancel();
@@ -183,10 +183,10 @@ async fn a_hang_that_costs_the_connection_costs_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_consumer_that_refuses_our_requests_is_not_hammered() {
+async fn loop_backs_off_if_the_consumer_refuses_requests() {
     let rig = Rig::start().await;
     let raw = rig.raw().await;
-    // An operator's consumer that takes single requests only.
+    // A consumer that an operator has limited to single requests.
     let stream = raw.get_stream_no_info(Stream::Queued.name()).await.unwrap();
     stream.delete_consumer(Durable::Fetcher.name()).await.unwrap();
     let config = async_nats::jetstream::consumer::pull::Config {
@@ -197,7 +197,7 @@ async fn a_consumer_that_refuses_our_requests_is_not_hammered() {
     };
     stream.create_consumer(config).await.unwrap();
     let mut requests = raw.client().subscribe("$JS.API.CONSUMER.>").await.unwrap();
-    let (script, _told) = telling::<Queued>();
+    let (script, _events) = recording::<Queued>();
     let work = Loop::start(&rig.bus, Durable::Fetcher, 2, script);
     let mut seen = 0;
     let until = Instant::now() + Duration::from_secs(3);
@@ -210,11 +210,11 @@ async fn a_consumer_that_refuses_our_requests_is_not_hammered() {
 }
 
 #[tokio::test]
-async fn the_first_connection_may_come_late() {
+async fn loop_waits_for_the_first_connection() {
     let server = gavel_testkit::NatsServer::start().await;
     server.stop().await.unwrap();
     let bus = connect(&server, settings()).await;
-    let (script, mut told) = telling::<Queued>();
+    let (script, mut events) = recording::<Queued>();
     let work = Loop::start(&bus, Durable::Fetcher, 1, script);
     let made = tokio::spawn({
         let bus = bus.clone();
@@ -223,6 +223,6 @@ async fn the_first_connection_may_come_late() {
     server.restart().await.unwrap();
     within("the streams", made).await.unwrap();
     publish(&bus, &queued("a")).await;
-    next(&mut told).await;
+    next(&mut events).await;
     work.stop().await;
 }

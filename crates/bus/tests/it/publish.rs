@@ -1,4 +1,4 @@
-//! Stored, stored before, or not; and what is said when the server says nothing.
+//! The results of a publish: stored, stored before, refused, or unknown without an answer.
 
 use std::time::{Duration, Instant};
 
@@ -25,11 +25,11 @@ fn large(id: &str, bytes: usize) -> Queued {
     Queued { submission: submission(id), source: "x".repeat(bytes) }
 }
 
-async fn publish<'e, E>(bus: &Bus, event: &'e E, patience: Duration) -> Result<Stored, PublishError>
+async fn publish<'e, E>(bus: &Bus, event: &'e E, timeout: Duration) -> Result<Stored, PublishError>
 where
     Outgoing: From<&'e E>,
 {
-    bus.publish(&Outgoing::from(event), &Trace::default(), patience).await
+    bus.publish(&Outgoing::from(event), &Trace::default(), timeout).await
 }
 
 /// Publishes until the stream is full; returns how many were stored.
@@ -45,7 +45,7 @@ async fn fill(bus: &Bus, mut event: impl FnMut(usize) -> Outgoing) -> usize {
 }
 
 #[tokio::test]
-async fn the_second_message_on_a_subject_is_not_stored() {
+async fn second_message_on_a_subject_is_not_stored() {
     let rig = Rig::start().await;
     assert_eq!(rig.publish(&queued("a")).await, Stored::New);
     assert_eq!(rig.publish(&large("a", 10)).await, Stored::Already);
@@ -55,7 +55,7 @@ async fn the_second_message_on_a_subject_is_not_stored() {
 }
 
 #[tokio::test]
-async fn nothing_begins_after_the_verdict() {
+async fn running_event_is_not_stored_after_the_verdict() {
     let rig = Rig::start().await;
     assert_eq!(rig.publish(&running("a")).await, Stored::New);
     assert_eq!(rig.publish(&running("a")).await, Stored::Already);
@@ -67,7 +67,7 @@ async fn nothing_begins_after_the_verdict() {
 }
 
 #[tokio::test]
-async fn a_submission_dies_once_at_each_stage() {
+async fn dead_letter_is_stored_once_per_stage() {
     let rig = Rig::start().await;
     assert_eq!(rig.publish(&dead("a", Stage::Fetcher, vec![1])).await, Stored::New);
     assert_eq!(rig.publish(&dead("a", Stage::Judge, vec![1])).await, Stored::New);
@@ -77,14 +77,14 @@ async fn a_submission_dies_once_at_each_stage() {
 }
 
 #[tokio::test]
-async fn a_full_stream_refuses_and_what_is_in_it_is_still_there() {
+async fn full_stream_refuses_messages_and_keeps_the_stored_ones() {
     let rig = Rig::with(TopologySettings { store_bytes: 1 << 20, ..settings() }).await;
     let count = fill(&rig.bus, |n| (&large(&format!("a{n}"), 10_000)).into()).await;
     assert!((10..30).contains(&count), "{count} of 10 kB in a fifth of 1 MiB");
     assert_eq!(rig.publish(&large("a0", 10_000)).await, Stored::Already);
     assert_eq!(rig.publish(&judged("a0")).await, Stored::New, "a full queue stops no verdict");
 
-    // A dead letter's subject may have one already; that says nothing about this one.
+    // The subject of a dead letter may have one already, which says nothing about this one.
     let letter = |n| dead("one", Stage::Judge, vec![u8::try_from(n).unwrap(); 5_000]);
     let letter = |n: usize| DeadLetter { stored_at_ms: 1_700_000_000_000 + n as u64, ..letter(n) };
     let count = fill(&rig.bus, |n| (&letter(n)).into()).await;
@@ -92,7 +92,7 @@ async fn a_full_stream_refuses_and_what_is_in_it_is_still_there() {
 }
 
 #[tokio::test]
-async fn what_the_server_does_not_take_is_too_large_and_costs_no_connection() {
+async fn too_large_message_is_refused_without_losing_the_connection() {
     let server = NatsServer::builder().max_payload(100_000).start().await;
     let rig = Rig::on(server, settings()).await;
     let raw = rig.raw().await;
@@ -112,7 +112,7 @@ async fn what_the_server_does_not_take_is_too_large_and_costs_no_connection() {
 }
 
 #[tokio::test]
-async fn without_a_connection_nothing_is_sent_and_the_answer_comes_at_once() {
+async fn publish_fails_at_once_without_a_connection() {
     let rig = Rig::start().await;
     rig.nats.stop().await.unwrap();
     wait_until("the disconnection", TEST_TIMEOUT, async || !rig.bus.is_connected()).await.unwrap();
@@ -127,29 +127,29 @@ async fn without_a_connection_nothing_is_sent_and_the_answer_comes_at_once() {
 }
 
 #[tokio::test]
-async fn without_an_answer_the_outcome_is_unknown_within_the_patience() {
+async fn publish_without_answer_is_unknown_after_the_timeout() {
     let rig = Rig::start().await;
-    for (id, patience) in [("a", 500), ("b", 3_000)] {
-        let patience = Duration::from_millis(patience);
+    for (id, timeout) in [("a", 500), ("b", 3_000)] {
+        let timeout = Duration::from_millis(timeout);
         rig.nats.freeze().unwrap();
         let asked = Instant::now();
-        let answer = publish(&rig.bus, &queued(id), patience).await;
+        let answer = publish(&rig.bus, &queued(id), timeout).await;
         let took = asked.elapsed();
         rig.nats.thaw().unwrap();
         assert!(matches!(answer, Err(PublishError::Unknown(_))), "{answer:?}");
-        assert!(took >= patience && took < patience + Duration::from_millis(700), "{took:?}");
+        assert!(took >= timeout && took < timeout + Duration::from_millis(700), "{took:?}");
         assert_eq!(rig.publish(&queued(id)).await, Stored::Already);
     }
 }
 
 #[tokio::test]
-async fn what_was_sent_once_stays_unknown_when_the_connection_is_lost_after() {
+async fn publish_stays_unknown_if_the_connection_is_lost_after_sending() {
     let rig = Rig::start().await;
     rig.nats.freeze().unwrap();
     let event = queued("a");
     let answer = publish(&rig.bus, &event, Duration::from_secs(4));
     let mut answer = std::pin::pin!(answer);
-    // Frozen, it may have taken the message; killed, it cannot say.
+    // While frozen it may have accepted the message; once killed it cannot answer.
     assert!(futures::poll!(&mut answer).is_pending());
     rig.nats.kill().await.unwrap();
     wait_until("the disconnection", TEST_TIMEOUT, async || !rig.bus.is_connected()).await.unwrap();
@@ -158,7 +158,7 @@ async fn what_was_sent_once_stays_unknown_when_the_connection_is_lost_after() {
 }
 
 #[tokio::test]
-async fn a_publish_outlives_a_restart_of_the_server() {
+async fn publish_survives_a_restart_of_the_server() {
     let rig = Rig::start().await;
     rig.nats.freeze().unwrap();
     let event = queued("a");
@@ -167,14 +167,14 @@ async fn a_publish_outlives_a_restart_of_the_server() {
     rig.nats.kill().await.unwrap();
     rig.nats.restart().await.unwrap();
     let answer = within("an answer", answer).await;
-    // Whether the frozen server had taken it is not ours to say; that it is stored now, is.
+    // It is open whether the frozen server had accepted it; now it is stored.
     assert!(matches!(answer, Ok(Stored::New | Stored::Already)), "{answer:?}");
     let subject = topology::subject("queued", "a");
     assert!(stored(&rig.raw().await, Stream::Queued, &subject).await.is_some());
 }
 
 #[tokio::test]
-async fn one_of_several_servers_is_enough() {
+async fn connect_succeeds_with_one_of_several_servers() {
     let server = NatsServer::start().await;
     let url = format!("nats://127.0.0.1:1, {}", server.url());
     let bus = Bus::connect(&NatsConfig { url, name: "test".to_owned(), ..NatsConfig::default() }, settings())
@@ -185,7 +185,7 @@ async fn one_of_several_servers_is_enough() {
 }
 
 #[tokio::test]
-async fn a_url_that_is_none_is_an_error_and_a_server_that_is_away_is_not() {
+async fn connect_fails_for_an_invalid_url_but_not_for_an_unreachable_server() {
     for url in ["", "::", "nats://127.0.0.1:notaport", "nats://127.0.0.1:1,,"] {
         let config = NatsConfig { url: url.to_owned(), name: "test".to_owned(), ..NatsConfig::default() };
         assert!(Bus::connect(&config, settings()).await.is_err(), "{url:?}");
@@ -194,5 +194,5 @@ async fn a_url_that_is_none_is_an_error_and_a_server_that_is_away_is_not() {
         NatsConfig { url: "nats://127.0.0.1:1".to_owned(), name: "test".to_owned(), ..NatsConfig::default() };
     let bus = Bus::connect(&config, settings()).await.unwrap();
     assert!(!bus.is_connected());
-    assert_eq!(bus.check_stream(Stream::Queued).await, Err("NATS is not connected".to_owned()));
+    assert_eq!(bus.check_stream(Stream::Queued).await, Err("not connected to NATS".to_owned()));
 }

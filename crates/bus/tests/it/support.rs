@@ -1,4 +1,4 @@
-//! A server, connections to it, events to send, and handlers that do what a test says.
+//! A server, connections to it, and handlers that do what a test says.
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Small enough for any disk, and an `ack_wait` that nothing in a quick test should ever wait for.
+/// Small enough for any disk, with an `ack_wait` longer than a test takes.
 pub(crate) fn settings() -> TopologySettings {
     TopologySettings { store_bytes: 1 << 30, ..TopologySettings::default() }
 }
@@ -92,33 +92,33 @@ pub(crate) fn judged(text: &str) -> Judged {
     fixtures::judged(text, Verdict::error("for the test"))
 }
 
-/// An event in the hand of a [`Script`].
+/// An event that a [`Script`] has received.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Hand {
+pub(crate) struct Received {
     pub(crate) id: String,
     pub(crate) attempt: u64,
 }
 
 pub(crate) type Done = Result<Vec<Outgoing>, Failure>;
 
-/// A handler that does what a closure says; gives up with an `error` verdict.
+/// A handler that calls a closure; a permanent failure ends with an `error` verdict.
 pub(crate) struct Script<E> {
-    act: Box<dyn Fn(Hand) -> BoxFuture<'static, Done> + Send + Sync>,
-    announces: bool,
+    act: Box<dyn Fn(Received) -> BoxFuture<'static, Done> + Send + Sync>,
+    starts: bool,
     event: PhantomData<fn() -> E>,
 }
 
 impl<E> Script<E> {
-    pub(crate) fn new<F>(act: impl Fn(Hand) -> F + Send + Sync + 'static) -> Self
+    pub(crate) fn new<F>(act: impl Fn(Received) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Done> + Send + 'static,
     {
-        let act = Box::new(move |hand| Box::pin(act(hand)) as BoxFuture<'static, Done>);
-        Self { act, announces: false, event: PhantomData }
+        let act = Box::new(move |received| Box::pin(act(received)) as BoxFuture<'static, Done>);
+        Self { act, starts: false, event: PhantomData }
     }
 
-    pub(crate) fn announcing(self) -> Self {
-        Self { announces: true, ..self }
+    pub(crate) fn with_started_event(self) -> Self {
+        Self { starts: true, ..self }
     }
 }
 
@@ -127,11 +127,11 @@ impl<E: WireEvent + Send + Sync + 'static> Handler for Script<E> {
     const STAGE: Stage = Stage::Judge;
 
     fn started_event(&self, event: &E) -> Option<Outgoing> {
-        self.announces.then(|| Outgoing::from(&running(&event.key())))
+        self.starts.then(|| Outgoing::from(&running(&event.key())))
     }
 
     async fn handle(&self, delivery: &Delivery<E>) -> Done {
-        (self.act)(Hand { id: delivery.event.key(), attempt: delivery.attempt }).await
+        (self.act)(Received { id: delivery.event.key(), attempt: delivery.attempt }).await
     }
 
     fn give_up(&self, event: &E, _cause: &Cause) -> Vec<Outgoing> {
@@ -139,27 +139,27 @@ impl<E: WireEvent + Send + Sync + 'static> Handler for Script<E> {
     }
 }
 
-/// Handles nothing: tells what it was given, and waits in vain until it is dropped.
-pub(crate) fn holding<E>() -> (Script<E>, mpsc::UnboundedReceiver<Hand>) {
-    let (tell, told) = mpsc::unbounded_channel();
-    let script = Script::new(move |hand| {
-        tell.send(hand).unwrap();
+/// Records what it receives, and never returns.
+pub(crate) fn holding<E>() -> (Script<E>, mpsc::UnboundedReceiver<Received>) {
+    let (events_tx, events) = mpsc::unbounded_channel();
+    let script = Script::new(move |received| {
+        events_tx.send(received).unwrap();
         futures::future::pending()
     });
-    (script, told)
+    (script, events)
 }
 
-/// Handles at once, and tells what it was given.
-pub(crate) fn telling<E>() -> (Script<E>, mpsc::UnboundedReceiver<Hand>) {
-    let (tell, told) = mpsc::unbounded_channel();
-    let script = Script::new(move |hand| {
-        tell.send(hand).unwrap();
+/// Records what it receives, and returns at once.
+pub(crate) fn recording<E>() -> (Script<E>, mpsc::UnboundedReceiver<Received>) {
+    let (events_tx, events) = mpsc::unbounded_channel();
+    let script = Script::new(move |received| {
+        events_tx.send(received).unwrap();
         async { Ok(Vec::new()) }
     });
-    (script, told)
+    (script, events)
 }
 
-/// A loop at work.
+/// A running consumer loop.
 pub(crate) struct Loop {
     pub(crate) stop: CancellationToken,
     pub(crate) abort: CancellationToken,
@@ -185,10 +185,10 @@ impl Loop {
         script: Script<E>,
     ) -> Self {
         let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
-        let (tell, attached) = watch::channel(false);
+        let (events_tx, attached) = watch::channel(false);
         let settings =
             ConsumeSettings { durable, slots, max_deliveries, stop: stop.clone(), abort: abort.clone() };
-        let work = gavel_bus::consume(bus.clone(), Arc::new(script), settings, tell);
+        let work = gavel_bus::consume(bus.clone(), Arc::new(script), settings, events_tx);
         Self { stop, abort, attached, task: tokio::spawn(work) }
     }
 
@@ -196,7 +196,7 @@ impl Loop {
         within("the attachment", self.attached.wait_for(|now| *now == wanted)).await.unwrap();
     }
 
-    /// Waits for its end, which it was asked for.
+    /// Waits until the loop has ended.
     pub(crate) async fn ended(self) {
         within("the end of the loop", self.task).await.unwrap();
     }
@@ -207,21 +207,21 @@ impl Loop {
     }
 }
 
-/// What the future comes to, or a failure that says what did not happen.
+/// Returns the future's output; panics after a timeout.
 pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(TEST_TIMEOUT, future).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+    tokio::time::timeout(TEST_TIMEOUT, future).await.unwrap_or_else(|_| panic!("timeout waiting for {what}"))
 }
 
-/// The next thing told.
-pub(crate) async fn next<T: Debug>(told: &mut mpsc::UnboundedReceiver<T>) -> T {
-    within("what was to be told", told.recv()).await.unwrap()
+/// Returns the next event.
+pub(crate) async fn next<T: Debug>(events: &mut mpsc::UnboundedReceiver<T>) -> T {
+    within("the next event", events.recv()).await.unwrap()
 }
 
-/// So many of what is told.
-pub(crate) async fn several<T: Debug>(told: &mut mpsc::UnboundedReceiver<T>, count: usize) -> Vec<T> {
+/// Returns the next `count` events.
+pub(crate) async fn several<T: Debug>(events: &mut mpsc::UnboundedReceiver<T>, count: usize) -> Vec<T> {
     let mut all = Vec::new();
     while all.len() < count {
-        all.push(next(told).await);
+        all.push(next(events).await);
     }
     all
 }

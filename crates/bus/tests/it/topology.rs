@@ -8,12 +8,12 @@ use gavel_bus::topology::{Durable, Stream, TopologySettings};
 use gavel_bus::{Bus, Stored};
 use gavel_testkit::{NatsServer, TEST_TIMEOUT};
 
-use crate::support::{Rig, connect, consumer, judged, queued, ready, settings, telling, within};
+use crate::support::{Rig, connect, consumer, judged, queued, ready, recording, settings, within};
 
 const HOUR: u64 = 3_600;
 
 #[tokio::test]
-async fn the_streams_are_those_of_the_table() {
+async fn streams_match_the_table() {
     let chosen =
         TopologySettings { store_bytes: 1_000_000_000, ack_wait: Duration::from_secs(7), replicas: 1 };
     let rig = Rig::with(chosen).await;
@@ -61,7 +61,7 @@ async fn the_streams_are_those_of_the_table() {
 }
 
 #[tokio::test]
-async fn several_may_make_them_at_once() {
+async fn topology_can_be_created_by_several_at_once() {
     let server = NatsServer::start().await;
     let buses: Vec<Bus> = futures::future::join_all((0..4).map(|_| connect(&server, settings()))).await;
     within("the streams", futures::future::join_all(buses.iter().map(Bus::ensure_topology))).await;
@@ -73,7 +73,7 @@ async fn several_may_make_them_at_once() {
 }
 
 #[tokio::test]
-async fn what_exists_stays_as_it_is() {
+async fn existing_streams_are_left_unchanged() {
     let rig = Rig::start().await;
     let raw = rig.raw().await;
     let mut config = raw.get_stream("SUB_QUEUED").await.unwrap().cached_info().config.clone();
@@ -85,7 +85,7 @@ async fn what_exists_stays_as_it_is() {
     let now = raw.get_stream("SUB_QUEUED").await.unwrap().cached_info().config.clone();
     assert_eq!((now.max_age, now.max_bytes), (config.max_age, config.max_bytes));
     assert_eq!(consumer(&raw, Durable::Fetcher).await.config.ack_wait, settings().ack_wait);
-    // And the loop reports progress by what is on the server, not by what it was told.
+    // The loop reports progress according to the consumer on the server, not to its own settings.
     raw.delete_stream("BUNDLES").await.unwrap();
     assert!(bus.check_stream(Stream::Bundles).await.unwrap_err().contains("BUNDLES"));
     within("the streams", bus.ensure_topology()).await;
@@ -93,7 +93,7 @@ async fn what_exists_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn the_memory_of_what_was_submitted_cannot_be_wiped() {
+async fn queued_stream_cannot_be_purged() {
     let rig = Rig::start().await;
     rig.publish(&queued("a")).await;
     rig.publish(&judged("a")).await;
@@ -103,7 +103,7 @@ async fn the_memory_of_what_was_submitted_cannot_be_wiped() {
         assert!(stream.delete_message(1).await.is_err(), "{name}");
         assert!(stream.purge().await.is_err(), "{name}");
     }
-    // Not even by one who does not ask for it to be the first.
+    // Not even without the condition to be the first.
     let error = raw.publish("submission.judged.a", "x".into()).await.unwrap().await.unwrap_err();
     let code = std::error::Error::source(&error).and_then(|source| source.downcast_ref());
     let code = code.map(async_nats::jetstream::Error::error_code);
@@ -117,15 +117,15 @@ async fn the_memory_of_what_was_submitted_cannot_be_wiped() {
 }
 
 #[tokio::test]
-async fn work_that_is_done_may_be_stored_anew() {
+async fn acknowledged_work_can_be_stored_again() {
     let rig = Rig::start().await;
     assert_eq!(rig.publish(&ready("a")).await, Stored::New);
     assert_eq!(rig.publish(&ready("a")).await, Stored::Already);
-    let (script, mut told) = telling::<gavel_domain::event::Ready>();
+    let (script, mut events) = recording::<gavel_domain::event::Ready>();
     let work = crate::support::Loop::start(&rig.bus, Durable::Judge, 1, script);
-    crate::support::next(&mut told).await;
+    crate::support::next(&mut events).await;
     rig.jetstream.wait_idle(Durable::Judge).await;
     assert_eq!(rig.publish(&ready("a")).await, Stored::New);
-    crate::support::next(&mut told).await;
+    crate::support::next(&mut events).await;
     work.stop().await;
 }
