@@ -61,7 +61,8 @@ class Phrases(unittest.TestCase):
             self.assertEqual([(found.line, found.phrase) for found in prose.check(path, text)], [(1, "in hand")], text)
 
     def test_plain_text_passes(self) -> None:
-        for text in ("The program runs as nobody.", "Metrics: `gavel_queue_in_hand`.", "The line ends with a full stop.",
+        for text in ("The program runs as nobody.", "Metrics: `gavel_queue_in_hand`.", "`TOLD_RUNNING` of `enum Told`",
+                     "The line ends with a full stop.",
                      "dead letters, lower-case letters; letters, digits and dots", "I recommend to amend the file.", "It returns `None` if it is missing."):
             self.assertEqual(prose.check("docs/a.md", text), [], text)
 
