@@ -137,14 +137,14 @@ async fn undecodable_dead_letter_is_shown_and_dropped() {
     for letter in shown.json() {
         let message = &letter["message"];
         assert!(
-            message["unreadable"].as_str().unwrap().starts_with("its message cannot be read"),
+            message["unreadable"].as_str().unwrap().starts_with("its message cannot be decoded"),
             "{message}"
         );
         assert!(message["sha256"].is_string());
     }
     let retried = gavel(&pipeline, &["dead", "retry", "junk"]).await;
     assert_eq!(retried.code, 1);
-    assert!(retried.contains("nothing can go on from it"));
+    assert!(retried.contains("it cannot be retried"));
     let dropped = gavel(&pipeline, &["dead", "drop", "junk", "--json"]).await;
     let expected = json!({ "id": "junk", "outcome": "dropped", "letters": 2 });
     assert_eq!((dropped.code, dropped.json()), (0, vec![expected]));

@@ -63,8 +63,8 @@ async fn rejudge_rejects_unfinished_or_unknown_submission() {
     hold.wait_arrived(1, TEST_TIMEOUT).await.unwrap();
     let early = gavel(&pipeline, &["rejudge", "a", "absent"]).await;
     assert_eq!(early.code, 1);
-    assert!(early.contains("generation 1 is not over: its verdict is still to be told to Convex"));
-    assert!(early.contains("absent: refused: the history, which reaches 72 hours back, does not have it"));
+    assert!(early.contains("generation 1 has not ended: its verdict is not yet reported to Convex"));
+    assert!(early.contains("absent: refused: not found in the history, which reaches 72 hours back"));
     hold.release();
     wait_reported(&pipeline, "a").await;
 
@@ -117,7 +117,7 @@ async fn rejudge_waits_for_pending_callback() {
     assert_eq!(rejudge.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(1));
     let refused = rejudge.log()[0].json().unwrap();
     let reason = refused["reason"].as_str().unwrap();
-    assert!(reason.starts_with("generation 1 was told to Convex in several tries"), "{reason}");
+    assert!(reason.starts_with("generation 1 took several callback attempts"), "{reason}");
 
     // It takes effect late, and there is no result of a newer generation that it could overwrite.
     hold.release();
