@@ -1,5 +1,5 @@
-//! What a program wrote, compared: it never panics, a text is accepted for itself, and no switch that forgives more
-//! refuses what was accepted without it.
+//! Compares any output with any expected text: the comparison never panics, accepts a text for itself, and a more
+//! lenient rule accepts whatever a stricter one accepts.
 #![no_main]
 
 use gavel_domain::Comparison;
@@ -18,13 +18,13 @@ fuzz_target!(|input: Input<'_>| {
         case_sensitive: bits & 4 == 0,
     });
     let accepted: Vec<bool> = rules.clone().map(|rule| rule.accepts(input.actual, input.expected)).collect();
-    for (tight, rule) in rules.enumerate() {
+    for (strict, rule) in rules.enumerate() {
         assert!(
             rule.accepts(input.expected.as_bytes(), input.expected),
-            "{rule:?} refuses a text for itself"
+            "{rule:?} rejects a text for itself"
         );
-        for loose in (0..8).filter(|loose| loose & tight == tight) {
-            assert!(!accepted[tight] || accepted[loose], "{rule:?} accepts what a looser rule refuses");
+        for lenient in (0..8).filter(|lenient| lenient & strict == strict) {
+            assert!(!accepted[strict] || accepted[lenient], "{rule:?} accepts what a more lenient rule rejects");
         }
     }
 });

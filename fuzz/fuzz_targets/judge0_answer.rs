@@ -1,4 +1,5 @@
-//! Any JSON as Judge0's word on a submission: it is a run, a compile error or a fault, and never a panic.
+//! Interprets any JSON as Judge0's report on a submission: the result is an execution, a compile error or a failure of
+//! Judge0, never a panic.
 #![no_main]
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Any bytes behind the magic ones, as a program that a compiler left: its memory is told, or it is no program.
+//! Reads any bytes after the ELF magic as a compiled program: the result is its memory size or an error.
 #![no_main]
 
 use std::io::{Seek, SeekFrom, Write};
@@ -11,10 +11,10 @@ thread_local! {
 
 fuzz_target!(|program: &[u8]| {
     FILE.with(|mut file| {
-        file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).expect("the file is emptied");
+        file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).expect("cannot truncate the file");
         file.write_all(b"\x7fELF\x02\x01")
             .and_then(|()| file.write_all(program))
-            .expect("the file is written");
+            .expect("cannot write the file");
         let _ = gavel_sandbox::fuzzing::image_bytes(file);
     });
 });

@@ -1,5 +1,5 @@
-//! From any execution to the callback's body: no field is null or too long, what is hidden stays hidden, and the
-//! verdict is the same after its way over the wire.
+//! Turns any execution into the body of the result callback: no field is null or too long, hidden data stays hidden, and
+//! the verdict survives encoding and decoding.
 #![no_main]
 
 use std::ops::ControlFlow;
@@ -14,13 +14,13 @@ use gavel_proto::WireEvent;
 use libfuzzer_sys::{arbitrary, arbitrary::Arbitrary, fuzz_target};
 use serde_json::Value;
 
-/// The bound of a text field, in bytes; room for the mark of a cut, and no more.
+/// The size limit of a text field, in bytes: just enough for the marker of a cut.
 const MAX_FIELD_BYTES: usize = 64;
-/// Where the hidden test's data say so, no shown text does.
+/// A text that occurs only in the data of hidden tests.
 const HIDDEN: &str = "\u{1f648}hidden";
 
 #[derive(Arbitrary, Debug)]
-enum End {
+enum Ending {
     Exited(u8),
     Signaled(u8),
     Time,
@@ -31,12 +31,12 @@ enum End {
 
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {
-    end: End,
+    ending: Ending,
     stdout: &'a [u8],
     stderr: &'a [u8],
     expected: &'a str,
     is_hidden: bool,
-    is_later: bool,
+    is_rejudged: bool,
 }
 
 fuzz_target!(|input: Input<'_>| {
@@ -45,7 +45,7 @@ fuzz_target!(|input: Input<'_>| {
     }
     let question = question(&input);
     let scorer = Scorer::new(&question, MAX_FIELD_BYTES);
-    let verdict = match outcome(&input.end) {
+    let verdict = match outcome(&input.ending) {
         None => scorer.compile_error(input.stdout),
         Some(outcome) => {
             let usage = Usage { cpu_time: Duration::ZERO, wall_time: Duration::ZERO, memory_bytes: 1 };
@@ -56,24 +56,24 @@ fuzz_target!(|input: Input<'_>| {
             let mut scorer = scorer;
             match scorer.next(&Execution { outcome, matched_bytes, stdout, stderr, usage }) {
                 ControlFlow::Break(verdict) => verdict,
-                ControlFlow::Continue(()) => panic!("the only test decides"),
+                ControlFlow::Continue(()) => panic!("the only test must lead to a verdict"),
             }
         }
     };
-    assert_ne!(verdict.status, Status::Error, "nothing that a program does is a fault of ours");
-    let judged = Judged::new(submission(input.is_later), verdict, SystemTime::UNIX_EPOCH, "judge");
+    assert_ne!(verdict.status, Status::Error, "the behaviour of a program is never a system fault");
+    let judged = Judged::new(submission(input.is_rejudged), verdict, SystemTime::UNIX_EPOCH, "judge");
     assert!(
         Judged::decode(&judged.encode()).is_ok_and(|same| same == judged),
-        "the wire changes the verdict"
+        "encoding changes the verdict"
     );
     let body: Value = serde_json::from_slice(&gavel_convex::result_body(&judged)).expect("the body is JSON");
     check(&body);
     if input.is_hidden {
-        assert!(!body.to_string().contains(HIDDEN), "hidden data is shown");
+        assert!(!body.to_string().contains(HIDDEN), "the body shows hidden data");
     }
 });
 
-/// No null anywhere, and no text beyond the bound.
+/// Checks that no value is null and no text exceeds the limit.
 fn check(value: &Value) {
     match value {
         Value::Null => panic!("null in the body"),
@@ -83,14 +83,14 @@ fn check(value: &Value) {
     }
 }
 
-fn outcome(end: &End) -> Option<Outcome> {
-    Some(match end {
-        End::Exited(code) => Outcome::Exited { code: i32::from(*code) },
-        End::Signaled(signal) => Outcome::Signaled { signal: i32::from(*signal) },
-        End::Time => Outcome::TimeLimit { clock: Clock::Wall },
-        End::Memory => Outcome::MemoryLimit,
-        End::Output => Outcome::OutputLimit { stream: OutputStream::Stderr },
-        End::NotCompiled => return None,
+fn outcome(ending: &Ending) -> Option<Outcome> {
+    Some(match ending {
+        Ending::Exited(code) => Outcome::Exited { code: i32::from(*code) },
+        Ending::Signaled(signal) => Outcome::Signaled { signal: i32::from(*signal) },
+        Ending::Time => Outcome::TimeLimit { clock: Clock::Wall },
+        Ending::Memory => Outcome::MemoryLimit,
+        Ending::Output => Outcome::OutputLimit { stream: OutputStream::Stderr },
+        Ending::NotCompiled => return None,
     })
 }
 
@@ -108,8 +108,8 @@ fn question(input: &Input<'_>) -> Question {
     }
 }
 
-fn submission(is_later: bool) -> Submission {
-    let generation = if is_later { Generation::FIRST.next() } else { Generation::FIRST };
+fn submission(is_rejudged: bool) -> Submission {
+    let generation = if is_rejudged { Generation::FIRST.next() } else { Generation::FIRST };
     Submission {
         id: SubmissionId::new("k97").expect("an id"),
         question_id: QuestionId::new("q1").expect("an id"),

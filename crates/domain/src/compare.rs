@@ -1,98 +1,99 @@
-//! Whether what a program wrote is what was expected.
+//! The comparison of a program's output with the expected output.
 //!
-//! The rule is the contract's ("Judging semantics"): five steps over both whole texts, with JavaScript's idea
-//! of white space and lower case. Here both texts are walked line by line and neither is copied; the tests
-//! hold the walk against a plain reference that does the five steps one after the other.
+//! The contract ("Judging semantics") defines it as five steps over both texts, with JavaScript's definitions of white
+//! space and lower case. This implementation compares the texts line by line without copying them. The tests compare
+//! it with a reference implementation that performs the five steps one after the other.
 
 use std::borrow::Cow;
 
 use crate::text::is_js_whitespace;
 
-/// A question's three switches.
+/// How a question compares outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Comparison {
-    /// White space at the end of the text, then of each line, is ignored.
+    /// Ignores white space at the end of the text and at the end of each line.
     pub trim_outputs: bool,
-    /// Each run of spaces and tabs inside a line counts as one space.
+    /// Treats each run of spaces and tabs inside a line as one space.
     pub normalize_whitespace: bool,
-    /// Upper and lower case differ.
+    /// Distinguishes upper and lower case.
     pub case_sensitive: bool,
 }
 
 impl Comparison {
-    /// Whether `actual` counts as `expected`. Invalid UTF-8 counts as U+FFFD, as it does where JavaScript
-    /// decodes it.
+    /// Whether `actual` matches `expected`. Invalid UTF-8 is treated as U+FFFD, as in JavaScript's decoder.
     #[must_use]
     pub fn accepts(self, actual: &[u8], expected: &str) -> bool {
         if actual == expected.as_bytes() {
             return true;
         }
-        // Texts of any size are usual, and invalid ones that are right are not: no copy of the whole before it
-        // can only be needed.
+        // Outputs may be large, and correct outputs with invalid UTF-8 are rare: copies only if U+FFFD is expected.
         match std::str::from_utf8(actual) {
-            Ok(actual) => self.same_text(actual, expected),
+            Ok(actual) => self.matches_text(actual, expected),
             Err(_) => {
-                expected.contains('\u{fffd}') && self.same_text(&String::from_utf8_lossy(actual), expected)
+                expected.contains('\u{fffd}') && self.matches_text(&String::from_utf8_lossy(actual), expected)
             }
         }
     }
 
-    fn same_text(self, actual: &str, expected: &str) -> bool {
-        let (mut ours, mut theirs) = (self.lines(actual), self.lines(expected));
+    fn matches_text(self, actual: &str, expected: &str) -> bool {
+        let (mut actual, mut expected) = (self.lines(actual), self.lines(expected));
         loop {
-            match (ours.next(), theirs.next()) {
+            match (actual.next(), expected.next()) {
                 (None, None) => return true,
-                (Some(a), Some(b)) if a.ended == b.ended && self.same_line(a.text, b.text) => {}
+                (Some(a), Some(b)) if a.has_newline == b.has_newline && self.matches_line(a.text, b.text) => {
+                }
                 _ => return false,
             }
         }
     }
 
-    /// Steps 1 and 2: lines without their `\n` or `\r\n`, trimmed where asked.
+    /// Steps 1 and 2: lines without their `\n` or `\r\n`, trimmed if `trim_outputs` is set.
     fn lines(self, text: &str) -> impl Iterator<Item = Line<'_>> {
         let text = if self.trim_outputs { text.trim_end_matches(is_js_whitespace) } else { text };
         text.split_inclusive('\n').map(move |line| {
-            let (text, ended) = match line.strip_suffix('\n') {
+            let (text, has_newline) = match line.strip_suffix('\n') {
                 Some(rest) => (rest.strip_suffix('\r').unwrap_or(rest), true),
                 None => (line, false),
             };
             let text = if self.trim_outputs { text.trim_end_matches(is_js_whitespace) } else { text };
-            Line { text, ended }
+            Line { text, has_newline }
         })
     }
 
-    /// Steps 3 to 5, for one line.
-    fn same_line(self, a: &str, b: &str) -> bool {
+    /// Steps 3 to 5 for one line.
+    fn matches_line(self, a: &str, b: &str) -> bool {
         if a == b {
             return true;
         }
         if self.case_sensitive {
-            return self.spaced(a).eq(self.spaced(b));
+            return self.normalize_spaces(a).eq(self.normalize_spaces(b));
         }
         let (a, b) = (lower_sigmas(a), lower_sigmas(b));
-        self.spaced(&a).flat_map(char::to_lowercase).eq(self.spaced(&b).flat_map(char::to_lowercase))
+        self.normalize_spaces(&a)
+            .flat_map(char::to_lowercase)
+            .eq(self.normalize_spaces(&b).flat_map(char::to_lowercase))
     }
 
-    /// Step 3: each run of spaces and tabs as one space, where asked.
-    fn spaced(self, line: &str) -> impl Iterator<Item = char> {
+    /// Step 3: each run of spaces and tabs becomes one space if `normalize_whitespace` is set.
+    fn normalize_spaces(self, line: &str) -> impl Iterator<Item = char> {
         let mut in_run = false;
         line.chars().filter_map(move |c| {
-            let blank = self.normalize_whitespace && matches!(c, ' ' | '\t');
-            let dropped = blank && in_run;
-            in_run = blank;
-            (!dropped).then_some(if blank { ' ' } else { c })
+            let is_blank = self.normalize_whitespace && matches!(c, ' ' | '\t');
+            let is_repeated = is_blank && in_run;
+            in_run = is_blank;
+            (!is_repeated).then_some(if is_blank { ' ' } else { c })
         })
     }
 }
 
 struct Line<'a> {
     text: &'a str,
-    /// Whether a line feed followed: `"a"` and `"a\n"` differ unless trimmed.
-    ended: bool,
+    /// Whether a line feed follows: `"a"` and `"a\n"` differ unless outputs are trimmed.
+    has_newline: bool,
 }
 
-/// Lower case is a matter of single characters but for the capital sigma, whose lower case depends on its
-/// neighbours; only a line that has one is copied.
+/// Converts a line with a capital sigma to lower case, because the lower case of sigma depends on its neighbours. All
+/// other characters can be converted one by one, without a copy.
 fn lower_sigmas(line: &str) -> Cow<'_, str> {
     if line.contains('Σ') { Cow::Owned(line.to_lowercase()) } else { Cow::Borrowed(line) }
 }
@@ -105,9 +106,9 @@ mod tests {
     const STRICT: Comparison =
         Comparison { trim_outputs: false, normalize_whitespace: false, case_sensitive: true };
 
-    /// The five steps as the contract lists them, over whole copies.
+    /// The five steps in the order of the contract, on copies of both texts.
     fn reference(rule: Comparison, actual: &str, expected: &str) -> bool {
-        let normal = |text: &str| {
+        let normalized = |text: &str| {
             let mut text = text.replace("\r\n", "\n");
             if rule.trim_outputs {
                 text = text.trim_end_matches(is_js_whitespace).to_owned();
@@ -124,7 +125,7 @@ mod tests {
             }
             if rule.case_sensitive { text } else { text.to_lowercase() }
         };
-        normal(actual) == normal(expected)
+        normalized(actual) == normalized(expected)
     }
 
     fn rules() -> impl Iterator<Item = Comparison> {
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn each_switch_alone() {
+    fn each_switch_works_alone() {
         let trim = Comparison { trim_outputs: true, ..STRICT };
         let spaces = Comparison { normalize_whitespace: true, ..STRICT };
         let fold = Comparison { case_sensitive: false, ..STRICT };
@@ -159,13 +160,17 @@ mod tests {
             (fold, "ΑΣ", "ασ", false),
             (fold, "yes\n", "YES", false),
         ];
-        for &(rule, actual, expected, same) in cases {
-            assert_eq!(rule.accepts(actual.as_bytes(), expected), same, "{actual:?} {expected:?} {rule:?}");
+        for &(rule, actual, expected, matches) in cases {
+            assert_eq!(
+                rule.accepts(actual.as_bytes(), expected),
+                matches,
+                "{actual:?} {expected:?} {rule:?}"
+            );
         }
     }
 
     #[test]
-    fn all_switches_together() {
+    fn all_switches_work_together() {
         let rule = Comparison { trim_outputs: true, normalize_whitespace: true, case_sensitive: false };
         assert!(rule.accepts(b"Hello \t  WORLD \r\nBye\r\n\r\n", "hello world\nbye"));
         assert!(!rule.accepts(b"hello  world\n\nbye", "hello world\nbye"));
@@ -180,7 +185,7 @@ mod tests {
         assert!(!fold.accepts(b"A\xffB", "ab"));
     }
 
-    /// Texts full of what the rule is about, and pairs that differ only in it.
+    /// Texts made of characters that the comparison treats specially.
     fn tricky() -> impl Strategy<Value = String> {
         proptest::collection::vec(
             prop::sample::select(vec![
@@ -194,14 +199,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_agrees_with_the_reference(a in tricky(), b in tricky()) {
+        fn comparison_agrees_with_the_reference(a in tricky(), b in tricky()) {
             for rule in rules() {
                 prop_assert_eq!(rule.accepts(a.as_bytes(), &b), reference(rule, &a, &b), "{:?}", rule);
             }
         }
 
         #[test]
-        fn it_agrees_with_the_reference_on_near_pairs(a in tricky(), at in 0_usize..12, with in tricky()) {
+        fn comparison_agrees_with_the_reference_on_similar_texts(a in tricky(), at in 0_usize..12, with in tricky()) {
             let mut b: String = a.chars().take(at).collect();
             b.push_str(&with);
             b.extend(a.chars().skip(at));

@@ -1,157 +1,157 @@
-//! What happens to a submission, stage by stage: the events that travel on `submission.<event>.<key>`.
+//! The events of the pipeline, which travel on `submission.<event>.<key>`.
 
 use std::time::SystemTime;
 
 use crate::time::epoch_ms;
 use crate::{Status, Submission, Verdict};
 
-/// The address of a question's test cases in the store of bundles.
+/// The key of a question's test cases in the bundle store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BundleKey {
-    /// The day on which it was stored, in days since the Unix epoch. It is part of the address so that a
-    /// bundle is stored anew each day, and so cannot expire before an event that names it.
+    /// The day on which the bundle was stored, in days since the Unix epoch. It is part of the key so that a bundle is
+    /// stored again each day and cannot expire before an event that refers to it.
     pub day: u32,
     /// SHA-256 of the bundle's bytes, in lower-case hexadecimal.
     pub digest: String,
 }
 
-/// The ingress has taken a submission.
+/// The ingress accepted a submission.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Queued {
-    /// What was submitted.
+    /// The submission.
     pub submission: Submission,
-    /// The program, as sent.
+    /// The source of the program, as sent.
     pub source: String,
 }
 
-/// The test cases are there, and the submission waits for a judge.
+/// The test cases are stored, and the submission waits for a judge.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Ready {
-    /// What was submitted.
+    /// The submission.
     pub submission: Submission,
-    /// The program, as sent.
+    /// The source of the program, as sent.
     pub source: String,
-    /// Where the question and its test cases are.
+    /// The bundle with the question and its test cases.
     pub bundle: BundleKey,
-    /// How often they were fetched anew because they were not where they should have been.
+    /// How many times the test cases were fetched again because the bundle was missing.
     pub renewals: u32,
 }
 
-/// A judge did not find the test cases of a ready submission: they have expired, or were removed.
+/// The test cases of a ready submission have expired or were removed. The fetcher fetches them again.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Expired {
-    /// The event that can be of no use any more.
+    /// The event whose bundle is missing.
     pub ready: Ready,
 }
 
-/// A judge has begun.
+/// A judge started to work on a submission.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Running {
-    /// What was submitted.
+    /// The submission.
     pub submission: Submission,
-    /// The judge that works on it.
+    /// The instance name of the judge.
     pub instance: String,
 }
 
-/// The verdict.
+/// A submission has its verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judged {
-    /// What was submitted.
+    /// The submission.
     pub submission: Submission,
-    /// What it came to.
+    /// The verdict.
     pub verdict: Verdict,
-    /// From the ingress's acceptance to the verdict, in milliseconds.
+    /// The time from acceptance by the ingress to the verdict, in milliseconds.
     pub duration_ms: u64,
     /// The instance that made the verdict.
     pub instance: String,
-    /// How it came to a judge; nothing where none was needed.
+    /// The delivery to the judge. `None` if no judge was involved.
     pub assignment: Option<Assignment>,
 }
 
-/// How a submission came to the judge that made its verdict.
+/// The delivery of a ready submission to the judge that made its verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Assignment {
-    /// When its test cases were there, in milliseconds since the Unix epoch by the server's clock.
+    /// When the ready submission was stored, in milliseconds since the Unix epoch by the server's clock.
     pub ready_at_ms: u64,
-    /// How many times it was delivered to a judge, this time included.
+    /// The number of deliveries to judges, including this one.
     pub attempts: u64,
 }
 
 impl Judged {
-    /// A verdict that is made now.
+    /// Creates the event of a verdict made at `now`.
     #[must_use]
     pub fn new(submission: Submission, verdict: Verdict, now: SystemTime, instance: &str) -> Self {
-        // Two machines' clocks may differ by more than the work took.
+        // The clocks of two machines may differ by more than the duration.
         let duration_ms = epoch_ms(now).saturating_sub(submission.accepted_at_ms);
         Self { submission, verdict, duration_ms, instance: instance.to_owned(), assignment: None }
     }
 }
 
-/// Convex has taken the verdict.
+/// Convex accepted the result callback.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reported {
-    /// What was submitted.
+    /// The submission.
     pub submission: Submission,
-    /// The verdict's final word.
+    /// The status of the verdict.
     pub status: Status,
-    /// How many times the result was delivered to the reporter, this time included.
+    /// The number of deliveries of the verdict to reporters, including this one.
     pub attempts: u64,
     /// The instance that reported it.
     pub instance: String,
-    /// The last calls that this instance has made for it, in their order.
+    /// The last callback attempts of this instance for the submission, in order.
     pub callback_attempts: Vec<CallbackAttempt>,
 }
 
-/// A call to Convex, and what came of it.
+/// An attempt to make a callback to Convex.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallbackAttempt {
-    /// What was told.
+    /// Which callback it was.
     pub of: CallbackKind,
-    /// When it was made, in milliseconds since the Unix epoch by the caller's clock.
+    /// When the call started, in milliseconds since the Unix epoch by the reporter's clock.
     pub at_ms: u64,
-    /// How long it took.
+    /// How long the call took, in milliseconds.
     pub took_ms: u64,
-    /// The HTTP status, where Convex has answered.
+    /// The HTTP status code. `None` if Convex did not answer.
     pub status: Option<u16>,
-    /// What was wrong, where it has not.
+    /// Why the call failed. `None` if Convex answered.
     pub problem: Option<String>,
 }
 
-/// What Convex is told.
+/// The two callbacks to Convex.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallbackKind {
-    /// That a judge has begun.
+    /// A judge started to work on the submission.
     Running,
-    /// The verdict.
+    /// The submission has its verdict.
     Result,
 }
 
-/// A new generation of a submission has been allotted; the event of `from` that it begins with follows.
+/// A new generation of a submission was allocated. The input event of `from` for that generation follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejudged {
-    /// What was submitted, in its new generation.
+    /// The submission in its new generation.
     pub submission: Submission,
-    /// The stage that it goes on from: its input is the new generation's first event.
+    /// The stage at which the new generation starts.
     pub from: Stage,
-    /// Who has asked for it.
+    /// Who requested the rejudging.
     pub by: String,
-    /// Why.
+    /// Why it was requested.
     pub reason: String,
 }
 
-/// The stage at which a message could not be processed.
+/// A stage of the pipeline that consumes events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
-    /// Between queued and ready.
+    /// From queued to ready.
     Fetcher,
-    /// Between ready and judged.
+    /// From ready to judged.
     Judge,
-    /// Between judged and reported.
+    /// From judged to reported.
     Reporter,
 }
 
 impl Stage {
-    /// The stage's word.
+    /// The name of the stage in events and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -162,22 +162,22 @@ impl Stage {
     }
 }
 
-/// A message that could not be processed (invariant 6): all that is needed to look at it and to send it again.
+/// A message that could not be processed (invariant 6), with everything needed to inspect it and to send it again.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// What follows the event in the original subject. Not necessarily the key of a submission: anybody may have
-    /// sent the message.
+    /// The part of the original subject after the event. It need not be a valid key: any client of NATS can send a
+    /// message.
     pub key: String,
-    /// Who gave it up.
+    /// The stage that could not process the message.
     pub stage: Stage,
-    /// Why, in one plain sentence.
+    /// Why it could not be processed, in one sentence.
     pub cause: String,
-    /// How many times it was delivered.
+    /// The number of deliveries.
     pub attempts: u64,
     /// When the original message was stored, in milliseconds since the Unix epoch.
     pub stored_at_ms: u64,
-    /// The original message's subject.
+    /// The subject of the original message.
     pub subject: String,
-    /// The original message's payload.
+    /// The payload of the original message.
     pub payload: Vec<u8>,
 }

@@ -1,50 +1,50 @@
-//! What a running service says of itself, so that others know who is there and what is offered.
+//! Heartbeats: the state that each running service publishes periodically.
 
 use crate::LanguageId;
 
-/// A service as it is now. It is said again and again; who falls silent is gone.
+/// The current state of a service. A service whose heartbeats stop is considered gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// The service's word, such as "judge".
+    /// The name of the service, such as "judge".
     pub service: String,
-    /// What this instance is called.
+    /// The name of the instance.
     pub instance: String,
-    /// The version of its program.
+    /// The version of the service.
     pub version: String,
-    /// When it started, in milliseconds since the Unix epoch.
+    /// When the instance started, in milliseconds since the Unix epoch.
     pub started_at_ms: u64,
-    /// How many messages it takes at a time; 0 for a service that takes none.
+    /// How many messages it processes in parallel. 0 for a service that consumes no messages.
     pub slots: u32,
-    /// How many it has in hand.
+    /// How many messages are in progress.
     pub busy: u32,
-    /// What a judge serves.
+    /// The languages that a judge serves.
     pub languages: Vec<ServedLanguage>,
-    /// What it calls outside of the line, as its own calls see it.
+    /// The external services that it calls, with the status that its own calls show.
     pub dependencies: Vec<DependencyStatus>,
-    /// Why it is not ready, a clause each; nothing where it is.
+    /// Why the instance is not ready, one clause each. Empty if it is ready.
     pub problems: Vec<String>,
 }
 
-/// Somebody outside of the line, as a service that calls them sees them.
+/// The status of an external service, as seen by a service that calls it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DependencyStatus {
-    /// What a person calls it, such as "Convex".
+    /// The display name, such as "Convex".
     pub name: String,
-    /// What is wrong, in one clause; nothing where it works, as far as is known.
+    /// What is wrong, in one clause. `None` if it works as far as is known.
     pub problem: Option<String>,
-    /// Since when that is so, in milliseconds since the Unix epoch; nothing where it was never called.
+    /// When this status began, in milliseconds since the Unix epoch. `None` if the service was never called.
     pub since_ms: Option<u64>,
 }
 
 /// A language that a judge serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServedLanguage {
-    /// Judge0's id.
+    /// The Judge0 id.
     pub id: LanguageId,
-    /// What a person calls it.
+    /// The display name.
     pub name: String,
-    /// The toolchain's version; empty where it is not known.
+    /// The version of the toolchain. Empty if it is not known.
     pub version: String,
-    /// What runs it: "sandbox" or "judge0".
+    /// The engine that runs it: "sandbox" or "judge0".
     pub engine: String,
 }

@@ -1,25 +1,25 @@
-//! Identifiers that are valid by construction.
+//! Identifiers, validated when they are created.
 
 use std::fmt;
 
-/// The longest id, in bytes (contract §1).
+/// The maximum length of an id, in bytes (contract §1).
 pub const MAX_ID_BYTES: usize = 128;
 
-/// Why a text cannot be an id. The text itself is not repeated: it is whatever a caller sent.
+/// Why a text is not a valid id. The message does not repeat the text, which a caller controls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidId {
-    /// Nothing there.
+    /// The text is empty.
     #[error("must not be empty")]
     Empty,
-    /// Longer than [`MAX_ID_BYTES`].
+    /// The text is longer than [`MAX_ID_BYTES`].
     #[error("must be at most {MAX_ID_BYTES} bytes")]
     TooLong,
-    /// It could not be one token of a NATS subject.
+    /// The text is not one token of a NATS subject.
     #[error("must not contain white space, control characters, '.', '*' or '>'")]
     NotAToken,
 }
 
-/// An id is one token of a NATS subject: that is the only rule, beyond its length (contract §1).
+/// Checks the only rules for an id: its length, and that it is one token of a NATS subject (contract §1).
 fn check_token(text: &str) -> Result<(), InvalidId> {
     if text.is_empty() {
         return Err(InvalidId::Empty);
@@ -27,8 +27,8 @@ fn check_token(text: &str) -> Result<(), InvalidId> {
     if text.len() > MAX_ID_BYTES {
         return Err(InvalidId::TooLong);
     }
-    let splits = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '.' | '*' | '>');
-    if text.contains(splits) { Err(InvalidId::NotAToken) } else { Ok(()) }
+    let is_forbidden = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '.' | '*' | '>');
+    if text.contains(is_forbidden) { Err(InvalidId::NotAToken) } else { Ok(()) }
 }
 
 macro_rules! token_id {
@@ -38,10 +38,10 @@ macro_rules! token_id {
         pub struct $name(String);
 
         impl $name {
-            /// Takes the text as an id.
+            /// Creates an id.
             ///
             /// # Errors
-            /// [`InvalidId`] where the text is empty, over 128 bytes, or not one subject token.
+            /// Returns an error if the text is empty, longer than 128 bytes, or not one token of a NATS subject.
             pub fn new(text: impl Into<String>) -> Result<Self, InvalidId> {
                 let text = text.into();
                 check_token(&text).map(|()| Self(text))
@@ -63,35 +63,35 @@ macro_rules! token_id {
 }
 
 token_id! {
-    /// A submission's Convex id; a token of every subject that speaks of it.
+    /// The Convex id of a submission. It is a token of the subjects of its events.
     SubmissionId
 }
 token_id! {
-    /// A question's Convex id.
+    /// The Convex id of a question.
     QuestionId
 }
 
-/// Which run of a submission: 1 is what the ingress took, and each rejudging is one more.
+/// The generation of a submission: 1 as accepted by the ingress, and one more for each rejudging.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Generation(u32);
 
 impl Generation {
-    /// What the ingress took.
+    /// The generation that the ingress accepted.
     pub const FIRST: Self = Self(1);
 
-    /// The generation of this number; there is none below 1.
+    /// Returns the generation with this number, or `None` if it is 0.
     #[must_use]
     pub fn new(number: u32) -> Option<Self> {
         (number >= 1).then_some(Self(number))
     }
 
-    /// Its number, from 1.
+    /// The number of the generation, from 1.
     #[must_use]
     pub fn number(self) -> u32 {
         self.0
     }
 
-    /// The one after it.
+    /// Returns the next generation.
     #[must_use]
     pub fn next(self) -> Self {
         Self(self.0.saturating_add(1))
@@ -104,18 +104,18 @@ impl fmt::Display for Generation {
     }
 }
 
-/// One run of a submission, as subjects name it: `<id>` for the first generation, `<id>.<generation>` for the
-/// others. An id has no '.', so the two forms cannot be taken for each other.
+/// A generation of a submission, as it appears in subjects: `<id>` for the first generation, `<id>.<generation>` for
+/// the others. The two forms cannot be confused because an id does not contain '.'.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SubmissionKey {
     /// The submission.
     pub id: SubmissionId,
-    /// Which run of it.
+    /// The generation.
     pub generation: Generation,
 }
 
 impl SubmissionKey {
-    /// The key that a subject's end names; nothing where no key is written so.
+    /// Parses the end of a subject. Returns `None` if it is not the canonical form of a key.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (id, generation) = match text.split_once('.') {
@@ -134,12 +134,13 @@ impl fmt::Display for SubmissionKey {
     }
 }
 
-/// The id of one request, kept through the whole pipeline and echoed to the caller.
+/// The id of a request. It passes through the whole pipeline and is returned to the caller.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RequestId(String);
 
 impl RequestId {
-    /// Takes a caller's text where it can be a header value and a log field: 1 to 128 visible ASCII characters.
+    /// Creates an id from a caller's text. Returns `None` unless it has 1 to 128 visible ASCII characters, so that it is
+    /// safe as a header value and a log field.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
         let fits = (1..=MAX_ID_BYTES).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
@@ -159,7 +160,7 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// A Judge0 language id, the numbering that the Convex app uses (contract §4).
+/// A Judge0 language id, as used by the Convex app (contract §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LanguageId(pub u32);
 
@@ -174,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_one_subject_token() {
+    fn id_is_one_subject_token() {
         assert!(SubmissionId::new("k97abc").is_ok());
         assert!(SubmissionId::new("ünï-1_2:3").is_ok());
         assert!(SubmissionId::new("a".repeat(128)).is_ok());
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_written_in_one_way_only() {
+    fn key_has_exactly_one_form() {
         let key = |id: &str, number| SubmissionKey {
             id: SubmissionId::new(id).unwrap(),
             generation: Generation::new(number).unwrap(),
@@ -195,15 +196,15 @@ mod tests {
             assert_eq!(key.to_string(), text);
             assert_eq!(SubmissionKey::parse(text), Some(key));
         }
-        for foreign in
+        for invalid in
             ["", "k97.", ".2", "k97.1", "k97.0", "k97.02", "k97.+2", "k97.x", "k97.2.3", "k97.5000000000"]
         {
-            assert_eq!(SubmissionKey::parse(foreign), None, "{foreign}");
+            assert_eq!(SubmissionKey::parse(invalid), None, "{invalid}");
         }
     }
 
     #[test]
-    fn a_request_id_is_visible_ascii() {
+    fn request_id_is_visible_ascii() {
         assert!(RequestId::new("3f0c-11").is_some());
         for bad in ["", "a b", "é", "a\r\nb", &"x".repeat(129)] {
             assert!(RequestId::new(bad).is_none(), "{bad:?}");

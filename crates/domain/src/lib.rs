@@ -1,8 +1,8 @@
-//! What is judged and what it means.
+//! The domain of Gavel: submissions, questions, executions, verdicts and the events of the pipeline.
 //!
-//! Everything here is pure: no I/O, no clock, no random numbers, no runtime. Three kinds of result are kept
-//! apart: an [`Execution`] says what a process did, a [`Verdict`] says what that means for the learner, and a
-//! fault (an error type of whoever failed) is ours and never becomes a verdict other than [`Status::Error`].
+//! The crate is pure: no I/O, no clock, no random numbers, no async runtime. It keeps three kinds of result apart. An
+//! [`Execution`] is what a process did. A [`Verdict`] is what that means for the learner. A fault, such as an
+//! [`engine::EngineFault`], is a failure of the system; it never leads to a verdict other than [`Status::Error`].
 
 pub mod catalogue;
 pub mod compare;

@@ -1,17 +1,17 @@
-//! What a process did, before anybody says what it means.
+//! The execution of a program on one input, without its meaning for the learner.
 
 use std::time::Duration;
 
-/// The two clocks that a time limit can be counted by.
+/// The clock that a time limit applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clock {
-    /// CPU time of the whole process tree, all threads.
+    /// The CPU time of the whole process tree, all threads included.
     Cpu,
-    /// Time on the wall, monotonic.
+    /// Wall time, measured by a monotonic clock.
     Wall,
 }
 
-/// The two streams whose size is limited.
+/// An output stream whose size is limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputStream {
     /// Standard output.
@@ -20,64 +20,64 @@ pub enum OutputStream {
     Stderr,
 }
 
-/// How a program came to its end. The engines tell these apart exactly; when several limits were met, the
-/// first one met is named.
+/// How a program ended. The engines distinguish these cases exactly. If a program exceeds several limits, the first one
+/// counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It exited by itself, with this code.
+    /// The program exited by itself.
     Exited {
         /// The exit code, 0 to 255.
         code: i32,
     },
-    /// A signal that was not ours ended it.
+    /// A signal ended the program, other than one that the engine sent to enforce a limit.
     Signaled {
-        /// The signal's number.
+        /// The number of the signal.
         signal: i32,
     },
-    /// It used more time than it had.
+    /// The program exceeded its time limit.
     TimeLimit {
-        /// Which clock ran out.
+        /// The clock that reached the limit.
         clock: Clock,
     },
-    /// Its process tree wanted more memory than it had.
+    /// The process tree exceeded its memory limit.
     MemoryLimit,
-    /// It wrote more than it may.
+    /// The program exceeded its output limit.
     OutputLimit {
-        /// The stream that was flooded.
+        /// The stream that exceeded the limit.
         stream: OutputStream,
     },
 }
 
 impl Outcome {
-    /// Whether the program ended by itself with exit code 0.
+    /// Whether the program exited by itself with code 0.
     #[must_use]
     pub fn is_success(self) -> bool {
         self == Self::Exited { code: 0 }
     }
 }
 
-/// What a run cost.
+/// The resources that an execution used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// CPU time, user and system, of all processes and threads of the run.
+    /// The CPU time, user and system, of all processes and threads.
     pub cpu_time: Duration,
-    /// Time from the start of the program to its end.
+    /// The wall time from the start of the program to its end.
     pub wall_time: Duration,
-    /// Peak memory of the whole process tree, in bytes.
+    /// The peak memory of the whole process tree, in bytes.
     pub memory_bytes: u64,
 }
 
-/// One run of a program on one input.
+/// One execution of a program on one input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Execution {
-    /// How it ended.
+    /// How the program ended.
     pub outcome: Outcome,
-    /// So many bytes of what it was expected to write came first; they are kept as this number, not in `stdout`.
+    /// The number of leading bytes of standard output that match the expected output. `stdout` does not contain them.
     pub matched_bytes: usize,
-    /// What else it wrote to standard output, at most as many bytes as the limit. Any bytes, not only UTF-8.
+    /// Standard output after the matched bytes, up to the output limit. Not necessarily UTF-8.
     pub stdout: Vec<u8>,
-    /// What it wrote to standard error, at most as many bytes as the limit. Any bytes, not only UTF-8.
+    /// Standard error, up to the output limit. Not necessarily UTF-8.
     pub stderr: Vec<u8>,
-    /// What it cost.
+    /// The resources that it used.
     pub usage: Usage,
 }

@@ -1,15 +1,15 @@
-//! From executions to a verdict: the table of contract §2, "What the result must say".
+//! Turns executions into a verdict, as contract §2 ("What the result must say") defines.
 
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 
-use crate::text::cap;
+use crate::text::truncate;
 use crate::verdict::sentence;
 use crate::{Execution, FirstFailure, Outcome, Question, Status, TestCase, TestReport, Verdict, Visibility};
 
-/// Takes the executions of a question's tests in order and makes the verdict of them.
+/// Receives the executions of a question's tests in order and makes the verdict.
 ///
-/// The first failure decides; nothing after it is looked at.
+/// The first failure decides; later executions are not needed.
 pub struct Scorer<'a> {
     question: &'a Question,
     max_field_bytes: usize,
@@ -17,17 +17,16 @@ pub struct Scorer<'a> {
 }
 
 impl<'a> Scorer<'a> {
-    /// A scorer for one submission; text fields of its verdict are cut to `max_field_bytes`.
+    /// Creates a scorer for one submission. Text fields of its verdict are cut to `max_field_bytes`.
     #[must_use]
     pub fn new(question: &'a Question, max_field_bytes: usize) -> Self {
         Self { question, max_field_bytes, tests: Vec::with_capacity(question.tests.len()) }
     }
 
-    /// Takes the execution of the next test. It breaks with the verdict at the first failure, and after the
-    /// last test.
+    /// Receives the execution of the next test. Breaks with the verdict at the first failure and after the last test.
     ///
     /// # Panics
-    /// When given more executions than the question has tests.
+    /// Panics if it receives more executions than the question has tests.
     pub fn next(&mut self, execution: &Execution) -> ControlFlow<Verdict> {
         let test = &self.question.tests[self.tests.len()];
         self.tests.push(TestReport { outcome: execution.outcome, usage: execution.usage });
@@ -40,10 +39,10 @@ impl<'a> Scorer<'a> {
         ControlFlow::Break(self.verdict(Status::Passed, self.total()))
     }
 
-    /// The verdict where the program did not compile; `output` is what the compiler wrote.
+    /// Returns the verdict for a program that did not compile. `output` is the compiler's output.
     #[must_use]
     pub fn compile_error(mut self, output: &[u8]) -> Verdict {
-        let output = Some(cap(output, self.max_field_bytes)).filter(|text| !text.trim().is_empty());
+        let output = Some(truncate(output, self.max_field_bytes)).filter(|text| !text.trim().is_empty());
         let error_message = output.clone().unwrap_or_else(|| "Compilation failed".to_owned());
         Verdict {
             first_failure: Some(FirstFailure {
@@ -58,7 +57,7 @@ impl<'a> Scorer<'a> {
         }
     }
 
-    /// The verdict where we could not go on. The reason is shown as a plain sentence.
+    /// Returns the verdict if the system could not finish judging. The learner sees the reason as a sentence.
     #[must_use]
     pub fn error(mut self, reason: &str) -> Verdict {
         let passed = u32::try_from(self.tests.len()).expect("fewer tests than u32::MAX");
@@ -66,7 +65,8 @@ impl<'a> Scorer<'a> {
     }
 
     fn failure(&mut self, test: &TestCase, execution: &Execution) -> Option<Verdict> {
-        let stderr = || Some(cap(&execution.stderr, self.max_field_bytes)).filter(|t| !t.trim().is_empty());
+        let stderr =
+            || Some(truncate(&execution.stderr, self.max_field_bytes)).filter(|t| !t.trim().is_empty());
         let (error_message, stderr) = match execution.outcome {
             Outcome::Exited { code: 0 } => {
                 if self.accepts(test, execution) {
@@ -84,15 +84,15 @@ impl<'a> Scorer<'a> {
                 (stderr().unwrap_or_else(|| format!("Runtime error ({})", signal_name(signal))), stderr())
             }
         };
-        let shown = |text: &str| {
-            (test.visibility == Visibility::Public).then(|| cap(text.as_bytes(), self.max_field_bytes))
+        let if_public = |text: &str| {
+            (test.visibility == Visibility::Public).then(|| truncate(text.as_bytes(), self.max_field_bytes))
         };
         let index = u32::try_from(self.tests.len() - 1).expect("fewer tests than u32::MAX");
         let first_failure = Some(FirstFailure {
             index,
-            stdin: shown(&test.stdin),
-            actual_output: Some(cap(&written(test, execution), self.max_field_bytes)),
-            expected_output: shown(&test.expected_stdout),
+            stdin: if_public(&test.stdin),
+            actual_output: Some(truncate(&stdout(test, execution), self.max_field_bytes)),
+            expected_output: if_public(&test.expected_stdout),
             error_message,
         });
         Some(Verdict { first_failure, stderr, ..self.verdict(Status::Failed, index) })
@@ -100,10 +100,10 @@ impl<'a> Scorer<'a> {
 
     fn accepts(&self, test: &TestCase, execution: &Execution) -> bool {
         let (rule, expected) = (self.question.comparison, test.expected_stdout.as_str());
-        // The usual right answer: at most a line's end more than what is expected, however long that is.
-        let only_more = execution.matched_bytes == expected.len()
+        // Fast path for most correct outputs: the expected output, followed at most by white space.
+        let is_match = execution.matched_bytes == expected.len()
             && (execution.stdout.is_empty() || rule.trim_outputs && execution.stdout.trim_ascii().is_empty());
-        only_more || rule.accepts(&written(test, execution), expected)
+        is_match || rule.accepts(&stdout(test, execution), expected)
     }
 
     fn verdict(&mut self, status: Status, passed: u32) -> Verdict {
@@ -124,8 +124,8 @@ impl<'a> Scorer<'a> {
     }
 }
 
-/// All that a program wrote to standard output.
-fn written<'a>(test: &'a TestCase, execution: &'a Execution) -> Cow<'a, [u8]> {
+/// The whole standard output of a program.
+fn stdout<'a>(test: &'a TestCase, execution: &'a Execution) -> Cow<'a, [u8]> {
     let (head, rest) =
         (&test.expected_stdout.as_bytes()[..execution.matched_bytes], execution.stdout.as_slice());
     match (head, rest) {
@@ -192,7 +192,7 @@ mod tests {
         }
     }
 
-    fn ended(outcome: Outcome, stdout: &str, stderr: &str) -> Execution {
+    fn execution(outcome: Outcome, stdout: &str, stderr: &str) -> Execution {
         let (stdout, stderr) = (stdout.into(), stderr.into());
         Execution { outcome, matched_bytes: 0, stdout, stderr, usage: Usage::default() }
     }
@@ -208,11 +208,13 @@ mod tests {
     }
 
     #[test]
-    fn all_passed() {
+    fn verdict_is_passed_if_all_tests_pass() {
         let question = question(&[Visibility::Public, Visibility::Hidden]);
         let mut scorer = Scorer::new(&question, 1000);
-        assert_eq!(scorer.next(&ended(OK, "out0\n", "warning")), ControlFlow::Continue(()));
-        let ControlFlow::Break(verdict) = scorer.next(&ended(OK, "out1", "")) else { panic!("not ended") };
+        assert_eq!(scorer.next(&execution(OK, "out0\n", "warning")), ControlFlow::Continue(()));
+        let ControlFlow::Break(verdict) = scorer.next(&execution(OK, "out1", "")) else {
+            panic!("no verdict")
+        };
         assert_eq!(
             (verdict.status, verdict.passed_count, verdict.total_count),
             (Status::Passed, Some(2), Some(2))
@@ -222,28 +224,29 @@ mod tests {
     }
 
     #[test]
-    fn what_came_as_expected_counts_like_what_was_kept() {
+    fn matched_bytes_lead_to_the_same_verdict_as_captured_bytes() {
         let expected = "out0";
-        for written in
+        for output in
             ["", "o", "out0", "out0\n", "out0 \t\u{c}\n\n", "out0x", "oux0", "out0\nmore", "out0\u{a0}"]
         {
-            let same = written.bytes().zip(expected.bytes()).take_while(|(one, other)| one == other).count();
+            let same = output.bytes().zip(expected.bytes()).take_while(|(one, other)| one == other).count();
             for (outcome, trim_outputs) in [(OK, true), (OK, false), (Outcome::Exited { code: 1 }, true)] {
                 let mut question = question(&[Visibility::Public]);
                 question.comparison.trim_outputs = trim_outputs;
                 let verdict = |matched_bytes: usize| {
-                    let kept = Execution { matched_bytes, ..ended(outcome, &written[matched_bytes..], "") };
-                    Scorer::new(&question, 1000).next(&kept).break_value().unwrap()
+                    let execution =
+                        Execution { matched_bytes, ..execution(outcome, &output[matched_bytes..], "") };
+                    Scorer::new(&question, 1000).next(&execution).break_value().unwrap()
                 };
                 for matched_bytes in 0..=same {
-                    assert_eq!(verdict(matched_bytes), verdict(0), "{written:?} {matched_bytes}");
+                    assert_eq!(verdict(matched_bytes), verdict(0), "{output:?} {matched_bytes}");
                 }
             }
         }
     }
 
     #[test]
-    fn each_ending_has_its_message() {
+    fn each_outcome_has_its_message() {
         let cases = [
             (OK, "", "Wrong answer"),
             (Outcome::TimeLimit { clock: Clock::Cpu }, "ignored", "Time limit exceeded"),
@@ -256,25 +259,25 @@ mod tests {
             (Outcome::Signaled { signal: 34 }, "", "Runtime error (signal 34)"),
         ];
         for (outcome, stderr, message) in cases {
-            let verdict = first_of(Visibility::Public, &ended(outcome, "x", stderr));
+            let verdict = first_of(Visibility::Public, &execution(outcome, "x", stderr));
             assert_eq!(verdict.status, Status::Failed);
             assert_eq!(verdict.first_failure.unwrap().error_message, message, "{outcome:?}");
-            let told = (stderr == "Traceback …").then(|| stderr.to_owned());
-            assert_eq!(verdict.stderr, told, "{outcome:?}");
+            let expected = (stderr == "Traceback …").then(|| stderr.to_owned());
+            assert_eq!(verdict.stderr, expected, "{outcome:?}");
         }
     }
 
     #[test]
-    fn hidden_input_and_expected_output_are_not_in_the_verdict() {
-        let public = first_of(Visibility::Public, &ended(OK, "x", "")).first_failure.unwrap();
+    fn verdict_omits_hidden_input_and_expected_output() {
+        let public = first_of(Visibility::Public, &execution(OK, "x", "")).first_failure.unwrap();
         assert_eq!((public.stdin.as_deref(), public.expected_output.as_deref()), (Some("in0"), Some("out0")));
-        let hidden = first_of(Visibility::Hidden, &ended(OK, "x", "")).first_failure.unwrap();
+        let hidden = first_of(Visibility::Hidden, &execution(OK, "x", "")).first_failure.unwrap();
         assert_eq!((hidden.stdin, hidden.expected_output), (None, None));
         assert_eq!(hidden.actual_output.as_deref(), Some("x"));
     }
 
     #[test]
-    fn a_compile_error_says_what_the_compiler_said() {
+    fn compile_error_carries_the_compiler_output() {
         let question = question(&[Visibility::Public]);
         let verdict = Scorer::new(&question, 1000).compile_error(b"main.c:1: error");
         assert_eq!((verdict.passed_count, verdict.total_count), (Some(0), Some(1)));
@@ -286,10 +289,10 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_ours_says_how_far_it_came() {
+    fn error_verdict_counts_the_tests_that_passed() {
         let question = question(&[Visibility::Public, Visibility::Public]);
         let mut scorer = Scorer::new(&question, 1000);
-        assert!(scorer.next(&ended(OK, "out0", "")).is_continue());
+        assert!(scorer.next(&execution(OK, "out0", "")).is_continue());
         let verdict = scorer.error("the engine is not available");
         assert_eq!(
             (verdict.status, verdict.passed_count, verdict.total_count),

@@ -1,19 +1,19 @@
-//! Texts that must not be shown, wherever they are carried.
+//! Secrets, which must not appear in logs or messages.
 
 use std::fmt;
 
-/// A text that must not be shown: its `Debug` is redacted and it has no `Display`.
+/// A secret text. Its `Debug` is redacted, and it has no `Display`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// A secret.
+    /// Wraps a text.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text itself.
+    /// Returns the text.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_does_not_show() {
+    fn debug_is_redacted() {
         assert_eq!(format!("{:?}", Some(Secret::new("one"))), "Some(Secret(…))");
     }
 }

@@ -1,8 +1,8 @@
-//! A submission as the ingress accepted it.
+//! Submissions.
 
 use crate::{Generation, LanguageId, QuestionId, SubmissionId, SubmissionKey};
 
-/// Which set of Convex functions a submission belongs to.
+/// The kind of a submission, which determines the Convex functions to call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum SubmissionKind {
     /// A question of the course.
@@ -13,7 +13,7 @@ pub enum SubmissionKind {
 }
 
 impl SubmissionKind {
-    /// The word that the app uses for it.
+    /// The name of the kind in the app.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -22,32 +22,32 @@ impl SubmissionKind {
         }
     }
 
-    /// The kind that the app's word names.
+    /// Returns the kind with this name in the app.
     #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Standard, Self::Personalized].into_iter().find(|kind| kind.as_str() == word)
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Standard, Self::Personalized].into_iter().find(|kind| kind.as_str() == name)
     }
 }
 
-/// What every stage needs to know of a submission, its source aside.
+/// The facts about a submission that every stage needs, without its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Submission {
-    /// Its Convex id.
+    /// The Convex id.
     pub id: SubmissionId,
-    /// The question that it answers.
+    /// The question.
     pub question_id: QuestionId,
-    /// The language that it is written in.
+    /// The language of the program.
     pub language: LanguageId,
-    /// Which Convex functions it belongs to.
+    /// The kind, which determines the Convex functions to call.
     pub kind: SubmissionKind,
     /// When the ingress accepted it, or it was rejudged, in milliseconds since the Unix epoch.
     pub accepted_at_ms: u64,
-    /// Which run of it this is.
+    /// The generation.
     pub generation: Generation,
 }
 
 impl Submission {
-    /// What subjects call this run of it.
+    /// The key of this generation in subjects.
     #[must_use]
     pub fn key(&self) -> SubmissionKey {
         SubmissionKey { id: self.id.clone(), generation: self.generation }

@@ -1,30 +1,30 @@
-//! Text as the Convex app knows it: JavaScript's white space, and fields of bounded size.
+//! Text rules of the Convex app: JavaScript's white space, newlines, and text fields of limited size.
 
-/// The default cap of one text field of a result, in bytes (contract §2: a document holds 1 MiB in all).
+/// The default size limit of a text field in a result, in bytes (contract §2: a document holds at most 1 MiB).
 pub const MAX_FIELD_BYTES: usize = 64 * 1024;
 
-/// White space as JavaScript's `trimEnd` has it: ECMAScript's `WhiteSpace` and `LineTerminator`.
+/// Whether JavaScript's `trimEnd` treats a character as white space (ECMAScript's `WhiteSpace` and `LineTerminator`).
 ///
-/// It differs from Rust's `char::is_whitespace` in U+0085 (not white space there) and U+FEFF (white space
-/// there).
+/// It differs from Rust's `char::is_whitespace` for U+0085, which is not white space in JavaScript, and for U+FEFF,
+/// which is.
 #[must_use]
 pub fn is_js_whitespace(c: char) -> bool {
     matches!(c, '\u{feff}') || (c.is_whitespace() && c != '\u{85}')
 }
 
-/// `\r\n` becomes `\n`, as in source and stdin before use (contract, "Judging semantics").
+/// Replaces `\r\n` by `\n`, as required for sources and inputs (contract, "Judging semantics").
 #[must_use]
 pub fn normalize_newlines(text: &str) -> String {
     text.replace("\r\n", "\n")
 }
 
-/// Makes a text field of any bytes: invalid UTF-8 is replaced by U+FFFD, and what goes over `max_bytes` is cut
-/// at a character boundary and ends in a marker that says how long it was. The result never exceeds
-/// `max_bytes`, as long as that leaves room for the marker (64 bytes).
+/// Converts bytes to a text field. Replaces invalid UTF-8 by U+FFFD. Cuts a text that exceeds `max_bytes` at a character
+/// boundary and appends a marker with the original length. The result never exceeds `max_bytes` if that is at least
+/// 64, the room for the marker.
 #[must_use]
-pub fn cap(bytes: &[u8], max_bytes: usize) -> String {
-    // Replacing can only make text longer, so nothing past `max_bytes` can be needed; the margin keeps a
-    // character whole that straddles the limit.
+pub fn truncate(bytes: &[u8], max_bytes: usize) -> String {
+    // Replacing never shortens a text, so that no byte after `max_bytes` is needed. The margin keeps a character
+    // complete that crosses the limit.
     let head = &bytes[..bytes.len().min(max_bytes + 4)];
     let text = String::from_utf8_lossy(head);
     if bytes.len() <= max_bytes && text.len() <= max_bytes {
@@ -41,36 +41,36 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn whitespace_is_javascripts() {
+    fn whitespace_matches_javascript() {
         // The complete list of ECMA-262 §12.2 and §12.3.
         let listed: Vec<char> =
             "\t\n\u{b}\u{c}\r \u{a0}\u{1680}\u{2000}\u{2001}\u{2002}\u{2003}\u{2004}\u{2005}\
             \u{2006}\u{2007}\u{2008}\u{2009}\u{200a}\u{2028}\u{2029}\u{202f}\u{205f}\u{3000}\u{feff}"
                 .chars()
                 .collect();
-        let ours: Vec<char> = ('\0'..=char::MAX).filter(|&c| is_js_whitespace(c)).collect();
-        assert_eq!(ours, listed);
+        let accepted: Vec<char> = ('\0'..=char::MAX).filter(|&c| is_js_whitespace(c)).collect();
+        assert_eq!(accepted, listed);
     }
 
     #[test]
-    fn short_text_is_kept_and_long_text_is_cut_at_a_character() {
-        assert_eq!(cap("grüß".as_bytes(), 100), "grüß");
-        assert_eq!(cap(b"a\xff\0b", 100), "a\u{fffd}\0b");
-        let cut = cap("é".repeat(100).as_bytes(), 101);
+    fn long_text_is_cut_at_a_character_boundary() {
+        assert_eq!(truncate("grüß".as_bytes(), 100), "grüß");
+        assert_eq!(truncate(b"a\xff\0b", 100), "a\u{fffd}\0b");
+        let cut = truncate("é".repeat(100).as_bytes(), 101);
         assert_eq!(cut, format!("{}\n[cut: 200 bytes in all]", "é".repeat(38)));
     }
 
     #[test]
-    fn only_crlf_is_a_newline() {
+    fn only_crlf_is_replaced() {
         assert_eq!(normalize_newlines("a\r\nb\rc\n\r\r\n"), "a\nb\rc\n\r\n");
     }
 
     proptest! {
         #[test]
-        fn a_capped_text_never_exceeds_its_limit(
+        fn truncated_text_never_exceeds_its_limit(
             bytes in proptest::collection::vec(any::<u8>(), 0..600), max in 64_usize..300,
         ) {
-            let text = cap(&bytes, max);
+            let text = truncate(&bytes, max);
             prop_assert!(text.len() <= max);
             prop_assert_eq!(text.contains("[cut: "), String::from_utf8_lossy(&bytes).len() > max);
         }

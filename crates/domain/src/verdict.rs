@@ -1,20 +1,20 @@
-//! What a submission's runs mean for the learner.
+//! The verdict on a submission, as the learner sees it.
 
 use crate::{Outcome, Usage};
 
-/// The three final words that the app knows (contract §2).
+/// The final status of a submission (contract §2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// Every test passed.
+    /// The program passed every test.
     Passed,
-    /// The program is at fault.
+    /// The program failed.
     Failed,
-    /// We are at fault, or the question is; never the program.
+    /// The system or the question is at fault, never the program.
     Error,
 }
 
 impl Status {
-    /// The app's word for it.
+    /// The name of the status in the app.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -25,55 +25,55 @@ impl Status {
     }
 }
 
-/// What the learner is shown of the first failing test. Hidden input and expected output are not in it: a
-/// verdict is redacted where it is made (invariant 4).
+/// The first failing test, as the learner sees it. It never contains hidden input or hidden expected output, because
+/// verdicts are redacted when they are made (invariant 4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FirstFailure {
-    /// The test's place in the order of judging, from 0.
+    /// The index of the test in the order of judging, from 0.
     pub index: u32,
-    /// The test's input; public tests only.
+    /// The input of the test. Public tests only.
     pub stdin: Option<String>,
-    /// What the program wrote to standard output.
+    /// The standard output of the program.
     pub actual_output: Option<String>,
-    /// What it should have written; public tests only.
+    /// The expected output. Public tests only.
     pub expected_output: Option<String>,
-    /// What went wrong, in a word or in the program's own.
+    /// What went wrong: a short message or the program's standard error.
     pub error_message: String,
 }
 
-/// How one test went.
+/// The outcome of one test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TestReport {
     /// How the program ended.
     pub outcome: Outcome,
-    /// What it cost.
+    /// The resources that it used.
     pub usage: Usage,
 }
 
-/// The one verdict of a submission.
+/// The verdict on a submission.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// The final word.
+    /// The final status.
     pub status: Status,
-    /// How many tests passed before the first failure; nothing where it is not known.
+    /// How many tests passed before the first failure. `None` if it is not known.
     pub passed_count: Option<u32>,
-    /// How many tests the question has; nothing where it is not known.
+    /// How many tests the question has. `None` if it is not known.
     pub total_count: Option<u32>,
-    /// The first failure, of a failed one.
+    /// The first failing test, if the status is `Failed`.
     pub first_failure: Option<FirstFailure>,
-    /// Standard error of a run-time error, or our reason for an error.
+    /// Standard error of a run-time error, or the reason if the status is `Error`.
     pub stderr: Option<String>,
-    /// The compiler's output, of a compile error.
+    /// The compiler's output if the program did not compile.
     pub compile_output: Option<String>,
     /// The tests that ran, in order.
     pub tests: Vec<TestReport>,
-    /// What compiled and ran it, such as "C++ (GCC) 12.2.0"; nothing where it did not come to that, or the engine
-    /// does not say.
+    /// The toolchain that compiled and ran the program, such as "C++ (GCC) 12.2.0". `None` if the program did not run or
+    /// the engine does not report it.
     pub toolchain: Option<String>,
 }
 
 impl Verdict {
-    /// A fault of ours, or of the question's. The reason is shown as a plain sentence.
+    /// Creates the verdict for a fault of the system or of the question. The learner sees the reason as a sentence.
     #[must_use]
     pub fn error(reason: &str) -> Self {
         Self {
@@ -89,12 +89,12 @@ impl Verdict {
     }
 }
 
-/// A clause such as an error's text, as a sentence.
+/// Turns a clause, such as the text of an error, into a sentence.
 pub(crate) fn sentence(clause: &str) -> String {
-    let mut letters = clause.chars();
-    let capital = letters.next().into_iter().flat_map(char::to_uppercase);
+    let mut characters = clause.chars();
+    let capital = characters.next().into_iter().flat_map(char::to_uppercase);
     let end = if clause.ends_with(['.', '!', '?']) { "" } else { "." };
-    capital.chain(letters).chain(end.chars()).collect()
+    capital.chain(characters).chain(end.chars()).collect()
 }
 
 #[cfg(test)]
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reason_is_a_sentence() {
+    fn reason_becomes_a_sentence() {
         let verdict = Verdict::error("the question was not found");
         assert_eq!(verdict.stderr.as_deref(), Some("The question was not found."));
         assert_eq!(sentence("It is."), "It is.");

@@ -19,7 +19,7 @@ pub(crate) struct Shared {
     pub(crate) limits: watch::Sender<Option<Limits>>,
     pub(crate) languages: watch::Sender<Vec<(LanguageId, String)>>,
     pub(crate) tuning: Tuning,
-    /// Held while the poller hands out the results of one poll, so that a submission sees all of its own at once.
+    /// Held while the poller hands out the results of one poll, so that a submission sees all its results at once.
     delivery: Mutex<()>,
 }
 

@@ -125,7 +125,7 @@ fn language(fields: &mut Map<String, Value>, issues: &mut Vec<Value>) -> Option<
 fn kind(fields: &mut Map<String, Value>, issues: &mut Vec<Value>) -> Option<SubmissionKind> {
     let key = "submissionKind";
     let Some(value) = fields.remove(key) else { return Some(SubmissionKind::default()) };
-    let kind = value.as_str().and_then(SubmissionKind::from_word);
+    let kind = value.as_str().and_then(SubmissionKind::from_name);
     if kind.is_none() {
         issues.push(issue(Some(key), "expected \"standard\" or \"personalized\""));
     }

@@ -1,8 +1,8 @@
-//! A submission of 20 tests at a Judge0 that takes 50 ms for each, beside a client that sends one test at a time and
-//! looks every 500 ms. Both talk over HTTP to the mock of the test kit, which runs eight tests at once, and once
+//! A submission of 20 tests at a Judge0 that takes 50 ms for each, compared with a client that sends one test at a time
+//! and polls every 500 ms. Both talk over HTTP to the mock of the test kit, which runs eight tests at once, and once
 //! more to one that runs four.
 
-#![expect(clippy::unwrap_used, reason = "a bench has nobody to tell but the terminal")]
+#![expect(clippy::unwrap_used, reason = "a benchmark panics on errors")]
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -17,38 +17,38 @@ use serde_json::{Value, json};
 
 const TESTS: usize = 20;
 const TEST_TIME: Duration = Duration::from_millis(50);
-const POLL_EVERY: Duration = Duration::from_millis(500);
-/// Submissions of ours, one after the other; the median counts.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// Submissions to the engine, one after the other. The median counts.
 const ROUNDS: usize = 9;
 
-/// What a submission took.
+/// The time and the requests of a submission.
 #[derive(Clone, Copy)]
-struct Took {
+struct Cost {
     time: Duration,
     requests: usize,
 }
 
 fn main() {
     tokio::runtime::Runtime::new().unwrap().block_on(async {
-        println!("\n{:<28}{:>12}{:>14}{:>10}", "judge0", "figure", "one at a time", "ratio");
+        println!("\n{:<28}{:>12}{:>14}{:>10}", "judge0", "gavel", "one at a time", "ratio");
         for workers in [8, 4] {
             let settings = Settings { test_time: TEST_TIME, workers, ..Settings::default() };
             let plain = one_at_a_time(&MockJudge0::start(settings.clone()).await).await;
-            let ours = ours(&MockJudge0::start(settings).await).await;
-            let faster = plain.time.as_secs_f64() / ours.time.as_secs_f64();
-            show(&format!("workers{workers}_ms"), ms(ours.time), ms(plain.time));
+            let engine = engine_cost(&MockJudge0::start(settings).await).await;
+            let faster = plain.time.as_secs_f64() / engine.time.as_secs_f64();
+            show(&format!("workers{workers}_ms"), ms(engine.time), ms(plain.time));
             #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
-            show(&format!("workers{workers}_requests"), ours.requests as f64, plain.requests as f64);
+            show(&format!("workers{workers}_requests"), engine.requests as f64, plain.requests as f64);
             if workers == 8 {
-                assert!(faster >= 8.0, "8 × faster is wanted, {faster:.1} × it is");
-                assert!(ours.requests * 4 <= plain.requests, "a quarter of the requests is wanted");
+                assert!(faster >= 8.0, "expected 8 × faster, measured {faster:.1} ×");
+                assert!(engine.requests * 4 <= plain.requests, "expected at most a quarter of the requests");
             }
         }
     });
 }
 
-/// Our engine, from the first request of a submission to its verdict; Judge0's limits are read once before.
-async fn ours(mock: &MockJudge0) -> Took {
+/// The Judge0 engine, from the first request of a submission to its verdict. Judge0's limits are read once before.
+async fn engine_cost(mock: &MockJudge0) -> Cost {
     let variables = [("ENGINE", "judge0".to_owned()), ("JUDGE0_BASE_URL", mock.url())];
     let mut env = Env::from_vars(variables.map(|(name, value)| (name.to_owned(), value)));
     let engine = Judge0Engine::start(&Config::read(&mut env)).unwrap();
@@ -74,20 +74,19 @@ async fn ours(mock: &MockJudge0) -> Took {
             .await
             .unwrap();
         assert_eq!(status, Some(Status::Passed));
-        let took = Took { time: began.elapsed(), requests: mock.request_count(None) - before };
-        // The first one waits for the limits.
+        let cost = Cost { time: began.elapsed(), requests: mock.request_count(None) - before };
+        // The first submission waits for the limits.
         if round > 0 {
-            all.push(took);
+            all.push(cost);
         }
     }
-    all.sort_by_key(|took| took.time);
-    let most = all.iter().map(|took| took.requests).max().unwrap();
-    Took { time: all[all.len() / 2].time, requests: most }
+    all.sort_by_key(|cost| cost.time);
+    let max_requests = all.iter().map(|cost| cost.requests).max().unwrap();
+    Cost { time: all[all.len() / 2].time, requests: max_requests }
 }
 
-/// The client that most write first. It does not even look before the first 500 ms are over, which Judge0's cache of
-/// a second would punish.
-async fn one_at_a_time(mock: &MockJudge0) -> Took {
+/// A simple client. Its first poll comes after 500 ms; an earlier one would fill Judge0's cache, which lasts a second.
+async fn one_at_a_time(mock: &MockJudge0) -> Cost {
     let http = reqwest::Client::new();
     let url = mock.url();
     let began = Instant::now();
@@ -95,18 +94,18 @@ async fn one_at_a_time(mock: &MockJudge0) -> Took {
         let entry = json!({ "source_code": "eA==", "language_id": 71, "stdin": "MQo=", "cpu_time_limit": 1 });
         let post = http.post(format!("{url}/submissions?base64_encoded=true&wait=false")).json(&entry);
         let posted: Value = post.send().await.unwrap().json().await.unwrap();
-        let look = format!("{url}/submissions/{}?base64_encoded=true", posted["token"].as_str().unwrap());
+        let poll_url = format!("{url}/submissions/{}?base64_encoded=true", posted["token"].as_str().unwrap());
         loop {
-            tokio::time::sleep(POLL_EVERY).await;
-            let seen: Value = http.get(&look).send().await.unwrap().json().await.unwrap();
-            if seen["status"]["id"].as_u64().is_some_and(|status| status > 2) {
+            tokio::time::sleep(POLL_INTERVAL).await;
+            let report: Value = http.get(&poll_url).send().await.unwrap().json().await.unwrap();
+            if report["status"]["id"].as_u64().is_some_and(|status| status > 2) {
                 assert!(!test.expected_stdout.is_empty());
                 break;
             }
         }
     }
     assert_eq!(mock.request_count(Route::Post), TESTS);
-    Took { time: began.elapsed(), requests: mock.request_count(None) }
+    Cost { time: began.elapsed(), requests: mock.request_count(None) }
 }
 
 fn question() -> Question {
@@ -126,7 +125,7 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
 }
 
-/// Prints one figure as a line of a table and as JSON.
+/// Prints one result as a line of a table and as JSON.
 fn show(metric: &str, value: f64, baseline: f64) {
     let ratio = value / baseline;
     let line =

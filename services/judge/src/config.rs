@@ -1,4 +1,4 @@
-//! What the judge is configured with.
+//! The configuration of the judge.
 
 use std::time::Duration;
 
@@ -15,38 +15,38 @@ mod judge0;
 /// The judge's configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// What all services have.
+    /// The settings that all services have.
     pub service: ServiceConfig,
-    /// What takes a language that no rule pins.
+    /// The engine for languages that `routes` does not pin.
     pub engine: EngineChoice,
-    /// The languages that the sandbox looks for.
+    /// The languages that the sandbox looks for at start.
     pub languages: Languages,
-    /// Whether a toolchain may be older than what a language id stands for.
+    /// Whether a toolchain may be older than the version that the language id names.
     pub versions: VersionRule,
-    /// What the sandbox isolates with.
+    /// How the sandbox isolates programs.
     pub sandbox_tier: TierChoice,
-    /// Languages that are pinned to an engine.
+    /// The languages that are pinned to an engine.
     pub routes: Routes,
-    /// Where Judge0 is, and how it is used.
+    /// The address of Judge0 and how to use it.
     pub judge0: Judge0Config,
-    /// The age at which a submission that Judge0 could not judge is given up.
+    /// The age at which the judge gives up a submission that Judge0 could not judge.
     pub judge0_give_up_after: Duration,
-    /// How many submissions run at once.
+    /// How many submissions run in parallel.
     pub slots: usize,
-    /// After how many deliveries a submission that never came to an end is given up.
+    /// The number of deliveries after which the judge gives up a submission without a verdict.
     pub max_deliveries: u64,
-    /// The largest text field of a verdict, in bytes.
+    /// The size limit of a text field of a verdict, in bytes.
     pub max_field_bytes: usize,
-    /// What a program may write to standard output, and to standard error, in bytes.
+    /// The output limit of a program on each stream, in bytes.
     pub max_output_bytes: u64,
-    /// How many bytes of compiled programs the sandbox keeps.
+    /// The size of the sandbox's cache of compiled programs, in bytes.
     pub compile_cache_bytes: u64,
-    /// How many bytes of test cases are kept in memory.
+    /// The size of the cache of test cases, in bytes.
     pub bundle_cache_bytes: u64,
 }
 
 impl Config {
-    /// Reads it.
+    /// Reads the configuration from the environment.
     pub fn read(env: &mut Env) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
@@ -54,76 +54,75 @@ impl Config {
             engine: env.get(
                 "ENGINE",
                 EngineChoice::Sandbox,
-                "sandbox, judge0, or auto: the sandbox where it serves the language, Judge0 otherwise",
+                "engine: sandbox, judge0, or auto (the sandbox if it serves the language, otherwise Judge0)",
             ),
             sandbox_tier: env.get(
                 "SANDBOX_TIER",
                 TierChoice::Auto,
-                "what isolates programs, or nothing does: auto, cgroup-v2, cgroup-v1, or by name one that holds less: \
-                 no-user-namespace, no-cgroup",
+                "isolation tier: auto, cgroup-v2 or cgroup-v1; or a weaker one by name: no-user-namespace, no-cgroup",
             ),
             routes: env.get(
                 "ENGINE_ROUTES",
                 Routes::default(),
-                "languages that are pinned to an engine, whatever ENGINE says, such as 51=judge0,83=judge0",
+                "languages pinned to an engine, regardless of ENGINE, such as 51=judge0,83=judge0",
             ),
             languages: languages(env),
             versions: env.get(
                 "LANGUAGE_VERSIONS",
                 VersionRule::default(),
-                "any: an id is served by whatever version is installed; at-least: not by one older than it stands for",
+                "any: serve a language id with the installed version; at-least: not with one older than the id names",
             ),
             judge0: judge0::read(env),
             judge0_give_up_after: env.seconds(
                 "JUDGE0_GIVE_UP_AFTER_S",
                 Duration::from_hours(24),
-                "how long a submission waits for a Judge0 that is away before it ends in an error",
+                "how long a submission waits for an unreachable Judge0 before it ends with an error, in seconds",
             ),
-            slots: env.number("JUDGE_SLOTS", cores, 1, 1_024, "submissions that run at once; by default one a core"),
+            slots: env.number("JUDGE_SLOTS", cores, 1, 1_024, "submissions that run in parallel; default: one per CPU core"),
             max_deliveries: env.number(
                 "JUDGE_MAX_DELIVERIES",
                 8,
                 1,
                 1_000,
-                "deliveries after which a submission that never came to an end is given up",
+                "deliveries after which a submission without a verdict is given up",
             ),
             max_field_bytes: env.number(
                 "MAX_FIELD_BYTES",
                 MAX_FIELD_BYTES,
                 1_000,
                 128 * 1024,
-                "the largest text field of a result, in bytes; what is longer is cut",
+                "size limit of a text field of a result, in bytes; longer texts are cut",
             ),
             max_output_bytes: env.number(
                 "MAX_OUTPUT_BYTES",
                 4 << 20,
                 1_000,
                 1 << 30,
-                "what a program may write to either stream, in bytes, or twice the expected output if that is more",
+                "output limit of a program on each stream, in bytes, or twice the expected output if that is more",
             ),
             compile_cache_bytes: env.number(
                 "COMPILE_CACHE_BYTES",
                 64 << 20,
                 0,
                 1 << 40,
-                "compiled programs kept in memory for the next submission of the same source, in bytes",
+                "size of the cache of compiled programs in memory, in bytes",
             ),
             bundle_cache_bytes: env.number(
                 "BUNDLE_CACHE_BYTES",
                 64 << 20,
                 0,
                 1 << 40,
-                "test cases kept in memory, in bytes",
+                "size of the cache of test cases in memory, in bytes",
             ),
         }
     }
 }
 
-/// The table with the operator's file over it, where there is one.
+/// The built-in table of languages, extended by the operator's file if there is one.
 fn languages(env: &mut Env) -> Languages {
     let file = env.optional(
         "SANDBOX_LANGUAGES",
-        "a file whose entries add to the sandbox's table of languages, or replace parts of it; none: the table as it is",
+        "file with languages that add to the sandbox's table or replace its entries; if unset, the built-in table",
     );
     let read = file.map_or(Ok(Languages::default()), |file| Languages::default().with_file(file.as_ref()));
     read.unwrap_or_else(|error| {

@@ -1,4 +1,4 @@
-//! One ready submission.
+//! The handler for ready submissions.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::engine::Engine;
 
 const BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), cap: Duration::from_secs(30) };
 
-/// How often test cases that are missing are asked for again. After that something else is wrong.
+/// How many times missing test cases are requested again. After that, something else is wrong.
 const MAX_RENEWALS: u32 = 3;
 
 /// Why a submission has no verdict yet.
@@ -66,13 +66,13 @@ impl<E: Engine> Judge<E> {
     }
 
     async fn question(&self, key: &BundleKey) -> Result<Arc<Question>, Arc<BundleError>> {
-        let mut found = "hit";
+        let mut result = "hit";
         let get = async {
-            found = "miss";
+            result = "miss";
             self.bundles.get(key).await.map(Arc::new)
         };
         let question = self.cache.try_get_with_by_ref(key, get).await;
-        table::CACHE_LOOKUPS.add(["judge", "bundle", found]);
+        table::CACHE_LOOKUPS.add(["judge", "bundle", result]);
         question
     }
 
@@ -89,8 +89,8 @@ impl<E: Engine> Judge<E> {
             .engine
             .execute(&job, &mut |execution| match scorer.next(&execution) {
                 ControlFlow::Continue(()) => ControlFlow::Continue(()),
-                ControlFlow::Break(made) => {
-                    verdict = Some(made);
+                ControlFlow::Break(decided) => {
+                    verdict = Some(decided);
                     ControlFlow::Break(())
                 }
             })
@@ -113,7 +113,7 @@ impl<E: Engine> Judge<E> {
         }
     }
 
-    /// What is not given up by the number of its deliveries is given up by its age.
+    /// Whether to give up a submission by its age, if not by the number of its deliveries.
     fn is_too_old(&self, delivery: &Delivery<Ready>) -> bool {
         !self.counts_deliveries(&delivery.event) && delivery.age() > self.give_up_after
     }
@@ -151,22 +151,22 @@ impl<E: Engine> Handler for Judge<E> {
     async fn handle(&self, delivery: &Delivery<Ready>) -> Result<Vec<Outgoing>, Failure> {
         let ready = &delivery.event;
         let toolchain = self.engine.toolchain(ready.submission.language);
-        let tried = match self.question(&ready.bundle).await {
+        let result = match self.question(&ready.bundle).await {
             Ok(question) => {
                 self.verdict(ready, &question).await.map(|verdict| Verdict { toolchain, ..verdict })
             }
-            // At first a replica may only be behind.
+            // On the first delivery, a replica of the bundle store may only lag behind.
             Err(error)
                 if matches!(*error, BundleError::Missing)
                     && delivery.attempt > 1
                     && ready.renewals < MAX_RENEWALS =>
             {
-                warn!(submission_id = %ready.submission.id, "the test cases are missing; they are asked for again");
+                warn!(submission_id = %ready.submission.id, "the test cases are missing: requesting them again");
                 return Ok(vec![Outgoing::from(&Expired { ready: ready.clone() })]);
             }
             Err(error) => Err(Cause::from(&*error).into()),
         };
-        match tried {
+        match result {
             Ok(verdict) => Ok(vec![self.judged(ready, Some(assignment(delivery)), verdict)]),
             Err(no_verdict) if self.is_too_old(delivery) => Err(Failure::Reject(no_verdict.cause)),
             Err(NoVerdict { retry_after, cause }) => {

@@ -1,4 +1,4 @@
-//! The judge: ready → running → compile once, run the tests → judged.
+//! The judge: compiles each ready submission once, runs it on the tests, and publishes the verdict.
 
 mod config;
 mod engine;

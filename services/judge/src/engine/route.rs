@@ -1,4 +1,4 @@
-//! Which engine takes which language: `ENGINE`, and `ENGINE_ROUTES` for those that are pinned.
+//! The choice of the engine for a language: `ENGINE`, and `ENGINE_ROUTES` for pinned languages.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,21 +16,21 @@ use tracing::info;
 use super::{Engine, Judge0Engine, SandboxEngine};
 use crate::Config;
 
-/// `ENGINE`: what takes a language that no rule pins.
+/// `ENGINE`: the engine for languages that are not pinned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineChoice {
-    /// The sandbox, always.
+    /// Always the sandbox.
     Sandbox,
-    /// Judge0, always.
+    /// Always Judge0.
     Judge0,
-    /// The sandbox where it serves the language, Judge0 otherwise.
+    /// The sandbox if it serves the language, otherwise Judge0.
     Auto,
 }
 
 /// One of the two engines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineName {
-    /// The embedded one.
+    /// The embedded sandbox.
     Sandbox,
     /// Judge0.
     Judge0,
@@ -40,20 +40,20 @@ pub enum EngineName {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Routes(BTreeMap<LanguageId, EngineName>);
 
-/// A text that is none of ours.
+/// The text is not a valid engine or list of routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it is not valid")]
-pub struct NotValid;
+#[error("not a valid value")]
+pub struct InvalidRoute;
 
 impl FromStr for EngineChoice {
-    type Err = NotValid;
+    type Err = InvalidRoute;
 
-    fn from_str(text: &str) -> Result<Self, NotValid> {
+    fn from_str(text: &str) -> Result<Self, InvalidRoute> {
         match text {
             "sandbox" => Ok(Self::Sandbox),
             "judge0" => Ok(Self::Judge0),
             "auto" => Ok(Self::Auto),
-            _ => Err(NotValid),
+            _ => Err(InvalidRoute),
         }
     }
 }
@@ -84,21 +84,21 @@ impl EngineName {
 }
 
 impl FromStr for Routes {
-    type Err = NotValid;
+    type Err = InvalidRoute;
 
-    /// A language twice is a mistake, not a choice.
-    fn from_str(text: &str) -> Result<Self, NotValid> {
+    /// Rejects a language that appears twice.
+    fn from_str(text: &str) -> Result<Self, InvalidRoute> {
         let mut routes = BTreeMap::new();
         for rule in text.split(',').map(str::trim).filter(|rule| !rule.is_empty()) {
-            let (language, engine) = rule.split_once('=').ok_or(NotValid)?;
-            let language = language.trim().parse().map(LanguageId).map_err(|_| NotValid)?;
+            let (language, engine) = rule.split_once('=').ok_or(InvalidRoute)?;
+            let language = language.trim().parse().map(LanguageId).map_err(|_| InvalidRoute)?;
             let engine = match engine.trim() {
                 "sandbox" => EngineName::Sandbox,
                 "judge0" => EngineName::Judge0,
-                _ => return Err(NotValid),
+                _ => return Err(InvalidRoute),
             };
             if routes.insert(language, engine).is_some() {
-                return Err(NotValid);
+                return Err(InvalidRoute);
             }
         }
         Ok(Self(routes))
@@ -113,7 +113,7 @@ impl fmt::Display for Routes {
     }
 }
 
-/// Who takes what.
+/// The settings that choose the engine.
 #[derive(Clone, Debug)]
 struct Plan {
     choice: EngineChoice,
@@ -121,7 +121,7 @@ struct Plan {
 }
 
 impl Plan {
-    /// Whether any language can come to an engine.
+    /// Whether any language can be routed to an engine.
     fn needs(&self, engine: EngineName) -> bool {
         let by_choice = match engine {
             EngineName::Sandbox => self.choice != EngineChoice::Judge0,
@@ -140,7 +140,7 @@ impl Plan {
     }
 }
 
-/// The engines that are needed, and who takes what.
+/// The engines in use, as one engine that routes each job by its language.
 pub struct Engines {
     plan: Plan,
     sandbox: Option<SandboxEngine>,
@@ -148,18 +148,19 @@ pub struct Engines {
 }
 
 impl Engines {
-    /// Starts what some language can come to. Where that is Judge0 alone, nothing is asked of this machine.
+    /// Starts the engines that a language can be routed to. The sandbox's requirements on the machine apply only if it is
+    /// one of them.
     ///
     /// # Errors
-    /// Where the sandbox is needed and this machine cannot isolate programs; where Judge0's configuration can never
-    /// work. Judge0 itself need not be there yet.
+    /// Returns an error if the sandbox is in use and this machine cannot isolate programs, or if Judge0 is in use and its
+    /// configuration is invalid. Judge0 itself may be unreachable at this time.
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
         let plan = Plan { choice: config.engine, routes: config.routes.clone() };
         let sandbox =
             if plan.needs(EngineName::Sandbox) { Some(SandboxEngine::start(config).await?) } else { None };
         let judge0 = if plan.needs(EngineName::Judge0) {
             info!(url = config.judge0.base_url, window = config.judge0.window, "judging with Judge0");
-            Some(Judge0Engine::start(config).context("Judge0 cannot be used")?)
+            Some(Judge0Engine::start(config).context("cannot use Judge0")?)
         } else {
             None
         };
@@ -176,20 +177,20 @@ impl Engines {
         self.plan.engine(language, serves)
     }
 
-    fn of(&self, language: LanguageId) -> (EngineName, &dyn Engine) {
+    fn engine_for(&self, language: LanguageId) -> (EngineName, &dyn Engine) {
         let name = self.name_of(language);
         let named: Option<&dyn Engine> = match name {
             EngineName::Sandbox => self.sandbox.as_ref().map(|it| it as &dyn Engine),
             EngineName::Judge0 => self.judge0.as_ref().map(|it| it as &dyn Engine),
         };
-        (name, named.expect("an engine that the plan can name was started"))
+        (name, named.expect("every engine that the plan can choose was started"))
     }
 }
 
 #[async_trait]
 impl Engine for Engines {
     async fn execute(&self, job: &Job<'_>, observer: &mut Observer<'_>) -> Result<Progress, EngineFault> {
-        let (name, engine) = self.of(job.language);
+        let (name, engine) = self.engine_for(job.language);
         let executed = engine.execute(job, observer).await;
         if let Err(fault) = &executed {
             table::ENGINE_FAULTS.add(["judge", name.as_str(), fault.label()]);
@@ -197,7 +198,7 @@ impl Engine for Engines {
         executed
     }
 
-    /// With the sandbox there is always something that can be worked on.
+    /// The sandbox can always take jobs.
     fn gate(&self) -> Option<watch::Receiver<bool>> {
         if self.sandbox.is_some() { None } else { self.judge0.as_ref().and_then(Engine::gate) }
     }
@@ -206,7 +207,7 @@ impl Engine for Engines {
         self.judge0.iter().flat_map(Engine::dependencies).collect()
     }
 
-    /// What each engine serves of that which comes to it.
+    /// The languages of each engine, without those that are routed to the other.
     fn languages(&self) -> Vec<ServedLanguage> {
         let of = |name, engine: Option<&dyn Engine>| {
             let served = engine.map(Engine::languages).unwrap_or_default();
@@ -217,11 +218,11 @@ impl Engine for Engines {
     }
 
     fn toolchain(&self, language: LanguageId) -> Option<String> {
-        self.of(language).1.toolchain(language)
+        self.engine_for(language).1.toolchain(language)
     }
 
     fn counts_deliveries(&self, language: LanguageId) -> bool {
-        self.of(language).1.counts_deliveries(language)
+        self.engine_for(language).1.counts_deliveries(language)
     }
 }
 
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_comes_before_the_choice_and_auto_prefers_the_sandbox() {
+    fn routes_override_the_engine_and_auto_prefers_the_sandbox() {
         let serves = |language: LanguageId| language.0 == 71;
         let rows = [
             ("sandbox", "", [EngineName::Sandbox, EngineName::Sandbox]),
@@ -251,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_some_language_can_come_to_is_started() {
+    fn only_engines_with_routed_languages_are_started() {
         let needs = |choice, routes| {
             let plan = plan(choice, routes);
             [plan.needs(EngineName::Sandbox), plan.needs(EngineName::Judge0)]
@@ -265,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_are_read_and_shown_and_mistakes_are_refused() {
+    fn routes_are_parsed_and_invalid_routes_are_rejected() {
         let routes: Routes = " 83 = judge0, 51=sandbox,".parse().unwrap();
         assert_eq!(routes.to_string(), "51=sandbox,83=judge0");
         for text in ["51", "51=", "x=judge0", "51=isolate", "51=judge0,51=sandbox", "-1=judge0"] {

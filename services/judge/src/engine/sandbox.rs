@@ -1,4 +1,4 @@
-//! The embedded engine: one sandbox workspace for each submission in hand.
+//! The sandbox engine of the judge. Each submission in progress has one workspace of the sandbox.
 
 use anyhow::Context as _;
 use async_trait::async_trait;
@@ -20,10 +20,10 @@ pub struct SandboxEngine {
 }
 
 impl SandboxEngine {
-    /// Makes the slots and finds the toolchains.
+    /// Builds the slots and finds the toolchains.
     ///
     /// # Errors
-    /// Where this machine cannot isolate programs; nothing runs less isolated.
+    /// Returns an error if this machine cannot isolate programs as configured. Programs never run with weaker isolation.
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
         let settings = SandboxConfig {
             slots: config.slots,
@@ -39,7 +39,7 @@ impl SandboxEngine {
                 for missing in probe(&settings).await.into_iter().filter(|finding| !finding.ok) {
                     error!("{missing}");
                 }
-                return Err(error).context("the sandbox cannot start");
+                return Err(error).context("cannot start the sandbox");
             }
         };
         info!(slots = config.slots, tier = %sandbox.tier(), "the sandbox is ready");
@@ -55,7 +55,7 @@ impl SandboxEngine {
         Ok(Self { sandbox })
     }
 
-    /// Whether a language's toolchain was found.
+    /// Whether the toolchain of a language was found.
     #[must_use]
     pub fn serves(&self, language: LanguageId) -> bool {
         self.served(language).is_some()

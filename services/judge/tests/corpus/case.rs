@@ -1,4 +1,4 @@
-//! A case as its folder has it.
+//! The cases of the corpus, read from their folders.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,34 +8,34 @@ use gavel_domain::LanguageId;
 use gavel_sandbox::RunLimits;
 use serde::Deserialize;
 
-/// What every machine has, and what looks for traces.
+/// The language of the program that looks for traces. Every machine must have it.
 pub(crate) const PYTHON: u32 = 71;
 
-/// What may stand in `case.toml`.
+/// The fields of `case.toml`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Text {
+struct CaseFile {
     /// A Judge0 id.
     language: u32,
-    /// How it must end: `exit 0`, `signal SIGSEGV`, `cpu time limit`, `wall time limit`, `memory limit`, `stdout
-    /// limit`, `stderr limit` or `compile error`; a list where more than one is right.
+    /// The expected outcome: `exit 0`, `signal SIGSEGV`, `cpu time limit`, `wall time limit`, `memory limit`, `stdout
+    /// limit`, `stderr limit` or `compile error`. A list if several outcomes are correct.
     expect: OneOrMore,
-    /// Why more than one is right.
+    /// Why several outcomes are correct.
     both_right: Option<String>,
-    /// The input, empty by default; `{file}`, `{port}` and `{socket}` are what the judge's side has open.
+    /// The input, empty by default. `{file}`, `{port}` and `{socket}` are replaced by those that the judge's side has open.
     stdin: Option<String>,
     stdin_hex: Option<String>,
-    /// How many times that comes.
+    /// How many times the input is repeated.
     stdin_times: Option<usize>,
-    /// All that it must print, where that is said.
+    /// The expected standard output. Not checked if it is missing.
     stdout: Option<String>,
     stdout_hex: Option<String>,
     stdout_times: Option<usize>,
-    /// What must be in its stderr, or in the compiler's output.
+    /// A text that standard error, or the compiler's output, must contain.
     says: Option<String>,
     #[serde(default)]
     limits: Limits,
-    /// How it must end where no cgroup counts what it uses, if not as above.
+    /// The expected outcome on the tier without cgroups, if it differs.
     sampled: Option<Sampled>,
 }
 
@@ -44,7 +44,7 @@ struct Text {
 struct Sampled {
     expect: String,
     /// What that tier cannot do.
-    #[expect(dead_code, reason = "for the reader of the case")]
+    #[expect(dead_code, reason = "documentation for readers of the case")]
     why: String,
 }
 
@@ -66,7 +66,7 @@ struct Limits {
     stderr_bytes: Option<u64>,
 }
 
-/// A program, and how it must end.
+/// A program with its expected outcome.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
     pub(crate) name: String,
@@ -81,7 +81,7 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    /// The case as it must end without cgroups.
+    /// Returns the case with its expected outcome on the tier without cgroups.
     pub(crate) fn sampled(self) -> Self {
         match self.sampled.clone() {
             Some(outcome) => Self { expect: vec![outcome], stdout: None, ..self },
@@ -89,7 +89,7 @@ impl Case {
         }
     }
 
-    /// All of them, by name.
+    /// Reads all cases, sorted by name.
     pub(crate) fn all() -> Vec<Self> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
         let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
@@ -106,7 +106,7 @@ impl Case {
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
         let text =
             fs::read_to_string(folder.join("case.toml")).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let text: Text = toml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let text: CaseFile = toml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
         let expect = match text.expect {
             OneOrMore::One(one) => vec![one],
             OneOrMore::More(more) => more,
@@ -114,7 +114,7 @@ impl Case {
         assert_eq!(
             expect.len() > 1,
             text.both_right.is_some(),
-            "{name}: `both_right` belongs to a list of endings"
+            "{name}: `both_right` is required for a list of outcomes and not allowed otherwise"
         );
         let stdin = text.stdin.map(String::into_bytes).or_else(|| text.stdin_hex.as_deref().map(unhex));
         let stdout = text.stdout.map(String::into_bytes).or_else(|| text.stdout_hex.as_deref().map(unhex));
@@ -133,28 +133,28 @@ impl Case {
 }
 
 impl Limits {
-    /// Where nothing is said, more than the case needs, also on a busy machine.
+    /// The defaults are more than any case needs, even on a busy machine.
     fn run_limits(&self) -> RunLimits {
-        let usual = RunLimits::default();
+        let defaults = RunLimits::default();
         RunLimits {
             cpu_time: Duration::from_millis(self.cpu_ms.unwrap_or(5_000)),
             wall_time: Duration::from_millis(self.wall_ms.unwrap_or(60_000)),
             memory_bytes: self.memory_mib.unwrap_or(64) << 20,
-            processes: self.processes.unwrap_or(usual.processes),
-            stdout_bytes: self.stdout_bytes.unwrap_or(usual.stdout_bytes),
-            stderr_bytes: self.stderr_bytes.unwrap_or(usual.stderr_bytes),
-            ..usual
+            processes: self.processes.unwrap_or(defaults.processes),
+            stdout_bytes: self.stdout_bytes.unwrap_or(defaults.stdout_bytes),
+            stderr_bytes: self.stderr_bytes.unwrap_or(defaults.stderr_bytes),
+            ..defaults
         }
     }
 }
 
-/// The one other file in the folder.
+/// Returns the source: the only other file in the folder.
 fn source(folder: &Path) -> PathBuf {
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut files = files.filter(|path| !path.ends_with("case.toml"));
     match (files.next(), files.next()) {
         (Some(source), None) => source,
-        _ => panic!("{}: there must be case.toml and one source", folder.display()),
+        _ => panic!("{}: expected case.toml and one source file", folder.display()),
     }
 }
 

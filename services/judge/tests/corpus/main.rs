@@ -1,11 +1,11 @@
-//! The corpus: programs, honest and hostile, each with how it must end. A case is a folder beside this file with a
-//! source and a `case.toml`; `case.rs` says what may stand there.
+//! The corpus: well-behaved and hostile programs, each with its expected outcome. A case is a folder next to this file
+//! with a source and a `case.toml`, whose fields `case.rs` documents.
 //!
-//! Each case is a test of its own, on every tier that the machine offers: twice in a row in one pooled slot, where
-//! nothing of the first run is left. `together` runs all of them side by side. Languages whose toolchain is not
-//! installed are left out; `scripts/languages --list` shows which, and `scripts/test` says so.
+//! Each case is a separate test on every tier that the machine supports. It runs twice in the same pooled slot, and
+//! nothing of the first run may be left for the second. The test `together` runs all cases in parallel. Cases are skipped
+//! if the toolchain of their language is not installed; `scripts/languages --list` and `scripts/test` show which.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 mod case;
 mod outside;
@@ -22,11 +22,11 @@ use tokio::task::JoinSet;
 use case::{Case, PYTHON};
 use outside::Outside;
 
-/// Runs side by side in `together`; more than there are cores, so that they disturb each other.
-const CROWD: usize = 4;
+/// The number of parallel runs in `together`: more than CPU cores, so that the runs compete.
+const PARALLEL_RUNS: usize = 4;
 
 fn main() {
-    // This program is the init of its own sandboxes.
+    // This executable is also the init of its own sandboxes.
     gavel_sandbox::init::enter_if_asked();
     let arguments = Arguments::from_args();
     let runtime = Arc::new(Runtime::new().unwrap());
@@ -43,33 +43,38 @@ fn main() {
         }
     })];
     let languages = Languages::default();
-    let here: Vec<_> = cases.into_iter().filter(|case| languages.has_toolchain(case.language())).collect();
+    let runnable: Vec<_> =
+        cases.into_iter().filter(|case| languages.has_toolchain(case.language())).collect();
     for tier in tiers {
         let name = format!("{tier:?}").to_lowercase();
         let sampled = tier == TierChoice::NoCgroup;
-        let here: Vec<_> =
-            here.iter().cloned().map(|case| Arc::new(if sampled { case.sampled() } else { case })).collect();
-        for case in here.iter().cloned() {
+        let cases: Vec<_> = runnable
+            .iter()
+            .cloned()
+            .map(|case| Arc::new(if sampled { case.sampled() } else { case }))
+            .collect();
+        for case in cases.iter().cloned() {
             let runtime = Arc::clone(&runtime);
             let name = format!("{name}::{}", case.name);
             trials.push(Trial::test(name, move || runtime.block_on(twice(&case, tier))));
         }
         let runtime = Arc::clone(&runtime);
-        trials.push(Trial::test(format!("{name}::together"), move || runtime.block_on(together(here, tier))));
+        trials
+            .push(Trial::test(format!("{name}::together"), move || runtime.block_on(together(cases, tier))));
     }
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-/// The means of isolation that this machine offers.
+/// The tiers that this machine supports.
 async fn tiers() -> Vec<TierChoice> {
-    let mut offered = Vec::new();
+    let mut supported = Vec::new();
     for tier in TierChoice::ALL {
         if let Ok(sandbox) = Sandbox::start(config(tier, 1, &[])).await {
             sandbox.shutdown().await;
-            offered.push(tier);
+            supported.push(tier);
         }
     }
-    offered
+    supported
 }
 
 fn config(tier: TierChoice, slots: usize, languages: &[u32]) -> SandboxConfig {
@@ -77,7 +82,7 @@ fn config(tier: TierChoice, slots: usize, languages: &[u32]) -> SandboxConfig {
     SandboxConfig { slots, tier, languages, init: InitProgram::CurrentExe, ..SandboxConfig::default() }
 }
 
-/// One case, two times in the same slot.
+/// Runs one case twice in the same slot.
 async fn twice(case: &Case, tier: TierChoice) -> Result<(), Failed> {
     let sandbox =
         Sandbox::start(config(tier, 1, &[case.language().0, PYTHON])).await.map_err(|error| chain(&error))?;
@@ -93,10 +98,10 @@ async fn twice(case: &Case, tier: TierChoice) -> Result<(), Failed> {
     outside.untouched().map_err(Failed::from)
 }
 
-/// All cases once, in slots that take turns.
+/// Runs all cases once, in a few slots.
 async fn together(cases: Vec<Arc<Case>>, tier: TierChoice) -> Result<(), Failed> {
     let ids: Vec<u32> = cases.iter().map(|case| case.language().0).collect();
-    let sandbox = Sandbox::start(config(tier, CROWD, &ids)).await.map_err(|error| chain(&error))?;
+    let sandbox = Sandbox::start(config(tier, PARALLEL_RUNS, &ids)).await.map_err(|error| chain(&error))?;
     let outside = Arc::new(Outside::open());
     let mut running = JoinSet::new();
     for case in cases {

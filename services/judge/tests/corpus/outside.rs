@@ -1,4 +1,4 @@
-//! What programs must not reach: a file and sockets of the judge's side.
+//! A file and sockets on the judge's side, which programs must not reach.
 
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
@@ -6,7 +6,7 @@ use std::os::unix::net::{SocketAddr, UnixListener};
 
 use tempfile::TempDir;
 
-/// Listens, and has a file, while a case runs.
+/// The file and the listening sockets.
 pub(crate) struct Outside {
     folder: TempDir,
     tcp: TcpListener,
@@ -28,7 +28,7 @@ impl Outside {
         Self { folder, tcp, named, hidden }
     }
 
-    /// The input of a case, with the places in it filled.
+    /// Replaces the placeholders in the input of a case.
     pub(crate) fn fill(&self, stdin: &[u8]) -> Vec<u8> {
         let Ok(text) = std::str::from_utf8(stdin) else { return stdin.to_owned() };
         let socket = self.folder.path().file_name().unwrap().to_string_lossy();
@@ -39,10 +39,10 @@ impl Outside {
             .into_bytes()
     }
 
-    /// Whether nobody has called.
+    /// Checks that no program has connected.
     pub(crate) fn untouched(&self) -> Result<(), String> {
         if self.tcp.accept().is_ok() || self.named.accept().is_ok() || self.hidden.accept().is_ok() {
-            return Err("a program has connected to a socket of the judge's side".to_owned());
+            return Err("a program connected to a socket on the judge's side".to_owned());
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! One run of a case, and the look for what it left.
+//! Runs a case, and checks that it leaves no traces.
 
 use bytes::Bytes;
 use gavel_domain::{Clock, LanguageId, Outcome, OutputStream};
@@ -7,7 +7,7 @@ use gavel_sandbox::{Compilation, Program, RunLimits, Workspace};
 use crate::case::{Case, PYTHON};
 use crate::outside::Outside;
 
-/// Prints all that a former run could have left: files, processes, System V objects, its program.
+/// Prints everything that an earlier run could have left: files, processes, System V objects, its program.
 const TRACES: &[u8] = b"import ctypes, os
 for folder in ('/tmp', '/dev/shm', '/box/work'): print(os.listdir(folder))
 print(sorted(os.listdir('/box')), os.listdir('/box/program'))
@@ -16,7 +16,7 @@ libc = ctypes.CDLL(None)
 print([libc.shmget(key, 1, 0) for key in range(4711, 4719)].count(-1), libc.semget(4711, 1, 0), libc.msgget(4711, 0))
 ";
 const NO_TRACES: &str = "[]\n[]\n[]\n['program', 'tmp', 'work'] ['main.py']\n[]\n8 -1 -1\n";
-/// The signals that programs of the corpus end by (signal(7), for x86 and ARM).
+/// The signals that end programs of the corpus (signal(7), for x86 and ARM).
 const SIGNALS: [(i32, &str); 12] = [
     (4, "SIGILL"),
     (6, "SIGABRT"),
@@ -32,7 +32,7 @@ const SIGNALS: [(i32, &str); 12] = [
     (31, "SIGSYS"),
 ];
 
-/// Compiles and runs a case; what is not as it must be, in words.
+/// Compiles and runs a case. Returns a description of the mismatch if the result is not the expected one.
 pub(crate) async fn once(workspace: &mut Workspace, case: &Case, outside: &Outside) -> Result<(), String> {
     let program = match compile(workspace, case.language(), &case.source).await? {
         Ok(program) => program,
@@ -40,11 +40,11 @@ pub(crate) async fn once(workspace: &mut Workspace, case: &Case, outside: &Outsi
     };
     let stdin = Bytes::from(outside.fill(&case.stdin));
     let ran = workspace.run(&program, stdin, &case.limits).await.map_err(|error| crate::chain(&error))?;
-    let judged = matches(case, &in_words(ran.outcome), &ran.stdout, &ran.stderr);
+    let judged = matches(case, &describe(ran.outcome), &ran.stdout, &ran.stderr);
     judged.map_err(|wrong| format!("{wrong}\n{:?}", ran.usage))
 }
 
-/// Whether nothing of a former run is left.
+/// Checks that no traces of an earlier run are left.
 pub(crate) async fn traces(workspace: &mut Workspace) -> Result<(), String> {
     let program = compile(workspace, LanguageId(PYTHON), TRACES).await?.map_err(|output| shown(&output))?;
     let limits = RunLimits { wall_time: std::time::Duration::from_mins(1), ..RunLimits::default() };
@@ -55,7 +55,7 @@ pub(crate) async fn traces(workspace: &mut Workspace) -> Result<(), String> {
     Err(format!("{:?} {} {}", ran.outcome, shown(&ran.stdout), shown(&ran.stderr)))
 }
 
-/// A program, or the compiler's output.
+/// Compiles a source. Returns the program, or the compiler's output.
 async fn compile(
     workspace: &mut Workspace,
     language: LanguageId,
@@ -68,21 +68,21 @@ async fn compile(
 }
 
 fn matches(case: &Case, outcome: &str, stdout: &[u8], stderr: &[u8]) -> Result<(), String> {
-    let said = case.says.as_ref().is_none_or(|says| String::from_utf8_lossy(stderr).contains(says));
-    let printed = case.stdout.as_ref().is_none_or(|expected| expected == stdout);
-    if case.expect.iter().any(|expected| expected == outcome) && said && printed {
+    let contains_text = case.says.as_ref().is_none_or(|says| String::from_utf8_lossy(stderr).contains(says));
+    let has_output = case.stdout.as_ref().is_none_or(|expected| expected == stdout);
+    if case.expect.iter().any(|expected| expected == outcome) && contains_text && has_output {
         return Ok(());
     }
     let expected = case.expect.join(" or ");
-    let told = format!("stdout {}\nstderr {}", shown(stdout), shown(stderr));
+    let streams = format!("stdout {}\nstderr {}", shown(stdout), shown(stderr));
     Err(format!(
-        "{outcome}, and must be {expected}, print {:?}, say {:?}\n{told}",
+        "got {outcome}, expected {expected} with stdout {:?} and text {:?}\n{streams}",
         case.stdout.as_deref().map(shown),
         case.says
     ))
 }
 
-fn in_words(outcome: Outcome) -> String {
+fn describe(outcome: Outcome) -> String {
     match outcome {
         Outcome::Exited { code } => format!("exit {code}"),
         Outcome::Signaled { signal } => {
@@ -97,7 +97,7 @@ fn in_words(outcome: Outcome) -> String {
     }
 }
 
-/// The first of some bytes, for a person.
+/// The first 600 bytes as text.
 fn shown(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..bytes.len().min(600)]).into_owned()
 }

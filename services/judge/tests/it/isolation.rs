@@ -1,4 +1,4 @@
-//! What holds between programs and the judge, and where it cannot hold.
+//! The isolation between programs and the judge, and a judge that cannot isolate.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,9 +8,9 @@ use gavel_testkit::{Process, ServiceProcess, TEST_TIMEOUT};
 
 use crate::rig::Rig;
 
-/// A judge that runs as nobody, and the folder that it was started from.
-fn nobodys_judge(rig: &Rig, tier: &str) -> (Process, tempfile::TempDir) {
-    // Where somebody who is nobody can run it.
+/// A judge that runs as the user `nobody`, and the folder of its executable.
+fn unprivileged_judge(rig: &Rig, tier: &str) -> (Process, tempfile::TempDir) {
+    // The user `nobody` must be able to run the executable.
     let folder = tempfile::tempdir().unwrap();
     std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
     let program = folder.path().join("gavel-judge");
@@ -28,24 +28,24 @@ fn nobodys_judge(rig: &Rig, tier: &str) -> (Process, tempfile::TempDir) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_judge_that_cannot_isolate_does_not_start_and_says_why() {
+async fn judge_that_cannot_isolate_does_not_start_and_logs_why() {
     let rig = Rig::start().await;
-    let (judge, _folder) = nobodys_judge(&rig, "auto");
+    let (judge, _folder) = unprivileged_judge(&rig, "auto");
     assert_eq!(judge.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(1));
-    let said = |words: &str| judge.log().iter().any(|line| line.contains(words));
+    let has_logged = |text: &str| judge.log().iter().any(|line| line.contains(text));
     assert!(
-        said("the sandbox needs the cgroup controllers") && said("SANDBOX_TIER=no-cgroup"),
+        has_logged("the sandbox needs the cgroup controllers") && has_logged("SANDBOX_TIER=no-cgroup"),
         "{:?}",
         judge.log()
     );
-    assert!(said("missing  separate ids for programs"), "{:?}", judge.log());
+    assert!(has_logged("missing  separate ids for programs"), "{:?}", judge.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_judge_without_privilege_judges_where_its_operator_allows_the_lesser_tier_by_name() {
+async fn unprivileged_judge_works_if_the_operator_names_the_weaker_tier() {
     let rig = Rig::start().await;
-    let (judge, _folder) = nobodys_judge(&rig, "no-cgroup");
-    judge.wait_log("its port", TEST_TIMEOUT, |line| line.contains("\"listening\"")).await.unwrap();
+    let (judge, _folder) = unprivileged_judge(&rig, "no-cgroup");
+    judge.wait_log("the judge to listen", TEST_TIMEOUT, |line| line.contains("\"listening\"")).await.unwrap();
     assert!(judge.log().iter().any(|line| line.contains("no cgroup (memory and CPU time are sampled)")));
     let end = rig.watch("lesser").await;
     rig.ready("lesser", rig.question().await, "print(input())").await;
@@ -53,7 +53,7 @@ async fn a_judge_without_privilege_judges_where_its_operator_allows_the_lesser_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_program_sees_nothing_of_the_judge() {
+async fn program_sees_nothing_of_the_judge() {
     let rig = Rig::start().await;
     let secret = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(secret.path(), "secretinafile").unwrap();

@@ -1,11 +1,11 @@
-//! The table of languages: what an operator may change, and what a submitter is told.
+//! The table of languages: the operator's file, and languages that are not available.
 
 use gavel_domain::{LanguageId, Status};
 use gavel_testkit::{ServiceProcess, TEST_TIMEOUT};
 
 use crate::rig::Rig;
 
-/// Takes 71 from Python, and adds an id that Judge0 does not have.
+/// Takes id 71 from Python and adds an id that Judge0 does not have.
 const SHELL: &str = r#"
 [[language]]
 ids = [71, 500]
@@ -16,8 +16,8 @@ source = "main.sh"
 run = ["/bin/sh", "/box/program/main.sh"]
 "#;
 
-/// Starts a judge with this file, which must refuse to begin; what it said.
-async fn refused(rig: &Rig, text: &str) -> String {
+/// Starts a judge with this file, which must exit, and returns its log.
+async fn log_of_rejection(rig: &Rig, text: &str) -> String {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();
     let judge = rig.builder().env("SANDBOX_LANGUAGES", file.path().to_str().unwrap()).start().unwrap();
@@ -26,19 +26,19 @@ async fn refused(rig: &Rig, text: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_with_a_mistake_stops_the_judge_and_names_line_and_field() {
+async fn invalid_file_stops_the_judge_and_names_line_and_field() {
     let rig = Rig::start().await;
-    let said = refused(&rig, &SHELL.replace("source = \"main.sh\"", "source = \"a/b\"")).await;
+    let log = log_of_rejection(&rig, &SHELL.replace("source = \"main.sh\"", "source = \"a/b\"")).await;
     assert!(
-        said.contains("SANDBOX_LANGUAGES: ") && said.contains("line 7, source: must be a file name"),
-        "{said}"
+        log.contains("SANDBOX_LANGUAGES: ") && log.contains("line 7, source: must be a file name"),
+        "{log}"
     );
-    let said = refused(&rig, &SHELL.replace("[71, 500]", "71")).await;
-    assert!(said.contains("line 3, ids: invalid type"), "{said}");
+    let log = log_of_rejection(&rig, &SHELL.replace("[71, 500]", "71")).await;
+    assert!(log.contains("line 3, ids: invalid type"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operators_file_takes_ids_and_adds_some() {
+async fn operators_file_replaces_and_adds_language_ids() {
     let rig = Rig::start().await;
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), SHELL).unwrap();
@@ -55,7 +55,7 @@ async fn an_operators_file_takes_ids_and_adds_some() {
 
 /// The verdict comes without a retry. The learner sees no advice to the operator: that is in the log.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_language_that_is_not_served_ends_in_an_error_that_says_how_to_add_it() {
+async fn unserved_language_leads_to_an_error_and_a_remedy_in_the_log() {
     let rig = Rig::start().await;
     let judge = ServiceProcess::start(rig.builder().env("LANGUAGE_VERSIONS", "at-least")).await;
     let rows = [
@@ -73,9 +73,9 @@ async fn a_language_that_is_not_served_ends_in_an_error_that_says_how_to_add_it(
         let end = rig.watch(&id).await;
         rig.ready_in(LanguageId(language), &id, rig.question().await, "print(7)").await;
         let end = end.await;
-        let said = end.judged.verdict.stderr.unwrap();
-        assert_eq!((end.judged.verdict.status, end.dead), (Status::Error, None), "{said}");
-        assert_eq!(said, reason);
+        let message = end.judged.verdict.stderr.unwrap();
+        assert_eq!((end.judged.verdict.status, end.dead), (Status::Error, None), "{message}");
+        assert_eq!(message, reason);
         let names_remedy = |line: &gavel_testkit::LogLine| {
             line.contains("cannot run the submission") && line.contains(&id) && line.contains(remedy)
         };
@@ -83,9 +83,9 @@ async fn a_language_that_is_not_served_ends_in_an_error_that_says_how_to_add_it(
     }
 }
 
-/// What is there is logged with its version, and what is not with the reason.
+/// The log lists each served language with its version, and the others with the reason.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_log_says_what_is_served_and_what_is_not() {
+async fn log_lists_served_and_unserved_languages() {
     let rig = Rig::start().await;
     let file = tempfile::NamedTempFile::new().unwrap();
     let missing = SHELL.replace("\"/bin/sh\"\n", "\"/opt/none/sh\"\n");
@@ -96,14 +96,14 @@ async fn the_log_says_what_is_served_and_what_is_not() {
     let builder = rig.builder().env("SANDBOX_LANGUAGES", file.path().to_str().unwrap());
     let judge = ServiceProcess::start(builder.env("LOG_LEVEL", "debug")).await;
     let log = judge.log();
-    let told = |id: &str| {
+    let not_served = |id: &str| {
         log.iter().find(|line| line.contains("\"language not served\"") && line.contains(id)).unwrap()
     };
-    assert!(told("[71, 500]").contains("its toolchain /opt/none/sh is missing"));
-    assert!(told("[501]").contains("does not work in the sandbox: no (Exited(3))"));
+    assert!(not_served("[71, 500]").contains("its toolchain /opt/none/sh is missing"));
+    assert!(not_served("[501]").contains("does not work in the sandbox: no (Exited(3))"));
     assert!(log.iter().any(|line| line.contains("\"language served\"") && line.contains("C++ (GCC)")));
     let end = rig.watch("gone").await;
     rig.ready("gone", rig.question().await, "print(7)").await;
-    let said = end.await.judged.verdict.stderr.unwrap();
-    assert_eq!(said, "Python is not available on this judge.");
+    let message = end.await.judged.verdict.stderr.unwrap();
+    assert_eq!(message, "Python is not available on this judge.");
 }

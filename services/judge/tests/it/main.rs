@@ -1,6 +1,7 @@
-//! The judge's binary between a real nats-server and a real sandbox: what is not seen from the ends of the line.
+//! Tests of the judge's binary with a real nats-server and a real sandbox, for behaviour that is not visible at the ends
+//! of the pipeline.
 
-#![expect(clippy::unwrap_used, reason = "a test")]
+#![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 mod help;
 mod isolation;

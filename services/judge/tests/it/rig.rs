@@ -35,7 +35,7 @@ impl Rig {
         ServiceProcess::start(self.builder()).await
     }
 
-    /// Stores a question that wants the input back, within 10 s.
+    /// Stores a question that expects the input as output, with a time limit of 10 s.
     pub(crate) async fn question(&self) -> BundleKey {
         let limits = Limits::new(10.0, 128.0).unwrap();
         let question = Question { limits, ..fixtures::question(&[("7", "7")]) };
@@ -44,17 +44,17 @@ impl Rig {
         key
     }
 
-    /// Makes a Python program ready.
+    /// Publishes a ready submission of a Python program.
     pub(crate) async fn ready(&self, id: &str, bundle: BundleKey, source: &str) {
         self.store(LanguageId(71), id, bundle, source, 0).await;
     }
 
-    /// The same, after its test cases were fetched anew so many times.
+    /// The same, after its test cases were fetched again `renewals` times.
     pub(crate) async fn renewed(&self, id: &str, bundle: BundleKey, source: &str, renewals: u32) {
         self.store(LanguageId(71), id, bundle, source, renewals).await;
     }
 
-    /// Makes a program in some language ready.
+    /// Publishes a ready submission in the given language.
     pub(crate) async fn ready_in(&self, language: LanguageId, id: &str, bundle: BundleKey, source: &str) {
         self.store(language, id, bundle, source, 0).await;
     }
@@ -66,8 +66,8 @@ impl Rig {
         assert_eq!(self.publish(&ready).await, Stored::New);
     }
 
-    /// Starts to watch a submission; what it is given back waits for its end and says what was seen.
-    pub(crate) async fn watch(&self, id: &str) -> impl Future<Output = End> + use<> {
+    /// Subscribes to a submission's events. The returned future waits for the verdict.
+    pub(crate) async fn watch(&self, id: &str) -> impl Future<Output = SubmissionEnd> + use<> {
         let id = SubmissionId::new(id).unwrap();
         let mut live = Inspector::of(&self.bus).live_events_of(&id).await.unwrap();
         async move {
@@ -82,14 +82,14 @@ impl Rig {
                     }
                 }
             });
-            End { judged: end.await.unwrap(), dead }
+            SubmissionEnd { judged: end.await.unwrap(), dead }
         }
     }
 }
 
-/// How a submission ended.
-pub(crate) struct End {
+/// The verdict of a submission, and the dead letter before it.
+pub(crate) struct SubmissionEnd {
     pub(crate) judged: Judged,
-    /// The cause of a dead letter that came before.
+    /// The cause of the dead letter, if there is one.
     pub(crate) dead: Option<String>,
 }

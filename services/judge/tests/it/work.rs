@@ -1,4 +1,4 @@
-//! Who works on what, and what cannot be worked on.
+//! The distribution of submissions among judges, and submissions that cannot be judged.
 
 use gavel_domain::Status;
 use gavel_domain::event::BundleKey;
@@ -6,11 +6,11 @@ use gavel_testkit::{ServiceProcess, TEST_TIMEOUT};
 
 use crate::rig::Rig;
 
-/// Takes three times as long as silence is suffered.
+/// Runs three times as long as the acknowledgement timeout.
 const LONG: &str = "import time\nwhile time.process_time() < 6: pass\nprint(input())";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_long_submission_stays_with_its_judge() {
+async fn long_submission_stays_with_its_judge() {
     let rig = Rig::start().await;
     let (first, second) = (rig.judge().await, rig.judge().await);
     let end = rig.watch("long").await;
@@ -23,11 +23,11 @@ async fn a_long_submission_stays_with_its_judge() {
     second.terminate().unwrap();
     assert!(first.wait_exit(TEST_TIMEOUT).await.unwrap().success());
     assert!(second.wait_exit(TEST_TIMEOUT).await.unwrap().success());
-    assert_eq!(count(&first) + count(&second), 1, "it was run once");
+    assert_eq!(count(&first) + count(&second), 1, "the submission ran once");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_busy_judge_leaves_the_next_submission_to_another() {
+async fn next_submission_goes_to_another_judge_if_one_is_busy() {
     let rig = Rig::start().await;
     let question = rig.question().await;
     let _busy = rig.judge().await;
@@ -39,11 +39,11 @@ async fn a_busy_judge_leaves_the_next_submission_to_another() {
     let (short, long) = (short.await.judged, long.await.judged);
     assert_eq!((short.verdict.status, long.verdict.status), (Status::Passed, Status::Passed));
     assert_ne!(short.instance, long.instance);
-    assert!(short.duration_ms < 5_000, "it waited for the long one: {} ms", short.duration_ms);
+    assert!(short.duration_ms < 5_000, "it waited for the long submission: {} ms", short.duration_ms);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn test_cases_that_stay_away_end_in_an_error_and_a_dead_letter() {
+async fn missing_test_cases_lead_to_an_error_and_a_dead_letter() {
     let rig = Rig::start().await;
     let judge = ServiceProcess::start(rig.builder().env("JUDGE_MAX_DELIVERIES", "2")).await;
     let end = rig.watch("lost").await;
@@ -54,9 +54,9 @@ async fn test_cases_that_stay_away_end_in_an_error_and_a_dead_letter() {
     assert!(judge.log().iter().any(|line| line.contains("the test cases are not in the store")));
 }
 
-/// Figures of each test go into the event.
+/// The usage of each test is part of the event.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_verdict_carries_what_the_tests_cost() {
+async fn verdict_carries_the_usage_of_the_tests() {
     let rig = Rig::start().await;
     let _judge = rig.judge().await;
     let end = rig.watch("cost").await;
