@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use gavel_judge0::{Report, RunSettings, interpret};
+use gavel_judge0::{Judge0Report, RunSettings, interpret};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -18,6 +18,6 @@ const SETTINGS: RunSettings = RunSettings {
 
 fuzz_target!(|answer: &[u8]| {
     if let Ok(answer) = serde_json::from_slice::<Value>(answer) {
-        let _ = interpret(Report::read(&answer, "token"), &SETTINGS);
+        let _ = interpret(Judge0Report::read(&answer, "token"), &SETTINGS);
     }
 });

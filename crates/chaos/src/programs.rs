@@ -231,7 +231,7 @@ impl Program {
                 return vec![once, failed(0, 1, failure)];
             }
             ExpectedVerdict::Poison if generation == 1 => {
-                json!({ "status": "error", "stderr": format!("Delivered {MAX_DELIVERIES} times without a result.") })
+                json!({ "status": "error", "stderr": "The submission could not be judged because of a system error." })
             }
             ExpectedVerdict::Poison => once,
         };
@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn poison_is_an_error_first_and_passes_when_retried() {
         let given_up = json!({
-            "submissionId": "s1", "status": "error", "stderr": "Delivered 10 times without a result.", "durationMs": 1,
+            "submissionId": "s1", "status": "error", "stderr": "The submission could not be judged because of a system error.", "durationMs": 1,
         });
         let poison = &PROGRAMS[POISON];
         assert_eq!(poison.violation(&given_up, 1), None);

@@ -10,7 +10,7 @@ use table::TABLE;
 
 /// A language of the catalogue.
 #[derive(Debug)]
-struct Entry {
+struct CatalogueEntry {
     id: u32,
     name: &'static str,
     label: &'static str,
@@ -18,11 +18,11 @@ struct Entry {
     metric_label: Option<&'static str>,
 }
 
-const fn entry(id: u32, name: &'static str, label: &'static str) -> Entry {
-    Entry { id, name, label, extensions: &[], metric_label: None }
+const fn entry(id: u32, name: &'static str, label: &'static str) -> CatalogueEntry {
+    CatalogueEntry { id, name, label, extensions: &[], metric_label: None }
 }
 
-impl Entry {
+impl CatalogueEntry {
     const fn extensions(self, extensions: &'static [&'static str]) -> Self {
         Self { extensions, ..self }
     }
@@ -32,7 +32,7 @@ impl Entry {
     }
 }
 
-fn find(id: LanguageId) -> Option<&'static Entry> {
+fn find(id: LanguageId) -> Option<&'static CatalogueEntry> {
     TABLE.binary_search_by_key(&id.0, |entry| entry.id).ok().map(|index| &TABLE[index])
 }
 

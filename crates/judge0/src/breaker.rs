@@ -5,19 +5,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use gavel_domain::Backoff;
+use gavel_domain::error::chain;
 use gavel_telemetry::table;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use crate::call::CallError;
-use gavel_domain::error::chain;
+use crate::call::Judge0Error;
 
 /// How many calls in a row must fail to open the breaker: one lost connection is normal, five are an outage.
 const FAILURE_THRESHOLD: u32 = 5;
 
 /// The state of the breaker.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum BreakerState {
     /// Judge0 works as far as is known. Calls are made.
     Closed,
     /// Judge0 is unreachable, for this reason. Only probes are sent.
@@ -26,7 +26,7 @@ pub enum State {
     Denied(u16),
 }
 
-impl State {
+impl BreakerState {
     /// Sets the metric of the breaker's state.
     fn record(&self) {
         let states = [
@@ -45,7 +45,7 @@ impl State {
         match self {
             Self::Closed => None,
             Self::Open(cause) => Some(format!("Judge0 is unreachable: {cause}")),
-            Self::Denied(status) => Some(CallError::Denied { status: *status }.to_string()),
+            Self::Denied(status) => Some(Judge0Error::Denied { status: *status }.to_string()),
         }
     }
 }
@@ -64,22 +64,22 @@ pub struct Breaker {
     counts: Mutex<Counts>,
     /// When it last closed or opened.
     changed_at: Mutex<SystemTime>,
-    state: watch::Sender<State>,
+    state: watch::Sender<BreakerState>,
     is_closed: watch::Sender<bool>,
     probe_backoff: Backoff,
 }
 
 impl Breaker {
     pub(crate) fn new(probe_backoff: Backoff) -> Self {
-        let (state, is_closed) = (watch::Sender::new(State::Closed), watch::Sender::new(true));
-        State::Closed.record();
+        let (state, is_closed) = (watch::Sender::new(BreakerState::Closed), watch::Sender::new(true));
+        BreakerState::Closed.record();
         let changed_at = Mutex::new(SystemTime::now());
         Self { counts: Mutex::default(), changed_at, state, is_closed, probe_backoff }
     }
 
     /// The current state.
     #[must_use]
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> BreakerState {
         self.state.borrow().clone()
     }
 
@@ -92,7 +92,7 @@ impl Breaker {
 
     /// The state, with its changes.
     #[must_use]
-    pub fn watch(&self) -> watch::Receiver<State> {
+    pub fn watch(&self) -> watch::Receiver<BreakerState> {
         self.state.subscribe()
     }
 
@@ -106,15 +106,18 @@ impl Breaker {
     pub(crate) async fn problem(&self) -> String {
         let mut state = self.watch();
         // `self` owns the sender, so that waiting cannot fail.
-        let problem =
-            state.wait_for(|state| *state != State::Closed).await.ok().and_then(|state| state.problem());
+        let problem = state
+            .wait_for(|state| *state != BreakerState::Closed)
+            .await
+            .ok()
+            .and_then(|state| state.problem());
         problem.unwrap_or_default()
     }
 
     /// Records the result of a call. A Judge0 that is busy or rejects one request is alive.
-    pub(crate) fn note<T>(&self, called: &Result<T, CallError>) {
+    pub(crate) fn note<T>(&self, called: &Result<T, Judge0Error>) {
         match called {
-            Err(CallError::Denied { status }) => self.deny(*status),
+            Err(Judge0Error::Denied { status }) => self.deny(*status),
             Err(error) if error.is_outage() => self.fail(error),
             _ => self.lock().failures = 0,
         }
@@ -128,8 +131,8 @@ impl Breaker {
     /// Closes the breaker after a probe that succeeded.
     pub(crate) fn close(&self) {
         self.lock().failures = 0;
-        State::Closed.record();
-        if self.state.send_replace(State::Closed) != State::Closed {
+        BreakerState::Closed.record();
+        if self.state.send_replace(BreakerState::Closed) != BreakerState::Closed {
             self.set_changed_at();
             info!("Judge0 answers again: taking submissions for it");
         }
@@ -137,11 +140,11 @@ impl Breaker {
     }
 
     /// Keeps the breaker open after a probe that failed.
-    pub(crate) fn stay_open(&self, error: &CallError) {
+    pub(crate) fn stay_open(&self, error: &Judge0Error) {
         self.lock().opened += 1;
         let state = match error {
-            CallError::Denied { status } => State::Denied(*status),
-            error => State::Open(chain(error)),
+            Judge0Error::Denied { status } => BreakerState::Denied(*status),
+            error => BreakerState::Open(chain(error)),
         };
         state.record();
         self.state.send_replace(state);
@@ -152,7 +155,7 @@ impl Breaker {
         self.probe_backoff.delay(self.lock().opened, rand::random())
     }
 
-    fn fail(&self, error: &CallError) {
+    fn fail(&self, error: &Judge0Error) {
         let mut counts = self.lock();
         counts.failures += 1;
         if counts.failures < FAILURE_THRESHOLD || !*self.is_closed.borrow() {
@@ -162,11 +165,11 @@ impl Breaker {
         drop(counts);
         let cause = chain(error);
         warn!(%cause, "Judge0 is unreachable: taking no submissions for it until it answers");
-        self.open(State::Open(cause));
+        self.open(BreakerState::Open(cause));
     }
 
     fn deny(&self, status: u16) {
-        if self.state() == State::Denied(status) {
+        if self.state() == BreakerState::Denied(status) {
             return;
         }
         self.lock().opened += 1;
@@ -174,15 +177,15 @@ impl Breaker {
             status,
             "Judge0 rejected the API key: taking no submissions for it; check JUDGE0_API_KEY and JUDGE0_HEADERS"
         );
-        self.open(State::Denied(status));
+        self.open(BreakerState::Denied(status));
     }
 
     fn set_changed_at(&self) {
         *self.changed_at.lock().unwrap_or_else(PoisonError::into_inner) = SystemTime::now();
     }
 
-    fn open(&self, state: State) {
-        if self.state() == State::Closed {
+    fn open(&self, state: BreakerState) {
+        if self.state() == BreakerState::Closed {
             self.set_changed_at();
         }
         self.is_closed.send_replace(false);
@@ -199,12 +202,12 @@ impl Breaker {
 mod tests {
     use super::*;
 
-    fn failed() -> Result<(), CallError> {
-        Err(CallError::Failed { status: 502 })
+    fn failed() -> Result<(), Judge0Error> {
+        Err(Judge0Error::Failed { status: 502 })
     }
 
-    fn busy() -> Result<(), CallError> {
-        Err(CallError::Busy { status: 503, retry_after: None, text: None })
+    fn busy() -> Result<(), Judge0Error> {
+        Err(Judge0Error::Busy { status: 503, retry_after: None, text: None })
     }
 
     fn breaker() -> Breaker {
@@ -218,25 +221,25 @@ mod tests {
             [failed(), failed(), failed(), failed(), busy(), failed(), failed(), failed(), failed(), Ok(())]
         {
             breaker.note(&called);
-            assert_eq!(breaker.state(), State::Closed);
+            assert_eq!(breaker.state(), BreakerState::Closed);
         }
         (0..5).for_each(|_| breaker.note(&failed()));
         let problem = breaker.state().problem().unwrap();
         assert_eq!(problem, "Judge0 is unreachable: Judge0 answered with status 502");
         assert!(!*breaker.is_closed().borrow());
         breaker.close();
-        assert_eq!((breaker.state(), *breaker.is_closed().borrow()), (State::Closed, true));
+        assert_eq!((breaker.state(), *breaker.is_closed().borrow()), (BreakerState::Closed, true));
     }
 
     #[test]
     fn rejected_api_key_opens_breaker_at_once_and_names_the_setting() {
         let breaker = breaker();
-        breaker.note(&Err::<(), _>(CallError::Denied { status: 401 }));
-        assert_eq!(breaker.state(), State::Denied(401));
+        breaker.note(&Err::<(), _>(Judge0Error::Denied { status: 401 }));
+        assert_eq!(breaker.state(), BreakerState::Denied(401));
         assert!(breaker.state().problem().unwrap().contains("JUDGE0_API_KEY"));
         // Failures while it is open do not replace the reason.
         (0..9).for_each(|_| breaker.note(&failed()));
-        assert_eq!(breaker.state(), State::Denied(401));
+        assert_eq!(breaker.state(), BreakerState::Denied(401));
     }
 
     #[test]

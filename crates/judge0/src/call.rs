@@ -6,7 +6,7 @@ use gavel_telemetry::{CallLabels, OK, measure_call};
 
 /// Why a call has no usable answer.
 #[derive(Debug, thiserror::Error)]
-pub enum CallError {
+pub enum Judge0Error {
     /// No connection could be made.
     #[error("cannot connect to Judge0")]
     Unreachable(#[source] reqwest::Error),
@@ -64,7 +64,7 @@ pub enum CallError {
     NoBatches,
 }
 
-impl CallError {
+impl Judge0Error {
     /// Converts an error of reqwest. Removes the URL, which is configuration and would be in every message.
     pub(crate) fn from_reqwest(error: reqwest::Error) -> Self {
         let error = error.without_url();
@@ -110,8 +110,8 @@ impl CallError {
 pub(crate) async fn measured<T>(
     method: &'static str,
     endpoint: &'static str,
-    request: impl Future<Output = Result<T, CallError>>,
-) -> Result<T, CallError> {
+    request: impl Future<Output = Result<T, Judge0Error>>,
+) -> Result<T, Judge0Error> {
     let labels = CallLabels { service: "judge", peer: "judge0", method, endpoint };
-    measure_call(labels, request, |answer| answer.as_ref().err().map_or(OK, CallError::label)).await
+    measure_call(labels, request, |answer| answer.as_ref().err().map_or(OK, Judge0Error::label)).await
 }

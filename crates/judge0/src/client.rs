@@ -10,10 +10,10 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AF
 use reqwest::{Client as Http, Method, RequestBuilder, Response, StatusCode, Url, redirect};
 use serde_json::Value;
 
-use crate::call::{CallError, measured};
-use crate::limits::Limits;
-use crate::post::{Batch, Entry, Posted};
-use crate::report::Report;
+use crate::call::{Judge0Error, measured};
+use crate::limits::Judge0Limits;
+use crate::post::{Batch, BatchEntry, EntryResult};
+use crate::report::Judge0Report;
 
 /// The size limit of an answer. A batch of 20 tests that each fill both streams up to Judge0's default of 1 MiB takes
 /// 56 MB in base64.
@@ -57,7 +57,7 @@ impl fmt::Debug for Judge0Config {
 
 /// Why a configuration is invalid. The text never contains a key or the value of a header.
 #[derive(Debug, thiserror::Error)]
-pub enum InvalidConfig {
+pub enum InvalidJudge0Config {
     /// Not an absolute HTTP URL, or a URL with a query, a fragment, a user or a password.
     #[error("JUDGE0_BASE_URL must be a URL such as http://localhost:2358, without user, password or query")]
     Url,
@@ -77,23 +77,23 @@ pub enum InvalidConfig {
 
 /// The client for Judge0's HTTP API. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub struct Judge0Client {
     http: Http,
     base: String,
 }
 
-impl Client {
+impl Judge0Client {
     /// Creates a client for one Judge0.
     ///
     /// # Errors
     /// Returns an error if the configuration is invalid.
-    pub fn new(config: &Judge0Config) -> Result<Self, InvalidConfig> {
-        let url = Url::parse(&config.base_url).map_err(|_| InvalidConfig::Url)?;
+    pub fn new(config: &Judge0Config) -> Result<Self, InvalidJudge0Config> {
+        let url = Url::parse(&config.base_url).map_err(|_| InvalidJudge0Config::Url)?;
         let is_plain = url.query().is_none() && url.fragment().is_none();
         // The URL is logged, so that secrets belong into headers.
         let has_secret = !url.username().is_empty() || url.password().is_some();
         if !matches!(url.scheme(), "http" | "https") || !is_plain || has_secret {
-            return Err(InvalidConfig::Url);
+            return Err(InvalidJudge0Config::Url);
         }
         let http = Http::builder()
             .user_agent(concat!("gavel/", env!("CARGO_PKG_VERSION")))
@@ -103,7 +103,7 @@ impl Client {
             // A redirect would send programs to another server.
             .redirect(redirect::Policy::none())
             .build()
-            .map_err(InvalidConfig::Client)?;
+            .map_err(InvalidJudge0Config::Client)?;
         Ok(Self { http, base: url.as_str().trim_end_matches('/').to_owned() })
     }
 
@@ -111,17 +111,17 @@ impl Client {
     ///
     /// # Errors
     /// Returns an error if the call fails, the answer is not Judge0's configuration, or batches are disabled.
-    pub async fn limits(&self) -> Result<Limits, CallError> {
+    pub async fn limits(&self) -> Result<Judge0Limits, Judge0Error> {
         let (status, answer) =
             measured("GET", "/config_info", self.json(self.request(Method::GET, "/config_info"))).await?;
-        Limits::read(&answer).ok_or_else(|| unreadable(status, "not a configuration"))?
+        Judge0Limits::read(&answer).ok_or_else(|| unreadable(status, "not a configuration"))?
     }
 
     /// Reads the languages that Judge0 offers, with its names for them, with `GET /languages`.
     ///
     /// # Errors
     /// Returns an error if the call fails or the answer is not a list of languages.
-    pub async fn languages(&self) -> Result<Vec<(LanguageId, String)>, CallError> {
+    pub async fn languages(&self) -> Result<Vec<(LanguageId, String)>, Judge0Error> {
         let (status, answer) = self.json(self.request(Method::GET, "/languages")).await?;
         let language = |entry: &Value| {
             let id = u32::try_from(entry.get("id")?.as_u64()?).ok()?;
@@ -131,17 +131,17 @@ impl Client {
         languages.ok_or_else(|| unreadable(status, "not a list of languages"))
     }
 
-    /// Submits a batch of at most [`Limits::max_batch`] entries. The answers are in the same order.
+    /// Submits a batch of at most [`Judge0Limits::max_batch`] entries. The answers are in the same order.
     ///
     /// # Errors
-    /// Returns an error if the call fails or the answer is not a list of that length. After [`CallError::NoAnswer`]
+    /// Returns an error if the call fails or the answer is not a list of that length. After [`Judge0Error::NoAnswer`]
     /// Judge0 may have queued the batch; its results are never fetched.
-    pub async fn submit(&self, entries: &[Entry<'_>]) -> Result<Vec<Posted>, CallError> {
+    pub async fn submit(&self, entries: &[BatchEntry<'_>]) -> Result<Vec<EntryResult>, Judge0Error> {
         let request = self.request(Method::POST, "/submissions/batch?base64_encoded=true");
         let call = self.json(request.json(&Batch { submissions: entries }));
         let (status, answer) = measured("POST", BATCH_ENDPOINT, call).await?;
-        let posted: Vec<Posted> = match &answer {
-            Value::Array(answers) => answers.iter().map(Posted::read).collect(),
+        let posted: Vec<EntryResult> = match &answer {
+            Value::Array(answers) => answers.iter().map(EntryResult::read).collect(),
             _ => return Err(unreadable(status, "not a list of tokens")),
         };
         if posted.len() != entries.len() {
@@ -150,12 +150,12 @@ impl Client {
         Ok(posted)
     }
 
-    /// Reads the reports on at most [`Limits::max_batch`] submissions, in the same order. A report is `None` if Judge0
+    /// Reads the reports on at most [`Judge0Limits::max_batch`] submissions, in the same order. A report is `None` if Judge0
     /// does not know the token, or no longer knows it.
     ///
     /// # Errors
     /// Returns an error if the call fails or the answer is not a list of that length.
-    pub async fn poll(&self, tokens: &[&str]) -> Result<Vec<Option<Report>>, CallError> {
+    pub async fn poll(&self, tokens: &[&str]) -> Result<Vec<Option<Judge0Report>>, Judge0Error> {
         let path =
             format!("/submissions/batch?tokens={}&base64_encoded=true&fields={FIELDS}", tokens.join(","));
         let (status, answer) =
@@ -166,7 +166,7 @@ impl Client {
             unreadable(status, "the number of submissions differs from the number of tokens")
         })?;
         let read =
-            |(report, token): (&Value, &&str)| (!report.is_null()).then(|| Report::read(report, token));
+            |(report, token): (&Value, &&str)| (!report.is_null()).then(|| Judge0Report::read(report, token));
         Ok(reports.iter().zip(tokens).map(read).collect())
     }
 
@@ -175,17 +175,17 @@ impl Client {
     }
 
     /// Sends a request and parses the JSON answer. A 422 with a list, which rejects each entry of a batch, is an answer.
-    async fn json(&self, request: RequestBuilder) -> Result<(u16, Value), CallError> {
+    async fn json(&self, request: RequestBuilder) -> Result<(u16, Value), Judge0Error> {
         let request = match traceparent() {
             Some(traceparent) => request.header("traceparent", traceparent),
             None => request,
         };
-        let response = request.send().await.map_err(CallError::from_reqwest)?;
+        let response = request.send().await.map_err(Judge0Error::from_reqwest)?;
         let status = response.status();
         let retry_after = retry_after(&response);
         let is_page = is_page(&response);
         if matches!(status.as_u16(), 401 | 403) {
-            return Err(CallError::Denied { status: status.as_u16() });
+            return Err(Judge0Error::Denied { status: status.as_u16() });
         }
         let body = read(response).await?;
         let answer = serde_json::from_slice::<Value>(&body).map_err(|error| (error.is_eof(), is_page));
@@ -193,20 +193,20 @@ impl Client {
             (status, Ok(answer)) if status.is_success() || is_list_of_errors(status, &answer) => {
                 Ok((status.as_u16(), answer))
             }
-            (StatusCode::TOO_MANY_REQUESTS, answer) => Err(CallError::Busy {
+            (StatusCode::TOO_MANY_REQUESTS, answer) => Err(Judge0Error::Busy {
                 status: 429,
                 retry_after,
                 text: answer.ok().and_then(|it| error_message(&it)),
             }),
             // Judge0 answers in JSON. An HTML page is from a proxy that cannot reach it.
             (StatusCode::SERVICE_UNAVAILABLE, Ok(answer)) => {
-                Err(CallError::Busy { status: 503, retry_after, text: error_message(&answer) })
+                Err(Judge0Error::Busy { status: 503, retry_after, text: error_message(&answer) })
             }
             (status @ (StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY), Ok(answer)) => {
                 let text = error_message(&answer).unwrap_or_else(|| short(&answer.to_string()));
-                Err(CallError::Rejected { status: status.as_u16(), text })
+                Err(Judge0Error::Rejected { status: status.as_u16(), text })
             }
-            (StatusCode::PAYLOAD_TOO_LARGE, _) => Err(CallError::Rejected {
+            (StatusCode::PAYLOAD_TOO_LARGE, _) => Err(Judge0Error::Rejected {
                 status: 413,
                 text: "the program and its inputs are too large".to_owned(),
             }),
@@ -220,20 +220,21 @@ impl Client {
                 };
                 Err(unreadable(status.as_u16(), text))
             }
-            (status, _) => Err(CallError::Failed { status: status.as_u16() }),
+            (status, _) => Err(Judge0Error::Failed { status: status.as_u16() }),
         }
     }
 }
 
-fn headers(config: &Judge0Config) -> Result<HeaderMap, InvalidConfig> {
+fn headers(config: &Judge0Config) -> Result<HeaderMap, InvalidJudge0Config> {
     let mut headers = HeaderMap::new();
     for (name, value) in &config.headers {
-        let invalid = || InvalidConfig::Header { name: name.clone() };
+        let invalid = || InvalidJudge0Config::Header { name: name.clone() };
         let header: HeaderName = name.parse().map_err(|_| invalid())?;
         headers.insert(header, secret(value).ok_or_else(invalid)?);
     }
     if let Some(key) = &config.api_key {
-        headers.insert(HeaderName::from_static("x-auth-token"), secret(key).ok_or(InvalidConfig::ApiKey)?);
+        headers
+            .insert(HeaderName::from_static("x-auth-token"), secret(key).ok_or(InvalidJudge0Config::ApiKey)?);
     }
     Ok(headers)
 }
@@ -244,8 +245,8 @@ fn secret(text: &str) -> Option<HeaderValue> {
     Some(value)
 }
 
-fn unreadable(status: u16, text: &str) -> CallError {
-    CallError::Unreadable { status, text: text.to_owned() }
+fn unreadable(status: u16, text: &str) -> Judge0Error {
+    Judge0Error::Unreadable { status, text: text.to_owned() }
 }
 
 fn retry_after(response: &Response) -> Option<Duration> {
@@ -271,11 +272,11 @@ fn short(text: &str) -> String {
     text[..text.floor_char_boundary(MAX_MESSAGE_BYTES)].to_owned()
 }
 
-async fn read(mut response: Response) -> Result<Bytes, CallError> {
+async fn read(mut response: Response) -> Result<Bytes, Judge0Error> {
     let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(CallError::from_reqwest)? {
+    while let Some(chunk) = response.chunk().await.map_err(Judge0Error::from_reqwest)? {
         if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-            return Err(CallError::TooLarge { max_bytes: MAX_ANSWER_BYTES });
+            return Err(Judge0Error::TooLarge { max_bytes: MAX_ANSWER_BYTES });
         }
         body.extend_from_slice(&chunk);
     }

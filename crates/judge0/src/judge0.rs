@@ -9,9 +9,9 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::breaker::Breaker;
-use crate::call::CallError;
-use crate::client::{Client, InvalidConfig, Judge0Config};
-use crate::limits::Limits;
+use crate::call::Judge0Error;
+use crate::client::{InvalidJudge0Config, Judge0Client, Judge0Config};
+use crate::limits::Judge0Limits;
 use crate::poller::{self, SentTest};
 use crate::shared::{Shared, handback_delay, unavailable};
 use crate::tuning::Tuning;
@@ -33,8 +33,8 @@ impl Judge0 {
     ///
     /// # Errors
     /// Returns an error if the configuration is invalid.
-    pub fn start(config: &Judge0Config, tuning: Tuning) -> Result<Self, InvalidConfig> {
-        let shared = Arc::new(Shared::new(Client::new(config)?, tuning));
+    pub fn start(config: &Judge0Config, tuning: Tuning) -> Result<Self, InvalidJudge0Config> {
+        let shared = Arc::new(Shared::new(Judge0Client::new(config)?, tuning));
         let (sent_tests, received) = mpsc::channel(SENT_TESTS_CAPACITY);
         let polling = tokio::spawn(poller::poll(Arc::clone(&shared), received)).abort_handle();
         let upkeep = tokio::spawn(upkeep::run(Arc::clone(&shared))).abort_handle();
@@ -54,7 +54,7 @@ impl Judge0 {
     }
 
     /// Returns Judge0's limits as last read. Waits for them if they have not been read yet.
-    pub(crate) async fn limits(&self) -> Result<Limits, EngineFault> {
+    pub(crate) async fn limits(&self) -> Result<Judge0Limits, EngineFault> {
         let mut limits = self.shared.limits.subscribe();
         let waiting = async {
             tokio::select! {
@@ -73,9 +73,9 @@ impl Judge0 {
     pub(crate) async fn call_with_retries<T, F>(
         &self,
         call: impl Fn() -> F,
-    ) -> Result<Result<T, CallError>, EngineFault>
+    ) -> Result<Result<T, Judge0Error>, EngineFault>
     where
-        F: Future<Output = Result<T, CallError>>,
+        F: Future<Output = Result<T, Judge0Error>>,
     {
         let deadline = Instant::now() + self.shared.tuning.retry_budget;
         let attempts = async {
@@ -85,7 +85,7 @@ impl Judge0 {
                 let called = call().await;
                 self.shared.breaker.note(&called);
                 let error = match called {
-                    Err(error) if error.is_outage() || matches!(error, CallError::Busy { .. }) => error,
+                    Err(error) if error.is_outage() || matches!(error, Judge0Error::Busy { .. }) => error,
                     called => return Ok(called),
                 };
                 let delay = self.shared.tuning.retry.delay(attempt, rand::random());

@@ -1,6 +1,6 @@
 //! Judge0 as an engine.
 //!
-//! - [`Client`] makes single calls and reports exactly how each one failed.
+//! - [`Judge0Client`] makes single calls and reports exactly how each one failed.
 //! - [`Judge0`] runs the tests of a question. It sends a window of tests ahead of the current one, polls all tests in
 //!   flight together, respects Judge0's limits, and has a [`Breaker`] for the time when Judge0 is unreachable.
 //!
@@ -22,12 +22,12 @@ mod text;
 mod tuning;
 mod upkeep;
 
-pub use breaker::{Breaker, State};
-pub use call::CallError;
-pub use client::{Client, InvalidConfig, Judge0Config};
+pub use breaker::{Breaker, BreakerState};
+pub use call::Judge0Error;
+pub use client::{InvalidJudge0Config, Judge0Client, Judge0Config};
 pub use judge0::Judge0;
-pub use limits::{Limits, Misfit, RunSettings};
-pub use outcome::{Finished, interpret};
-pub use post::{Entry, Posted};
-pub use report::Report;
+pub use limits::{Judge0Limits, LimitMismatch, RunSettings};
+pub use outcome::{TestResult, interpret};
+pub use post::{BatchEntry, EntryResult};
+pub use report::Judge0Report;
 pub use tuning::Tuning;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gavel_domain::Question;
 use serde_json::Value;
 
-use crate::call::CallError;
+use crate::call::Judge0Error;
 use crate::report::{number, whole};
 
 /// The lowest memory limit that Judge0 accepts, in KB (recorded: "must be greater than or equal to 2048").
@@ -17,7 +17,7 @@ const DEFAULT_MAX_BATCH: usize = 20;
 
 /// Judge0's limits. `None` if it does not report one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct Judge0Limits {
     /// The highest CPU time limit of a test.
     pub max_cpu_time: Option<Duration>,
     /// The highest wall time limit of a test.
@@ -49,7 +49,7 @@ pub struct RunSettings {
 
 /// Why a question does not fit Judge0's limits. The text is shown to the learner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Misfit {
+pub enum LimitMismatch {
     /// The CPU time limit is too high.
     #[error("the question asks for {} s of CPU time and Judge0 allows at most {} s", asked.as_secs_f64(), allowed.as_secs_f64())]
     CpuTime {
@@ -100,14 +100,14 @@ pub enum Misfit {
     },
 }
 
-impl Limits {
+impl Judge0Limits {
     /// Parses the answer of `/config_info`. Returns `None` if it is something else.
-    pub(crate) fn read(answer: &Value) -> Option<Result<Self, CallError>> {
+    pub(crate) fn read(answer: &Value) -> Option<Result<Self, Judge0Error>> {
         let fields = answer.as_object()?;
         // Every configuration of Judge0 has this field; the answer of a login page or a gateway does not.
         fields.get("max_cpu_time_limit")?;
         if fields.get("enable_batched_submissions") == Some(&Value::Bool(false)) {
-            return Some(Err(CallError::NoBatches));
+            return Some(Err(Judge0Error::NoBatches));
         }
         let seconds =
             |name: &str| number(fields.get(name)?).and_then(|it| Duration::try_from_secs_f64(it).ok());
@@ -128,30 +128,30 @@ impl Limits {
     ///
     /// # Errors
     /// Returns an error if Judge0 does not allow the question's limits. Another attempt would fail in the same way.
-    pub fn fit(&self, question: &Question, max_output_bytes: u64) -> Result<RunSettings, Misfit> {
+    pub fn fit(&self, question: &Question, max_output_bytes: u64) -> Result<RunSettings, LimitMismatch> {
         let (cpu_time, wall_time) = (question.limits.cpu_time, question.limits.wall_time());
         let memory_kb = question.limits.memory_bytes.div_ceil(1_024);
         if let Some(allowed) = self.max_cpu_time.filter(|allowed| cpu_time > *allowed) {
-            return Err(Misfit::CpuTime { asked: cpu_time, allowed });
+            return Err(LimitMismatch::CpuTime { asked: cpu_time, allowed });
         }
         if let Some(allowed) = self.max_wall_time.filter(|allowed| wall_time > *allowed) {
-            return Err(Misfit::WallTime { asked: wall_time, allowed });
+            return Err(LimitMismatch::WallTime { asked: wall_time, allowed });
         }
         if wall_time < MIN_WALL_TIME {
-            return Err(Misfit::WallTimeTooLow { asked: wall_time, allowed: MIN_WALL_TIME });
+            return Err(LimitMismatch::WallTimeTooLow { asked: wall_time, allowed: MIN_WALL_TIME });
         }
         if let Some(allowed_kb) = self.max_memory_kb.filter(|allowed| memory_kb > *allowed) {
-            return Err(Misfit::Memory { asked_kb: memory_kb, allowed_kb });
+            return Err(LimitMismatch::Memory { asked_kb: memory_kb, allowed_kb });
         }
         if memory_kb < MIN_MEMORY_KB {
-            return Err(Misfit::MemoryTooLow { asked_kb: memory_kb, allowed_kb: MIN_MEMORY_KB });
+            return Err(LimitMismatch::MemoryTooLow { asked_kb: memory_kb, allowed_kb: MIN_MEMORY_KB });
         }
         let file_kb = self.file_kb(question, max_output_bytes)?;
         let stack_kb = self.max_stack_kb.map(|allowed| allowed.min(memory_kb));
         Ok(RunSettings { cpu_time, wall_time, memory_kb, stack_kb, file_kb })
     }
 
-    fn file_kb(&self, question: &Question, max_output_bytes: u64) -> Result<u64, Misfit> {
+    fn file_kb(&self, question: &Question, max_output_bytes: u64) -> Result<u64, LimitMismatch> {
         let longest = question.tests.iter().map(|test| test.expected_stdout.len()).max().unwrap_or(0);
         let longest = u64::try_from(longest).unwrap_or(u64::MAX);
         let wanted = max_output_bytes.max(longest.saturating_mul(2)).div_ceil(1_024).max(1);
@@ -159,7 +159,7 @@ impl Limits {
         let allowed_bytes = allowed_kb.saturating_mul(1_024);
         // Output that reaches the limit cannot be distinguished from output that was truncated.
         if longest >= allowed_bytes {
-            return Err(Misfit::Output { asked_bytes: longest, allowed_bytes });
+            return Err(LimitMismatch::Output { asked_bytes: longest, allowed_bytes });
         }
         Ok(wanted.min(allowed_kb))
     }
@@ -186,8 +186,8 @@ mod tests {
     }
 
     /// The limits of the recorded configuration.
-    fn limits() -> Limits {
-        Limits {
+    fn limits() -> Judge0Limits {
+        Judge0Limits {
             max_cpu_time: Some(Duration::from_secs(15)),
             max_wall_time: Some(Duration::from_secs(20)),
             max_memory_kb: Some(512_000),
@@ -225,12 +225,12 @@ mod tests {
 
     #[test]
     fn limits_may_be_strings_or_missing_and_batches_must_be_enabled() {
-        let read = Limits::read(&json!({ "max_cpu_time_limit": "15.0", "max_memory_limit": "512000" }));
+        let read = Judge0Limits::read(&json!({ "max_cpu_time_limit": "15.0", "max_memory_limit": "512000" }));
         let read = read.unwrap().unwrap();
         assert_eq!((read.max_cpu_time, read.max_memory_kb), (Some(Duration::from_secs(15)), Some(512_000)));
         assert_eq!((read.max_wall_time, read.max_file_kb, read.max_batch), (None, None, 20));
-        assert!(Limits::read(&json!({ "error": "x" })).is_none());
+        assert!(Judge0Limits::read(&json!({ "error": "x" })).is_none());
         let off = json!({ "max_cpu_time_limit": 1, "enable_batched_submissions": false });
-        assert!(matches!(Limits::read(&off), Some(Err(CallError::NoBatches))));
+        assert!(matches!(Judge0Limits::read(&off), Some(Err(Judge0Error::NoBatches))));
     }
 }

@@ -6,7 +6,7 @@
 use gavel_domain::{Clock, Execution, Outcome, OutputStream, Usage};
 
 use crate::limits::RunSettings;
-use crate::report::Report;
+use crate::report::Judge0Report;
 
 /// Sent when a file exceeds its size limit.
 const SIGXFSZ: i32 = 25;
@@ -16,7 +16,7 @@ const PAGE_KB: u64 = 4;
 
 /// The meaning of a final report.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Finished {
+pub enum TestResult {
     /// The program ran.
     Ran(Execution),
     /// The program did not compile. Holds the compiler's output.
@@ -27,42 +27,42 @@ pub enum Finished {
 
 /// Interprets the final report of a test that ran with `settings`.
 #[must_use]
-pub fn interpret(report: Report, settings: &RunSettings) -> Finished {
+pub fn interpret(report: Judge0Report, settings: &RunSettings) -> TestResult {
     let Some(status) = report.status else {
-        return Finished::Failed("answer without a status".to_owned());
+        return TestResult::Failed("answer without a status".to_owned());
     };
     if report.is_malformed {
-        return Finished::Failed("unreadable answer".to_owned());
+        return TestResult::Failed("unreadable answer".to_owned());
     }
     match status {
         6 if is_missing_program(&report.compile_output, b"compile") => {
-            Finished::Failed("no compiler for this language".to_owned())
+            TestResult::Failed("no compiler for this language".to_owned())
         }
-        6 => Finished::CompileError(report.compile_output),
-        13 => Finished::Failed("internal error (status 13)".to_owned()),
-        14 => Finished::Failed("exec format error (status 14)".to_owned()),
+        6 => TestResult::CompileError(report.compile_output),
+        13 => TestResult::Failed("internal error (status 13)".to_owned()),
+        14 => TestResult::Failed("exec format error (status 14)".to_owned()),
         3..=5 | 7..=12 => ran(status, report, settings),
-        _ => Finished::Failed(format!("unknown status ({status})")),
+        _ => TestResult::Failed(format!("unknown status ({status})")),
     }
 }
 
-fn ran(status: u64, report: Report, settings: &RunSettings) -> Finished {
+fn ran(status: u64, report: Judge0Report, settings: &RunSettings) -> TestResult {
     if report.exit_code == Some(127) && is_missing_program(&report.stderr, b"run") {
-        return Finished::Failed("no interpreter for this language".to_owned());
+        return TestResult::Failed("no interpreter for this language".to_owned());
     }
     let Some((outcome, stderr)) = outcome(status, &report, settings) else {
-        return Finished::Failed(format!("status {status} without an exit code or a signal"));
+        return TestResult::Failed(format!("status {status} without an exit code or a signal"));
     };
     let usage = Usage {
         cpu_time: report.time.unwrap_or_default(),
         wall_time: report.wall_time.unwrap_or_default(),
         memory_bytes: report.memory_kb.unwrap_or_default().saturating_mul(1_024),
     };
-    Finished::Ran(Execution { outcome, matched_bytes: 0, stdout: report.stdout, stderr, usage })
+    TestResult::Ran(Execution { outcome, matched_bytes: 0, stdout: report.stdout, stderr, usage })
 }
 
 /// The outcome, and what the program itself wrote to standard error.
-fn outcome(status: u64, report: &Report, settings: &RunSettings) -> Option<(Outcome, Vec<u8>)> {
+fn outcome(status: u64, report: &Judge0Report, settings: &RunSettings) -> Option<(Outcome, Vec<u8>)> {
     let is_cut = |stream: &[u8]| u64::try_from(stream.len()).is_ok_and(|len| len >= settings.file_kb * 1_024);
     let stderr = || report.stderr.clone();
     if status == 5 {
@@ -95,7 +95,7 @@ fn outcome(status: u64, report: &Report, settings: &RunSettings) -> Option<(Outc
 ///
 /// A shell runs the program and turns signal n into the exit code 128 + n. A program can exit with such a code by
 /// itself, but then the shell does not add its line, `run: line 1:     3 Segmentation fault      ./a.out`.
-fn signal(status: u64, report: &Report) -> (Option<i32>, Vec<u8>) {
+fn signal(status: u64, report: &Judge0Report) -> (Option<i32>, Vec<u8>) {
     if let Some(signal) = report.exit_signal.filter(|signal| *signal > 0) {
         return (Some(signal), report.stderr.clone());
     }
@@ -153,18 +153,18 @@ mod tests {
         file_kb: 1,
     };
 
-    fn report(status: u64, exit_code: i32, stderr: &[u8]) -> Report {
-        Report {
+    fn report(status: u64, exit_code: i32, stderr: &[u8]) -> Judge0Report {
+        Judge0Report {
             status: Some(status),
             exit_code: Some(exit_code),
             stderr: stderr.to_vec(),
-            ..Report::default()
+            ..Judge0Report::default()
         }
     }
 
-    fn outcome_of(report: Report) -> Outcome {
+    fn outcome_of(report: Judge0Report) -> Outcome {
         match interpret(report, &SETTINGS) {
-            Finished::Ran(execution) => execution.outcome,
+            TestResult::Ran(execution) => execution.outcome,
             other => panic!("{other:?}"),
         }
     }
@@ -173,14 +173,14 @@ mod tests {
     fn shell_line_distinguishes_a_signal_from_an_exit_code() {
         let killed =
             report(11, 139, b"mine, without a newlinerun: line 1:     3 Segmentation fault      ./a.out\n");
-        let Finished::Ran(execution) = interpret(killed, &SETTINGS) else { panic!() };
+        let TestResult::Ran(execution) = interpret(killed, &SETTINGS) else { panic!() };
         assert_eq!(execution.outcome, Outcome::Signaled { signal: 11 });
         assert_eq!(execution.stderr, b"mine, without a newline");
         assert_eq!(outcome_of(report(11, 139, b"")), Outcome::Exited { code: 139 });
         assert_eq!(outcome_of(report(11, 139, b"run: line 1: 3 x\nmine")), Outcome::Exited { code: 139 });
         assert_eq!(outcome_of(report(11, 42, b"run: line 1: 3 x\n")), Outcome::Exited { code: 42 });
         assert_eq!(
-            outcome_of(Report { exit_signal: Some(8), ..report(9, 0, b"") }),
+            outcome_of(Judge0Report { exit_signal: Some(8), ..report(9, 0, b"") }),
             Outcome::Signaled { signal: 8 }
         );
         assert_eq!(outcome_of(report(10, 0, b"")), Outcome::Signaled { signal: 6 });
@@ -189,11 +189,11 @@ mod tests {
     #[test]
     fn sigkill_is_the_memory_limit_only_at_the_limit() {
         let line = b"run: line 1:     3 Killed                  ./a.out\n";
-        let at = |kb| Report { memory_kb: Some(kb), ..report(11, 137, line) };
+        let at = |kb| Judge0Report { memory_kb: Some(kb), ..report(11, 137, line) };
         assert_eq!(outcome_of(at(128_000)), Outcome::MemoryLimit, "the kernel counts in pages");
         assert_eq!(outcome_of(at(120_000)), Outcome::Signaled { signal: 9 });
         assert_eq!(
-            outcome_of(Report { memory_kb: Some(128_000), ..report(11, 1, b"") }),
+            outcome_of(Judge0Report { memory_kb: Some(128_000), ..report(11, 1, b"") }),
             Outcome::Exited { code: 1 }
         );
     }
@@ -209,12 +209,12 @@ mod tests {
         );
         assert_eq!(outcome_of(report(8, 0, b"")), stdout);
         assert_eq!(
-            outcome_of(Report { stdout: full.clone(), ..report(11, 1, b"OSError: File too large") }),
+            outcome_of(Judge0Report { stdout: full.clone(), ..report(11, 1, b"OSError: File too large") }),
             stdout
         );
-        assert_eq!(outcome_of(Report { stdout: full.clone(), ..report(3, 0, b"") }), stdout);
+        assert_eq!(outcome_of(Judge0Report { stdout: full.clone(), ..report(3, 0, b"") }), stdout);
         assert_eq!(
-            outcome_of(Report { stdout: full[1..].to_vec(), ..report(3, 0, b"") }),
+            outcome_of(Judge0Report { stdout: full[1..].to_vec(), ..report(3, 0, b"") }),
             Outcome::Exited { code: 0 }
         );
         assert_eq!(outcome_of(report(11, 153, &full)), stderr);
@@ -223,21 +223,21 @@ mod tests {
 
     #[test]
     fn failures_of_judge0_are_not_outcomes() {
-        let malformed = Report { is_malformed: true, ..report(3, 0, b"") };
+        let malformed = Judge0Report { is_malformed: true, ..report(3, 0, b"") };
         let missing = b"run: line 1: /usr/local/ruby/bin/ruby: No such file or directory\n";
         let faults = [
-            Report::default(),
+            Judge0Report::default(),
             malformed,
             report(13, 0, b""),
             report(14, 0, b""),
             report(99, 0, b""),
             report(11, 0, b""),
-            Report { exit_code: None, ..report(11, 0, b"") },
+            Judge0Report { exit_code: None, ..report(11, 0, b"") },
             report(11, 127, missing),
         ];
         for report in faults {
             let shown = format!("{report:?}");
-            assert!(matches!(interpret(report, &SETTINGS), Finished::Failed(_)), "{shown}");
+            assert!(matches!(interpret(report, &SETTINGS), TestResult::Failed(_)), "{shown}");
         }
         assert_eq!(outcome_of(report(11, 127, b"mine\n")), Outcome::Exited { code: 127 });
     }

@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream;
+use gavel_domain::error::chain;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
-use crate::call::CallError;
-use crate::report::Report;
+use crate::call::Judge0Error;
+use crate::report::Judge0Report;
 use crate::shared::Shared;
 use crate::tuning::Tuning;
-use gavel_domain::error::chain;
 
 /// The most calls of one poll that run in parallel, when more tests are in flight than fit into a batch.
 const MAX_PARALLEL_CALLS: usize = 4;
@@ -29,7 +29,7 @@ const STATUS_IN_QUEUE: u64 = 1;
 #[derive(Debug)]
 pub(crate) enum PollResult {
     /// Judge0 has finished the test.
-    Finished(Report),
+    Finished(Judge0Report),
     /// Judge0 does not know the token, or started the test and did not finish it in time.
     Lost(&'static str),
     /// Judge0 could not be polled for too long, or did not start the test in time. Holds the cause.
@@ -117,7 +117,7 @@ impl InFlight {
         due.into_iter().map(|(_, token)| token.clone()).collect()
     }
 
-    fn handle_reports(&mut self, tokens: &[String], reports: Vec<Option<Report>>, shared: &Shared) {
+    fn handle_reports(&mut self, tokens: &[String], reports: Vec<Option<Judge0Report>>, shared: &Shared) {
         (self.failures, self.failing_since) = (0, None);
         let now = Instant::now();
         let _all_at_once = shared.lock_delivery();
@@ -143,7 +143,7 @@ impl InFlight {
         }
     }
 
-    fn handle_failure(&mut self, tokens: &[String], error: &CallError, tuning: &Tuning) {
+    fn handle_failure(&mut self, tokens: &[String], error: &Judge0Error, tuning: &Tuning) {
         self.failures += 1;
         let now = Instant::now();
         let since = *self.failing_since.get_or_insert(now);
@@ -151,7 +151,7 @@ impl InFlight {
             tuning.retry.delay(self.failures, rand::random()).max(error.retry_after().unwrap_or_default());
         debug!(cause = chain(error), retry_in_ms = delay.as_millis(), "cannot poll the tests in flight");
         let gives_up =
-            now + delay > since + tuning.retry_budget || matches!(error, CallError::Rejected { .. });
+            now + delay > since + tuning.retry_budget || matches!(error, Judge0Error::Rejected { .. });
         for token in tokens {
             if gives_up {
                 self.finish(token, PollResult::Unavailable(chain(error)));
@@ -170,10 +170,10 @@ impl InFlight {
 }
 
 /// Polls one batch; polls its tokens one by one if the answer would be too large.
-async fn poll_batch(shared: &Shared, tokens: &[String]) -> Result<Vec<Option<Report>>, CallError> {
+async fn poll_batch(shared: &Shared, tokens: &[String]) -> Result<Vec<Option<Judge0Report>>, Judge0Error> {
     let all: Vec<&str> = tokens.iter().map(String::as_str).collect();
     match shared.client.poll(&all).await {
-        Err(CallError::TooLarge { .. }) if all.len() > 1 => {
+        Err(Judge0Error::TooLarge { .. }) if all.len() > 1 => {
             let mut reports = Vec::with_capacity(all.len());
             for token in all {
                 reports.extend(shared.client.poll(&[token]).await?);

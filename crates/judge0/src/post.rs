@@ -5,7 +5,7 @@ use serde_json::Value;
 
 /// A program with one input.
 #[derive(Clone, Debug, Serialize)]
-pub struct Entry<'a> {
+pub struct BatchEntry<'a> {
     /// The program, in base64.
     pub source_code: &'a str,
     /// Judge0's id of the language.
@@ -33,12 +33,12 @@ pub struct Entry<'a> {
 
 #[derive(Serialize)]
 pub(crate) struct Batch<'a> {
-    pub(crate) submissions: &'a [Entry<'a>],
+    pub(crate) submissions: &'a [BatchEntry<'a>],
 }
 
 /// Judge0's answer to one entry of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Posted {
+pub enum EntryResult {
     /// The entry is queued under this token.
     Token(String),
     /// The entry is invalid. Holds the fields and their errors.
@@ -47,7 +47,7 @@ pub enum Posted {
     Invalid,
 }
 
-impl Posted {
+impl EntryResult {
     pub(crate) fn read(answer: &Value) -> Self {
         if let Some(token) = answer.get("token").and_then(Value::as_str) {
             // The token becomes part of a URL.
@@ -81,10 +81,10 @@ mod tests {
     #[test]
     fn token_that_would_change_the_url_is_invalid() {
         for token in ["", "a,b", "a&fields=*", "../x", &"x".repeat(129)] {
-            assert_eq!(Posted::read(&json!({ "token": token })), Posted::Invalid, "{token}");
+            assert_eq!(EntryResult::read(&json!({ "token": token })), EntryResult::Invalid, "{token}");
         }
         for answer in [json!(null), json!({}), json!("x"), json!([])] {
-            assert_eq!(Posted::read(&answer), Posted::Invalid, "{answer}");
+            assert_eq!(EntryResult::read(&answer), EntryResult::Invalid, "{answer}");
         }
     }
 }

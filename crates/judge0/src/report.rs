@@ -9,7 +9,7 @@ use crate::text;
 
 /// Judge0's report on one submission.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct Judge0Report {
     /// The id of the status. `None` if it is missing or not a number.
     pub status: Option<u64>,
     /// The program's standard output.
@@ -34,7 +34,7 @@ pub struct Report {
     pub is_malformed: bool,
 }
 
-impl Report {
+impl Judge0Report {
     /// Whether the submission has finished, so that no other report will follow.
     #[must_use]
     pub fn is_final(&self) -> bool {
@@ -109,7 +109,7 @@ mod tests {
             "status": { "id": "3", "description": "Accepted" }, "stdout": "aGVsbG8K\n", "time": 0.5, "wall_time": "1.25",
             "memory": "128000", "exit_code": "0", "more": [1], "finished_at": null,
         });
-        let read = Report::read(&report, "t");
+        let read = Judge0Report::read(&report, "t");
         assert_eq!((read.status, read.stdout.as_slice()), (Some(3), &b"hello\n"[..]));
         assert_eq!(read.time, Some(Duration::from_millis(500)));
         assert_eq!(read.wall_time, Some(Duration::from_millis(1250)));
@@ -122,7 +122,7 @@ mod tests {
         for report in
             [json!({ "stdout": "<b>" }), json!({ "stdout": 5 }), json!({ "token": "u" }), json!("x")]
         {
-            assert!(Report::read(&report, "t").is_malformed, "{report}");
+            assert!(Judge0Report::read(&report, "t").is_malformed, "{report}");
         }
         for number in [json!(-1), json!("-1"), json!("NaN"), json!("1e300"), json!(true), json!("x")] {
             assert_eq!(whole(&number), None, "{number}");

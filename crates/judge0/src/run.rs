@@ -10,17 +10,17 @@ use gavel_domain::text::normalize_newlines;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::call::CallError;
+use crate::call::Judge0Error;
 use crate::judge0::Judge0;
-use crate::limits::{Limits, RunSettings};
-use crate::outcome::{Finished, interpret};
+use crate::limits::{Judge0Limits, RunSettings};
+use crate::outcome::{TestResult, interpret};
 use crate::poller::{PollResult, SentTest};
-use crate::post::{Entry, Posted};
+use crate::post::{BatchEntry, EntryResult};
 use crate::shared::unavailable;
 use crate::text;
 
 /// What is known about a test.
-enum Known {
+enum KnownResult {
     Ran(Execution),
     /// Judge0 failed on the test too often. Holds the last cause.
     Failed(String),
@@ -30,17 +30,17 @@ enum Known {
 type PendingResult<'a> = std::pin::Pin<Box<dyn Future<Output = (usize, PollResult)> + Send + 'a>>;
 
 /// A job in progress.
-struct Run<'a> {
+struct JobRun<'a> {
     judge0: &'a Judge0,
     job: &'a Job<'a>,
     source: String,
     settings: RunSettings,
-    limits: Limits,
+    limits: Judge0Limits,
     /// The tests to send, in order. A test that Judge0 failed on returns here.
     unsent: BTreeSet<usize>,
     in_flight: FuturesUnordered<PendingResult<'a>>,
     /// What is known about each test that the observer has not seen yet, in order.
-    known: VecDeque<Option<Known>>,
+    known: VecDeque<Option<KnownResult>>,
     /// The number of executions that the observer has seen.
     observed: usize,
     /// Whether a test has run, which proves that the program compiles.
@@ -63,7 +63,7 @@ impl Judge0 {
             .fit(job.question, job.max_output_bytes)
             .map_err(|misfit| EngineFault::Final { reason: misfit.to_string(), source: None })?;
         let tests = job.question.tests.len();
-        let run = Run {
+        let run = JobRun {
             judge0: self,
             job,
             source: text::encode(job.source.as_bytes()),
@@ -85,19 +85,19 @@ impl Judge0 {
     }
 }
 
-impl Run<'_> {
+impl JobRun<'_> {
     async fn drive(mut self, observer: &mut Observer<'_>) -> Result<Progress, EngineFault> {
         loop {
             while let Some(known) = self.known.front_mut().and_then(Option::take) {
                 self.known.pop_front();
                 self.observed += 1;
                 match known {
-                    Known::Ran(execution) => {
+                    KnownResult::Ran(execution) => {
                         if observer(execution).is_break() {
                             return Ok(Progress::Ran);
                         }
                     }
-                    Known::Failed(cause) => return Err(self.too_many_failures(&cause)),
+                    KnownResult::Failed(cause) => return Err(self.too_many_failures(&cause)),
                 }
             }
             if self.known.is_empty() {
@@ -134,19 +134,19 @@ impl Run<'_> {
     }
 
     async fn send_batch(&mut self, tests: &[usize]) -> Result<(), EngineFault> {
-        let entries: Vec<Entry<'_>> = tests.iter().map(|test| self.entry(*test)).collect();
+        let entries: Vec<BatchEntry<'_>> = tests.iter().map(|test| self.entry(*test)).collect();
         let sent = self.judge0.call_with_retries(|| self.judge0.shared.client.submit(&entries)).await?;
         let posted = sent.map_err(rejected)?;
         let now = Instant::now();
         for (&test, posted) in tests.iter().zip(posted) {
             self.unsent.remove(&test);
             match posted {
-                Posted::Token(token) => self.follow(test, token, now).await?,
-                Posted::Rejected(text) => {
+                EntryResult::Token(token) => self.follow(test, token, now).await?,
+                EntryResult::Rejected(text) => {
                     let reason = format!("Judge0 rejected the submission: {text}");
                     return Err(EngineFault::Final { reason, source: None });
                 }
-                Posted::Invalid => self.fail(test, "answer without a token".to_owned()),
+                EntryResult::Invalid => self.fail(test, "answer without a token".to_owned()),
             }
         }
         Ok(())
@@ -176,20 +176,20 @@ impl Run<'_> {
             PollResult::Unavailable(cause) => return Err(unavailable(cause)),
         };
         match interpret(report, &self.settings) {
-            Finished::Ran(execution) => {
+            TestResult::Ran(execution) => {
                 self.compiles = true;
                 self.judge0.breaker().note_finished_test();
-                self.record(test, Known::Ran(execution));
+                self.record(test, KnownResult::Ran(execution));
             }
             // Judge0 compiles again for each test: a program that compiled once is not at fault.
-            Finished::CompileError(_) if self.compiles => {
+            TestResult::CompileError(_) if self.compiles => {
                 self.fail(test, "compilation failed after it had succeeded for another test".to_owned());
             }
-            Finished::CompileError(output) => {
+            TestResult::CompileError(output) => {
                 self.judge0.breaker().note_finished_test();
                 return Ok(Some(output));
             }
-            Finished::Failed(cause) => self.fail(test, cause),
+            TestResult::Failed(cause) => self.fail(test, cause),
         }
         Ok(None)
     }
@@ -201,11 +201,11 @@ impl Run<'_> {
         if self.failures[test] < self.judge0.shared.tuning.max_failures {
             self.unsent.insert(test);
         } else {
-            self.record(test, Known::Failed(cause));
+            self.record(test, KnownResult::Failed(cause));
         }
     }
 
-    fn record(&mut self, test: usize, known: Known) {
+    fn record(&mut self, test: usize, known: KnownResult) {
         self.known[test - self.observed] = Some(known);
     }
 
@@ -215,9 +215,9 @@ impl Run<'_> {
         EngineFault::Final { reason, source: None }
     }
 
-    fn entry(&self, test: usize) -> Entry<'_> {
+    fn entry(&self, test: usize) -> BatchEntry<'_> {
         let stdin = normalize_newlines(&self.job.question.tests[test].stdin);
-        Entry {
+        BatchEntry {
             source_code: &self.source,
             language_id: self.job.language.0,
             stdin: text::encode(stdin.as_bytes()),
@@ -234,9 +234,9 @@ impl Run<'_> {
 }
 
 /// The fault of a batch that Judge0 rejected as a whole.
-fn rejected(error: CallError) -> EngineFault {
+fn rejected(error: Judge0Error) -> EngineFault {
     match error {
-        CallError::TooLarge { .. } => unavailable(error),
+        Judge0Error::TooLarge { .. } => unavailable(error),
         error => EngineFault::Final { reason: error.to_string(), source: None },
     }
 }

@@ -8,15 +8,15 @@ use gavel_domain::engine::{EngineFault, FaultSource};
 use tokio::sync::watch;
 
 use crate::breaker::Breaker;
-use crate::client::Client;
-use crate::limits::Limits;
+use crate::client::Judge0Client;
+use crate::limits::Judge0Limits;
 use crate::tuning::Tuning;
 
 /// The shared state of one Judge0 engine.
 pub(crate) struct Shared {
-    pub(crate) client: Client,
+    pub(crate) client: Judge0Client,
     pub(crate) breaker: Breaker,
-    pub(crate) limits: watch::Sender<Option<Limits>>,
+    pub(crate) limits: watch::Sender<Option<Judge0Limits>>,
     pub(crate) languages: watch::Sender<Vec<(LanguageId, String)>>,
     pub(crate) tuning: Tuning,
     /// Held while the poller hands out the results of one poll, so that a submission sees all its results at once.
@@ -24,7 +24,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(client: Client, tuning: Tuning) -> Self {
+    pub(crate) fn new(client: Judge0Client, tuning: Tuning) -> Self {
         Self {
             client,
             breaker: Breaker::new(tuning.probe),

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use gavel_domain::Backoff;
+use gavel_domain::error::chain;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
-use crate::breaker::State;
-use crate::call::CallError;
-use crate::limits::Limits;
+use crate::breaker::BreakerState;
+use crate::call::Judge0Error;
+use crate::limits::Judge0Limits;
 use crate::shared::Shared;
-use gavel_domain::error::chain;
 
 /// A token that no submission has. Polling it proves that Judge0 accepts the API key and reaches its database.
 const PROBE_TOKEN: &str = "gavel-probe";
@@ -19,7 +19,7 @@ const PROBE_TOKEN: &str = "gavel-probe";
 pub(crate) async fn run(shared: Arc<Shared>) {
     let mut failures = 0;
     loop {
-        if shared.breaker.state() != State::Closed {
+        if shared.breaker.state() != BreakerState::Closed {
             sleep(shared.breaker.probe_delay()).await;
             match probe(&shared).await {
                 Ok(()) => shared.breaker.close(),
@@ -52,14 +52,14 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     }
 }
 
-async fn probe(shared: &Shared) -> Result<(), CallError> {
+async fn probe(shared: &Shared) -> Result<(), Judge0Error> {
     let limits = shared.client.limits().await?;
     shared.client.poll(&[PROBE_TOKEN]).await?;
     set_limits(shared, limits);
     Ok(())
 }
 
-fn set_limits(shared: &Shared, limits: Limits) {
+fn set_limits(shared: &Shared, limits: Judge0Limits) {
     let before = shared.limits.send_replace(Some(limits));
     if before != Some(limits) {
         info!(?limits, "read Judge0's limits");

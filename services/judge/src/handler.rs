@@ -21,6 +21,10 @@ use crate::engine::Engine;
 
 const BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), cap: Duration::from_secs(30) };
 
+/// The reason in the verdict of a submission that the judge gives up. The cause is for the operator: it goes to the
+/// dead letter and the log.
+const GIVE_UP_REASON: &str = "the submission could not be judged because of a system error";
+
 /// How many times missing test cases are requested again. After that, something else is wrong.
 const MAX_RENEWALS: u32 = 3;
 
@@ -184,7 +188,7 @@ impl<E: Engine> Handler for Judge<E> {
         self.engine.counts_deliveries(event.submission.language)
     }
 
-    fn give_up(&self, event: &Ready, cause: &Cause) -> Vec<Outgoing> {
-        vec![self.judged(event, None, Verdict::error(cause.as_str()))]
+    fn give_up(&self, event: &Ready, _cause: &Cause) -> Vec<Outgoing> {
+        vec![self.judged(event, None, Verdict::error(GIVE_UP_REASON))]
     }
 }

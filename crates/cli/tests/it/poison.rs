@@ -28,7 +28,7 @@ async fn message_that_kills_every_judge_ends_in_an_error() {
     let result = pipeline.result("a").await;
     assert_eq!(
         (&result["status"], &result["stderr"]),
-        (&"error".into(), &"Delivered 3 times without a result.".into())
+        (&"error".into(), &"The submission could not be judged because of a system error.".into())
     );
     let dead_letters = wait_dead_letters(&pipeline, 1).await;
     assert_eq!((&dead_letters[0]["stage"], &dead_letters[0]["attempts"]), (&"judge".into(), &4.into()));

@@ -4,11 +4,11 @@
 //! A label is the name without toolchain and version. A release that no entry of the sandbox's `languages.toml` serves
 //! has its major version in the label if the sandbox serves the language: "Python 2".
 
-use super::{Entry, entry};
+use super::{CatalogueEntry, entry};
 
 /// All languages, by ascending id.
 #[rustfmt::skip]
-pub(super) static TABLE: [Entry; 113] = [
+pub(super) static TABLE: [CatalogueEntry; 113] = [
     entry(1, "Bash (4.4)", "Bash 4"),
     entry(2, "Bash (4.0)", "Bash 4"),
     entry(3, "Basic (fbc 1.05.0)", "Basic"),

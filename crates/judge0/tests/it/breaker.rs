@@ -1,13 +1,13 @@
 //! The breaker, with a Judge0 that is unreachable or rejects the API key.
 
 use gavel_domain::engine::Progress;
-use gavel_judge0::{Judge0, Judge0Config, State};
+use gavel_judge0::{BreakerState, Judge0, Judge0Config};
 use gavel_testkit::MockJudge0;
 use gavel_testkit::judge0::{Judge0Fault, Route, Settings};
 
 use crate::support::{ComparableFault, TIMEOUT, config, pair, question, run, tuning};
 
-async fn wait_for_state(judge0: &Judge0, is: impl Fn(&State) -> bool) -> State {
+async fn wait_for_state(judge0: &Judge0, is: impl Fn(&BreakerState) -> bool) -> BreakerState {
     let mut states = judge0.breaker().watch();
     tokio::time::timeout(TIMEOUT, states.wait_for(|state| is(state))).await.unwrap().unwrap().clone()
 }
@@ -28,7 +28,7 @@ async fn breaker_opens_when_judge0_stops_and_closes_when_it_returns() {
     // No calls are made while it is open.
     assert!(matches!(run(&judge0, "echo", &question(1)).await.1, Err(ComparableFault::Unavailable { .. })));
     let _mock = MockJudge0::start_at(address, Settings::default()).await;
-    wait_for_state(&judge0, |state| *state == State::Closed).await;
+    wait_for_state(&judge0, |state| *state == BreakerState::Closed).await;
     assert_eq!(run(&judge0, "echo", &question(1)).await.1, Ok(Progress::Ran));
 }
 
@@ -38,9 +38,9 @@ async fn engine_waits_for_judge0_that_is_unreachable_at_start() {
     let (address, url) = (gone.address(), gone.url());
     gone.stop().await;
     let judge0 = Judge0::start(&config(url), tuning()).unwrap();
-    wait_for_state(&judge0, |state| matches!(state, State::Open(_))).await;
+    wait_for_state(&judge0, |state| matches!(state, BreakerState::Open(_))).await;
     let _mock = MockJudge0::start_at(address, Settings::default()).await;
-    wait_for_state(&judge0, |state| *state == State::Closed).await;
+    wait_for_state(&judge0, |state| *state == BreakerState::Closed).await;
     assert_eq!(run(&judge0, "echo", &question(1)).await.1, Ok(Progress::Ran));
 }
 
@@ -53,7 +53,7 @@ async fn submission_in_progress_is_handed_back_when_breaker_opens() {
     let polls = mock.request_count(Route::GetBatch);
     assert!(polls < 20, "an unreachable Judge0 is not polled: {polls} calls");
     mock.clear_faults();
-    wait_for_state(&judge0, |state| *state == State::Closed).await;
+    wait_for_state(&judge0, |state| *state == BreakerState::Closed).await;
     assert_eq!(run(&judge0, "echo", &question(3)).await.1, Ok(Progress::Ran));
 }
 
@@ -65,16 +65,16 @@ async fn wrong_api_key_is_reported_and_not_retried() {
     let (_, ended) = run(&judge0, "echo", &question(1)).await;
     let Err(ComparableFault::Unavailable { cause, .. }) = ended else { panic!("{ended:?}") };
     assert!(cause.contains("status 401") && cause.contains("JUDGE0_API_KEY"), "{cause}");
-    assert_eq!(judge0.breaker().state(), State::Denied(401));
+    assert_eq!(judge0.breaker().state(), BreakerState::Denied(401));
     let posts = mock.request_count(Route::PostBatch);
     assert_eq!(posts, 1, "a rejected call is not retried");
     assert!(matches!(run(&judge0, "echo", &question(1)).await.1, Err(ComparableFault::Unavailable { .. })));
     // Judge0's configuration needs no key, so that reading it does not close the breaker.
     mock.wait_requests(Route::Config, 4, TIMEOUT).await;
-    assert_eq!(judge0.breaker().state(), State::Denied(401));
+    assert_eq!(judge0.breaker().state(), BreakerState::Denied(401));
     assert_eq!(mock.request_count(Route::PostBatch), posts);
     mock.set_keys(&["right", "wrong"]);
-    wait_for_state(&judge0, |state| *state == State::Closed).await;
+    wait_for_state(&judge0, |state| *state == BreakerState::Closed).await;
     assert_eq!(run(&judge0, "echo", &question(1)).await.1, Ok(Progress::Ran));
 }
 
@@ -95,10 +95,10 @@ async fn every_call_sends_api_key_and_headers() {
 #[test]
 fn invalid_configuration_is_rejected_without_showing_keys() {
     for url in ["", "localhost:2358", "ftp://x", "http://x/?a=b", "http://u:p@x"] {
-        assert!(gavel_judge0::Client::new(&config(url.to_owned())).is_err(), "{url}");
+        assert!(gavel_judge0::Judge0Client::new(&config(url.to_owned())).is_err(), "{url}");
     }
     let bad = Judge0Config { api_key: Some("a\nb".into()), ..config("http://x".into()) };
-    assert!(!gavel_judge0::Client::new(&bad).unwrap_err().to_string().contains("a\nb"));
+    assert!(!gavel_judge0::Judge0Client::new(&bad).unwrap_err().to_string().contains("a\nb"));
     let config =
         Judge0Config { api_key: Some("hush".into()), headers: vec![("X".into(), "hush".into())], ..bad };
     assert!(!format!("{config:?}").contains("hush"));

@@ -106,7 +106,7 @@ async fn submission_is_handed_back_if_the_queue_stays_full() {
         cause.contains("queue is full") && retry_after >= Duration::from_secs(3),
         "{cause} {retry_after:?}"
     );
-    assert_eq!(judge0.breaker().state(), gavel_judge0::State::Closed);
+    assert_eq!(judge0.breaker().state(), gavel_judge0::BreakerState::Closed);
     assert!(mock.request_count(Route::PostBatch) > 1);
 }
 

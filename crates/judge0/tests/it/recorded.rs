@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use gavel_domain::{Clock, Outcome};
-use gavel_judge0::{CallError, Entry, Finished, Posted, Report, RunSettings, interpret};
+use gavel_judge0::{BatchEntry, EntryResult, Judge0Error, Judge0Report, RunSettings, TestResult, interpret};
 use serde_json::{Value, json};
 
 use crate::replay::{all, client, response};
@@ -36,12 +36,12 @@ fn is_ok(exchange: &Value) -> bool {
     exchange["response"]["status_line"].as_str().unwrap().contains(" 20")
 }
 
-fn entries(count: usize) -> Vec<Entry<'static>> {
+fn entries(count: usize) -> Vec<BatchEntry<'static>> {
     vec![entry(); count]
 }
 
 /// The report of an exchange with one submission, read by the client.
-async fn report(exchange: &Value) -> Report {
+async fn report(exchange: &Value) -> Judge0Report {
     let body = &exchange["response"]["body"];
     let token = body["token"].as_str().unwrap_or("none");
     let client = client(response(exchange, Some(&json!({ "submissions": [body] })))).await;
@@ -82,11 +82,11 @@ fn expected(name: &str) -> &'static str {
     }
 }
 
-fn shown(finished: &Finished) -> String {
+fn shown(finished: &TestResult) -> String {
     let execution = match finished {
-        Finished::Ran(execution) => execution,
-        Finished::CompileError(_) => return "compile error".to_owned(),
-        Finished::Failed(_) => return "fault".to_owned(),
+        TestResult::Ran(execution) => execution,
+        TestResult::CompileError(_) => return "compile error".to_owned(),
+        TestResult::Failed(_) => return "fault".to_owned(),
     };
     match execution.outcome {
         Outcome::Exited { code } => format!("exit {code}"),
@@ -142,7 +142,7 @@ async fn unfinished_reports_are_not_final() {
 async fn program_output_arrives_byte_for_byte() {
     let all = all();
     let ran = async |name: &str| match interpret(report(&all[name]).await, &settings(&Value::Null)) {
-        Finished::Ran(execution) => execution,
+        TestResult::Ran(execution) => execution,
         other => panic!("{name}: {other:?}"),
     };
     assert_eq!(ran("accepted_c").await.stdout, b"hello\n");
@@ -157,7 +157,7 @@ async fn program_output_arrives_byte_for_byte() {
     // The shell's message about a signal is not part of the program's output.
     assert_eq!(ran("sigsegv_c").await.stderr, b"");
     assert_eq!(ran("sigfpe_c").await.stderr, b"");
-    let Finished::CompileError(output) =
+    let TestResult::CompileError(output) =
         interpret(report(&all["compile_error_c"]).await, &settings(&Value::Null))
     else {
         panic!("it does not compile");
@@ -171,8 +171,8 @@ async fn batch_answers_keep_their_order() {
     let posted = async |name: &str, count: usize| {
         client(response(&all[name], None)).await.submit(&entries(count)).await.unwrap()
     };
-    let token = |text: &str| Posted::Token(text.to_owned());
-    let rejected = |text: &str| Posted::Rejected(text.to_owned());
+    let token = |text: &str| EntryResult::Token(text.to_owned());
+    let rejected = |text: &str| EntryResult::Rejected(text.to_owned());
     assert_eq!(
         posted("batch_post", 2).await,
         [token("ad0ed66f-d4fa-413c-b4a3-d104fced23fe"), token("b1008f70-eaad-455a-b319-2c76ae7ea4e9")]
@@ -189,7 +189,7 @@ async fn batch_answers_keep_their_order() {
     let unknown = [rejected("language_id language with id 123456 doesn't exist")];
     assert_eq!(posted("batch_post_all_invalid", 1).await, unknown);
     let allowed = posted("maintenance_batch_still_allowed", 1).await;
-    assert!(matches!(&allowed[..], [Posted::Token(_)]));
+    assert!(matches!(&allowed[..], [EntryResult::Token(_)]));
     for (name, statuses) in [("batch_get", [Some(3), Some(3)]), ("batch_get_fields", [Some(3), Some(3)])] {
         let tokens =
             ["ad0ed66f-d4fa-413c-b4a3-d104fced23fe", "b1008f70-eaad-455a-b319-2c76ae7ea4e9", "not-a-token"];
@@ -202,7 +202,7 @@ async fn batch_answers_keep_their_order() {
     }
 }
 
-/// Each error response leads to the [`CallError`] that tells the caller what to do.
+/// Each error response leads to the [`Judge0Error`] that tells the caller what to do.
 #[tokio::test]
 async fn error_responses_map_to_call_errors() {
     let mut kinds = BTreeSet::new();
@@ -215,7 +215,7 @@ async fn error_responses_map_to_call_errors() {
             ClientCall::Post(count) => match client.submit(&entries(count.max(1))).await {
                 Err(error) => error,
                 Ok(posted) => {
-                    assert!(matches!(&posted[..], [Posted::Rejected(_)]), "{name}");
+                    assert!(matches!(&posted[..], [EntryResult::Rejected(_)]), "{name}");
                     continue;
                 }
             },
@@ -225,17 +225,17 @@ async fn error_responses_map_to_call_errors() {
         let status = exchange["response"]["status_line"].as_str().unwrap()[9..12].parse::<u16>().unwrap();
         let has_json = !exchange["response"]["body"].is_null();
         let kind = match &error {
-            CallError::Busy { status: 503, text: Some(text), .. } => {
+            Judge0Error::Busy { status: 503, text: Some(text), .. } => {
                 assert!(text == "queue is full" || text.contains("maintenance"), "{name}: {text}");
                 "busy"
             }
-            CallError::Denied { status: 401 | 403 } => "denied",
-            CallError::Rejected { status: 400 | 422, text } => {
+            Judge0Error::Denied { status: 401 | 403 } => "denied",
+            Judge0Error::Rejected { status: 400 | 422, text } => {
                 assert!(has_json && !text.is_empty(), "{name}");
                 "refused"
             }
             // Without JSON the answer may be a proxy's.
-            CallError::Failed { status: failed } => {
+            Judge0Error::Failed { status: failed } => {
                 assert!(*failed == 404 || !has_json, "{name}: {error:?}");
                 "failed"
             }

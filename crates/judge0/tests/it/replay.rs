@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use gavel_judge0::{Client, Judge0Config};
+use gavel_judge0::{Judge0Client, Judge0Config};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -38,7 +38,7 @@ pub(crate) fn response(exchange: &Value, body: Option<&Value>) -> Vec<u8> {
 }
 
 /// A client whose calls are all answered with `response`.
-pub(crate) async fn client(response: Vec<u8>) -> Client {
+pub(crate) async fn client(response: Vec<u8>) -> Judge0Client {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base_url = format!("http://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move {
@@ -47,7 +47,8 @@ pub(crate) async fn client(response: Vec<u8>) -> Client {
         }
     });
     let timeout = Duration::from_secs(10);
-    Client::new(&Judge0Config { base_url, api_key: None, headers: Vec::new(), timeout, window: 4 }).unwrap()
+    Judge0Client::new(&Judge0Config { base_url, api_key: None, headers: Vec::new(), timeout, window: 4 })
+        .unwrap()
 }
 
 async fn answer(mut stream: TcpStream, response: Vec<u8>) {

@@ -7,7 +7,7 @@ use gavel_domain::engine::{EngineFault, Job, Progress};
 use gavel_domain::{
     Backoff, Comparison, Execution, LanguageId, Limits, Outcome, Question, TestCase, Visibility,
 };
-use gavel_judge0::{Entry, Judge0, Judge0Config, Tuning};
+use gavel_judge0::{BatchEntry, Judge0, Judge0Config, Tuning};
 use gavel_testkit::MockJudge0;
 use gavel_testkit::judge0::Settings;
 
@@ -105,8 +105,8 @@ pub(crate) async fn run_in(judge0: &Judge0, language: LanguageId, source: &str, 
 }
 
 /// A submission that Judge0 accepts.
-pub(crate) fn entry() -> Entry<'static> {
-    Entry {
+pub(crate) fn entry() -> BatchEntry<'static> {
+    BatchEntry {
         source_code: "eA==",
         language_id: 71,
         stdin: String::new(),

@@ -124,10 +124,10 @@ async fn single_answer_is_stale_when_batch_answer_is_current() {
     let hour = Duration::from_hours(1);
     let settings = Settings { test_time: Duration::from_millis(300), cache: hour, ..Settings::default() };
     let mock = MockJudge0::start(settings).await;
-    let client = gavel_judge0::Client::new(&config(mock.url())).unwrap();
+    let client = gavel_judge0::Judge0Client::new(&config(mock.url())).unwrap();
     let entry = crate::support::entry();
     let posted = client.submit(&[entry]).await.unwrap().remove(0);
-    let gavel_judge0::Posted::Token(token) = posted else { panic!("{posted:?}") };
+    let gavel_judge0::EntryResult::Token(token) = posted else { panic!("{posted:?}") };
     let single = async || {
         let url = format!("{}/submissions/{token}?base64_encoded=true", mock.url());
         let text = reqwest::get(url).await.unwrap().text().await.unwrap();

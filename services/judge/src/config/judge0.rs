@@ -2,7 +2,7 @@
 
 use gavel_config::{Env, request_timeout};
 use gavel_domain::Secret;
-use gavel_judge0::{Client, Judge0Config};
+use gavel_judge0::{Judge0Client, Judge0Config};
 
 /// Reads the settings. Invalid settings are a problem even if Judge0 is not used, because someone set them on purpose.
 pub(super) fn read(env: &mut Env) -> Judge0Config {
@@ -21,7 +21,7 @@ pub(super) fn read(env: &mut Env) -> Judge0Config {
             "tests of a submission sent to Judge0 ahead of the current one; 0: one test at a time",
         ),
     };
-    if let Err(error) = Client::new(&config) {
+    if let Err(error) = Judge0Client::new(&config) {
         env.add_problem(error.to_string());
     }
     config

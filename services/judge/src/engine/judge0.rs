@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use gavel_domain::LanguageId;
 use gavel_domain::engine::{EngineFault, Job, Observer, Progress};
 use gavel_domain::heartbeat::{DependencyStatus, ServedLanguage};
-use gavel_judge0::{InvalidConfig, Judge0, State, Tuning};
+use gavel_judge0::{BreakerState, InvalidJudge0Config, Judge0, Tuning};
 use tokio::sync::watch;
 
 use super::{Engine, EngineName};
@@ -20,13 +20,13 @@ impl Judge0Engine {
     ///
     /// # Errors
     /// Returns an error if the configuration is invalid.
-    pub fn start(config: &Config) -> Result<Self, InvalidConfig> {
+    pub fn start(config: &Config) -> Result<Self, InvalidJudge0Config> {
         Ok(Self { judge0: Judge0::start(&config.judge0, Tuning::default())? })
     }
 
     /// The state of the circuit breaker, with its changes.
     #[must_use]
-    pub fn state(&self) -> watch::Receiver<State> {
+    pub fn state(&self) -> watch::Receiver<BreakerState> {
         self.judge0.breaker().watch()
     }
 }

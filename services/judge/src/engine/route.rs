@@ -115,12 +115,12 @@ impl fmt::Display for Routes {
 
 /// The settings that choose the engine.
 #[derive(Clone, Debug)]
-struct Plan {
+struct Routing {
     choice: EngineChoice,
     routes: Routes,
 }
 
-impl Plan {
+impl Routing {
     /// Whether any language can be routed to an engine.
     fn needs(&self, engine: EngineName) -> bool {
         let by_choice = match engine {
@@ -142,7 +142,7 @@ impl Plan {
 
 /// The engines in use, as one engine that routes each job by its language.
 pub struct Engines {
-    plan: Plan,
+    routing: Routing,
     sandbox: Option<SandboxEngine>,
     judge0: Option<Judge0Engine>,
 }
@@ -155,10 +155,10 @@ impl Engines {
     /// Returns an error if the sandbox is in use and this machine cannot isolate programs, or if Judge0 is in use and its
     /// configuration is invalid. Judge0 itself may be unreachable at this time.
     pub async fn start(config: &Config) -> anyhow::Result<Self> {
-        let plan = Plan { choice: config.engine, routes: config.routes.clone() };
+        let routing = Routing { choice: config.engine, routes: config.routes.clone() };
         let sandbox =
-            if plan.needs(EngineName::Sandbox) { Some(SandboxEngine::start(config).await?) } else { None };
-        let judge0 = if plan.needs(EngineName::Judge0) {
+            if routing.needs(EngineName::Sandbox) { Some(SandboxEngine::start(config).await?) } else { None };
+        let judge0 = if routing.needs(EngineName::Judge0) {
             info!(url = config.judge0.base_url, window = config.judge0.window, "judging with Judge0");
             Some(Judge0Engine::start(config).context("cannot use Judge0")?)
         } else {
@@ -169,12 +169,12 @@ impl Engines {
                 table::ENGINE_FAULTS.init(["judge", name.as_str(), label]);
             }
         }
-        Ok(Self { plan, sandbox, judge0 })
+        Ok(Self { routing, sandbox, judge0 })
     }
 
     fn name_of(&self, language: LanguageId) -> EngineName {
         let serves = |language| self.sandbox.as_ref().is_some_and(|sandbox| sandbox.serves(language));
-        self.plan.engine(language, serves)
+        self.routing.engine(language, serves)
     }
 
     fn engine_for(&self, language: LanguageId) -> (EngineName, &dyn Engine) {
@@ -183,7 +183,7 @@ impl Engines {
             EngineName::Sandbox => self.sandbox.as_ref().map(|it| it as &dyn Engine),
             EngineName::Judge0 => self.judge0.as_ref().map(|it| it as &dyn Engine),
         };
-        (name, named.expect("every engine that the plan can choose was started"))
+        (name, named.expect("every engine that the routing can choose was started"))
     }
 }
 
@@ -230,8 +230,8 @@ impl Engine for Engines {
 mod tests {
     use super::*;
 
-    fn plan(choice: &str, routes: &str) -> Plan {
-        Plan { choice: choice.parse().unwrap(), routes: routes.parse().unwrap() }
+    fn routing(choice: &str, routes: &str) -> Routing {
+        Routing { choice: choice.parse().unwrap(), routes: routes.parse().unwrap() }
     }
 
     #[test]
@@ -246,16 +246,20 @@ mod tests {
             ("judge0", "51=sandbox", [EngineName::Judge0, EngineName::Sandbox]),
         ];
         for (choice, routes, engines) in rows {
-            let plan = plan(choice, routes);
-            assert_eq!([71, 51].map(|id| plan.engine(LanguageId(id), serves)), engines, "{choice} {routes}");
+            let routing = routing(choice, routes);
+            assert_eq!(
+                [71, 51].map(|id| routing.engine(LanguageId(id), serves)),
+                engines,
+                "{choice} {routes}"
+            );
         }
     }
 
     #[test]
     fn only_engines_with_routed_languages_are_started() {
         let needs = |choice, routes| {
-            let plan = plan(choice, routes);
-            [plan.needs(EngineName::Sandbox), plan.needs(EngineName::Judge0)]
+            let routing = routing(choice, routes);
+            [routing.needs(EngineName::Sandbox), routing.needs(EngineName::Judge0)]
         };
         assert_eq!(needs("sandbox", ""), [true, false]);
         assert_eq!(needs("judge0", ""), [false, true]);

@@ -34,7 +34,7 @@ struct CaseFile {
     /// A text that standard error, or the compiler's output, must contain.
     says: Option<String>,
     #[serde(default)]
-    limits: Limits,
+    limits: CaseLimits,
     /// The expected outcome on the tier without cgroups, if it differs.
     sampled: Option<Sampled>,
 }
@@ -57,7 +57,7 @@ enum OneOrMore {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Limits {
+struct CaseLimits {
     cpu_ms: Option<u64>,
     wall_ms: Option<u64>,
     memory_mib: Option<u64>,
@@ -132,7 +132,7 @@ impl Case {
     }
 }
 
-impl Limits {
+impl CaseLimits {
     /// The defaults are more than any case needs, even on a busy machine.
     fn run_limits(&self) -> RunLimits {
         let defaults = RunLimits::default();
