@@ -4,9 +4,9 @@
 //! in the slot's own cgroups, namespaces and minimal root, and waits for requests. A [`Workspace`] is one slot, lent
 //! to one submission: it compiles once and runs many times, each time in a clean box.
 //!
-//! What a program did comes back as a [`gavel_domain::Execution`]; a failure of the sandbox is a [`SandboxError`], which
-//! converts into a [`gavel_domain::engine::EngineFault`]. The two are never mixed: a limit that a program exceeds is not
-//! an error, and an error is not a limit.
+//! What a program did comes back as a [`gavel_domain::Execution`]; a failure of the sandbox is a [`SandboxError`],
+//! which converts into a [`gavel_domain::engine::EngineFault`]. The two are never mixed: a limit that a program exceeds
+//! is not an error, and an error is not a limit.
 //!
 //! It needs Linux 5.12 or later, user namespaces, and the cgroup controllers memory and pids (on v1 also cpuacct);
 //! root if programs are to have separate ids. If something is missing, [`Sandbox::start`] names it and the

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use gavel_domain::Outcome;
 use gavel_sandbox::RunLimits;
 
-use crate::support::{Bench, C, limits, printed};
+use crate::support::{C, Fixture, limits, printed};
 
 /// Prints everything that an earlier run could have left.
 const TRACES: &str = "import os\nfor d in ['/tmp','/dev/shm','/box/work']: print(os.listdir(d), oct(os.stat(d).st_mode), os.listxattr(d))\n\
@@ -16,7 +16,7 @@ const NO_TRACES: &str =
 
 #[tokio::test]
 async fn next_run_finds_no_trace() {
-    let mut bench = Bench::open().await;
+    let mut fixture = Fixture::open().await;
     let source = "import os, ctypes, time\nlibc=ctypes.CDLL(None)\n\
         assert libc.shmget(4711,4096,0o1666)>=0 and libc.semget(4711,1,0o1666)>=0 and libc.msgget(4711,0o1666)>=0\n\
         for k in range(4712,4720): libc.shmget(k,4096,0o1666)\n\
@@ -27,56 +27,56 @@ async fn next_run_finds_no_trace() {
         for d in ['/box','/box/work','/tmp']:\n try: os.chmod(d,0)\n except OSError: pass\n\
         if os.fork()==0:\n os.setsid()\n if os.fork()==0:\n  import signal\n  for s in range(1,65):\n   try: \
         signal.signal(s,signal.SIG_IGN)\n   except OSError: pass\n  time.sleep(100)\n os._exit(0)\nprint('left')";
-    assert_eq!(printed(&bench.python(source).await), "left");
-    assert_eq!(printed(&bench.python(TRACES).await), NO_TRACES);
+    assert_eq!(printed(&fixture.python(source).await), "left");
+    assert_eq!(printed(&fixture.python(TRACES).await), NO_TRACES);
 }
 
 #[tokio::test]
 async fn daemons_are_gone_after_the_run() {
-    let mut bench = Bench::open().await;
+    let mut fixture = Fixture::open().await;
     let source = "#include <unistd.h>\n#include <signal.h>\nint main(){for(int i=0;i<20;i++)if(!fork()){setsid();\
                   if(fork())_exit(0);signal(SIGTERM,SIG_IGN);signal(SIGHUP,SIG_IGN);for(;;){if(fork())_exit(0);}}\
                   usleep(50000);return 0;}";
     let wide = RunLimits { processes: 200, ..limits() };
-    let run = bench.run(C, source, &wide).await;
+    let run = fixture.run(C, source, &wide).await;
     assert!(
         matches!(run.outcome, Outcome::Exited { code: 0 } | Outcome::TimeLimit { .. }),
         "{:?}",
         run.outcome
     );
-    assert_eq!(printed(&bench.python(TRACES).await), NO_TRACES);
+    assert_eq!(printed(&fixture.python(TRACES).await), NO_TRACES);
 }
 
 #[tokio::test]
 async fn tree_too_deep_to_remove_costs_only_the_slot() {
-    let mut bench = Bench::open().await;
+    let mut fixture = Fixture::open().await;
     let source = "import os\nfor i in range(500):\n os.mkdir('d'); os.chdir('d')\nprint('deep')";
-    let program = bench.program(crate::support::PYTHON, source).await;
+    let program = fixture.program(crate::support::PYTHON, source).await;
     for _ in 0..3 {
-        let run = bench.workspace.run(&program, Bytes::new(), &limits()).await.unwrap();
+        let run = fixture.workspace.run(&program, Bytes::new(), &limits()).await.unwrap();
         assert_eq!(printed(&run), "deep");
     }
-    assert_eq!(printed(&bench.python(TRACES).await), NO_TRACES);
+    assert_eq!(printed(&fixture.python(TRACES).await), NO_TRACES);
 }
 
 #[tokio::test]
 async fn program_is_unloaded_before_the_next_submission() {
-    let mut bench = Bench::open().await;
-    bench.c("int main(){return 0;}").await;
-    drop(bench.workspace);
-    bench.workspace = bench.sandbox.workspace().await.unwrap();
-    let run = bench.python("import os; print(os.listdir('/box/program'))").await;
+    let mut fixture = Fixture::open().await;
+    fixture.c("int main(){return 0;}").await;
+    drop(fixture.workspace);
+    fixture.workspace = fixture.sandbox.workspace().await.unwrap();
+    let run = fixture.python("import os; print(os.listdir('/box/program'))").await;
     assert_eq!(printed(&run), "['main.py']");
 }
 
 #[tokio::test]
 async fn thousand_runs_leak_nothing() {
-    let mut bench = Bench::open().await;
-    let program = bench.program(C, "int main(){return 0;}").await;
+    let mut fixture = Fixture::open().await;
+    let program = fixture.program(C, "int main(){return 0;}").await;
     let quick = limits();
     let mut before = None;
     for round in 0..1000 {
-        let run = bench.workspace.run(&program, Bytes::new(), &quick).await.unwrap();
+        let run = fixture.workspace.run(&program, Bytes::new(), &quick).await.unwrap();
         assert_eq!(run.outcome, Outcome::Exited { code: 0 });
         if round == 10 {
             before = Some(counts());
@@ -89,7 +89,7 @@ async fn thousand_runs_leak_nothing() {
     assert!(after.1 < before.1 + 200, "mounts of the host: {before:?} {after:?}");
     let traces = "import os\nprint(len(open('/proc/self/mountinfo').readlines()), \
                   len([p for p in os.listdir('/proc') if p.isdigit()]), os.getpid() > 900)";
-    assert!(printed(&bench.python(traces).await).ends_with(" 1 True"));
+    assert!(printed(&fixture.python(traces).await).ends_with(" 1 True"));
 }
 
 /// Open descriptors and mounts of this process.

@@ -5,10 +5,10 @@ use gavel_sandbox::{Compilation, SandboxError};
 
 use bytes::Bytes;
 
-use crate::support::{Bench, C, CPP, limits, printed, sandbox};
+use crate::support::{C, CPP, Fixture, limits, printed, sandbox};
 
-async fn failure(bench: &mut Bench, language: LanguageId, source: &str) -> String {
-    match bench.workspace.compile(language, source.as_bytes()).await.unwrap() {
+async fn failure(fixture: &mut Fixture, language: LanguageId, source: &str) -> String {
+    match fixture.workspace.compile(language, source.as_bytes()).await.unwrap() {
         Compilation::Failed { output } => String::from_utf8_lossy(&output).into_owned(),
         Compilation::Ready(_) => panic!("compiled: {source}"),
     }
@@ -16,49 +16,49 @@ async fn failure(bench: &mut Bench, language: LanguageId, source: &str) -> Strin
 
 #[tokio::test]
 async fn compile_error_contains_the_compilers_output() {
-    let mut bench = Bench::open().await;
-    let output = failure(&mut bench, C, "int main(){return x;}").await;
+    let mut fixture = Fixture::open().await;
+    let output = failure(&mut fixture, C, "int main(){return x;}").await;
     assert!(output.contains("main.c:1:") && output.contains("undeclared"), "{output}");
-    let output = failure(&mut bench, CPP, "int main(){return undefined();}").await;
+    let output = failure(&mut fixture, CPP, "int main(){return undefined();}").await;
     assert!(output.contains("not declared"), "{output}");
-    let output = failure(&mut bench, C, "int f(void);int main(){return f();}").await;
+    let output = failure(&mut fixture, C, "int f(void);int main(){return f();}").await;
     assert!(output.contains("undefined reference"), "{output}");
-    assert_eq!(printed(&bench.c("#include <stdio.h>\nint main(){puts(\"ok\");}").await), "ok");
+    assert_eq!(printed(&fixture.c("#include <stdio.h>\nint main(){puts(\"ok\");}").await), "ok");
 }
 
 #[tokio::test]
 async fn endless_include_is_a_compile_error() {
-    let mut bench = Bench::open().await;
+    let mut fixture = Fixture::open().await;
     for file in ["/dev/zero", "/dev/urandom"] {
-        let output = failure(&mut bench, C, &format!("#include \"{file}\"\nint main(){{}}")).await;
+        let output = failure(&mut fixture, C, &format!("#include \"{file}\"\nint main(){{}}")).await;
         assert!(output.len() <= (64 << 10) + 200, "{}", output.len());
     }
 }
 
 #[tokio::test]
 async fn compiler_that_exceeds_a_limit_is_ended() {
-    let mut bench = Bench::open().await;
+    let mut fixture = Fixture::open().await;
     let memory = "template<int n> struct S{char a[n]; S<n-1> s;};\nconst char big[]={\n\
                   #define A 1,1,1,1,1,1,1,1,1,1\n#define B A,A,A,A,A,A,A,A,A,A\n#define C B,B,B,B,B,B,B,B,B,B\n\
                   #define D C,C,C,C,C,C,C,C,C,C\n#define E D,D,D,D,D,D,D,D,D,D\n\
                   #define F E,E,E,E,E,E,E,E,E,E\nF,F,F,F,F,F,F,F,F,F,F,F,F,F,F,F,F,F,F,F};\nint main(){}";
-    let output = failure(&mut bench, CPP, memory).await;
+    let output = failure(&mut fixture, CPP, memory).await;
     assert!(output.contains("too much memory") || output.contains("too long"), "{output}");
     let large = "char a[100<<20]={1};int main(){}";
-    let output = failure(&mut bench, C, large).await;
+    let output = failure(&mut fixture, C, large).await;
     assert!(output.contains("larger than 64 MiB") || output.contains("File size limit"), "{output}");
     let flood = format!("int main(){{{}}}", "x;".repeat(20_000));
-    let flooded = failure(&mut bench, C, &flood).await;
+    let flooded = failure(&mut fixture, C, &flood).await;
     assert!(flooded.len() <= (64 << 10) + 200, "{}", flooded.len());
-    assert_eq!(printed(&bench.c("#include <stdio.h>\nint main(){puts(\"ok\");}").await), "ok");
+    assert_eq!(printed(&fixture.c("#include <stdio.h>\nint main(){puts(\"ok\");}").await), "ok");
 }
 
 #[tokio::test]
 async fn compiler_sees_no_more_than_a_program() {
-    let mut bench = Bench::open().await;
+    let mut fixture = Fixture::open().await;
     for file in ["/etc/shadow", "/proc/1/environ", "/root/.bashrc"] {
         let source = format!("__asm__(\".incbin \\\"{file}\\\"\");int main(){{}}");
-        let output = failure(&mut bench, C, &source).await;
+        let output = failure(&mut fixture, C, &source).await;
         assert!(
             output.contains("not found")
                 || output.contains("No such file")
@@ -70,10 +70,10 @@ async fn compiler_sees_no_more_than_a_program() {
 
 #[tokio::test]
 async fn source_may_be_arbitrary_bytes() {
-    let mut bench = Bench::open().await;
+    let mut fixture = Fixture::open().await;
     let source = b"\xff\xfe\0int main(){}";
-    assert!(matches!(bench.workspace.compile(C, source).await.unwrap(), Compilation::Failed { .. }));
-    let empty = bench.workspace.compile(C, b"").await.unwrap();
+    assert!(matches!(fixture.workspace.compile(C, source).await.unwrap(), Compilation::Failed { .. }));
+    let empty = fixture.workspace.compile(C, b"").await.unwrap();
     assert!(matches!(empty, Compilation::Failed { .. }));
 }
 
@@ -110,7 +110,7 @@ async fn cancelled_compilation_does_not_fail_those_that_wait_for_it() {
 
 #[tokio::test]
 async fn unknown_language_is_not_served() {
-    let mut bench = Bench::open().await;
-    let fault = bench.workspace.compile(LanguageId(4711), b"").await;
+    let mut fixture = Fixture::open().await;
+    let fault = fixture.workspace.compile(LanguageId(4711), b"").await;
     assert!(matches!(fault, Err(SandboxError::NotServed { language: LanguageId(4711), .. })));
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use gavel_domain::{Clock, Outcome};
 use gavel_sandbox::{InitProgram, RunLimits, Sandbox, SandboxConfig, SandboxError, StartError};
 
-use crate::support::{Bench, C, chain, config, limits, printed, sandbox};
+use crate::support::{C, Fixture, chain, config, limits, printed, sandbox};
 
 /// The top groups that the judge with this pid created, in every hierarchy.
 fn groups_of(pid: u32) -> Vec<String> {
@@ -40,15 +40,15 @@ fn children_of(pid: u32) -> Vec<u32> {
 
 #[tokio::test]
 async fn cancelled_run_is_ended_and_its_slot_is_usable_again() {
-    let mut bench = Bench::open().await;
-    let program = bench.program(C, "#include <unistd.h>\nint main(){fork();for(;;)pause();}").await;
+    let mut fixture = Fixture::open().await;
+    let program = fixture.program(C, "#include <unistd.h>\nint main(){fork();for(;;)pause();}").await;
     let long = RunLimits { wall_time: Duration::from_mins(1), ..limits() };
-    let run = bench.workspace.run(&program, Bytes::new(), &long);
+    let run = fixture.workspace.run(&program, Bytes::new(), &long);
     assert!(tokio::time::timeout(Duration::from_millis(100), run).await.is_err());
     let traces = "import os; print(len([p for p in os.listdir('/proc') if p.isdigit()]))";
-    assert_eq!(printed(&bench.python(traces).await), "1");
+    assert_eq!(printed(&fixture.python(traces).await), "1");
     let short = RunLimits { wall_time: Duration::from_millis(200), ..limits() };
-    let run = bench.workspace.run(&program, Bytes::new(), &short).await.unwrap();
+    let run = fixture.workspace.run(&program, Bytes::new(), &short).await.unwrap();
     assert_eq!(run.outcome, Outcome::TimeLimit { clock: Clock::Wall });
 }
 
@@ -154,14 +154,14 @@ async fn named_tier_is_the_one_in_use() {
         }
         let sandbox = started.unwrap();
         assert_eq!((sandbox.tier().cgroups, sandbox.tier().id_mapping), (cgroups, id_mapping), "{tier}");
-        let mut bench = Bench { workspace: sandbox.workspace().await.unwrap(), sandbox };
+        let mut fixture = Fixture { workspace: sandbox.workspace().await.unwrap(), sandbox };
         let hog =
             "#include <stdlib.h>\n#include <string.h>\nint main(){for(;;)memset(malloc(1<<20),1,1<<20);}";
-        assert_eq!(bench.c(hog).await.outcome, Outcome::MemoryLimit, "{tier}");
+        assert_eq!(fixture.c(hog).await.outcome, Outcome::MemoryLimit, "{tier}");
         let spinning = RunLimits { wall_time: Duration::from_mins(1), ..limits() };
-        let run = bench.run(C, "int main(){for(;;);}", &spinning).await;
+        let run = fixture.run(C, "int main(){for(;;);}", &spinning).await;
         assert_eq!(run.outcome, Outcome::TimeLimit { clock: Clock::Cpu }, "{tier}");
-        assert_eq!(bench.c("int main(){return 3;}").await.outcome, Outcome::Exited { code: 3 }, "{tier}");
+        assert_eq!(fixture.c("int main(){return 3;}").await.outcome, Outcome::Exited { code: 3 }, "{tier}");
     }
 }
 

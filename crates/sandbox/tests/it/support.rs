@@ -74,12 +74,12 @@ pub(crate) fn limits() -> RunLimits {
 }
 
 /// A sandbox of one slot and its workspace.
-pub(crate) struct Bench {
+pub(crate) struct Fixture {
     pub(crate) workspace: Workspace,
     pub(crate) sandbox: Sandbox,
 }
 
-impl Bench {
+impl Fixture {
     pub(crate) async fn open() -> Self {
         let sandbox = sandbox(1).await;
         let workspace = sandbox.workspace().await.unwrap();
