@@ -77,7 +77,7 @@ async fn trace_shows_each_callback_with_its_answer() {
     let mut counted = Value::Null;
     wait_until("what the reporter sees", TEST_TIMEOUT, async || {
         counted = crate::status::status(&url).await;
-        counted["dependencies"].as_array().unwrap().iter().any(|peer| peer["problem"] == "Convex answers 503")
+        counted["peers"].as_array().unwrap().iter().any(|peer| peer["problem"] == "Convex answers 503")
     })
     .await
     .unwrap_or_else(|_| panic!("{counted}"));
