@@ -62,7 +62,7 @@ pub(crate) fn body(run: &str, n: usize) -> String {
     .to_string()
 }
 
-/// Publishes `count` messages of 2 KB on subjects of their own, `in_flight` at a time, to a stream with
+/// Publishes `count` messages of 2 KB on different subjects, `in_flight` at a time, to a stream with
 /// the settings of Gavel's streams.
 pub(crate) async fn bare_publishes(nats: &NatsServer, in_flight: usize, count: usize) -> Sample {
     let client = async_nats::connect(nats.url()).await.unwrap();

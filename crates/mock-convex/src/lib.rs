@@ -1,7 +1,7 @@
 //! A mock of the Convex app: the six endpoints that the services call, answered as the app's own functions answer,
 //! including their strictness and their missing checks.
 //!
-//! `gavel up` runs it if no real app is configured. Tests, benches and chaos runs start it with questions of their own,
+//! `gavel up` runs it if no real app is configured. Tests, benches and chaos runs start it with their own questions,
 //! inject faults ([`MockConvex::fault`]), hold calls at a known moment ([`MockConvex::hold`]), wait for events without
 //! sleeping ([`MockConvex::wait_for`]), and check at the end that no status went backwards
 //! ([`MockConvex::running_after_result`]) and no submission got two verdicts ([`MockConvex::distinct_results`]).

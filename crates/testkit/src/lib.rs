@@ -1,8 +1,8 @@
 //! For tests: a real nats-server (or a cluster of them), a proxy in front of it that can be cut, mock Judge0, the
 //! services' own binaries, and events and questions to begin with. All of it ends with the test that started it.
 //!
-//! Most tests of a service begin with a [`Rig`]. Nothing here sleeps as synchronisation: a server is ready when its
-//! log says so, a process is awaited by its log lines and its exit, and [`wait_until`] polls only for a state that
+//! Most tests of a service begin with a [`Rig`]. Nothing here sleeps as synchronisation: a server is ready when it
+//! logs that, a process is awaited by its log lines and its exit, and [`wait_until`] polls only for a state that
 //! nothing signals. However a test ends (return, panic, SIGKILL), it leaves no process and no data behind.
 
 use std::time::Duration;

@@ -13,7 +13,7 @@ use std::{
 use rand::RngExt;
 use tempfile::TempDir;
 
-pub use self::binary::{NoServer, find as find_binary};
+pub use self::binary::{ProgramError, find as find_binary};
 use crate::{
     process::{LogLine, Mark, Process},
     wait::WaitError,
@@ -34,7 +34,7 @@ const PORTS: std::ops::Range<u16> = 10_000..32_000;
 pub enum NatsError {
     /// No nats-server program was found.
     #[error(transparent)]
-    NoServer(#[from] NoServer),
+    NoProgram(#[from] ProgramError),
     /// Its directory or configuration cannot be written.
     #[error("cannot prepare the directory of nats-server")]
     Prepare(#[source] io::Error),

@@ -29,7 +29,7 @@ struct ProxyState {
     cuts: u64,
 }
 
-/// A proxy on a port of its own. Dropping it ends its connections.
+/// A proxy on its own port. Dropping it ends its connections.
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,

@@ -98,7 +98,7 @@ impl Builder {
         self
     }
 
-    /// Sets the time after which a message that nobody acknowledges is delivered again; 15 s unless set.
+    /// Sets the time after which an unacknowledged message is delivered again; 15 s unless set.
     pub fn ack_wait(mut self, ack_wait: Duration) -> Self {
         self.topology.ack_wait = ack_wait;
         self

@@ -114,7 +114,7 @@ async fn pipeline_survives_nats_restart() {
     pipeline.convex.wait_calls(Endpoint::RUNNING, 1, TEST_TIMEOUT).await.unwrap();
     pipeline.nats.kill().await.unwrap();
     gavel_testkit::wait_until("an ingress that has noticed", TEST_TIMEOUT, async || {
-        // A submission of its own: one that was in flight when NATS died may still be stored later.
+        // Another submission: one that was in flight when NATS died may still be stored later.
         pipeline.post(&submission("between", "q", 71, SLOW)).await == 503
     })
     .await

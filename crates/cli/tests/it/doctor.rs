@@ -49,7 +49,7 @@ async fn doctor_passes_on_healthy_pipeline_and_changes_nothing() {
     for name in names {
         assert_eq!(state(&findings, name), "good", "{findings:?}");
     }
-    let (code, findings) = doctor(&with_key("another-key-of-ours")).await;
+    let (code, findings) = doctor(&with_key("another-key")).await;
     assert_eq!((code, state(&findings, "ingress keys")), (Some(1), "bad"));
     // Mock Convex accepts every caller, so a token for it proves nothing.
     let with_token = [&variables[..], &[("CONVEX_TOKEN", "a-token-of-16-bytes")]].concat();

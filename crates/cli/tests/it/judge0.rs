@@ -79,15 +79,15 @@ async fn both_engines_give_recorded_programs_the_same_verdict() {
     }
     for name in names {
         let id = name.replace('_', "");
-        let (ours, theirs) = (sandbox.result(&id).await, judge0.result(&id).await);
+        let (expected, actual) = (sandbox.result(&id).await, judge0.result(&id).await);
         if IDENTICAL.contains(&name) {
-            assert_eq!(theirs, ours, "{name}");
+            assert_eq!(actual, expected, "{name}");
         }
         for field in ["status", "passedCount", "totalCount", "firstFailureIndex"] {
-            assert_eq!(theirs[field], ours[field], "{name}: {field} of {theirs} and {ours}");
+            assert_eq!(actual[field], expected[field], "{name}: {field} of {actual} and {expected}");
         }
         for field in ["stderr", "compileOutput"] {
-            assert_eq!(theirs[field].is_null(), ours[field].is_null(), "{name}: {theirs} and {ours}");
+            assert_eq!(actual[field].is_null(), expected[field].is_null(), "{name}: {actual} and {expected}");
         }
     }
     assert!(judge0.convex.running_after_result().is_empty());

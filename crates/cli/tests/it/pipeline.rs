@@ -1,4 +1,4 @@
-//! The pipeline as a test runs it: a server, mock Convex, and each service as a process of its own.
+//! The pipeline as a test runs it: a server, mock Convex, and each service as a separate process.
 
 use gavel_mock_convex::{MockConvex, Question};
 use gavel_testkit::process::{self, built_binary};
@@ -31,7 +31,7 @@ impl Pipeline {
         .await
     }
 
-    /// Starts everything on this server, each service with variables of its own.
+    /// Starts everything on this server, each service with its own variables.
     pub(crate) async fn start_on(
         nats: NatsServer,
         questions: Vec<Question>,
@@ -77,7 +77,7 @@ impl Pipeline {
     }
 }
 
-/// A service as a process of its own.
+/// Starts a service as a separate process.
 pub(crate) fn service(name: &str, nats: &NatsServer, convex: &MockConvex) -> Process {
     service_with(name, nats, convex, &[])
 }

@@ -149,7 +149,7 @@ async fn hostile_subject_forges_no_log_line() {
         .await;
         let raw = async_nats::connect(pipeline.nats.url()).await.unwrap();
         for name in ["\u{1b}[31mforged", "\u{9b}31mforged", "a\u{8}\u{7f}forged"] {
-            raw.publish(format!("submission.queued.{name}"), "not ours".into()).await.unwrap();
+            raw.publish(format!("submission.queued.{name}"), "no event".into()).await.unwrap();
         }
         raw.flush().await.unwrap();
         let mut seen = 0;

@@ -177,7 +177,7 @@ async fn subscribe_only_user_can_tap_live_but_not_history() {
     let users = "authorization { users: [ { user: gavel, password: p }, \
         { user: tap, password: p, permissions: { publish: { deny: \">\" }, \
           subscribe: { allow: [\"submission.>\", \"_INBOX.>\"] } } }, \
-        { user: deaf, password: p, permissions: { subscribe: { deny: \"submission.>\" } } } ] }";
+        { user: denied, password: p, permissions: { subscribe: { deny: \"submission.>\" } } } ] }";
     let nats = NatsServer::builder().config(users).start().await;
     let url = |user: &str| nats.url().replace("nats://", &format!("nats://{user}:p@"));
     let options = async_nats::ConnectOptions::with_user_and_password("gavel".to_owned(), "p".to_owned());
@@ -189,7 +189,7 @@ async fn subscribe_only_user_can_tap_live_but_not_history() {
     let back = gavel(&url("tap"), &["tap", "--all"]);
     assert_eq!(exit_code(&back).await, Some(77));
     wait_line(&back, "$JS.API.DIRECT.GET").await;
-    assert_eq!(exit_code(&gavel(&url("deaf"), &["tap"])).await, Some(77));
+    assert_eq!(exit_code(&gavel(&url("denied"), &["tap"])).await, Some(77));
     let wrong = gavel(&url("nobody"), &["tap"]);
     assert_eq!(exit_code(&wrong).await, Some(77));
     wait_line(&wrong, "rejected the credentials").await;

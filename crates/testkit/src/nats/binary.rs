@@ -1,4 +1,4 @@
-//! Finding the nats-server program.
+//! Finds the nats-server program.
 
 use std::{
     env,
@@ -10,40 +10,40 @@ use std::{
 
 use gavel_bus::topology::MIN_NATS_VERSION;
 
-/// There is no nats-server to be used. A test without its server fails; it is not skipped.
+/// No usable nats-server was found. A test without its server fails; it is not skipped.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum NoServer {
-    /// `NATS_SERVER` names something that is not a file.
-    #[error("NATS_SERVER names {0}, which is not a file")]
-    NotThere(PathBuf),
-    /// Nothing anywhere.
+pub enum ProgramError {
+    /// `NATS_SERVER` is not the path of a file.
+    #[error("NATS_SERVER is {0}, which is not a file")]
+    NotAFile(PathBuf),
+    /// None of the places has a program that is new enough.
     #[error(
-        "no nats-server: NATS_SERVER is not set, there is no .tools/bin/nats-server, and none of at least {}.{} in PATH \
-         ({in_path}); run scripts/tools",
+        "cannot find nats-server {}.{} or newer: NATS_SERVER is not set, .tools/bin/nats-server does not exist, and PATH has \
+         {in_path}. Install it with scripts/tools.",
         MIN_NATS_VERSION.0, MIN_NATS_VERSION.1
     )]
     NotFound {
-        /// What `PATH` has to offer.
+        /// What was found in `PATH`.
         in_path: String,
     },
 }
 
-/// The program that `NATS_SERVER` names, else the workspace's `.tools/bin/nats-server`, else one in `PATH` that is
-/// new enough.
+/// Finds the program: the one that `NATS_SERVER` names, or the workspace's `.tools/bin/nats-server`, or one in `PATH`
+/// that is new enough.
 ///
 /// # Errors
-/// [`NoServer`], with what to do about it.
-pub fn find() -> Result<PathBuf, NoServer> {
-    static FOUND: OnceLock<Result<PathBuf, NoServer>> = OnceLock::new();
-    FOUND.get_or_init(look).clone()
+/// Returns an error if `NATS_SERVER` is not a file, or if none of the places has a program that is new enough.
+pub fn find() -> Result<PathBuf, ProgramError> {
+    static FOUND: OnceLock<Result<PathBuf, ProgramError>> = OnceLock::new();
+    FOUND.get_or_init(search).clone()
 }
 
-fn look() -> Result<PathBuf, NoServer> {
+fn search() -> Result<PathBuf, ProgramError> {
     if let Some(named) = env::var_os("NATS_SERVER").filter(|named| !named.is_empty()) {
         let named = PathBuf::from(named);
-        return if named.is_file() { Ok(named) } else { Err(NoServer::NotThere(named)) };
+        return if named.is_file() { Ok(named) } else { Err(ProgramError::NotAFile(named)) };
     }
-    // Cargo sets it for a test that it runs; one that is run by hand has what it was built with.
+    // Cargo sets this variable when it runs a test. A test that is run by hand uses its value at build time.
     let package = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     let packages = package.into_iter().chain([PathBuf::from(env!("CARGO_MANIFEST_DIR"))]);
     if let Some(found) = packages.into_iter().find_map(|package| in_tools(&package)) {
@@ -51,16 +51,16 @@ fn look() -> Result<PathBuf, NoServer> {
     }
     let in_path = env::var_os("PATH").and_then(|path| in_path(&path));
     let Some(found) = in_path else {
-        return Err(NoServer::NotFound { in_path: "nothing there".to_owned() });
+        return Err(ProgramError::NotFound { in_path: "none".to_owned() });
     };
-    let says = version_text(&found);
-    if version(&says).is_some_and(|version| version >= MIN_NATS_VERSION) {
+    let text = version_text(&found);
+    if version(&text).is_some_and(|version| version >= MIN_NATS_VERSION) {
         return Ok(found);
     }
-    Err(NoServer::NotFound { in_path: format!("{} says {:?}", found.display(), says.trim()) })
+    Err(ProgramError::NotFound { in_path: format!("{} with version {:?}", found.display(), text.trim()) })
 }
 
-/// `.tools/bin/nats-server` in the directory or one above it, up to the workspace's root.
+/// Finds `.tools/bin/nats-server` in the directory of a package or above it, up to the root of the workspace.
 fn in_tools(package: &Path) -> Option<PathBuf> {
     let root = package.ancestors().position(|directory| directory.join("Cargo.lock").is_file())?;
     let mut directories = package.ancestors().take(root + 1);
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_compared_as_numbers() {
+    fn version_is_compared_as_numbers() {
         assert_eq!(version("nats-server: v2.15.1\n"), Some((2, 15)));
         assert!(version("nats-server: v2.9.25").unwrap() < MIN_NATS_VERSION);
         assert!(version("nats-server: v2.12.0-RC.1").unwrap() >= MIN_NATS_VERSION);
@@ -98,8 +98,8 @@ mod tests {
     }
 
     #[test]
-    fn the_message_says_what_to_run() {
-        let text = NoServer::NotFound { in_path: "nothing there".to_owned() }.to_string();
-        assert!(text.contains("scripts/tools") && text.contains("at least 2.12"), "{text}");
+    fn error_names_the_remedy() {
+        let text = ProgramError::NotFound { in_path: "none".to_owned() }.to_string();
+        assert!(text.contains("scripts/tools") && text.contains("2.12 or newer"), "{text}");
     }
 }

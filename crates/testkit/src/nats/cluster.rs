@@ -7,7 +7,7 @@ use rand::RngExt as _;
 use super::{NatsError, NatsServer, PORTS, PORTS_TRIED};
 
 impl NatsServer {
-    /// Starts a cluster of `size` servers, each with a store of its own. They do not advertise each other to clients,
+    /// Starts a cluster of `size` servers, each with its own store. They do not advertise each other to clients,
     /// so a client stays on the proxies that it was given.
     ///
     /// # Errors

@@ -77,7 +77,7 @@ async fn dropped_process_is_killed() {
     assert_eq!(state(pid), None);
 }
 
-/// Not a test of its own: [`killed_test_takes_its_processes_along`] runs it in a process that it kills.
+/// Not a test by itself: [`killed_test_takes_its_processes_along`] runs it in a process that it kills.
 #[tokio::test]
 async fn helper_process_of_killed_test() {
     if std::env::var_os("GAVEL_TESTKIT_VICTIM").is_none() {

@@ -148,7 +148,7 @@ impl Rig {
         late.iter().filter(|one| one.submission_id == id && one.lateness == lateness).count()
     }
 
-    /// Waits until so many result calls of this submission have arrived.
+    /// Waits until `count` result calls of this submission have arrived.
     pub(crate) async fn wait_result_calls(
         &self,
         id: &str,

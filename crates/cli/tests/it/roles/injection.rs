@@ -77,7 +77,7 @@ async fn tap_cannot_direct_replies_to_another_role() {
     assert!(!deployed.holds(Stream::Result, SLOT).await);
 }
 
-/// The ingress has an account of its own, so it cannot do this. Services that share an account still can, as
+/// The ingress has a separate account, so it cannot do this. Services that share an account still can, as
 /// `docs/security.md` explains.
 #[tokio::test(flavor = "multi_thread")]
 async fn service_can_still_direct_a_reply_where_it_may_not_publish() {

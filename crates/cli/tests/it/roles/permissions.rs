@@ -221,7 +221,7 @@ async fn connection_requires_known_key_and_tls() {
     assert!(with_key.connect(deployed.url()).await.is_err(), "with a stranger's key");
     let seed = std::fs::read_to_string(deployed.keys.path().join("judge.nk")).unwrap();
     let distrusting = async_nats::ConnectOptions::with_nkey(seed.trim().to_owned());
-    assert!(distrusting.connect(deployed.url()).await.is_err(), "with a certificate that nobody vouches for");
+    assert!(distrusting.connect(deployed.url()).await.is_err(), "the server certificate is not trusted");
     // Plain text: the server sends INFO, and then accepts only TLS.
     let mut plain = tokio::net::TcpStream::connect(("127.0.0.1", deployed.server.port())).await.unwrap();
     let mut said = Vec::new();
