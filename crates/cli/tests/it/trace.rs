@@ -82,7 +82,7 @@ async fn trace_shows_each_callback_with_its_answer() {
     .await
     .unwrap_or_else(|_| panic!("{counted}"));
     let said = sentence(&url, "a").await;
-    assert!(said.ends_with("; the reporter says: Convex answers 503"), "{said}");
+    assert!(said.ends_with("; the reporter reports: Convex answers 503"), "{said}");
     pipeline.convex.remove_fault(refused);
     pipeline.result("a").await;
     let mut run = Value::Null;
