@@ -1,4 +1,4 @@
-//! The help of every command, compared with the snapshots beside this file.
+//! The help of every command, compared with the snapshots next to this file.
 //!
 //! To change a help text, change it in the code, run `INSTA_UPDATE=always cargo nextest run -p gavel-cli help`, and
 //! commit the changed snapshots.
