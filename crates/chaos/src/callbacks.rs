@@ -56,8 +56,8 @@ fn generation(id: &str) -> Option<u64> {
     id.split_once("~2e").map_or(Some(1), |(_, generation)| generation.parse().ok())
 }
 
-/// Checks that each generation up to the newest was reported with exactly one verdict, the expected one; that no generation
-/// was reported, or took effect, after a later one; and that Convex shows the newest.
+/// Checks that each generation up to the newest was reported with exactly one verdict, the expected one; that no
+/// generation was reported, or took effect, after a later one; and that Convex shows the newest.
 pub(crate) fn check(
     callbacks: &[ReceivedCallback],
     newest: u64,

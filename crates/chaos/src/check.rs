@@ -47,8 +47,8 @@ impl fmt::Display for Summary {
     }
 }
 
-/// Waits until all consumers are idle and all accepted submissions are final. If that does not happen in time, the checks
-/// report what is missing.
+/// Waits until all consumers are idle and all accepted submissions are final. If that does not happen in time, the
+/// checks report what is missing.
 pub(crate) async fn wait_idle(pipeline: &Pipeline, accepted: &BTreeMap<String, usize>) {
     let is_idle = async || {
         let is_final =
@@ -71,7 +71,8 @@ async fn stuck(pipeline: &Pipeline) -> Result<u64> {
     Ok(stuck.max(pipeline.stream_info(Stream::Ready).await?.state.messages))
 }
 
-/// Counts, and records each violation. `begun` holds the newest generation of each submission that a command reported.
+/// Counts, and records each violation. `begun` holds the newest generation of each submission that a command
+/// reported.
 pub(crate) async fn summarize(
     pipeline: &Pipeline,
     accepted: &BTreeMap<String, usize>,
@@ -143,9 +144,9 @@ async fn newest_generation(pipeline: &Pipeline, id: &str) -> Result<u64> {
     generation.parse().with_context(|| format!("{} does not end with a generation", record.subject))
 }
 
-/// Whether a `running` callback received after a result violates the order. It does not if its reporter was frozen between
-/// the claim and the call, which a process cannot notice (ADR 0002). That Convex ends on the result even then is checked
-/// separately.
+/// Whether a `running` callback received after a result violates the order. It does not if its reporter was frozen
+/// between the claim and the call, which a process cannot notice (ADR 0002). That Convex ends on the result even
+/// then is checked separately.
 async fn is_backwards(
     pipeline: &Pipeline,
     id: &str,
@@ -174,7 +175,7 @@ async fn is_backwards(
     let after = received.duration_since(claimed).unwrap_or_default();
     let late_by = running.received.duration_since(result.received);
     pipeline.run_log.violation(format_args!(
-        "{key}: {holder} sent running {after:?} after its claim and {late_by:?} after a result of generation {}: call {}",
+        "{key}: {holder} sent running {after:?} after its claim, {late_by:?} after a result of generation {}: call {}",
         result.generation, running.number
     ));
     Ok(true)
@@ -205,7 +206,8 @@ pub(crate) async fn check_dead_letters(pipeline: &Pipeline, published: &BTreeSet
             Some("ready" | "expired") => Stream::Ready,
             _ => Stream::Result,
         };
-        // A message that was never stored needs no dead letter. A work queue deletes its messages once they are handled.
+        // A message that was never stored needs no dead letter. A work queue deletes its messages once they are
+        // handled.
         if pipeline.last_on(stream, subject).await?.is_some() {
             pipeline.run_log.violation(format_args!("{subject} is malformed and has no dead letter"));
         }

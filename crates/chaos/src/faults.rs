@@ -107,8 +107,8 @@ async fn freeze(pipeline: &Pipeline, target: Target, lasts: Duration) -> Result<
     Ok(server.thaw()?)
 }
 
-/// Fills a stream by lowering its quota to what it holds. Filling it up to its real quota would take gigabytes, and could
-/// not be undone in a stream that denies deletes.
+/// Fills a stream by lowering its quota to what it holds. Filling it up to its real quota would take gigabytes, and
+/// could not be undone in a stream that denies deletes.
 async fn fill(pipeline: &Pipeline, stream: Stream, lasts: Duration) -> Result<()> {
     let Ok(info) = pipeline.stream_info(stream).await else {
         pipeline.run_log.info(format_args!("cannot fill {}: no server answers", stream.name()));

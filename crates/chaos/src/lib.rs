@@ -1,9 +1,9 @@
 //! Fault injection: runs the real pipeline under faults planned from a seed, and checks the invariants.
 //!
-//! All processes are real: an ingress, two fetchers, two judges, two reporters and nats-server. Only Convex is a mock, which
-//! records each call and injects faults. A [`Plan`](plan::Plan), made from the seed alone, lists the submissions and the
-//! faults. At the end all faults are undone, and the run waits until the pipeline is idle and checks the invariants. This
-//! crate is not shipped.
+//! All processes are real: an ingress, two fetchers, two judges, two reporters and nats-server. Only Convex is a
+//! mock, which records each call and injects faults. A [`Plan`](plan::Plan), made from the seed alone, lists the
+//! submissions and the faults. At the end all faults are undone, and the run waits until the pipeline is idle and
+//! checks the invariants. This crate is not shipped.
 
 mod callbacks;
 mod check;
@@ -51,12 +51,12 @@ pub struct RunResult {
     pub evidence: Option<PathBuf>,
 }
 
-/// Runs the plan for these options and checks the invariants. Returns `None` if it is interrupted. Evidence of a failure is
-/// written below `evidence`. All processes have ended when it returns.
+/// Runs the plan for these options and checks the invariants. Returns `None` if it is interrupted. Evidence of a
+/// failure is written below `evidence`. All processes have ended when it returns.
 ///
 /// # Errors
-/// Returns an error if the pipeline cannot be started, for example because a binary is missing, or if the evidence cannot
-/// be written.
+/// Returns an error if the pipeline cannot be started, for example because a binary is missing, or if the evidence
+/// cannot be written.
 pub async fn run(
     options: &RunOptions,
     evidence: &Path,

@@ -15,7 +15,8 @@ use crate::plan::{Scenario, Submission};
 use crate::poison;
 use crate::programs::PROGRAMS;
 
-/// How often a submission is sent until it is accepted. The app does not retry; here it makes more submissions get in.
+/// How often a submission is sent until it is accepted. The app does not retry; here it makes more submissions get
+/// in.
 const MAX_ATTEMPTS: usize = 30;
 /// The delay between two attempts.
 const RETRY_DELAY: Duration = Duration::from_millis(400);
@@ -97,8 +98,8 @@ pub(crate) async fn send(
     futures::future::join_all(each).await;
 }
 
-/// Makes Convex refuse, or apply late, the results of submissions with such a scenario. This comes before the faults of the
-/// plan, because the first matching rule applies.
+/// Makes Convex refuse, or apply late, the results of submissions with such a scenario. This comes before the
+/// faults of the plan, because the first matching rule applies.
 pub(crate) fn refuse(pipeline: &Pipeline, submissions: &[Submission]) -> Refusals {
     let refusals = submissions.iter().filter_map(|submission| {
         let kind =

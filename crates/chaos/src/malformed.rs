@@ -53,7 +53,8 @@ impl MalformedMessages {
             let generation = GENERATION_SUFFIXES[random.random_range(0..GENERATION_SUFFIXES.len())];
             let subject = format!("submission.{event}.g{number}{generation}");
             let payload = payload(&mut random);
-            // Recorded before it is published, since the answer can be lost. The check allows for messages not stored.
+            // Recorded before it is published, since the answer can be lost. The check allows for messages not
+            // stored.
             self.record(&subject);
             let sent = pipeline.jetstream.publish(subject.clone(), payload).await;
             let answer = match sent {
@@ -76,8 +77,8 @@ impl MalformedMessages {
     }
 }
 
-/// Returns an empty payload, half of a message, a message of another submission or of another type, a large payload, or
-/// random bytes.
+/// Returns an empty payload, half of a message, a message of another submission or of another type, a large
+/// payload, or random bytes.
 fn payload(random: &mut SmallRng) -> Bytes {
     let other = Queued { submission: other_submission(), source: "print(1)".to_owned() }.encode();
     match random.random_range(0..6) {

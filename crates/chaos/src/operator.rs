@@ -1,5 +1,5 @@
-//! An operator who runs `gavel rejudge` and `gavel dead retry` during the faults. A refused command is run again later, and
-//! a killed one is run again as it was.
+//! An operator who runs `gavel rejudge` and `gavel dead retry` during the faults. A refused command is run again
+//! later, and a killed one is run again as it was.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -20,10 +20,11 @@ use crate::programs::CORRECTED;
 const COMMAND_TIMEOUT: Duration = Duration::from_mins(1);
 /// The delay between two attempts of a command.
 const RETRY_DELAY: Duration = Duration::from_secs(2);
-/// How long a submission may take until it can be rejudged or has a dead letter: as long as its result callback may take.
+/// How long a submission may take until it can be rejudged or has a dead letter: as long as its result callback may
+/// take.
 const SETTLE_TIMEOUT: Duration = Duration::from_mins(7);
-/// Settings from which the commands compute when a call without an answer can no longer take effect. Together they are
-/// longer than a reporter is frozen and a result is delayed.
+/// Settings from which the commands compute when a call without an answer can no longer take effect. Together they
+/// are longer than a reporter is frozen and a result is delayed.
 const SETTLE_SETTINGS: [(&str, &str); 2] = [("REQUEST_TIMEOUT_MS", "3000"), ("RUNNING_LINGER_MS", "16000")];
 /// Exit codes of the commands, as in their help.
 const EXIT_REFUSED: i32 = 1;
@@ -118,7 +119,8 @@ impl Operator {
             let result = self.run(pipeline, command, kill_after.take()).await?;
             let reason = match result {
                 CommandResult::Done => return Ok(()),
-                // A command that was killed, or had no answer, may have done everything: then there is nothing to retry.
+                // A command that was killed, or had no answer, may have done everything: then there is nothing to
+                // retry.
                 CommandResult::Refused(_)
                     if was_killed
                         && command[0] == "dead"

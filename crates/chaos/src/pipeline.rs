@@ -79,8 +79,8 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Waits for the lock on a process, so that only one fault at a time acts on it. On a slow machine a fault may take longer
-    /// than planned; the next one waits for it.
+    /// Waits for the lock on a process, so that only one fault at a time acts on it. On a slow machine a fault may
+    /// take longer than planned; the next one waits for it.
     pub(crate) async fn lock(&self, target: Target) -> Option<MutexGuard<'_, ()>> {
         Some(self.locks.get(&target)?.lock().await)
     }

@@ -228,7 +228,8 @@ fn submissions(options: &RunOptions, random: &mut SmallRng) -> Vec<Submission> {
         .collect()
 }
 
-/// Returns one submission of each program for the time before the first fault. The poison is left out because it takes long.
+/// Returns one submission of each program for the time before the first fault. The poison is left out because it
+/// takes long.
 #[must_use]
 pub fn warm_up() -> Vec<Submission> {
     let programs = (0..PROGRAMS.len()).filter(|program| *program != programs::POISON);

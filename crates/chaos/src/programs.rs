@@ -1,5 +1,5 @@
-//! The submitted programs and their expected verdicts. The programs are short, and a loaded machine cannot change their
-//! verdicts.
+//! The submitted programs and their expected verdicts. The programs are short, and a loaded machine cannot change
+//! their verdicts.
 
 use gavel_mock_convex::{Question, SubmissionKind};
 use serde_json::{Value, json};

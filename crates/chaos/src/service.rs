@@ -15,9 +15,9 @@ use crate::run_log::RunLog;
 /// How long a service may take to start or to stop on a busy machine.
 const START_STOP_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// The settings of all services. Their times are short enough for a run and long enough for a loaded machine: a `running`
-/// call is alive for 2 s and a margin of 1 s, and Convex may apply it up to 6 s later. Except for long freezes on purpose,
-/// the plan freezes no reporter and delays no call for longer than that together.
+/// The settings of all services. Their times are short enough for a run and long enough for a loaded machine: a
+/// `running` call is alive for 2 s and a margin of 1 s, and Convex may apply it up to 6 s later. Except for long
+/// freezes on purpose, the plan freezes no reporter and delays no call for longer than that together.
 const SETTINGS: [(&str, &str); 9] = [
     ("PORT", "0"),
     ("LOG_FORMAT", "json"),

@@ -12,9 +12,9 @@ use crate::plan::Target;
 
 /// How long a process may take to release resources. Idle connections are closed after 90 s.
 const RELEASE_TIMEOUT: Duration = Duration::from_mins(3);
-/// How much more a service may use than before the first fault. Allocators and pools keep pages and connections for a while,
-/// and a judge reaps the process of a slot when it makes the next one. A leak with each fault or submission exceeds this in
-/// a long run.
+/// How much more a service may use than before the first fault. Allocators and pools keep pages and connections for
+/// a while, and a judge reaps the process of a slot when it makes the next one. A leak with each fault or
+/// submission exceeds this in a long run.
 const SERVICE_ALLOWANCE: Usage = Usage { memory_kib: 48 << 10, descriptors: 24, children: 2 };
 /// The same for a NATS server, whose garbage collection is late.
 const SERVER_ALLOWANCE: Usage = Usage { memory_kib: 192 << 10, descriptors: 48, children: 0 };

@@ -32,7 +32,8 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// Classifies an error of reqwest. The URL is removed: it is configuration, and would be repeated in every message.
+    /// Classifies an error of reqwest. The URL is removed: it is configuration, and would be repeated in every
+    /// message.
     pub(crate) fn from_reqwest(error: reqwest::Error) -> Self {
         let error = error.without_url();
         if error.is_connect() { Self::Unreachable(error) } else { Self::NoAnswer(error) }
@@ -65,8 +66,9 @@ impl CallError {
         }
     }
 
-    /// Whether Convex may still apply the call although it has ended on this side. That is so if there was no response,
-    /// or only one of a gateway (RFC 9110: 502 and 504; Cloudflare: 520 and up), which does not know the outcome either.
+    /// Whether Convex may still apply the call although it has ended on this side. That is so if there was no
+    /// response, or only one of a gateway (RFC 9110: 502 and 504; Cloudflare: 520 and up), which does not know the
+    /// outcome either.
     #[must_use]
     pub fn can_still_take_effect(&self) -> bool {
         match self {

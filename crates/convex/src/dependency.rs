@@ -9,7 +9,8 @@ use reqwest::Response;
 use crate::call::CallError;
 use crate::response::is_page;
 
-/// After how many failed calls in a row Convex is reported as unhealthy. A single one may concern one submission only.
+/// After how many failed calls in a row Convex is reported as unhealthy. A single one may concern one submission
+/// only.
 const FAILURE_THRESHOLD: u32 = 3;
 
 /// Tracks the results of the calls of a client. Clones share them.

@@ -1,4 +1,5 @@
-//! The HTTP client for the Convex app (contract §2): it fetches test cases and sends the running and result callbacks.
+//! The HTTP client for the Convex app (contract §2): it fetches test cases and sends the running and result
+//! callbacks.
 //!
 //! It reports the exact outcome of each call. Whether to retry is decided by the services.
 

@@ -1,8 +1,8 @@
 //! Limits how many calls run in parallel against one Convex deployment, and decides which call goes first.
 //!
-//! Every call needs a permit, so a burst, or a Convex that has just recovered, meets a bounded number of calls. Retries
-//! share at most half of the permits: a callback that Convex refuses again and again, or answers slowly each time, cannot
-//! keep other callbacks from their first attempt.
+//! Every call needs a permit, so a burst, or a Convex that has just recovered, meets a bounded number of calls.
+//! Retries share at most half of the permits: a callback that Convex refuses again and again, or answers slowly
+//! each time, cannot keep other callbacks from their first attempt.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Checks without side effects that Convex is reachable and has all routes.
 //!
-//! A call that names no question and no submission is refused with 400 before Convex reads or writes anything; a route
-//! that does not exist answers 404 (contract §2).
+//! A call that names no question and no submission is refused with 400 before Convex reads or writes anything; a
+//! route that does not exist answers 404 (contract §2).
 
 use crate::call::{CallError, PATHS};
 use crate::client::Convex;

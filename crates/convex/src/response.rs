@@ -44,8 +44,8 @@ pub(crate) fn error_status(response: &Response) -> CallError {
     CallError::Status { status, retry_after: seconds.map(Duration::from_secs), body: None }
 }
 
-/// Logs an alarm: no call of this deployment succeeds until an operator corrects the credentials. Alerts search the logs
-/// for the field `alarm`.
+/// Logs an alarm: no call of this deployment succeeds until an operator corrects the credentials. Alerts search the
+/// logs for the field `alarm`.
 fn alarm_refused_credentials(status: u16) {
     error!(
         alarm = "convex_refuses_credentials",

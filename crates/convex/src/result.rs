@@ -53,8 +53,8 @@ impl<'a> From<&'a FirstFailure> for FailureBody<'a> {
     }
 }
 
-/// Returns the JSON body of the result callback. Convex keeps the stored value of a field that a result omits, so a later
-/// generation sends empty values for the texts and the first failure of an earlier result (contract §2).
+/// Returns the JSON body of the result callback. Convex keeps the stored value of a field that a result omits, so a
+/// later generation sends empty values for the texts and the first failure of an earlier result (contract §2).
 #[must_use]
 pub fn result_body(judged: &Judged) -> Vec<u8> {
     let verdict = &judged.verdict;
@@ -75,8 +75,8 @@ pub fn result_body(judged: &Judged) -> Vec<u8> {
 }
 
 impl Convex {
-    /// Sends the verdict to Convex, and returns the HTTP status of its response. `callback` is the callback's id, the same
-    /// for each attempt.
+    /// Sends the verdict to Convex, and returns the HTTP status of its response. `callback` is the callback's id,
+    /// the same for each attempt.
     ///
     /// # Errors
     /// Returns an error if Convex does not answer in time, or answers with anything but a 2xx.

@@ -1,5 +1,6 @@
-//! Signatures of calls as defined by Standard Webhooks (<https://www.standardwebhooks.com>, specification 1.0). A receiver
-//! with the secret can verify that a call comes from Gavel unchanged, when it was sent, and whether it is a repeat.
+//! Signatures of calls as defined by Standard Webhooks (<https://www.standardwebhooks.com>, specification 1.0). A
+//! receiver with the secret can verify that a call comes from Gavel unchanged, when it was sent, and whether it is
+//! a repeat.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -56,8 +57,9 @@ impl Signer {
     }
 }
 
-/// Returns the id of a callback: its kind, and the key of its submission. Other characters than ASCII letters, digits, `-`
-/// and `_` in the key are escaped as `~` and two hexadecimal digits, so different keys never share an id.
+/// Returns the id of a callback: its kind, and the key of its submission. Other characters than ASCII letters,
+/// digits, `-` and `_` in the key are escaped as `~` and two hexadecimal digits, so different keys never share an
+/// id.
 #[must_use]
 pub fn callback_id(kind: &str, key: &str) -> String {
     use std::fmt::Write as _;

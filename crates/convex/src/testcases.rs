@@ -23,7 +23,8 @@ pub struct FetchLimits {
 
 /// Why the test cases of a question were not fetched. Only [`FetchError::Call`] is worth a retry.
 ///
-/// No text quotes the response: test data must not reach logs or verdicts. Except for `Call`, learners see these texts.
+/// No text quotes the response: test data must not reach logs or verdicts. Except for `Call`, learners see these
+/// texts.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// Convex answered 404.
@@ -130,8 +131,8 @@ impl Convex {
     /// Fetches the limits and test cases of a question.
     ///
     /// # Errors
-    /// Returns an error if the call fails, if Convex does not know the question, or if the question exceeds `limits` or is
-    /// otherwise unusable.
+    /// Returns an error if the call fails, if Convex does not know the question, or if the question exceeds
+    /// `limits` or is otherwise unusable.
     pub async fn fetch_question(
         &self,
         _permit: &CallPermit,

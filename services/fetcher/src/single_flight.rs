@@ -9,8 +9,8 @@ use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
 use tokio::sync::Semaphore;
 
-/// Calls in progress by key. Callers with the same key share one call and its result. This is no cache: a call that has
-/// completed is forgotten.
+/// Calls in progress by key. Callers with the same key share one call and its result. This is no cache: a call that
+/// has completed is forgotten.
 pub(crate) struct SingleFlight<K, V: Clone> {
     calls: Mutex<HashMap<K, SharedCall<V>>>,
     /// Permits for callers that wait for a call started by another.
@@ -19,8 +19,8 @@ pub(crate) struct SingleFlight<K, V: Clone> {
 
 type SharedCall<V> = Shared<BoxFuture<'static, V>>;
 
-/// All waiter permits are in use. The limit keeps the callers of a slow call from filling all slots, so that others can
-/// start theirs.
+/// All waiter permits are in use. The limit keeps the callers of a slow call from filling all slots, so that other
+/// calls can start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooManyWaiters;
 
@@ -30,7 +30,8 @@ impl<K: Clone + Eq + Hash, V: Clone + Send + Sync + 'static> SingleFlight<K, V> 
         Self { calls: Mutex::new(HashMap::new()), waiters: Semaphore::new(max_waiters) }
     }
 
-    /// Waits for the call for `key`, and starts it if there is none. The call continues if one of its callers is cancelled.
+    /// Waits for the call for `key`, and starts it if there is none. The call continues if one of its callers is
+    /// cancelled.
     pub(crate) async fn join(
         &self,
         key: K,

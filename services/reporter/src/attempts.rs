@@ -1,5 +1,5 @@
-//! The callback attempts that this instance made for submissions not yet reported, for the `reported` event. They only
-//! inform operators: nothing is decided by them, and they are lost when the process ends.
+//! The callback attempts that this instance made for submissions not yet reported, for the `reported` event. They
+//! only inform operators: nothing is decided by them, and they are lost when the process ends.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};

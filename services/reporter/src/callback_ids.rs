@@ -1,8 +1,8 @@
 //! The ids of the callbacks, with which a receiver that checks signatures can drop repeated calls.
 //!
-//! All attempts of one callback share an id; each generation of a submission has its own. The final result, sent again
-//! because a `running` call of unknown outcome may have been applied after the first one, is a callback with a third id:
-//! a receiver that dropped it as a repeat would leave the submission on running.
+//! All attempts of one callback share an id; each generation of a submission has its own. The final result, sent
+//! again because a `running` call of unknown outcome may have been applied after the first one, is a callback with
+//! a third id: a receiver that dropped it as a repeat would leave the submission on running.
 
 use gavel_convex::callback_id;
 use gavel_domain::SubmissionKey;

@@ -1,7 +1,7 @@
 //! The reporter: notifies Convex that a submission is running, then sends its verdict.
 //!
-//! It has two consumer loops, one for `running` events and one for verdicts, so that no verdict waits behind a `running`
-//! call. The claims of [`gavel_bus::Ledger`] keep their order at Convex, across any number of reporters.
+//! It has two consumer loops, one for `running` events and one for verdicts, so that no verdict waits behind a
+//! `running` call. The claims of [`gavel_bus::Ledger`] keep their order at Convex, across any number of reporters.
 
 mod attempts;
 mod callback_ids;

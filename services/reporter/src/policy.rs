@@ -43,8 +43,8 @@ pub(crate) fn backoff(attempt: u64) -> Duration {
     BACKOFF.delay(attempt, rand::random())
 }
 
-/// Decides what to do with a result whose callback failed: `age` is the age of the verdict, `missing` how long the path
-/// has been answering 404.
+/// Decides what to do with a result whose callback failed: `age` is the age of the verdict, `missing` how long the
+/// path has been answering 404.
 pub(crate) fn failure(
     error: CallError,
     attempt: u64,

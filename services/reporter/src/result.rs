@@ -13,8 +13,8 @@ use crate::policy::MissingPaths;
 use crate::window::CLAIM_MARGIN;
 use crate::{Config, callback_ids, policy};
 
-/// How long a result waits for the end of `running` before it is handed back to the queue. Most `running` calls end within
-/// milliseconds.
+/// How long a result waits for the end of `running` before it is handed back to the queue. Most `running` calls end
+/// within milliseconds.
 const RUNNING_WAIT: Duration = Duration::from_millis(300);
 /// The delay before the first check whether `running` has ended. It doubles with each check.
 const FIRST_CHECK_DELAY: Duration = Duration::from_millis(1);
@@ -71,8 +71,8 @@ impl ResultReporter {
         Ok(false)
     }
 
-    /// Makes sure that `running` is no longer alive on this side, and returns until when Convex may still apply it: `None`
-    /// if it has certainly ended. Fails with the delay to the next delivery if it may be alive.
+    /// Makes sure that `running` is no longer alive on this side, and returns until when Convex may still apply it:
+    /// `None` if it has certainly ended. Fails with the delay to the next delivery if it may be alive.
     async fn after_running(
         &self,
         delivery: &Delivery<Judged>,
@@ -132,8 +132,8 @@ impl Handler for ResultReporter {
         table::SUBMISSION_SECONDS
             .record(["reporter", status.as_str()], accepted_at.elapsed().unwrap_or_default());
         info!(submission_id = %id, status = status.as_str(), duration_ms = judged.duration_ms, "result reported");
-        // Convex may still apply a `running` call of unknown outcome, after this result. The same result is sent again
-        // when that is no longer possible, so that Convex ends on the result.
+        // Convex may still apply a `running` call of unknown outcome, after this result. The same result is sent
+        // again when that is no longer possible, so that Convex ends on the result.
         if let Some(left) = open_until.and_then(|until| until.duration_since(SystemTime::now()).ok()) {
             return Err(Failure::Defer(left));
         }

@@ -90,8 +90,9 @@ impl RunningReporter {
         state
     }
 
-    /// Records that the call has ended. If NATS is unreachable this repeats here instead of handing the message back: the
-    /// next delivery would not know that there is an end to record. Once the claim has expired, no reporter waits for it.
+    /// Records that the call has ended. If NATS is unreachable this repeats here instead of handing the message
+    /// back: the next delivery would not know that there is an end to record. Once the claim has expired, no
+    /// reporter waits for it.
     async fn record_end(&self, key: &SubmissionKey, window: &CallWindow) {
         let mut attempt = 1;
         while let Err(error) = self.ledger.running_ended(key).await {
@@ -105,9 +106,10 @@ impl RunningReporter {
         }
     }
 
-    /// Sends the result again if there is a verdict, after a call that was alive beyond its claim because this process or its
-    /// machine was suspended. Other reporters took the call for ended, so Convex may have applied it after the result. This
-    /// repeats here instead of handing the message back: the next delivery would not know that a result must be sent.
+    /// Sends the result again if there is a verdict, after a call that was alive beyond its claim because this
+    /// process or its machine was suspended. Other reporters took the call for ended, so Convex may have applied it
+    /// after the result. This repeats here instead of handing the message back: the next delivery would not know
+    /// that a result must be sent.
     async fn resend_result(&self, delivery: &Delivery<Running>, state: CallState) -> Result<(), Failure> {
         let id = &delivery.event.submission.id;
         warn!(submission_id = %id, "a running call outlived its claim: sending the result again if there is one");
@@ -157,7 +159,8 @@ fn retry(error: LedgerError) -> Failure {
 
 fn warn_not_reported(delivery: &Delivery<Running>, error: CallError) {
     let cause = Cause::from(error);
-    warn!(submission_id = %delivery.event.submission.id, %cause, "running not reported: Convex learns of the submission by its result");
+    let id = &delivery.event.submission.id;
+    warn!(submission_id = %id, %cause, "running not reported: Convex learns of it by the result");
 }
 
 impl Handler for RunningReporter {

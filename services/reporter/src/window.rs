@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// The time between the end of a call's window and the expiry of its claim, after which other reporters take the call for
-/// ended. It covers the delay in cancelling a call, and clocks that differ.
+/// The time between the end of a call's window and the expiry of its claim, after which other reporters take the
+/// call for ended. It covers the delay in cancelling a call, and clocks that differ.
 pub(crate) const CLAIM_MARGIN: Duration = Duration::from_secs(1);
 
-/// The window of a `running` call, from its claim to the end of its last attempt. It ends by whichever clock is first: the
-/// monotonic clock stops while the machine is suspended, and the wall clock can be set back.
+/// The window of a `running` call, from its claim to the end of its last attempt. It ends by whichever clock is
+/// first: the monotonic clock stops while the machine is suspended, and the wall clock can be set back.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CallWindow {
     opened: Instant,

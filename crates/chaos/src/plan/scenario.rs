@@ -17,12 +17,13 @@ const REJUDGED_PERCENT: usize = 8;
 const SUBMISSIONS_PER_REFUSAL: usize = 100;
 /// The statuses with which Convex refuses results. After a 500 the result is retried; the others make dead letters.
 const REFUSAL_STATUSES: [u16; 5] = [500, 422, 401, 403, 400];
-/// The longest time for which Convex answers 500. The delays between attempts grow with it, and a run waits for the last.
+/// The longest time for which Convex answers 500. The delays between attempts grow with it, and a run waits for the
+/// last.
 const MAX_REFUSAL_TIME: Duration = Duration::from_secs(20);
 /// How late Convex applies the first result of some submissions: after the reporter's `REQUEST_TIMEOUT_MS`.
 const LATE_MS: std::ops::Range<u64> = 3_500..LATE_RESULT_MS;
-/// Shorter runs have no poison: each of its deliveries takes the restart of a judge and `ACK_WAIT_MS`. Longer runs have one
-/// only, because killing the judges of one poison would disturb the retry of another.
+/// Shorter runs have no poison: each of its deliveries takes the restart of a judge and `ACK_WAIT_MS`. Longer runs
+/// have one only, because killing the judges of one poison would disturb the retry of another.
 const MIN_DURATION_FOR_POISON: Duration = Duration::from_secs(30);
 
 /// What happens to a submission besides being sent.
@@ -38,7 +39,8 @@ pub enum Scenario {
         /// How late Convex applies the first call of its result, if it is late. The call has timed out by then.
         late_by: Option<Duration>,
     },
-    /// Convex refuses its results with this status, for a while or until there is a dead letter, which is then retried.
+    /// Convex refuses its results with this status, for a while or until there is a dead letter, which is then
+    /// retried.
     Refused {
         /// The HTTP status.
         status: u16,
@@ -56,7 +58,8 @@ pub enum Scenario {
 pub struct Rejudging {
     /// The delay after the 202 or after the previous rejudging.
     pub after: Duration,
-    /// After how long the first command is killed, if it is. The same command, run again, must complete the rejudging.
+    /// After how long the first command is killed, if it is. The same command, run again, must complete the
+    /// rejudging.
     pub kill_after: Option<Duration>,
 }
 
@@ -122,7 +125,8 @@ mod tests {
     fn run_has_each_scenario_and_mostly_plain_submissions() {
         let long = scenarios(Duration::from_mins(5), 1_200);
         let refusals = |scenarios: &[Scenario], wanted: u16| {
-            let matches = |scenario: &&Scenario| matches!(scenario, Scenario::Refused { status, .. } if *status == wanted);
+            let matches =
+                |it: &&Scenario| matches!(it, Scenario::Refused { status, .. } if *status == wanted);
             scenarios.iter().filter(matches).count()
         };
         for status in REFUSAL_STATUSES {

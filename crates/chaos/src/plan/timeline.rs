@@ -18,8 +18,8 @@ const RECOVERY_TIME: Duration = Duration::from_millis(700);
 const FREEZE_MS: u64 = 4_000;
 /// How long a reporter is frozen so that the window of its `running` call, the margin and the linger pass meanwhile.
 pub(crate) const LONG_FREEZE_MS: std::ops::Range<u64> = 10_000..12_000;
-/// How long such a reporter is left alone afterwards, so that it can send the result again. To be killed before that is a
-/// case that ADR 0002 does not cover.
+/// How long such a reporter is left alone afterwards, so that it can send the result again. To be killed before
+/// that is a case that ADR 0002 does not cover.
 const RESEND_TIME: Duration = Duration::from_secs(40);
 /// The time that a run must have left for a long freeze.
 const MIN_TIME_AFTER_LONG_FREEZE: Duration = Duration::from_secs(20);
@@ -131,9 +131,9 @@ impl Timeline<'_> {
         Some(PlannedFault { at, lasts, fault: InjectedFault::Convex(ConvexFault { purpose, fault, chance }) })
     }
 
-    /// Returns a fault whose delay may be shorter or longer than the timeout of the call. But `running` is never applied later
-    /// than the linger allows (see [`crate::service`]), and no result later than [`crate::operator`] waits before the next
-    /// generation.
+    /// Returns a fault whose delay may be shorter or longer than the timeout of the call. But `running` is never
+    /// applied later than the linger allows (see [`crate::service`]), and no result later than [`crate::operator`]
+    /// waits before the next generation.
     fn http_fault(&mut self, purpose: Purpose) -> HttpFault {
         let late = if purpose == Purpose::Result { 100..LATE_RESULT_MS } else { 100..2_500 };
         let mut ms = |range| Duration::from_millis(self.random.random_range(range));
@@ -151,8 +151,8 @@ impl Timeline<'_> {
         }
     }
 
-    /// Picks a process that fits and on which no fault acts. Two servers of three are seldom down together, because the
-    /// pipeline stands still then.
+    /// Picks a process that fits and on which no fault acts. Two servers of three are seldom down together, because
+    /// the pipeline stands still then.
     fn pick_target(&mut self, at: Duration, is_fit: impl Fn(Target) -> bool) -> Option<Target> {
         let is_free = |target: &Target| self.free_from.get(target).is_none_or(|free| at >= *free);
         let servers = self.targets.iter().filter(|target| target.role == Role::Nats);

@@ -1,4 +1,4 @@
-//! Killed, stopped, cut off: each submission is ready once all the same.
+//! Fetchers that are killed, stopped or disconnected: each submission becomes ready exactly once.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ fn stopping(line: &LogLine) -> bool {
 }
 
 #[tokio::test]
-async fn killed_in_the_middle_it_begins_anew() {
+async fn killed_fetcher_fetches_again() {
     let mut rig = Rig::with_short_ack_wait(vec![question("q1")]).await;
     let hold = rig.convex.hold(Endpoint::TEST_CASES);
     rig.queue("s1", "q1").await;
@@ -28,7 +28,7 @@ async fn killed_in_the_middle_it_begins_anew() {
 }
 
 #[tokio::test]
-async fn killed_by_and_by_it_loses_nothing() {
+async fn restarts_under_load_lose_nothing() {
     let questions = (0..10).map(|n| question(&format!("q{n}"))).collect();
     let mut rig = Rig::with_short_ack_wait(questions).await;
     for n in 0..300 {
@@ -44,19 +44,19 @@ async fn killed_by_and_by_it_loses_nothing() {
 }
 
 #[tokio::test]
-async fn stopped_in_the_middle_it_finishes() {
+async fn stopped_fetcher_finishes_its_work() {
     let mut rig = Rig::start(vec![question("q1")]).await;
     let hold = rig.convex.hold(Endpoint::TEST_CASES);
     rig.queue("s1", "q1").await;
     hold.wait_arrived(1, TEST_TIMEOUT).await.unwrap();
     rig.fetcher.terminate().unwrap();
-    rig.fetcher.wait_log("the stop", TEST_TIMEOUT, stopping).await.unwrap();
+    rig.fetcher.wait_log("the shutdown", TEST_TIMEOUT, stopping).await.unwrap();
     rig.queue("s2", "q1").await;
     hold.release();
     rig.ready("s1").await;
     assert_eq!(rig.fetcher.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(0));
     assert_eq!(rig.counts().await, ONE);
-    // What came after the stop is left to others.
+    // Messages published after the stop are left to other fetchers.
     let other = rig.another(&[]).await;
     rig.ready("s2").await;
     assert_eq!(rig.settled().await, Counts { ready: 2, judged: 0, dead: 0 });
@@ -64,7 +64,7 @@ async fn stopped_in_the_middle_it_finishes() {
 }
 
 #[tokio::test]
-async fn stopped_without_the_time_to_finish_it_hands_back_at_once() {
+async fn stopped_fetcher_hands_back_unfinished_work_after_the_grace_period() {
     let mut rig = Rig::with(vec![question("q1")], &[("SHUTDOWN_GRACE_MS", "200")]).await;
     let hold = rig.convex.hold(Endpoint::TEST_CASES);
     rig.queue("s1", "q1").await;
@@ -76,28 +76,28 @@ async fn stopped_without_the_time_to_finish_it_hands_back_at_once() {
     hold.wait_arrived(2, TEST_TIMEOUT).await.unwrap();
     hold.release();
     rig.ready("s1").await;
-    // The server would wait for 15 s for a sign of life.
+    // Without the hand-over, the server would deliver the message again after 15 s without progress.
     assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
     assert_eq!(rig.settled().await, ONE);
     drop(other);
 }
 
 #[tokio::test]
-async fn asked_twice_it_does_not_wait() {
+async fn second_sigterm_stops_the_fetcher_at_once() {
     let rig = Rig::with(vec![question("q1")], &[("SHUTDOWN_GRACE_MS", "60000")]).await;
     let hold = rig.convex.hold(Endpoint::TEST_CASES);
     rig.queue("s1", "q1").await;
     hold.wait_arrived(1, TEST_TIMEOUT).await.unwrap();
     rig.fetcher.terminate().unwrap();
-    rig.fetcher.wait_log("the stop", TEST_TIMEOUT, stopping).await.unwrap();
+    rig.fetcher.wait_log("the shutdown", TEST_TIMEOUT, stopping).await.unwrap();
     rig.fetcher.terminate().unwrap();
     assert_eq!(rig.fetcher.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(0));
-    let (waiting, in_hand) = rig.backlog().await;
-    assert_eq!((waiting + in_hand as u64, rig.counts().await.ready), (1, 0));
+    let (pending, in_progress) = rig.backlog().await;
+    assert_eq!((pending + in_progress as u64, rig.counts().await.ready), (1, 0));
 }
 
 #[tokio::test]
-async fn without_a_server_it_stops_as_well() {
+async fn fetcher_stops_without_nats() {
     let settings = [("SHUTDOWN_GRACE_MS", "500")];
     let rig = Rig::with(vec![question("q1")], &settings).await;
     let hold = rig.convex.hold(Endpoint::TEST_CASES);
@@ -105,8 +105,8 @@ async fn without_a_server_it_stops_as_well() {
     hold.wait_arrived(1, TEST_TIMEOUT).await.unwrap();
     rig.nats.kill().await.unwrap();
     hold.release();
-    let stuck = |line: &LogLine| line.contains("cannot") && line.contains("yet");
-    rig.fetcher.wait_log("a publish that fails", TEST_TIMEOUT, stuck).await.unwrap();
+    let failing = |line: &LogLine| line.contains("cannot") && line.contains("yet");
+    rig.fetcher.wait_log("a failing publish", TEST_TIMEOUT, failing).await.unwrap();
     let start = Instant::now();
     rig.fetcher.terminate().unwrap();
     assert_eq!(rig.fetcher.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(0));
@@ -114,15 +114,15 @@ async fn without_a_server_it_stops_as_well() {
 }
 
 #[tokio::test]
-async fn a_server_that_dies_in_the_middle_costs_nothing() {
+async fn nats_restart_during_a_fetch_loses_nothing() {
     let mut rig = Rig::start(vec![question("q1")]).await;
     let hold = rig.convex.hold(Endpoint::TEST_CASES);
     rig.queue("s1", "q1").await;
     hold.wait_arrived(1, TEST_TIMEOUT).await.unwrap();
     let mark = rig.fetcher.mark();
     rig.nats.kill().await.unwrap();
-    let noticed = |line: &LogLine| line.contains("disconnected from NATS");
-    rig.fetcher.wait_log_after(mark, "the loss", TEST_TIMEOUT, noticed).await.unwrap();
+    let disconnected = |line: &LogLine| line.contains("disconnected from NATS");
+    rig.fetcher.wait_log_after(mark, "the disconnect", TEST_TIMEOUT, disconnected).await.unwrap();
     hold.release();
     rig.nats.restart().await.unwrap();
     rig.ready("s1").await;

@@ -1,4 +1,4 @@
-//! Queued → ready: what the bundle holds, and what follows the submission.
+//! From queued to ready: the content of the bundle, and what the ready event carries over.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ fn document(id: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_submission_becomes_ready_with_its_questions_tests() {
+async fn submission_becomes_ready_with_the_tests_of_its_question() {
     let exact = Question::new(gavel_mock_convex::SubmissionKind::Standard, &document("q1")).unwrap();
     let mut rig = Rig::start(vec![exact]).await;
     let event = queued("s1", "q1", SubmissionKind::Standard);
@@ -57,7 +57,7 @@ async fn a_submission_becomes_ready_with_its_questions_tests() {
 }
 
 #[tokio::test]
-async fn each_kind_calls_its_own_path_and_equal_tests_are_stored_once() {
+async fn submission_kinds_have_their_own_path_and_share_equal_bundles() {
     let questions =
         [gavel_mock_convex::SubmissionKind::Standard, gavel_mock_convex::SubmissionKind::Personalized]
             .map(|kind| Question::build(kind, "q1").public("1\n", "2\n").done());
@@ -74,8 +74,8 @@ async fn each_kind_calls_its_own_path_and_equal_tests_are_stored_once() {
 }
 
 #[tokio::test]
-async fn a_question_of_megabytes_fits_a_server_as_it_comes() {
-    // What a nats-server takes unless it is told otherwise, far below the question.
+async fn large_question_fits_a_server_with_default_limits() {
+    // The default limit of nats-server, far below the size of the question.
     let nats = NatsServer::builder().max_payload(1 << 20).start().await;
     let text = "0123456789abcdef".repeat(64 << 10);
     let mut big = Question::build(gavel_mock_convex::SubmissionKind::Standard, "big");
@@ -93,7 +93,7 @@ async fn a_question_of_megabytes_fits_a_server_as_it_comes() {
 }
 
 #[tokio::test]
-async fn what_is_garbage_goes_to_the_dead_letters_and_holds_nothing_up() {
+async fn malformed_messages_become_dead_letters_and_block_nothing() {
     let mut rig = Rig::start(vec![question("q1")]).await;
     for (id, payload) in [("x", &b"not protobuf"[..]), ("y", b"")] {
         rig.jetstream.client.publish(format!("submission.queued.{id}"), payload.into()).await.unwrap();
@@ -108,8 +108,8 @@ async fn what_is_garbage_goes_to_the_dead_letters_and_holds_nothing_up() {
 }
 
 #[tokio::test]
-async fn test_data_is_in_no_event_and_no_log_line() {
-    const SECRET: &str = "nobody-may-see-this";
+async fn test_data_appears_in_no_event_and_no_log_line() {
+    const SECRET: &str = "secret-test-data";
     let hidden =
         |id: &str| Question::build(gavel_mock_convex::SubmissionKind::Standard, id).hidden(SECRET, SECRET);
     let mut wrong = document("wrong");
@@ -142,7 +142,7 @@ async fn test_data_is_in_no_event_and_no_log_line() {
 }
 
 #[tokio::test]
-async fn a_line_of_the_log_tells_who() {
+async fn log_lines_name_submission_and_request() {
     let mut rig = Rig::start(vec![question("q1")]).await;
     rig.queue("s1", "q1").await;
     rig.ready("s1").await;

@@ -1,11 +1,11 @@
-//! The fetcher's own binary between a real nats-server and a Convex that misbehaves.
+//! Tests of the fetcher's binary with a real nats-server and a mock Convex that injects faults.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
 
 mod crash;
 mod deliver;
 mod help;
-mod last;
 mod retry;
 mod rig;
-mod share;
+mod sharing;
 mod start;
+mod unusable_questions;

@@ -1,4 +1,4 @@
-//! What Convex may get over is tried again, within bounds.
+//! Errors that may pass are retried, within limits.
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use gavel_testkit::{LogLine, TEST_TIMEOUT};
 use crate::rig::{Counts, Rig, question, queued};
 
 #[tokio::test]
-async fn what_may_pass_is_tried_again() {
+async fn transient_errors_are_retried() {
     let elsewhere = "http://127.0.0.1:9/".to_owned();
     let faults = [
         ("overload", HttpFault::status(503)),
@@ -48,15 +48,15 @@ async fn what_may_pass_is_tried_again() {
     }
     let conflict = rig.convex.calls_of("conflict");
     let pause = conflict[1].received_at - conflict[0].received_at;
-    assert!(pause >= Duration::from_secs(1), "it asked for a second and was given {pause:?}");
+    assert!(pause >= Duration::from_secs(1), "Convex asked for a second, but got {pause:?}");
     let count = faults.len() as u64;
     assert_eq!(rig.settled().await, Counts { ready: count, judged: 0, dead: 0 });
 }
 
 #[tokio::test]
-async fn what_does_not_pass_is_given_up() {
+async fn persistent_errors_are_given_up_in_time() {
     let mut rig = Rig::with(vec![question("q1")], &[("FETCH_GIVE_UP_AFTER_S", "2")]).await;
-    // Asked to come back in an hour, it still gives up in time.
+    // Although Convex asks for a delay of an hour, the fetcher gives up in time.
     rig.convex.fault(Matcher::of(Endpoint::TEST_CASES).id("hour"), HttpFault::retry_after(429, 3600));
     rig.convex.fault(Matcher::of(Endpoint::TEST_CASES).id("q1"), HttpFault::status(503));
     let event = queued("s1", "q1", SubmissionKind::Standard);
@@ -73,20 +73,20 @@ async fn what_does_not_pass_is_given_up() {
     assert_eq!(dead.subject, "submission.queued.s1");
     assert!(dead.payload == gavel_proto::WireEvent::encode(&event));
     let order: Vec<_> = rig.events.received().iter().map(|message| message.subject.as_str()).collect();
-    let place = |subject: &str| order.iter().position(|seen| *seen == subject).unwrap();
-    assert!(place("submission.dead.s1") < place("submission.judged.s1"), "{order:?}");
+    let position = |subject: &str| order.iter().position(|other| *other == subject).unwrap();
+    assert!(position("submission.dead.s1") < position("submission.judged.s1"), "{order:?}");
     assert_eq!(rig.settled().await, Counts { ready: 0, judged: 2, dead: 2 });
 }
 
-/// A port that nobody listens on, outside of what the system gives to outgoing connections.
+/// A free port outside of the range for outgoing connections.
 fn free_address() -> SocketAddr {
-    let tries =
+    let candidates =
         std::iter::repeat_with(|| SocketAddr::from(([127, 0, 0, 1], rand::random_range(10_000..32_000))));
-    tries.into_iter().find(|address| TcpListener::bind(address).is_ok()).unwrap()
+    candidates.into_iter().find(|address| TcpListener::bind(address).is_ok()).unwrap()
 }
 
 #[tokio::test]
-async fn a_convex_that_is_away_is_waited_for() {
+async fn unreachable_convex_is_retried_until_it_answers() {
     let address = free_address();
     let url = format!("http://{address}/");
     let mut rig = Rig::with(Vec::new(), &[("CONVEX_SITE_URL", &url)]).await;
@@ -96,12 +96,12 @@ async fn a_convex_that_is_away_is_waited_for() {
     rig.fetcher.wait_log("a failure", TEST_TIMEOUT, retried).await.unwrap();
     let convex = MockConvex::start(address, vec![question("q1")]).await.unwrap();
     rig.ready("s1").await;
-    assert!(convex.wrong_paths().is_empty(), "a slash at the end of the address is tolerated");
+    assert!(convex.wrong_paths().is_empty(), "a trailing slash in the URL is allowed");
 }
 
 #[tokio::test]
-async fn a_full_stream_of_ready_ones_is_waited_for() {
-    // A tenth of the store is 104,857 bytes: one of these, not two.
+async fn full_ready_stream_is_waited_for() {
+    // The stream gets a tenth of the store, 104,857 bytes: enough for one of these messages, but not for two.
     let small = TopologySettings { store_bytes: 1 << 20, ..TopologySettings::default() };
     let builder = gavel_testkit::Rig::builder().topology(small).questions(vec![question("q1")]);
     let rig = Rig::on(builder, &[]).await;
@@ -112,11 +112,11 @@ async fn a_full_stream_of_ready_ones_is_waited_for() {
     }
     let full = |line: &LogLine| line.contains("cannot publish yet") && line.contains("full");
     let line = rig.fetcher.wait_log("the full stream", TEST_TIMEOUT, full).await.unwrap();
-    let waits = line.field("/to").unwrap();
-    let stored = if waits == "submission.ready.s1" { "s2" } else { "s1" };
+    let waiting = line.field("/to").unwrap();
+    let stored = if waiting == "submission.ready.s1" { "s2" } else { "s1" };
     let start = Instant::now();
     rig.purge_ready().await;
-    // Both were published once at least; that the one that waited is stored is told by its acknowledgement.
-    assert_eq!(rig.settled().await, Counts { ready: 1, judged: 0, dead: 0 }, "beside {stored}");
+    // The acknowledgement shows that the second message is stored, too; its ready event is the one counted.
+    assert_eq!(rig.settled().await, Counts { ready: 1, judged: 0, dead: 0 }, "after {stored}");
     assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
 }

@@ -1,4 +1,4 @@
-//! A fetcher of a test's own, the mock Convex that it calls, and the streams that it reads from and writes to.
+//! A fetcher for one test, the mock Convex that it calls, and the streams that it reads from and writes to.
 
 use std::ops::Deref;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use gavel_testkit::fixtures::submission;
 use gavel_testkit::rig::Builder;
 use gavel_testkit::{Events, ServiceProcess, process};
 
-/// The binary on any free port.
+/// The fetcher's binary, on a free port.
 pub(crate) fn binary(nats_url: &str, convex_url: &str) -> process::Builder {
     let program = ServiceProcess::builder(env!("CARGO_BIN_EXE_gavel-fetcher"), nats_url);
     program.env("CONVEX_SITE_URL", convex_url)
@@ -93,7 +93,7 @@ impl Rig {
         self.events.wait(id).await
     }
 
-    /// The reason in the `error` verdict of a submission.
+    /// Waits for the `error` verdict of a submission, and returns its reason.
     pub(crate) async fn reason(&mut self, id: &str) -> String {
         let judged: Judged = self.events.wait(id).await;
         assert_eq!((judged.submission.id.as_str(), judged.verdict.status), (id, Status::Error));
@@ -105,7 +105,7 @@ impl Rig {
         self.events.wait(id).await
     }
 
-    /// Messages that wait for a fetcher, and messages that one works on.
+    /// Returns the numbers of pending messages, and of delivered messages that are not acknowledged.
     pub(crate) async fn backlog(&self) -> (u64, usize) {
         let info = self.jetstream.consumer_info(Durable::Fetcher).await;
         (info.num_pending, info.num_ack_pending)
@@ -117,7 +117,7 @@ impl Rig {
         self.counts().await
     }
 
-    /// Removes what is ready, as judges would.
+    /// Removes all ready events, as judges do.
     pub(crate) async fn purge_ready(&self) {
         self.jetstream.context.get_stream(Stream::Ready.name()).await.unwrap().purge().await.unwrap();
     }

@@ -1,4 +1,4 @@
-//! The process: its configuration, its health, its port.
+//! The process: its configuration, health endpoints and port.
 
 use std::net::TcpListener;
 
@@ -8,9 +8,9 @@ use gavel_testkit::{NatsServer, Process, ServiceProcess, TEST_TIMEOUT, wait_unti
 use crate::rig::{Rig, binary, question};
 
 #[tokio::test]
-async fn all_that_is_wrong_with_the_configuration_is_said_at_once() {
+async fn configuration_problems_are_reported_together() {
     let bare = || Process::builder(env!("CARGO_BIN_EXE_gavel-fetcher"));
-    let wrong = [
+    let invalid = [
         ("MAX_TESTCASES", "0"),
         ("MAX_BUNDLE_BYTES", "1"),
         ("FETCHER_SLOTS", "0"),
@@ -18,15 +18,15 @@ async fn all_that_is_wrong_with_the_configuration_is_said_at_once() {
         ("REQUEST_TIMEOUT_MS", "soon"),
         ("PORT", "-1"),
     ];
-    let (code, said) = bare().envs(wrong).output().await;
-    assert_eq!(code, Some(64), "{said}");
-    for name in wrong.map(|(name, _)| name).into_iter().chain(["CONVEX_SITE_URL must be set"]) {
-        assert!(said.contains(name), "{name} is missing in {said}");
+    let (code, output) = bare().envs(invalid).output().await;
+    assert_eq!(code, Some(64), "{output}");
+    for name in invalid.map(|(name, _)| name).into_iter().chain(["CONVEX_SITE_URL must be set"]) {
+        assert!(output.contains(name), "{name} is missing in {output}");
     }
 }
 
 #[tokio::test]
-async fn an_address_of_convex_that_can_never_work_ends_it() {
+async fn invalid_convex_url_is_a_configuration_error() {
     let bad = [
         "convex.site",
         "//convex.site",
@@ -37,26 +37,26 @@ async fn an_address_of_convex_that_can_never_work_ends_it() {
         "data:text",
     ];
     for url in bad {
-        let (code, said) = binary("nats://127.0.0.1:1", url).output().await;
-        assert_eq!(code, Some(64), "{url}: {said}");
+        let (code, output) = binary("nats://127.0.0.1:1", url).output().await;
+        assert_eq!(code, Some(64), "{url}: {output}");
         assert!(
-            said.contains("CONVEX_SITE_URL must be a URL") && !said.contains("a-password"),
-            "{url}: {said}"
+            output.contains("CONVEX_SITE_URL must be a URL") && !output.contains("a-password"),
+            "{url}: {output}"
         );
     }
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_ends_it_with_a_sentence() {
+async fn port_in_use_is_reported() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let (code, said) = binary("nats://127.0.0.1:1", "http://127.0.0.1:1").env("PORT", port).output().await;
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("cannot listen on") && said.contains("in use"), "{said}");
+    let (code, output) = binary("nats://127.0.0.1:1", "http://127.0.0.1:1").env("PORT", port).output().await;
+    assert_eq!(code, Some(1), "{output}");
+    assert!(output.contains("cannot listen on") && output.contains("in use"), "{output}");
 }
 
 #[tokio::test]
-async fn readiness_follows_the_server() {
+async fn readiness_follows_nats() {
     let nats = NatsServer::start().await;
     nats.kill().await.unwrap();
     let convex = MockConvex::start_local(Vec::new()).await.unwrap();
@@ -68,7 +68,7 @@ async fn readiness_follows_the_server() {
     nats.restart().await.unwrap();
     fetcher.wait_ready().await;
     nats.kill().await.unwrap();
-    wait_until("the loss of it", TEST_TIMEOUT, async || !fetcher.is_ready().await).await.unwrap();
+    wait_until("readiness to end", TEST_TIMEOUT, async || !fetcher.is_ready().await).await.unwrap();
     nats.restart().await.unwrap();
     fetcher.wait_ready().await;
     fetcher.terminate().unwrap();
@@ -76,7 +76,7 @@ async fn readiness_follows_the_server() {
 }
 
 #[tokio::test]
-async fn its_address_may_end_in_white_space_and_a_slash() {
+async fn convex_url_may_have_spaces_and_trailing_slashes() {
     let convex = MockConvex::start_local(vec![question("q1")]).await.unwrap();
     let url = format!(" {}// ", convex.url());
     let mut rig = Rig::with(Vec::new(), &[("CONVEX_SITE_URL", &url)]).await;

@@ -1,4 +1,4 @@
-//! Each row of the contract's table of results, byte for byte as Convex gets it, for both kinds.
+//! The bodies of the result callbacks: each row of the contract's table, for both submission kinds.
 
 use gavel_domain::{Clock, OutputStream};
 use gavel_domain::{
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::rig::Rig;
 
-/// The cap of a text field in these verdicts, in bytes.
+/// The maximum size of a text field in these verdicts, in bytes.
 const CAP: usize = 100;
 
 /// Two public tests, then a hidden one.
@@ -40,7 +40,7 @@ fn execution(outcome: Outcome, stdout: &[u8], stderr: &[u8]) -> Execution {
     Execution { outcome, matched_bytes: 0, stdout, stderr, usage: Usage::default() }
 }
 
-/// The verdict where `before` tests passed and the next one went so.
+/// The verdict if the first `before` tests pass and the next one runs as `last`.
 fn failing(before: usize, last: &Execution) -> Verdict {
     let question = question();
     let mut scorer = Scorer::new(&question, CAP);
@@ -125,12 +125,12 @@ fn rows() -> Vec<(&'static str, Verdict, Value)> {
                 "errorMessage": message } });
         rows.push((name, failing(1, &execution(outcome, b"t", b"ignored")), expected));
     }
-    rows.extend(odd_texts());
+    rows.extend(special_texts());
     rows
 }
 
-/// Texts that a careless encoder would break: too long, not UTF-8, control characters, half an emoji at the cut.
-fn odd_texts() -> Vec<(&'static str, Verdict, Value)> {
+/// Texts that are hard to encode: too long, not UTF-8, with control characters, with an emoji at the cut.
+fn special_texts() -> Vec<(&'static str, Verdict, Value)> {
     let marker = "\n[cut: 400 bytes in all]";
     let fine = Outcome::Exited { code: 0 };
     let expected = |output: &str| {
@@ -161,7 +161,7 @@ fn has_null(value: &Value) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_verdict_is_told_as_the_contract_says() {
+async fn verdicts_are_sent_as_in_the_contract() {
     let rig = Rig::start(&[]).await;
     for kind in [SubmissionKind::Standard, SubmissionKind::Personalized] {
         let (running, result) = match kind {
@@ -196,7 +196,7 @@ async fn each_verdict_is_told_as_the_contract_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fields_of_the_full_size_fit_into_a_document() {
+async fn fields_of_maximum_size_fit_into_a_document() {
     let rig = Rig::start(&[]).await;
     let submission = submission("large");
     let text = "\u{1}".repeat(gavel_domain::text::MAX_FIELD_BYTES);
@@ -216,7 +216,7 @@ async fn fields_of_the_full_size_fit_into_a_document() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slash_at_the_end_of_the_address_and_no_request_id_are_fine() {
+async fn trailing_slash_in_the_url_and_missing_request_id_are_accepted() {
     let mut rig = Rig::bare().await;
     let url = format!("{}/", rig.convex.url());
     rig.add_reporter(&[("CONVEX_SITE_URL", url.as_str())]).await;
@@ -227,6 +227,6 @@ async fn a_slash_at_the_end_of_the_address_and_no_request_id_are_fine() {
     rig.wait_applied("s1", Endpoint::RUNNING).await;
     assert_eq!(rig.convex.calls_of("s1")[0].header("x-request-id"), None);
     rig.judge(&submission, passed()).await;
-    rig.ends_right(&submission).await;
+    rig.check_final_state(&submission).await;
     assert_eq!(rig.convex.wrong_paths(), Vec::<String>::new());
 }

@@ -1,4 +1,4 @@
-//! Reporters that are killed, or told to end, with a call in the middle.
+//! Reporters that are killed or stopped during a call.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use gavel_testkit::{Proxy, TEST_TIMEOUT};
 use crate::rig::{Rig, submissions};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_while_convex_works_on_running() {
+async fn reporter_killed_during_a_running_call() {
     let rig = Rig::start(&[("RUNNING_TIMEOUT_MS", "500"), ("RUNNING_LINGER_MS", "4000")]).await;
     let submission = submission("s1");
     let hold = rig.convex.hold_before(Endpoint::RUNNING);
@@ -19,15 +19,15 @@ async fn killed_while_convex_works_on_running() {
     rig.judge(&submission, passed()).await;
     rig.reporter(0).restart().await.unwrap();
     rig.wait_result_calls("s1", 1).await;
-    // Convex applies the dead reporter's call now, over the result.
+    // Convex now applies the call of the killed reporter, after the result.
     hold.release();
-    let state = rig.ends_right(&submission).await;
+    let state = rig.check_final_state(&submission).await;
     assert_eq!((state.running_calls, state.result_calls), (1, 2));
     assert_eq!(rig.late("s1", Lateness::Applied), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_between_running_and_its_record() {
+async fn reporter_killed_between_running_call_and_its_record() {
     let rig = Rig::start(&[("RUNNING_TIMEOUT_MS", "500"), ("RUNNING_LINGER_MS", "500")]).await;
     let submission = submission("s1");
     let hold = rig.convex.hold(Endpoint::RUNNING);
@@ -36,13 +36,13 @@ async fn killed_between_running_and_its_record() {
     rig.reporter(0).kill().await.unwrap();
     rig.reporter(0).restart().await.unwrap();
     rig.judge(&submission, passed()).await;
-    let state = rig.ends_right(&submission).await;
+    let state = rig.check_final_state(&submission).await;
     rig.wait_idle().await;
     assert_eq!(state.running_calls, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_between_the_claim_of_running_and_its_call() {
+async fn reporter_killed_between_running_claim_and_call() {
     let mut rig = Rig::bare().await;
     let proxy = Proxy::start(&rig.nats).await;
     let url = proxy.url();
@@ -56,13 +56,13 @@ async fn killed_between_the_claim_of_running_and_its_call() {
     proxy.cut();
     rig.judge(&submission, passed()).await;
     rig.reporter(0).restart().await.unwrap();
-    let state = rig.ends_right(&submission).await;
+    let state = rig.check_final_state(&submission).await;
     rig.wait_idle().await;
     assert_eq!(state.running_calls, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_between_the_report_and_its_acknowledgement() {
+async fn reporter_killed_between_report_and_acknowledgement() {
     let mut rig = Rig::bare().await;
     let proxy = Proxy::start(&rig.nats).await;
     let url = proxy.url();
@@ -76,11 +76,11 @@ async fn killed_between_the_report_and_its_acknowledgement() {
     proxy.cut();
     rig.reporter(0).restart().await.unwrap();
     rig.wait_idle().await;
-    assert_eq!(rig.ends_right(&submission).await.result_calls, 1);
+    assert_eq!(rig.check_final_state(&submission).await.result_calls, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_while_convex_works_on_the_result() {
+async fn reporter_killed_during_a_result_call() {
     let rig = Rig::start(&[]).await;
     let (before, after) = (submission("before"), submission("after"));
     let first = |id: &str| Matcher::of(Endpoint::RESULT).id(id).first(1);
@@ -95,21 +95,21 @@ async fn killed_while_convex_works_on_the_result() {
     }
     rig.reporter(0).restart().await.unwrap();
     for submission in [&before, &after] {
-        rig.ends_right(submission).await;
+        rig.check_final_state(submission).await;
     }
-    // Also what Convex only does now changes nothing.
+    // Convex applies the held calls now, which changes nothing.
     drop(holds);
     for submission in [&before, &after] {
         let calls = rig.wait_result_calls(submission.id.as_str(), 2).await;
         let done = |_: &_| calls.iter().all(|call| call.applied_at().is_some()).then_some(());
         rig.convex.wait_for("both applied", TEST_TIMEOUT, done).await.unwrap();
-        let state = rig.ends_right(submission).await;
+        let state = rig.check_final_state(submission).await;
         assert_eq!((state.running_calls, state.result_calls), (1, 2));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_again_and_again_under_load() {
+async fn reporters_restarted_under_load_lose_nothing() {
     let mut rig = Rig::bare().await;
     let settings = [("RUNNING_TIMEOUT_MS", "500"), ("RUNNING_LINGER_MS", "500"), ("REPORTER_SLOTS", "8")];
     for _ in 0..2 {
@@ -125,12 +125,12 @@ async fn killed_again_and_again_under_load() {
     }
     rig.wait_reported(&all).await;
     for submission in &all {
-        rig.ends_right(submission).await;
+        rig.check_final_state(submission).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn told_to_end_it_finishes_what_is_in_hand() {
+async fn stopped_reporter_finishes_its_work() {
     let mut rig = Rig::start(&[]).await;
     let (running, result) = (submission("running"), submission("result"));
     let hold = rig.convex.hold(Matcher::any());
@@ -139,25 +139,25 @@ async fn told_to_end_it_finishes_what_is_in_hand() {
     hold.wait_arrived(2, TEST_TIMEOUT).await.unwrap();
     let reporter = rig.reporter(0);
     reporter.terminate().unwrap();
-    reporter.wait_log("the stop", TEST_TIMEOUT, |line| line.contains("stopping")).await.unwrap();
-    // Not for it any more.
+    reporter.wait_log("the shutdown", TEST_TIMEOUT, |line| line.contains("stopping")).await.unwrap();
+    // Published after the stop, so it is left to another reporter.
     let later = submission("later");
     rig.judge(&later, passed()).await;
     hold.release();
     let ended = reporter.wait_exit(Duration::from_secs(5)).await.unwrap();
     assert_eq!(ended.code(), Some(0));
-    let state = rig.ends_right(&result).await;
+    let state = rig.check_final_state(&result).await;
     assert_eq!(state.result_calls, 1);
     assert!(rig.convex.submission("later").is_none());
     rig.add_reporter(&[]).await;
     rig.judge(&running, passed()).await;
     for submission in [&running, &later] {
-        assert_eq!(rig.ends_right(submission).await.result_calls, 1, "{}", submission.id);
+        assert_eq!(rig.check_final_state(submission).await.result_calls, 1, "{}", submission.id);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_does_not_end_within_the_grace_is_handed_to_another() {
+async fn unfinished_work_is_handed_over_after_the_grace_period() {
     let settings =
         [("SHUTDOWN_GRACE_MS", "200"), ("RUNNING_TIMEOUT_MS", "500"), ("RUNNING_LINGER_MS", "4000")];
     let mut rig = Rig::start(&settings).await;
@@ -170,9 +170,9 @@ async fn what_does_not_end_within_the_grace_is_handed_to_another() {
     rig.reporter(0).terminate().unwrap();
     let ended = rig.reporter(0).wait_exit(Duration::from_secs(5)).await.unwrap();
     assert_eq!(ended.code(), Some(0));
-    assert_eq!(rig.ends_right(&result).await.result_calls, 2);
+    assert_eq!(rig.check_final_state(&result).await.result_calls, 2);
     rig.judge(&running, passed()).await;
     rig.wait_result_calls("running", 1).await;
     hold.release();
-    rig.ends_right(&running).await;
+    rig.check_final_state(&running).await;
 }

@@ -1,4 +1,4 @@
-//! What cannot be told to Convex, or cannot be read at all, ends as a dead letter.
+//! Dead letters for results that Convex does not accept, and for messages that cannot be decoded.
 
 use gavel_bus::topology;
 use gavel_domain::SubmissionId;
@@ -10,18 +10,18 @@ use gavel_testkit::fixtures::{passed, submission};
 
 use crate::rig::{Rig, dead_letter};
 
-fn refusal(code: u16, body: &str) -> HttpFault {
+fn status_fault(code: u16, body: &str) -> HttpFault {
     HttpFault::Status { code, retry_after: None, body: body.into() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_that_stays_is_buried_at_once_with_its_words() {
+async fn permanent_refusal_becomes_a_dead_letter_with_the_answer() {
     let rig = Rig::start(&[]).await;
     for code in [301, 400, 401, 403, 405, 413, 422] {
         let submission = submission(&format!("s{code}"));
         let id = submission.id.as_str();
-        let words = format!("{code} because \u{1b}[31mred\n{}", "long ".repeat(500));
-        rig.convex.fault(Matcher::of(Endpoint::RESULT).id(id), refusal(code, &words));
+        let answer = format!("{code} because \u{1b}[31mred\n{}", "long ".repeat(500));
+        rig.convex.fault(Matcher::of(Endpoint::RESULT).id(id), status_fault(code, &answer));
         let mut live = rig.live_events(&submission.id).await;
         rig.judge(&submission, passed()).await;
         let dead = dead_letter(&mut live).await;
@@ -39,12 +39,12 @@ async fn a_refusal_that_stays_is_buried_at_once_with_its_words() {
         assert_eq!((event.submission, event.verdict), (submission.clone(), passed()));
     }
     rig.wait_idle().await;
-    assert_eq!(rig.convex.call_count(Endpoint::RESULT), 7, "no second try");
+    assert_eq!(rig.convex.call_count(Endpoint::RESULT), 7, "no retry");
     assert_eq!(rig.stored("submission.reported.*").await, Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_path_and_a_fault_that_stays_are_tried_for_the_time_given() {
+async fn missing_path_and_persistent_faults_are_retried_until_given_up() {
     let rig = Rig::start(&[("REPORT_GIVE_UP_AFTER_S", "2")]).await;
     let mut subscriptions = Vec::new();
     for code in [404, 500, 503] {
@@ -62,22 +62,22 @@ async fn a_wrong_path_and_a_fault_that_stays_are_tried_for_the_time_given() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_there_is_tried_until_somebody_is() {
+async fn unreachable_convex_is_retried_until_it_answers() {
     let mut rig = Rig::bare().await;
-    // A port that was free a moment ago: nobody listens there yet.
+    // A port that was free a moment ago, without a listener yet.
     let port = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap();
     rig.add_reporter(&[("CONVEX_SITE_URL", format!("http://{port}").as_str())]).await;
     let submission = submission("s1");
     rig.begin(&submission).await;
     rig.judge(&submission, passed()).await;
     let unreachable = |line: &gavel_testkit::LogLine| line.contains("cannot connect to Convex");
-    rig.reporter(0).wait_log("the trouble", TEST_TIMEOUT, unreachable).await.unwrap();
+    rig.reporter(0).wait_log("the connection error", TEST_TIMEOUT, unreachable).await.unwrap();
     rig.convex = gavel_mock_convex::MockConvex::start(port, Vec::new()).await.unwrap();
-    rig.ends_right(&submission).await;
+    rig.check_final_state(&submission).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn garbage_is_buried_and_the_line_goes_on() {
+async fn malformed_messages_become_dead_letters_and_block_nothing() {
     let rig = Rig::start(&[]).await;
     for (number, payload) in [&b""[..], b"garbage", b"\xff\xff\xff", b"\n\0"].into_iter().enumerate() {
         for event in ["running", "judged"] {
@@ -92,6 +92,6 @@ async fn garbage_is_buried_and_the_line_goes_on() {
     let submission = submission("s1");
     rig.begin(&submission).await;
     rig.judge(&submission, passed()).await;
-    rig.ends_right(&submission).await;
+    rig.check_final_state(&submission).await;
     rig.wait_idle().await;
 }

@@ -1,4 +1,4 @@
-//! A later generation is told like the first; a late message of an earlier one is not.
+//! A later generation is reported like the first; a late message of an earlier one is refused.
 
 use gavel_bus::Stored;
 use gavel_domain::event::{Rejudged, Stage};
@@ -31,7 +31,7 @@ async fn rejudge(rig: &Rig, submission: &Submission) -> Submission {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_later_generation_is_told_and_leaves_nothing_of_the_earlier_result() {
+async fn later_generation_is_reported_and_replaces_the_earlier_result() {
     let rig = Rig::start(&[]).await;
     let first = submission("s1");
     assert!(rig.begin(&first).await);
@@ -40,7 +40,7 @@ async fn a_later_generation_is_told_and_leaves_nothing_of_the_earlier_result() {
     rig.wait_reported(std::slice::from_ref(&first)).await;
     assert_eq!(rig.convex.submission("s1").unwrap().fields["firstFailure"]["errorMessage"], "Runtime error");
     let second = rejudge(&rig, &first).await;
-    assert!(rig.begin(&second).await, "an earlier verdict does not stand in its way");
+    assert!(rig.begin(&second).await, "the verdict of an earlier generation does not block it");
     rig.convex
         .wait_submission("s1", TEST_TIMEOUT, |state| state.status == gavel_mock_convex::Status::Running)
         .await
@@ -57,9 +57,9 @@ async fn a_later_generation_is_told_and_leaves_nothing_of_the_earlier_result() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_late_message_of_an_earlier_generation_is_refused() {
+async fn late_message_of_an_earlier_generation_is_refused() {
     let rig = Rig::start(&[]).await;
-    // Given up, so nothing but the newer generation keeps it from being told once it comes again.
+    // Its result was given up, so only the newer generation prevents that it is sent on redelivery.
     let first = submission("s1");
     rig.convex.fault(Matcher::of(Endpoint::RESULT).first(1), HttpFault::status(422));
     let mut live = rig.live_events(&first.id).await;

@@ -1,4 +1,4 @@
-//! What an operator sees: log lines, health, and a configuration that is refused.
+//! What operators see: log lines, health endpoints and configuration errors.
 
 use gavel_domain::{FirstFailure, Status, Verdict};
 use gavel_mock_convex::{Endpoint, HttpFault, Matcher};
@@ -8,7 +8,7 @@ use gavel_testkit::{LogLine, Process, TEST_TIMEOUT};
 use crate::rig::{Rig, dead_letter};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn log_lines_name_the_submission_and_the_request_and_hold_no_texts() {
+async fn log_lines_name_submission_and_request_and_contain_no_user_texts() {
     let rig = Rig::start(&[("LOG_LEVEL", "debug")]).await;
     let submission = submission("s1");
     let mut verdict = Verdict { status: Status::Failed, ..passed() };
@@ -27,19 +27,19 @@ async fn log_lines_name_the_submission_and_the_request_and_hold_no_texts() {
     rig.judge(&submission, verdict).await;
     rig.wait_reported(std::slice::from_ref(&submission)).await;
     for message in ["running reported", "event failed: retrying", "result reported"] {
-        let said = |line: &LogLine| line.field("/message").is_some_and(|text| text == message);
-        let line = rig.reporter(0).wait_log(message, TEST_TIMEOUT, said).await.unwrap();
+        let is_message = |line: &LogLine| line.field("/message").is_some_and(|text| text == message);
+        let line = rig.reporter(0).wait_log(message, TEST_TIMEOUT, is_message).await.unwrap();
         assert!(line.contains("req-s1"), "{}", line.text);
         assert!(line.contains("s1\""), "{}", line.text);
     }
-    // Convex may repeat in its refusal what it was sent: that is for the dead letter alone.
+    // The error response of Convex may quote the request, so it appears in the dead letter only.
     let refused = HttpFault::Status { code: 400, retry_after: None, body: "text-of-answer".into() };
     rig.convex.fault(Matcher::of(Endpoint::RESULT).id("s2"), refused);
     let refused = self::submission("s2");
     let mut live = rig.live_events(&refused.id).await;
     rig.judge(&refused, passed()).await;
-    let letter = dead_letter(&mut live).await;
-    assert_eq!(letter.cause, "Convex answered 400: text-of-answer");
+    let dead = dead_letter(&mut live).await;
+    assert_eq!(dead.cause, "Convex answered 400: text-of-answer");
     let given_up = |line: &LogLine| line.contains("event failed permanently");
     rig.reporter(0).wait_log("given up", TEST_TIMEOUT, given_up).await.unwrap();
     for line in rig.reporter(0).log() {
@@ -48,7 +48,7 @@ async fn log_lines_name_the_submission_and_the_request_and_hold_no_texts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_tells_its_health() {
+async fn health_endpoints_follow_nats() {
     let rig = Rig::start(&[]).await;
     let listening = |line: &LogLine| line.field("/message").is_some_and(|text| text == "listening");
     let line = rig.reporter(0).wait_log("its address", TEST_TIMEOUT, listening).await.unwrap();
@@ -62,14 +62,14 @@ async fn it_tells_its_health() {
     gavel_testkit::wait_until("readiness", TEST_TIMEOUT, ready).await.unwrap();
     rig.nats.kill().await.unwrap();
     let unready = async || get("/readyz").await.0 == 503;
-    gavel_testkit::wait_until("the loss", TEST_TIMEOUT, unready).await.unwrap();
+    gavel_testkit::wait_until("readiness to end", TEST_TIMEOUT, unready).await.unwrap();
     assert_eq!(get("/healthz").await.0, 200);
     rig.nats.restart().await.unwrap();
     gavel_testkit::wait_until("readiness again", TEST_TIMEOUT, ready).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bad_configuration_ends_with_64_and_all_that_is_wrong() {
+async fn configuration_problems_are_reported_together() {
     let bad = [("PORT", "many"), ("RUNNING_TIMEOUT_MS", "0"), ("REPORTER_SLOTS", "-1")];
     let no_url = Process::builder(env!("CARGO_BIN_EXE_gavel-reporter")).envs(bad).start().unwrap();
     assert_eq!(no_url.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(64));

@@ -1,15 +1,15 @@
-//! The reporter's own binary between a real nats-server and a Convex that records and misbehaves.
+//! Tests of the reporter's binary with a real nats-server and a mock Convex that records calls and injects faults.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
 
 mod bodies;
+mod convex_faults;
 mod crash;
 mod dead;
 mod generations;
 mod help;
 mod logs;
-mod nats_trouble;
+mod nats_faults;
 mod order;
 mod pause;
 mod rig;
 mod signed;
-mod trouble;

@@ -1,4 +1,4 @@
-//! The plain cases: running, then the result; or the result alone. And many of them at once.
+//! The order of the callbacks without faults: running, then the result; or the result alone; and many at once.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,26 +12,26 @@ use gavel_testkit::fixtures::{passed, submission};
 use crate::rig::{Rig, submissions};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn running_then_the_result_once_each() {
+async fn running_and_result_are_sent_once_each() {
     let rig = Rig::start(&[]).await;
     let submission = submission("s1");
     assert!(rig.begin(&submission).await);
     rig.wait_applied("s1", Endpoint::RUNNING).await;
     assert_eq!(rig.convex.submission("s1").unwrap().status, gavel_mock_convex::Status::Running);
     rig.judge(&submission, passed()).await;
-    let state = rig.ends_right(&submission).await;
+    let state = rig.check_final_state(&submission).await;
     assert_eq!((state.running_calls, state.result_calls), (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_a_verdict_there_already_running_is_not_told() {
+async fn running_is_not_sent_if_a_verdict_exists() {
     let mut rig = Rig::bare().await;
     let (first, all) = (submission("first"), submissions("s", 50));
     rig.judge(&first, passed()).await;
     for submission in &all {
         rig.run(submission).await;
     }
-    // The one slot for results is taken, so that no claim of a result is before that of running.
+    // The only slot for results is in use, so that no result is claimed before its running callback.
     let hold = rig.convex.hold(Endpoint::RESULT);
     rig.add_reporter(&[("REPORTER_SLOTS", "1")]).await;
     hold.wait_arrived(1, TEST_TIMEOUT).await.unwrap();
@@ -42,7 +42,7 @@ async fn with_a_verdict_there_already_running_is_not_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_at_the_same_time_through_three_reporters() {
+async fn simultaneous_events_through_three_reporters_are_reported_once() {
     let mut rig = Rig::bare().await;
     for _ in 0..3 {
         rig.add_reporter(&[]).await;
@@ -55,7 +55,7 @@ async fn many_at_the_same_time_through_three_reporters() {
     rig.wait_reported(&all).await;
     rig.wait_idle().await;
     for submission in &all {
-        let state = rig.ends_right(submission).await;
+        let state = rig.check_final_state(submission).await;
         assert_eq!(state.result_calls, 1, "{state:?}");
         assert!(state.running_calls <= 1, "{state:?}");
     }
@@ -63,7 +63,7 @@ async fn many_at_the_same_time_through_three_reporters() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_reported_is_not_told_again_when_it_is_delivered_again() {
+async fn reported_result_is_not_sent_again_on_redelivery() {
     let rig = Rig::start(&[]).await;
     let all = submissions("s", 20);
     for submission in &all {
@@ -75,14 +75,14 @@ async fn what_was_reported_is_not_told_again_when_it_is_delivered_again() {
     rig.wait_idle().await;
     let before = rig.convex.call_count(None);
     rig.delete_consumers().await;
-    // The reporter makes the consumers again, which then deliver everything from the beginning.
+    // The reporter creates the consumers again, which then deliver everything from the beginning.
     rig.wait_idle().await;
     assert_eq!(rig.convex.call_count(None), before);
 }
 
-/// A reporter whose clock is wrong by an hour has claimed running and is calling, or has been killed.
+/// The claim is held by a reporter whose clock is wrong by an hour, and which is still calling or was killed.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_claim_by_a_wrong_clock_is_waited_for_as_long_as_a_call_lasts() {
+async fn claim_with_a_wrong_clock_delays_the_result_by_at_least_one_window() {
     let rig = Rig::start(&[("RUNNING_TIMEOUT_MS", "500"), ("RUNNING_LINGER_MS", "1")]).await;
     let window = Duration::from_millis(1_500);
     let ledger = Ledger::new(rig.bus.clone(), "another".into());
@@ -93,7 +93,7 @@ async fn a_claim_by_a_wrong_clock_is_waited_for_as_long_as_a_call_lasts() {
         rig.judge(submission, passed()).await;
     }
     for submission in [&behind, &ahead] {
-        rig.ends_right(submission).await;
+        rig.check_final_state(submission).await;
         let first = &rig.convex.calls_of(submission.id.as_str())[0];
         assert!(first.received_wall >= now + window, "{}", submission.id);
     }

@@ -1,4 +1,4 @@
-//! Reporters that are stopped in their tracks and go on later, as on a machine that hangs.
+//! Reporters that are suspended and resumed later, as on a machine that hangs.
 
 use std::time::Duration;
 
@@ -11,8 +11,9 @@ use crate::rig::Rig;
 const SHORT: [(&str, &str); 2] = [("RUNNING_TIMEOUT_MS", "500"), ("RUNNING_LINGER_MS", "1000")];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_takes_over_from_one_that_sleeps_in_a_running_call() {
-    // The server may give the verdict to the sleeper first, and wait for it in vain; then it is the other's.
+async fn frozen_reporter_in_a_running_call_is_replaced_by_another() {
+    // The server may deliver the verdict to the frozen reporter first; after the acknowledgement timeout the other
+    // gets it.
     let settings = [SHORT[0], ("RUNNING_LINGER_MS", "6000")];
     let mut rig = Rig::start(&settings).await;
     let submission = submission("s1");
@@ -25,15 +26,15 @@ async fn another_takes_over_from_one_that_sleeps_in_a_running_call() {
     rig.wait_result_calls("s1", 1).await;
     hold.release();
     rig.wait_applied("s1", Endpoint::RUNNING).await;
-    rig.ends_right(&submission).await;
+    rig.check_final_state(&submission).await;
     rig.reporter(0).thaw().unwrap();
     rig.wait_idle().await;
-    rig.ends_right(&submission).await;
+    rig.check_final_state(&submission).await;
     assert_eq!(rig.late("s1", Lateness::Applied), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_overslept_its_running_call_makes_good_for_it() {
+async fn reporter_frozen_beyond_its_claim_sends_the_result_again() {
     let mut rig = Rig::start(&SHORT).await;
     let submission = submission("s1");
     let hold = rig.convex.hold_before(Endpoint::RUNNING);
@@ -42,22 +43,22 @@ async fn one_that_overslept_its_running_call_makes_good_for_it() {
     rig.reporter(0).freeze().unwrap();
     rig.add_reporter(&SHORT).await;
     rig.judge(&submission, passed()).await;
-    rig.ends_right(&submission).await;
-    let told = rig.convex.submission("s1").unwrap().result_calls;
-    // Later than anybody waits for: this is what a process does that stops before its last write.
+    rig.check_final_state(&submission).await;
+    let result_calls = rig.convex.submission("s1").unwrap().result_calls;
+    // Convex applies the call after the linger, as if the process had been suspended before its last write.
     hold.release();
-    let backwards = |state: &gavel_mock_convex::SubmissionState| state.status == Status::Running;
-    rig.convex.wait_submission("s1", TEST_TIMEOUT, backwards).await.unwrap();
+    let is_running = |state: &gavel_mock_convex::SubmissionState| state.status == Status::Running;
+    rig.convex.wait_submission("s1", TEST_TIMEOUT, is_running).await.unwrap();
     rig.convex.fault(Matcher::of(Endpoint::RESULT).first(1), HttpFault::status(503));
     rig.reporter(0).thaw().unwrap();
     let state = rig.convex.wait_final("s1", TEST_TIMEOUT).await.unwrap();
-    assert_eq!(state.result_calls, told + 2);
+    assert_eq!(state.result_calls, result_calls + 2);
     rig.wait_idle().await;
-    rig.ends_right(&submission).await;
+    rig.check_final_state(&submission).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_sleeps_between_claim_and_call_does_not_call() {
+async fn reporter_frozen_between_claim_and_call_does_not_call() {
     let mut rig = Rig::bare().await;
     let proxy = Proxy::start(&rig.nats).await;
     let url = proxy.url();
@@ -69,17 +70,17 @@ async fn one_that_sleeps_between_claim_and_call_does_not_call() {
     rig.reporter(0).freeze().unwrap();
     rig.add_reporter(&SHORT).await;
     rig.judge(&submission, passed()).await;
-    rig.ends_right(&submission).await;
-    // Now it learns that the claim is its own.
+    rig.check_final_state(&submission).await;
+    // Now the reporter learns that it holds the claim.
     proxy.release();
     rig.reporter(0).thaw().unwrap();
     rig.wait_idle().await;
-    let state = rig.ends_right(&submission).await;
+    let state = rig.check_final_state(&submission).await;
     assert_eq!(state.running_calls, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_claim_that_took_longer_than_its_window_is_not_used() {
+async fn claim_that_takes_longer_than_its_window_is_not_used() {
     let mut rig = Rig::bare().await;
     let proxy = Proxy::start(&rig.nats).await;
     let (url, window) = (proxy.url(), Duration::from_millis(100));
@@ -88,17 +89,17 @@ async fn a_claim_that_took_longer_than_its_window_is_not_used() {
     let submission = submission("s1");
     assert!(rig.begin(&submission).await);
     proxy.wait_held(TEST_TIMEOUT).await.unwrap();
-    // Nothing to wait for but the time itself; the server's answer is still taken then.
+    // There is no event to wait for, only the time; the answer of the server is still accepted afterwards.
     tokio::time::sleep(window).await;
     proxy.release();
     rig.wait_idle().await;
     rig.judge(&submission, passed()).await;
-    let state = rig.ends_right(&submission).await;
+    let state = rig.check_final_state(&submission).await;
     assert_eq!((state.running_calls, state.result_calls), (0, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_sleeps_in_a_result_call_does_no_harm() {
+async fn reporter_frozen_in_a_result_call_sends_the_same_verdict() {
     let mut rig = Rig::start(&SHORT).await;
     let submission = submission("s1");
     assert!(rig.begin(&submission).await);
@@ -108,11 +109,11 @@ async fn one_that_sleeps_in_a_result_call_does_no_harm() {
     hold.wait_arrived(1, TEST_TIMEOUT).await.unwrap();
     rig.reporter(0).freeze().unwrap();
     rig.add_reporter(&SHORT).await;
-    rig.ends_right(&submission).await;
+    rig.check_final_state(&submission).await;
     rig.reporter(0).thaw().unwrap();
     hold.release();
-    let told = |line: &LogLine| line.contains("\"result reported\"");
-    rig.reporter(0).wait_log("its own end", TEST_TIMEOUT, told).await.unwrap();
+    let reported = |line: &LogLine| line.contains("\"result reported\"");
+    rig.reporter(0).wait_log("the result of the frozen reporter", TEST_TIMEOUT, reported).await.unwrap();
     rig.wait_idle().await;
-    rig.ends_right(&submission).await;
+    rig.check_final_state(&submission).await;
 }

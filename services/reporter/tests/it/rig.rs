@@ -1,4 +1,4 @@
-//! A rig with reporters, all owned by one test; and a judge's part: it publishes `running` and the verdict.
+//! A rig with reporters for one test. The test plays the judge: it publishes `running` and the verdict.
 
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
@@ -13,7 +13,8 @@ use gavel_proto::Event;
 use gavel_testkit::fixtures::{passed, submission};
 use gavel_testkit::{ServiceProcess, TEST_TIMEOUT, wait_until};
 
-/// Settings short enough for a test, long enough for a loaded machine; a test sets what it is about.
+/// Default settings: short enough for a test, long enough for a loaded machine. A test overrides those that it is
+/// about.
 const SETTINGS: [(&str, &str); 6] = [
     ("LOG_FORMAT", "json"),
     ("LOG_LEVEL", "info,gavel_bus=debug"),
@@ -24,7 +25,7 @@ const SETTINGS: [(&str, &str); 6] = [
 ];
 
 pub(crate) struct Rig {
-    // Reporters first: they are ended before what they are connected to.
+    // The first field, so that reporters are dropped before the servers they are connected to.
     reporters: Vec<ServiceProcess>,
     rig: gavel_testkit::Rig,
 }
@@ -72,7 +73,7 @@ impl Rig {
         &self.reporters[index]
     }
 
-    /// Publishes `running` as a judge does; whether there was no verdict yet.
+    /// Publishes `running` as a judge does, and returns whether it was accepted because there is no verdict yet.
     pub(crate) async fn begin(&self, submission: &Submission) -> bool {
         let event = Running { submission: submission.clone(), instance: "judge".into() };
         self.publish_with(&event, &trace_of(submission)).await != Stored::Superseded
@@ -86,13 +87,13 @@ impl Rig {
         assert_eq!(stored, Stored::New);
     }
 
-    /// Begins one and judges it, as fast as that goes.
+    /// Publishes `running` and the verdict right after each other.
     pub(crate) async fn run(&self, submission: &Submission) {
         self.begin(submission).await;
         self.judge(submission, passed()).await;
     }
 
-    /// Waits until these are recorded as reported.
+    /// Waits until these submissions are recorded as reported.
     pub(crate) async fn wait_reported(&self, submissions: &[Submission]) {
         let reported = |key: SubmissionKey| {
             let pattern = format!("submission.reported.{key}");
@@ -101,7 +102,9 @@ impl Rig {
         for submission in submissions {
             let what = format!("the report of {}", submission.id);
             wait_until(&what, TEST_TIMEOUT, async || reported(submission.key()).await).await.unwrap_or_else(
-                |error| panic!("{error}; it is {:?}", self.convex.submission(submission.id.as_str())),
+                |error| {
+                    panic!("{error}; at Convex it is {:?}", self.convex.submission(submission.id.as_str()))
+                },
             );
         }
     }
@@ -125,9 +128,9 @@ impl Rig {
         self.jetstream.subject_count(Stream::Result, pattern).await
     }
 
-    /// Waits for the report, and checks what must hold whatever went wrong: Convex ends on the verdict, there was
-    /// only one, and no `running` was sent after it.
-    pub(crate) async fn ends_right(&self, submission: &Submission) -> SubmissionState {
+    /// Waits for the report, and checks the invariants: Convex ends on the verdict, there was only one, and no
+    /// `running` was started after it.
+    pub(crate) async fn check_final_state(&self, submission: &Submission) -> SubmissionState {
         self.wait_reported(std::slice::from_ref(submission)).await;
         let id = submission.id.as_str();
         let state = self.convex.submission(id).unwrap();
@@ -148,7 +151,7 @@ impl Rig {
         late.iter().filter(|one| one.submission_id == id && one.lateness == lateness).count()
     }
 
-    /// Waits until `count` result calls of this submission have arrived.
+    /// Waits until at least `count` result calls of this submission have arrived, and returns them.
     pub(crate) async fn wait_result_calls(
         &self,
         id: &str,
@@ -172,7 +175,7 @@ impl Rig {
     }
 }
 
-/// Waits for a submission's dead letter.
+/// Waits for the dead letter of a submission.
 pub(crate) async fn dead_letter(live: &mut LiveEvents) -> DeadLetter {
     let dead = async {
         loop {
@@ -188,7 +191,7 @@ pub(crate) async fn dead_letter(live: &mut LiveEvents) -> DeadLetter {
     tokio::time::timeout(TEST_TIMEOUT, dead).await.expect("a dead letter comes")
 }
 
-/// Several, with a common beginning of their ids.
+/// Submissions whose ids start with `prefix`.
 pub(crate) fn submissions(prefix: &str, count: usize) -> Vec<Submission> {
     (0..count).map(|number| submission(&format!("{prefix}{number}"))).collect()
 }

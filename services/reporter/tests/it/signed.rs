@@ -1,4 +1,4 @@
-//! The ids of signed calls: one for all tries of a callback, and another for a result that has to have the last word.
+//! The ids of signed calls: one for all attempts of a callback, and another for the final result.
 
 use gavel_mock_convex::{Endpoint, HttpFault, Matcher};
 use gavel_testkit::TEST_TIMEOUT;
@@ -28,7 +28,7 @@ fn ids(rig: &Rig, id: &str, endpoint: Endpoint) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_try_of_a_callback_has_the_same_id() {
+async fn attempts_of_a_callback_share_its_id() {
     let rig = Rig::start(&SIGNED).await;
     rig.convex.fault(Matcher::of(Endpoint::RUNNING).first(1), HttpFault::status(503));
     rig.convex.fault(Matcher::of(Endpoint::RESULT).first(2), HttpFault::status(503));
@@ -41,9 +41,9 @@ async fn each_try_of_a_callback_has_the_same_id() {
     assert_eq!(ids(&rig, "s1", Endpoint::RESULT), ["result-s1"; 3]);
 }
 
-/// A receiver that dropped it as a repeat would stay on a `running` that was applied in between.
+/// A receiver that dropped the final result as a repeat would stay on a `running` call applied in between.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_result_that_must_have_the_last_word_is_no_repeat() {
+async fn final_result_has_its_own_callback_id() {
     let rig = Rig::start(&SIGNED).await;
     rig.convex.fault(Matcher::of(Endpoint::RUNNING).first(1), HttpFault::Reset);
     let submission = submission("s1");

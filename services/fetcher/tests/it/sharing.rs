@@ -1,4 +1,4 @@
-//! What many want is fetched once, what hangs holds up nobody else, and fetchers share the work.
+//! Simultaneous fetches of a question are shared, a hanging fetch blocks no other, and fetchers share the work.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use gavel_testkit::TEST_TIMEOUT;
 use crate::rig::{Counts, Rig, question};
 
 #[tokio::test]
-async fn fifty_who_want_one_question_cost_one_call() {
+async fn simultaneous_submissions_of_a_question_share_one_call() {
     let mut rig = Rig::with_short_ack_wait(vec![question("q1")]).await;
     let hold = rig.convex.hold(Endpoint::TEST_CASES);
     let mut progress = rig.jetstream.client.subscribe("$JS.ACK.SUB_QUEUED.fetcher.>").await.unwrap();
@@ -18,7 +18,7 @@ async fn fifty_who_want_one_question_cost_one_call() {
     for n in 0..50 {
         rig.queue(&format!("s{n}"), "q1").await;
     }
-    // Who reports progress has been given its message and has begun to wait.
+    // A progress acknowledgement shows that the message was delivered and waits for the fetch.
     let mut waiting = HashSet::new();
     while waiting.len() < 50 {
         let message = tokio::time::timeout(TEST_TIMEOUT, progress.next()).await.unwrap().unwrap();
@@ -34,10 +34,10 @@ async fn fifty_who_want_one_question_cost_one_call() {
 }
 
 #[tokio::test]
-async fn a_question_that_hangs_holds_up_no_other() {
+async fn hanging_question_blocks_no_other() {
     let mut rig = Rig::start(vec![question("hangs"), question("works")]).await;
     let hold = rig.convex.hold(Matcher::of(Endpoint::TEST_CASES).id("hangs"));
-    // More of them than there are slots.
+    // More submissions than there are slots.
     for n in 0..200 {
         rig.queue(&format!("s{n}"), "hangs").await;
     }
@@ -63,9 +63,9 @@ async fn two_fetchers_share_the_work() {
     for id in &ids {
         rig.queue(id, id).await;
     }
-    // With a slot each, two calls at once are two fetchers at work.
+    // With one slot each, two parallel calls mean that both fetchers work.
     hold.wait_arrived(2, TEST_TIMEOUT).await.unwrap();
-    assert_eq!(rig.backlog().await, (38, 2), "what has no slot stays with the server");
+    assert_eq!(rig.backlog().await, (38, 2), "messages without a slot stay on the server");
     hold.release();
     for id in &ids {
         rig.ready(id).await;

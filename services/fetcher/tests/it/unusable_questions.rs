@@ -1,4 +1,5 @@
-//! What cannot be judged ends in an error with its reason, at once: one call, no retry, no dead letter.
+//! A submission whose question is unusable ends with an error and its reason at once, after one call and without a
+//! retry or a dead letter.
 
 use gavel_mock_convex::{Endpoint, HttpFault, Matcher, Question, SubmissionKind};
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ fn tests(id: &str, count: usize) -> Question {
         .done()
 }
 
-/// A sound question's document with one value changed.
+/// The document of a valid question with one value changed.
 fn changed(id: &str, pointer: &str, value: Value) -> Question {
     let comparison = json!({ "trimOutputs": true, "normalizeWhitespace": false, "caseSensitive": true });
     let mut document = json!({
@@ -23,7 +24,7 @@ fn changed(id: &str, pointer: &str, value: Value) -> Question {
 }
 
 #[tokio::test]
-async fn a_question_that_cannot_be_used_is_told_in_a_sentence() {
+async fn unusable_question_is_an_error_with_a_plain_reason() {
     let questions = vec![
         tests("none", 0),
         tests("many", 51),
@@ -56,7 +57,7 @@ async fn a_question_that_cannot_be_used_is_told_in_a_sentence() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_not_the_contracts_is_malformed() {
+async fn response_outside_the_contract_is_malformed() {
     let null = Value::Null;
     let questions = vec![
         changed("limit-text", "/question/timeLimitSeconds", json!("1")),
@@ -110,7 +111,7 @@ async fn an_answer_that_is_not_the_contracts_is_malformed() {
 }
 
 #[tokio::test]
-async fn as_many_tests_as_are_allowed_are_none_too_many() {
+async fn max_testcases_is_inclusive() {
     let mut rig = Rig::with(vec![tests("fifty", 50), tests("three", 3)], &[]).await;
     rig.queue("s1", "fifty").await;
     rig.ready("s1").await;
@@ -123,7 +124,7 @@ async fn as_many_tests_as_are_allowed_are_none_too_many() {
 }
 
 #[tokio::test]
-async fn the_error_of_one_is_not_the_error_of_the_next() {
+async fn error_is_not_reused_for_the_next_submission() {
     let mut rig = Rig::start(Vec::new()).await;
     rig.queue("s1", "later").await;
     assert_eq!(rig.reason("s1").await, "The question was not found.");

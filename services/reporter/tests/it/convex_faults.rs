@@ -1,4 +1,4 @@
-//! A Convex that misbehaves: whatever it does, it ends on the one verdict, and nothing goes backwards.
+//! Faults of Convex: whatever it does, it ends on the verdict, and its status never goes backwards.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use gavel_testkit::fixtures::{passed, submission};
 
 use crate::rig::{Rig, submissions};
 
-/// A running call's window is over soon, and so is the time in which Convex may still apply it.
+/// Settings with which the window of a `running` call and its linger end soon.
 const SHORT: [(&str, &str); 3] =
     [("RUNNING_TIMEOUT_MS", "700"), ("RUNNING_LINGER_MS", "2000"), ("REQUEST_TIMEOUT_MS", "700")];
 
-/// Faults by a name, and whether they leave the fate of a call unknown.
+/// Faults with their names, and whether they leave the outcome of a call unknown.
 fn faults() -> Vec<(&'static str, HttpFault, bool)> {
     let late = Duration::from_secs(1);
     vec![
@@ -34,7 +34,7 @@ fn faults() -> Vec<(&'static str, HttpFault, bool)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn running_fails_once() {
+async fn running_that_fails_once_keeps_the_order() {
     let rig = Rig::start(&SHORT).await;
     let checks = faults().into_iter().map(async |(name, fault, open)| {
         let submission = submission(name);
@@ -43,15 +43,15 @@ async fn running_fails_once() {
         let called = |mock_convex: &MockConvex| (!mock_convex.calls_of(name).is_empty()).then_some(());
         rig.convex.wait_for("running", TEST_TIMEOUT, called).await.unwrap();
         rig.judge(&submission, passed()).await;
-        let state = rig.ends_right(&submission).await;
-        // Only where Convex may yet apply what was not answered, the result is told once more.
+        let state = rig.check_final_state(&submission).await;
+        // The result is sent again only if Convex may still apply the running call.
         assert_eq!(state.result_calls, 1 + u64::from(open), "{name}");
     });
     join_all(checks).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn running_fails_always() {
+async fn running_that_always_fails_does_not_block_the_result() {
     let rig = Rig::start(&SHORT).await;
     let refusals = faults().into_iter().chain([
         ("s404", HttpFault::status(404), false),
@@ -65,17 +65,17 @@ async fn running_fails_always() {
         let called = |mock_convex: &MockConvex| (!mock_convex.calls_of(name).is_empty()).then_some(());
         rig.convex.wait_for("running", TEST_TIMEOUT, called).await.unwrap();
         rig.judge(&submission, passed()).await;
-        rig.ends_right(&submission).await;
+        rig.check_final_state(&submission).await;
     });
     join_all(checks).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_result_fails_twice() {
+async fn result_that_fails_twice_is_retried() {
     let rig = Rig::start(&SHORT).await;
     let mut all = Vec::new();
     for (name, fault, _) in faults() {
-        // As long as Convex asks to wait, up to the end of all patience.
+        // A result waits as long as Convex asks for, up to the retry limit, so this fault gets a short delay.
         let fault = if name == "never" { HttpFault::retry_after(503, 1) } else { fault };
         rig.convex.fault(Matcher::of(Endpoint::RESULT).id(name).first(2), fault);
         all.push(submission(name));
@@ -84,30 +84,30 @@ async fn the_result_fails_twice() {
         rig.judge(all.last().unwrap(), passed()).await;
     }
     for submission in &all {
-        let state = rig.ends_right(submission).await;
-        let taken_at_once = ["slow", "half"].contains(&submission.id.as_str());
-        assert_eq!(state.result_calls, if taken_at_once { 1 } else { 3 }, "{}", submission.id);
+        let state = rig.check_final_state(submission).await;
+        let is_accepted_at_once = ["slow", "half"].contains(&submission.id.as_str());
+        assert_eq!(state.result_calls, if is_accepted_at_once { 1 } else { 3 }, "{}", submission.id);
         assert_eq!(state.running_calls, 1);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pause_that_convex_asks_for_is_kept() {
+async fn retry_after_of_convex_is_honoured() {
     let rig = Rig::start(&[]).await;
     rig.convex.fault(Matcher::of(Endpoint::RESULT).first(1), HttpFault::retry_after(429, 2));
     let submission = submission("s1");
     rig.judge(&submission, passed()).await;
-    rig.ends_right(&submission).await;
+    rig.check_final_state(&submission).await;
     let calls = rig.convex.calls_of("s1");
     assert!(calls[1].received_at - calls[0].received_at >= Duration::from_secs(2));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn running_is_applied_after_the_result() {
+async fn running_applied_after_the_result_is_overwritten_by_it() {
     let settings = [("RUNNING_TIMEOUT_MS", "300"), ("RUNNING_LINGER_MS", "4000")];
     let rig = Rig::start(&settings).await;
-    // The result is told 1.3 s after the claim (0.3 s for the call, and a margin), and once more 4 s later. On a
-    // machine with time to spare, that is before and after each call takes effect.
+    // The result is sent 1.3 s after the claim (0.3 s for the call, and a margin), and again 4 s later. On a machine
+    // without load, that is before and after each running call takes effect.
     rig.convex.fault(Endpoint::RUNNING, HttpFault::ApplyLate(Duration::from_secs(3)));
     let all = submissions("s", 20);
     for submission in &all {
@@ -118,16 +118,19 @@ async fn running_is_applied_after_the_result() {
         rig.judge(submission, passed()).await;
     }
     for submission in &all {
-        let state = rig.ends_right(submission).await;
+        let state = rig.check_final_state(submission).await;
         let late = rig.late(submission.id.as_str(), Lateness::Applied) as u64;
         assert_eq!(state.result_calls, 1 + u64::from(state.running_calls > 0), "{state:?}");
         assert!(late <= state.running_calls, "{state:?}");
     }
-    assert!(!rig.convex.running_after_result().is_empty(), "the case has come about");
+    assert!(
+        !rig.convex.running_after_result().is_empty(),
+        "at least one running call was applied after a result"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_more_calls_are_in_flight_than_allowed() {
+async fn parallel_calls_are_limited() {
     let rig = Rig::start(&[("CONVEX_MAX_IN_FLIGHT", "3"), ("REPORTER_SLOTS", "64")]).await;
     rig.convex.fault(Matcher::any(), HttpFault::Hang(Duration::from_millis(100)));
     let all = submissions("s", 40);
@@ -137,17 +140,17 @@ async fn no_more_calls_are_in_flight_than_allowed() {
     rig.wait_reported(&all).await;
     let calls = rig.convex.calls();
     let in_flight = |at| {
-        let under_way = |call: &&std::sync::Arc<gavel_mock_convex::ReceivedCall>| {
+        let is_in_flight = |call: &&std::sync::Arc<gavel_mock_convex::ReceivedCall>| {
             call.received_at <= at && call.answer().is_some_and(|answer| at < answer.at)
         };
-        calls.iter().filter(under_way).count()
+        calls.iter().filter(is_in_flight).count()
     };
-    let most = calls.iter().map(|call| in_flight(call.received_at)).max();
-    assert_eq!(most, Some(3), "of {} calls", calls.len());
+    let max_parallel = calls.iter().map(|call| in_flight(call.received_at)).max();
+    assert_eq!(max_parallel, Some(3), "of {} calls", calls.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_refused_for_ever_holds_up_nobody() {
+async fn result_that_is_always_refused_blocks_no_other() {
     let rig = Rig::start(&[("REPORTER_SLOTS", "4")]).await;
     rig.convex.fault(Matcher::any().id("bad0"), HttpFault::status(500));
     let bad = submission("bad0");
@@ -160,8 +163,8 @@ async fn what_is_refused_for_ever_holds_up_nobody() {
     rig.wait_reported(&all).await;
     rig.wait_result_calls("bad0", 3).await;
     for submission in &all {
-        rig.ends_right(submission).await;
+        rig.check_final_state(submission).await;
     }
     rig.convex.clear_faults();
-    rig.ends_right(&bad).await;
+    rig.check_final_state(&bad).await;
 }

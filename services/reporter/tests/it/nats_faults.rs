@@ -1,4 +1,4 @@
-//! A NATS that is killed, or whose answers are lost, at each step of the protocol.
+//! NATS is killed, or its answers are lost, at each step of the protocol.
 
 use gavel_mock_convex::Endpoint;
 use gavel_testkit::fixtures::{passed, submission};
@@ -7,7 +7,7 @@ use gavel_testkit::{Proxy, TEST_TIMEOUT, wait_until};
 use crate::rig::{Rig, submissions};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_server_dies_between_running_and_the_verdict() {
+async fn nats_killed_between_running_and_verdict() {
     let rig = Rig::start(&[]).await;
     let all = submissions("s", 10);
     for submission in &all {
@@ -21,12 +21,12 @@ async fn the_server_dies_between_running_and_the_verdict() {
         rig.judge(submission, passed()).await;
     }
     for submission in &all {
-        rig.ends_right(submission).await;
+        rig.check_final_state(submission).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_server_dies_while_convex_works_on_running() {
+async fn nats_killed_during_a_running_call() {
     let rig = Rig::start(&[]).await;
     let submission = submission("s1");
     let hold = rig.convex.hold(Endpoint::RUNNING);
@@ -34,18 +34,18 @@ async fn the_server_dies_while_convex_works_on_running() {
     hold.wait_arrived(1, TEST_TIMEOUT).await.unwrap();
     rig.nats.kill().await.unwrap();
     hold.release();
-    let told = |line: &gavel_testkit::LogLine| line.contains("\"running reported\"");
-    rig.reporter(0).wait_log("the call", TEST_TIMEOUT, told).await.unwrap();
+    let reported = |line: &gavel_testkit::LogLine| line.contains("\"running reported\"");
+    rig.reporter(0).wait_log("the running call", TEST_TIMEOUT, reported).await.unwrap();
     rig.nats.restart().await.unwrap();
     let recorded = async || rig.stored("callback.answered.s1").await == Some(1);
     wait_until("the end of running", TEST_TIMEOUT, recorded).await.unwrap();
     rig.judge(&submission, passed()).await;
-    let state = rig.ends_right(&submission).await;
+    let state = rig.check_final_state(&submission).await;
     assert_eq!((state.running_calls, state.result_calls), (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_server_dies_while_convex_works_on_the_result() {
+async fn nats_killed_during_a_result_call() {
     let rig = Rig::start(&[]).await;
     let submission = submission("s1");
     let hold = rig.convex.hold(Endpoint::RESULT);
@@ -55,16 +55,16 @@ async fn the_server_dies_while_convex_works_on_the_result() {
     hold.wait_arrived(1, TEST_TIMEOUT).await.unwrap();
     rig.nats.kill().await.unwrap();
     hold.release();
-    let told = |line: &gavel_testkit::LogLine| line.contains("\"result reported\"");
-    rig.reporter(0).wait_log("the report", TEST_TIMEOUT, told).await.unwrap();
+    let reported = |line: &gavel_testkit::LogLine| line.contains("\"result reported\"");
+    rig.reporter(0).wait_log("the report", TEST_TIMEOUT, reported).await.unwrap();
     rig.nats.restart().await.unwrap();
-    rig.ends_right(&submission).await;
+    rig.check_final_state(&submission).await;
     rig.wait_idle().await;
-    rig.ends_right(&submission).await;
+    rig.check_final_state(&submission).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_answer_to_a_claim_of_running_is_lost() {
+async fn lost_answer_to_the_running_claim() {
     let mut rig = Rig::bare().await;
     let proxy = Proxy::start(&rig.nats).await;
     let url = proxy.url();
@@ -74,16 +74,16 @@ async fn the_answer_to_a_claim_of_running_is_lost() {
     assert!(rig.begin(&submission).await);
     proxy.wait_held(TEST_TIMEOUT).await.unwrap();
     proxy.cut();
-    // Its record says that nobody calls under that claim.
+    // The record says that the call of this claim has ended.
     let released = async || rig.stored("callback.answered.s1").await == Some(1);
     wait_until("the end of running", TEST_TIMEOUT, released).await.unwrap();
     rig.judge(&submission, passed()).await;
-    let state = rig.ends_right(&submission).await;
+    let state = rig.check_final_state(&submission).await;
     assert_eq!((state.running_calls, state.result_calls), (0, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_answer_to_the_end_of_running_is_lost() {
+async fn lost_answer_to_the_end_of_running() {
     let mut rig = Rig::bare().await;
     let proxy = Proxy::start(&rig.nats).await;
     let url = proxy.url();
@@ -94,25 +94,25 @@ async fn the_answer_to_the_end_of_running_is_lost() {
     proxy.wait_held(TEST_TIMEOUT).await.unwrap();
     proxy.cut();
     rig.judge(&submission, passed()).await;
-    let state = rig.ends_right(&submission).await;
+    let state = rig.check_final_state(&submission).await;
     rig.wait_idle().await;
     assert_eq!((state.running_calls, state.result_calls), (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_answer_to_a_claim_of_the_result_or_to_its_report_is_lost() {
+async fn lost_answer_to_the_result_claim_or_report() {
     let mut rig = Rig::bare().await;
     let proxy = Proxy::start(&rig.nats).await;
     let url = proxy.url();
     rig.add_reporter(&[("NATS_URL", url.as_str())]).await;
-    for (id, words) in [("s1", "callback.claimed.s1"), ("s2", "submission.reported.s2")] {
-        proxy.hold_answers_after(words);
+    for (id, subject) in [("s1", "callback.claimed.s1"), ("s2", "submission.reported.s2")] {
+        proxy.hold_answers_after(subject);
         let submission = submission(id);
         rig.judge(&submission, passed()).await;
         proxy.wait_held(TEST_TIMEOUT).await.unwrap();
         proxy.cut();
-        rig.ends_right(&submission).await;
+        rig.check_final_state(&submission).await;
         rig.wait_idle().await;
-        assert_eq!(rig.ends_right(&submission).await.result_calls, 1, "{id}");
+        assert_eq!(rig.check_final_state(&submission).await.result_calls, 1, "{id}");
     }
 }
