@@ -20,7 +20,7 @@ const RECOVERY_TIMEOUT: Duration = Duration::from_mins(2);
 pub(crate) async fn inject(pipeline: &Pipeline, plan: &Plan, began: Instant, malformed: &MalformedMessages) {
     let each = plan.faults.iter().map(|planned| async move {
         tokio::time::sleep_until(began + planned.at).await;
-        let _turn = match planned.fault.target() {
+        let _lock = match planned.fault.target() {
             Some(target) => pipeline.lock(target).await,
             None => None,
         };

@@ -42,7 +42,7 @@ async fn kill_while_running(pipeline: &Pipeline, judge: &Service, is_dead: &Atom
             continue;
         }
         // Another fault on this judge ends first.
-        let _turn = pipeline.lock(judge.target).await;
+        let _lock = pipeline.lock(judge.target).await;
         if runs_poison(judge.process.pid()) {
             pipeline.run_log.info(format_args!("SIGKILL {}, which runs the poison", judge.target));
             judge.kill().await?;

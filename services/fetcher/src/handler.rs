@@ -119,7 +119,7 @@ impl Fetcher {
         };
         match fetched.as_ref() {
             Ok(bundle) => {
-                info!(submission_id = %submission.id, question_id = %submission.question_id, "ready");
+                info!(submission_id = %submission.id, question_id = %submission.question_id, "submission ready");
                 let (submission, source, bundle) = (submission.clone(), source.to_owned(), bundle.clone());
                 Ok(vec![Outgoing::from(&Ready { submission, source, bundle, renewals })])
             }
@@ -131,7 +131,7 @@ impl Fetcher {
             }
             Err(BundleFailure::Fetch(error)) => {
                 let reason = Cause::from(error);
-                info!(submission_id = %submission.id, question_id = %submission.question_id, %reason, "error");
+                info!(submission_id = %submission.id, question_id = %submission.question_id, %reason, "question unusable");
                 Ok(vec![self.error(submission, reason.as_str())])
             }
         }

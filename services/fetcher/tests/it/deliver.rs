@@ -148,7 +148,7 @@ async fn log_lines_name_submission_and_request() {
     rig.ready("s1").await;
     rig.queue("s2", "none").await;
     rig.reason("s2").await;
-    for (message, id) in [("ready", "s1"), ("error", "s2")] {
+    for (message, id) in [("submission ready", "s1"), ("question unusable", "s2")] {
         let about = |line: &gavel_testkit::LogLine| {
             line.field("/message") == Some(message.into()) && line.field("/submission_id") == Some(id.into())
         };
