@@ -113,8 +113,8 @@ async fn dead(arguments: &Arguments) -> Result<CommandOutcome, CommandError> {
 }
 
 /// Whether a dead letter is of this stage; without a stage, always.
-fn is_of_stage(letter: &StoredDeadLetter, stage: Option<Stage>) -> bool {
-    stage.is_none_or(|stage| letter.dead_letter.as_ref().is_some_and(|dead| dead.stage == stage))
+fn is_of_stage(dead_letter: &StoredDeadLetter, stage: Option<Stage>) -> bool {
+    stage.is_none_or(|stage| dead_letter.dead_letter.as_ref().is_some_and(|dead| dead.stage == stage))
 }
 
 async fn list(
@@ -123,10 +123,14 @@ async fn list(
     since: Option<Since>,
     json: bool,
 ) -> anyhow::Result<CommandOutcome> {
-    let mut letters = inspector.dead_letters(since.map(|since| since.0));
-    while let Some(letter) = letters.next().await? {
-        if is_of_stage(&letter, stage) {
-            print_line(&if json { show::summary(&letter).to_string() } else { show::line(&letter) });
+    let mut dead_letters = inspector.dead_letters(since.map(|since| since.0));
+    while let Some(dead_letter) = dead_letters.next().await? {
+        if is_of_stage(&dead_letter, stage) {
+            print_line(&if json {
+                show::summary(&dead_letter).to_string()
+            } else {
+                show::line(&dead_letter)
+            });
         }
     }
     Ok(CommandOutcome::Done)
@@ -140,10 +144,10 @@ async fn selected(
     since: Option<Since>,
 ) -> anyhow::Result<Vec<SubmissionId>> {
     let (mut ids, mut known) = (Vec::new(), HashSet::new());
-    let mut letters = inspector.dead_letters(since.map(|since| since.0));
-    while let Some(letter) = letters.next().await? {
-        if is_of_stage(&letter, stage)
-            && let Some(key) = letter.submission_key()
+    let mut dead_letters = inspector.dead_letters(since.map(|since| since.0));
+    while let Some(dead_letter) = dead_letters.next().await? {
+        if is_of_stage(&dead_letter, stage)
+            && let Some(key) = dead_letter.submission_key()
             && known.insert(key.id.clone())
         {
             ids.push(key.id);
@@ -159,46 +163,47 @@ async fn retry(
     stage: Option<Stage>,
     json: bool,
 ) -> anyhow::Result<CommandOutcome> {
-    let mut end = CommandOutcome::Done;
+    let mut outcome = CommandOutcome::Done;
     for id in ids {
-        let letters = inspector.dead_letters_of(id).await?;
+        let dead_letters = inspector.dead_letters_of(id).await?;
         // Retry the dead letter of the newest generation; within it, that of the earliest stage, because reporting its error
         // may have failed, too.
-        let order = |letter: &&StoredDeadLetter| {
-            let generation = letter.submission_key().map(|key| std::cmp::Reverse(key.generation));
-            (generation.is_none(), generation, letter.dead_letter.as_ref().map(|dead| dead.stage))
+        let order = |dead_letter: &&StoredDeadLetter| {
+            let generation = dead_letter.submission_key().map(|key| std::cmp::Reverse(key.generation));
+            (generation.is_none(), generation, dead_letter.dead_letter.as_ref().map(|dead| dead.stage))
         };
-        let Some(letter) = letters.iter().filter(|letter| is_of_stage(letter, stage)).min_by_key(order)
+        let Some(dead_letter) =
+            dead_letters.iter().filter(|dead_letter| is_of_stage(dead_letter, stage)).min_by_key(order)
         else {
             print_missing(id, json);
-            end = CommandOutcome::Refused;
+            outcome = CommandOutcome::Refused;
             continue;
         };
-        end = end.and(print_generation(id, rejudger.retry(letter).await, false, json)?);
+        outcome = outcome.and(print_generation(id, rejudger.retry(dead_letter).await, false, json)?);
     }
-    Ok(end)
+    Ok(outcome)
 }
 
 async fn drop_all(inspector: &Inspector, ids: &[SubmissionId], json: bool) -> anyhow::Result<CommandOutcome> {
-    let mut end = CommandOutcome::Done;
+    let mut outcome = CommandOutcome::Done;
     for id in ids {
-        let letters = inspector.dead_letters_of(id).await?;
-        if letters.is_empty() {
+        let dead_letters = inspector.dead_letters_of(id).await?;
+        if dead_letters.is_empty() {
             print_missing(id, json);
-            end = CommandOutcome::Refused;
+            outcome = CommandOutcome::Refused;
             continue;
         }
-        for letter in &letters {
-            inspector.remove_dead_letter(letter).await?;
+        for dead_letter in &dead_letters {
+            inspector.remove_dead_letter(dead_letter).await?;
         }
-        let count = letters.len();
+        let count = dead_letters.len();
         if json {
             print_line(&json!({ "id": id.as_str(), "outcome": "dropped", "letters": count }).to_string());
         } else {
             print_line(&format!("{id}: {count} dropped"));
         }
     }
-    Ok(end)
+    Ok(outcome)
 }
 
 fn print_missing(id: &SubmissionId, json: bool) {

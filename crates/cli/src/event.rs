@@ -57,8 +57,8 @@ pub(crate) struct Event {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) attempts: Option<u64>,
     /// The stage at which it failed permanently.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) gave_up: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", rename = "gaveUp")]
+    pub(crate) failed_stage: Option<String>,
     /// The stage that a new generation starts from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) from: Option<String>,

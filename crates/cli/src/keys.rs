@@ -62,7 +62,7 @@ fn make(arguments: &Arguments) -> anyhow::Result<PathBuf> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
     ensure!(
         text.chars().all(is_plain),
-        "the path {text} has characters that nats.env cannot hold; use a path of letters, digits, \".\", \"_\" and \"-\""
+        "the path {text} has characters that nats.env cannot hold; use only a-z, A-Z, 0-9, \".\", \"_\", \"-\" and \"/\""
     );
 
     let mut env = format!(

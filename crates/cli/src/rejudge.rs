@@ -68,12 +68,12 @@ async fn rejudge(arguments: &Arguments) -> Result<CommandOutcome, CommandError> 
         _ => arguments.ids.clone(),
     };
     let rejudger = Rejudger::new(bus, operator_name(), settle_time);
-    let mut end = CommandOutcome::Done;
+    let mut outcome = CommandOutcome::Done;
     for id in ids {
-        let begun = rejudger.rejudge(&id, &arguments.reason, arguments.dry_run).await;
-        end = end.and(print_generation(&id, begun, arguments.dry_run, arguments.json)?);
+        let result = rejudger.rejudge(&id, &arguments.reason, arguments.dry_run).await;
+        outcome = outcome.and(print_generation(&id, result, arguments.dry_run, arguments.json)?);
     }
-    Ok(end)
+    Ok(outcome)
 }
 
 /// Returns the submissions to a question. All are read before the first is judged again, because that queues it again.
@@ -91,12 +91,12 @@ async fn submissions_to(bus: &Bus, question: &QuestionId, since: Since) -> anyho
 /// Prints what happened to one submission. Returns an error if NATS failed, so that the rest is not tried.
 pub(crate) fn print_generation(
     id: &SubmissionId,
-    begun: Result<NewGeneration, RejudgeError>,
+    result: Result<NewGeneration, RejudgeError>,
     is_dry_run: bool,
     as_json: bool,
 ) -> anyhow::Result<CommandOutcome> {
-    let begun = match begun {
-        Ok(begun) => begun,
+    let started = match result {
+        Ok(started) => started,
         Err(error) if error.is_outage() => bail!("{id}: {}", Cause::from(error)),
         Err(error) => {
             if as_json {
@@ -108,18 +108,19 @@ pub(crate) fn print_generation(
             return Ok(CommandOutcome::Refused);
         }
     };
-    let outcome = match begun {
-        _ if is_dry_run => "would begin",
-        NewGeneration { resumed: true, .. } => "resumed",
-        NewGeneration { resumed: false, .. } => "begun",
+    // The first is the outcome in JSON, the second the same for people.
+    let (outcome, text) = match started {
+        _ if is_dry_run => ("would begin", "would start"),
+        NewGeneration { resumed: true, .. } => ("resumed", "resumed"),
+        NewGeneration { resumed: false, .. } => ("begun", "started"),
     };
-    let (generation, stage) = (begun.generation.number(), begun.from.as_str());
+    let (generation, stage) = (started.generation.number(), started.from.as_str());
     if as_json {
         let object =
             json!({ "id": id.as_str(), "outcome": outcome, "generation": generation, "stage": stage });
         print_line(&object.to_string());
     } else {
-        print_line(&format!("{id}: generation {generation} {outcome}, at the {stage}"));
+        print_line(&format!("{id}: generation {generation} {text} at the {stage}"));
     }
     Ok(CommandOutcome::Done)
 }

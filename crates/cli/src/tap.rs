@@ -160,7 +160,7 @@ async fn follow<W: Write>(
                 None
             }
             Some(LiveEvent::Dropped { messages: events }) => printer.notice(&format!(
-                "at least {events} events were skipped, because they came faster than they could be printed; \
+                "{events} or more events were skipped, because they came faster than they could be printed; \
                  --since prints them"
             ))?,
             Some(LiveEvent::Disconnected) => printer.notice("connection to NATS lost; reconnecting")?,

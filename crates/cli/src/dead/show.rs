@@ -17,29 +17,30 @@ use crate::output::{escape_control, print_line};
 use crate::time::format_time;
 
 /// Returns the line of a dead letter in the list.
-pub(super) fn line(letter: &StoredDeadLetter) -> String {
-    let died = format_time(letter.stored_at);
-    let key = escape_control(&letter.key);
-    let Some(dead) = &letter.dead_letter else { return format!("{died}  {key}  cannot be decoded") };
+pub(super) fn line(dead_letter: &StoredDeadLetter) -> String {
+    let stored_at = format_time(dead_letter.stored_at);
+    let key = escape_control(&dead_letter.key);
+    let Some(dead) = &dead_letter.dead_letter else {
+        return format!("{stored_at}  {key}  cannot be decoded");
+    };
     let times = if dead.attempts == 1 { "once" } else { &format!("{} times", dead.attempts) };
-    format!("{died}  {key}  {}, delivered {times}: {}", dead.stage.as_str(), escape_control(&dead.cause))
+    format!("{stored_at}  {key}  {}, delivered {times}: {}", dead.stage.as_str(), escape_control(&dead.cause))
 }
 
 /// Returns a dead letter as JSON, without the content of its message.
-pub(super) fn summary(letter: &StoredDeadLetter) -> Value {
-    let mut object =
-        json!({ "key": letter.key, "sequence": letter.sequence, "diedAt": format_time(letter.stored_at) });
-    if let Some(key) = letter.submission_key() {
+pub(super) fn summary(dead_letter: &StoredDeadLetter) -> Value {
+    let mut object = json!({ "key": dead_letter.key, "sequence": dead_letter.sequence, "diedAt": format_time(dead_letter.stored_at) });
+    if let Some(key) = dead_letter.submission_key() {
         object["id"] = key.id.as_str().into();
         object["generation"] = key.generation.number().into();
     }
-    if let Some(id) = &letter.trace.request_id {
+    if let Some(id) = &dead_letter.trace.request_id {
         object["requestId"] = id.as_str().into();
     }
-    if let Some(parent) = &letter.trace.traceparent {
+    if let Some(parent) = &dead_letter.trace.traceparent {
         object["traceparent"] = parent.as_str().into();
     }
-    if let Some(dead) = &letter.dead_letter {
+    if let Some(dead) = &dead_letter.dead_letter {
         let stored_at = from_epoch_ms(dead.stored_at_ms);
         object["stage"] = dead.stage.as_str().into();
         object["cause"] = dead.cause.as_str().into();
@@ -58,22 +59,22 @@ pub(super) async fn show(
     show_source: bool,
     as_json: bool,
 ) -> anyhow::Result<CommandOutcome> {
-    let letters = inspector.dead_letters_of(id).await?;
-    if letters.is_empty() {
+    let dead_letters = inspector.dead_letters_of(id).await?;
+    if dead_letters.is_empty() {
         print_missing(id, as_json);
         return Ok(CommandOutcome::Refused);
     }
     let history: Vec<Value> = inspector.history(id).await?.iter().flat_map(events).collect();
-    for letter in &letters {
-        let mut object = summary(letter);
-        object["message"] = message(letter, show_source);
+    for dead_letter in &dead_letters {
+        let mut object = summary(dead_letter);
+        object["message"] = message(dead_letter, show_source);
         object["history"] = history.clone().into();
         print_line(&if as_json { object.to_string() } else { text(&object) });
     }
     Ok(CommandOutcome::Done)
 }
 
-/// The events of a generation that lead to a verdict.
+/// Returns the events of a generation that lead to a verdict.
 fn events(timeline: &Timeline) -> Vec<Value> {
     let is_step = |name: &str| name != DeadLetter::NAME && name != Expired::NAME;
     let steps = timeline.events.iter().filter_map(|message| {
@@ -85,8 +86,8 @@ fn events(timeline: &Timeline) -> Vec<Value> {
 }
 
 /// Returns the content of the message that failed.
-fn message(letter: &StoredDeadLetter, show_source: bool) -> Value {
-    match letter.content() {
+fn message(dead_letter: &StoredDeadLetter, show_source: bool) -> Value {
+    match dead_letter.content() {
         DeadLetterContent::Queued(queued) => program(&queued.submission, &queued.source, show_source),
         DeadLetterContent::Ready(ready) => {
             let mut object = program(&ready.submission, &ready.source, show_source);
@@ -102,7 +103,7 @@ fn message(letter: &StoredDeadLetter, show_source: bool) -> Value {
         }
         DeadLetterContent::Unreadable(why) => {
             let mut object = json!({ "unreadable": why });
-            if let Some(dead) = &letter.dead_letter {
+            if let Some(dead) = &dead_letter.dead_letter {
                 object["sha256"] = digest(&dead.payload).into();
             }
             object
@@ -118,8 +119,8 @@ fn submission(submission: &Submission) -> Value {
     })
 }
 
-fn program(about: &Submission, source: &str, show_source: bool) -> Value {
-    let mut object = submission(about);
+fn program(of: &Submission, source: &str, show_source: bool) -> Value {
+    let mut object = submission(of);
     object["sourceBytes"] = source.len().into();
     object["sourceSha256"] = digest(source.as_bytes()).into();
     if show_source {
@@ -140,16 +141,16 @@ fn text(object: &Value) -> String {
     let mut text = String::new();
     for (name, value) in object.as_object().into_iter().flatten() {
         match value {
-            Value::Array(moments) => {
+            Value::Array(events) => {
                 let _ = writeln!(text, "{name}:");
-                for moment in moments {
-                    let field = |name| moment[name].as_str().unwrap_or_default();
+                for event in events {
+                    let field = |name| event[name].as_str().unwrap_or_default();
                     let _ = writeln!(
                         text,
                         "  {}  {} (generation {})",
                         field("at"),
                         field("event"),
-                        moment["generation"]
+                        event["generation"]
                     );
                 }
             }

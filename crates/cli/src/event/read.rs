@@ -87,7 +87,7 @@ impl Reading {
                         (inner.question, inner.language, inner.kind);
                     event.source = inner.source;
                 }
-                event.gave_up = Some(stage.as_str().to_owned());
+                event.failed_stage = Some(stage.as_str().to_owned());
                 (event.attempts, event.reason) = (Some(attempts), Some(cause));
             }
         }
@@ -242,7 +242,7 @@ mod tests {
         };
         let event = Reading::default().read(&message("submission.dead.k97", dead.encode()));
         assert_eq!(event.question.as_deref(), Some("q1"));
-        assert_eq!(event.gave_up.as_deref(), Some("reporter"));
+        assert_eq!(event.failed_stage.as_deref(), Some("reporter"));
         assert!(event.is_error());
     }
 

@@ -29,7 +29,7 @@ impl Event {
         if let Some((passed, total)) = self.passed.zip(self.total) {
             words.push(format!("{passed}/{total}"));
         }
-        if let Some(stage) = &self.gave_up {
+        if let Some(stage) = &self.failed_stage {
             words.push(format!("at the {}:", escape_control(stage)));
         }
         if let Some(stage) = &self.from {

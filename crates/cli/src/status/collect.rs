@@ -190,12 +190,12 @@ impl Dependency {
 
 async fn count_dead_letters(inspector: &Inspector) -> Result<Vec<DeadLetterCount>, CommandError> {
     let since = SystemTime::now() - MAX_DEAD_LETTER_AGE;
-    let mut letters = inspector.read(Stream::DeadLetter, "submission.dead.>", Some(since));
+    let mut messages = inspector.read(Stream::DeadLetter, "submission.dead.>", Some(since));
     let (mut counts, mut read) = (BTreeMap::<(String, String), u64>::new(), 0);
-    while let Some(message) = letters.next().await? {
-        let Event { gave_up, reason, .. } = Reading::default().read(&message);
+    while let Some(message) = messages.next().await? {
+        let Event { failed_stage, reason, .. } = Reading::default().read(&message);
         let cause = output::first_line(&reason.unwrap_or_default(), 100);
-        *counts.entry((gave_up.unwrap_or_default(), cause)).or_default() += 1;
+        *counts.entry((failed_stage.unwrap_or_default(), cause)).or_default() += 1;
         read += 1;
         if read == MAX_DEAD_LETTERS {
             break;

@@ -12,7 +12,8 @@ const NEARLY_FULL_PERCENT: u64 = 80;
 
 pub(super) fn draw(status: &Status, colours: bool) -> String {
     let mut text = String::new();
-    let mut line = |words: String| writeln!(text, "{}", words.trim_end()).expect("a String takes everything");
+    let mut line =
+        |content: String| writeln!(text, "{}", content.trim_end()).expect("a String takes everything");
     let alarm = |words: &str| {
         if colours { format!("\x1b[31m{words}\x1b[0m") } else { words.to_owned() }
     };

@@ -20,7 +20,8 @@ pub(super) fn draw(run: &Run, colours: bool, columns: Option<usize>) -> String {
     let is_narrow = columns.is_some_and(|columns| columns < WIDE_COLUMNS);
     let width = if is_narrow { NARROW_BAR_WIDTH } else { BAR_WIDTH };
     let mut text = String::new();
-    let mut line = |words: String| writeln!(text, "{}", words.trim_end()).expect("a String takes everything");
+    let mut line =
+        |content: String| writeln!(text, "{}", content.trim_end()).expect("a String takes everything");
     line(wrap(&head(run), 2, columns));
     line(String::new());
     for mark in run.marks() {
@@ -31,8 +32,8 @@ pub(super) fn draw(run: &Run, colours: bool, columns: Option<usize>) -> String {
             }
             None => (String::new(), String::new(), ""),
         };
-        let beside = if is_narrow { "" } else { what };
-        line(format!("{} {:<9} {bar} {time:>7} {beside}", mark.at.time_of_day(), mark.stage));
+        let description = if is_narrow { "" } else { what };
+        line(format!("{} {:<9} {bar} {time:>7} {description}", mark.at.time_of_day(), mark.stage));
         let below = Some(what).filter(|what| is_narrow && !what.is_empty()).map(str::to_owned);
         let summary = mark.event.map(Event::summary).filter(|summary| !summary.is_empty());
         for words in below.into_iter().chain(summary) {
@@ -70,7 +71,7 @@ pub(super) fn draw(run: &Run, colours: bool, columns: Option<usize>) -> String {
         }
     }
     line(String::new());
-    let end = match (&run.wait, run.is_over()) {
+    let end = match (&run.wait, run.has_ended()) {
         (Some(wait), _) => format!("Not ended: {}.", escape_control(&wait.sentence)),
         (None, true) => format!("Ended {} after it was queued.", format_millis(run.total_ms)),
         (None, false) => "Continued as a later generation.".to_owned(),

@@ -91,7 +91,7 @@ impl Run {
             sequences,
         };
         run.callbacks = run.callbacks(timeline);
-        let end = if run.is_over() { last.unwrap_or_default() } else { Timestamp(now) };
+        let end = if run.has_ended() { last.unwrap_or_default() } else { Timestamp(now) };
         run.total_ms = run.offset(end);
         run.spans = run.spans(end);
         run
@@ -109,9 +109,9 @@ impl Run {
     }
 
     /// Whether it has ended: Convex has the verdict, or reporting it failed permanently.
-    pub(super) fn is_over(&self) -> bool {
+    pub(super) fn has_ended(&self) -> bool {
         let reporting_failed =
-            |event: &Event| event.stage == "dead" && event.gave_up.as_deref() == Some("reporter");
+            |event: &Event| event.stage == "dead" && event.failed_stage.as_deref() == Some("reporter");
         self.event("reported").is_some()
             || (self.event("judged").is_some() && self.events.iter().any(reporting_failed))
     }

@@ -34,7 +34,7 @@ pub(super) struct Wait {
 
 /// Returns what the run waits for, or `None` if it has ended.
 pub(super) async fn wait(inspector: &Inspector, run: &Run) -> Result<Option<Wait>, CommandError> {
-    if run.is_over() {
+    if run.has_ended() {
         return Ok(None);
     }
     let has = |stage| run.event(stage).is_some();
@@ -86,7 +86,7 @@ pub(super) async fn wait(inspector: &Inspector, run: &Run) -> Result<Option<Wait
         QueuePosition::InProgress => in_progress(run, durable, &format_duration(age)),
     };
     let problem = heartbeats.and_then(|heartbeats| heartbeats.problem);
-    let problem = problem.map(|problem| format!("; the {} reports: {problem}", worker(durable)));
+    let problem = problem.map(|problem| format!("; problem seen by the {}: {problem}", worker(durable)));
     let sentence = sentence + &problem.unwrap_or_default();
     Ok(Some(Wait { stage: worker(durable), ahead, about_ms: about.map(crate::time::millis), sentence }))
 }

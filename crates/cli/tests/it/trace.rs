@@ -82,7 +82,7 @@ async fn trace_shows_each_callback_with_its_answer() {
     .await
     .unwrap_or_else(|_| panic!("{counted}"));
     let said = sentence(&url, "a").await;
-    assert!(said.ends_with("; the reporter reports: Convex answers 503"), "{said}");
+    assert!(said.ends_with("; problem seen by the reporter: Convex answers 503"), "{said}");
     pipeline.convex.remove_fault(refused);
     pipeline.result("a").await;
     let mut run = Value::Null;
@@ -178,7 +178,7 @@ async fn trace_shows_why_judges_cannot_work() {
     wait_until("the judge's word", TEST_TIMEOUT, async || {
         said = sentence(&url, "a").await;
         said.ends_with(
-            "0 ahead, 0 in progress, 3 slots, no judge takes any; the judge reports: Judge0 is unreachable",
+            "0 ahead, 0 in progress, 3 slots, no judge takes any; problem seen by the judge: Judge0 is unreachable",
         )
     })
     .await
