@@ -107,7 +107,7 @@ impl HttpClient for OtlpClient {
         let response = response.await?.map_err(reqwest::Error::without_url);
         match &response {
             Ok(_) if self.is_failing.swap(false, Ordering::Relaxed) => {
-                info!("the trace collector accepts traces again")
+                info!("the trace collector accepts traces again");
             }
             Err(error) if !self.is_failing.swap(true, Ordering::Relaxed) => {
                 warn!(%error, "traces are lost: cannot send them to OTEL_EXPORTER_OTLP_ENDPOINT");
