@@ -113,7 +113,7 @@ impl Service {
         match self.process.wait_exit(START_STOP_TIMEOUT).await {
             Ok(status) if status.success() => {}
             Ok(status) => {
-                self.run_log.violation(format_args!("{} exited on SIGTERM with {status}", self.target))
+                self.run_log.violation(format_args!("{} exited on SIGTERM with {status}", self.target));
             }
             Err(error) => {
                 self.run_log.violation(format_args!("{} does not exit on SIGTERM: {error}", self.target));

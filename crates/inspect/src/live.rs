@@ -12,8 +12,10 @@ use std::time::{Duration, SystemTime};
 
 use async_nats::Subscriber;
 use futures::StreamExt as _;
+use gavel_bus::ConnectionState;
 use gavel_bus::topology::{self, Stream};
 use gavel_domain::SubmissionId;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::inspector::{InspectError, Inspector};
@@ -87,20 +89,22 @@ impl Inspector {
     async fn follow(&self, subject: String) -> Result<LiveEvents, InspectError> {
         let (sender, receiver) = queue();
         let inspector = self.clone();
-        let subscriber = self.subscribe(&subject).await?;
+        let subscription = self.subscribe(&subject).await?;
         tokio::spawn(async move {
-            let ended = inspector.receive(&sender, &subject, subscriber, Duplicates::default(), None).await;
+            let ended = inspector.receive(&sender, &subject, subscription, Duplicates::default(), None).await;
             finish(&sender, ended).await;
         });
         Ok(LiveEvents { receiver })
     }
 
-    async fn subscribe(&self, subject: &str) -> Result<Subscriber, InspectError> {
-        let subscribed = self.client().subscribe(subject.to_owned()).await;
-        let subscriber = subscribed.map_err(|_| InspectError::NoAnswer)?;
+    async fn subscribe(&self, subject: &str) -> Result<Subscription, InspectError> {
+        let mut state = self.connection_state();
+        let known = state.borrow_and_update().clone();
+        let opened = self.client().subscribe(subject.to_owned()).await;
+        let messages = opened.map_err(|_| InspectError::NoAnswer)?;
         self.round_trip().await?;
         self.check_subscription(subject)?;
-        Ok(subscriber)
+        Ok(Subscription { messages, state, known })
     }
 
     async fn replay(
@@ -117,7 +121,7 @@ impl Inspector {
         if !follow {
             return Ok(());
         }
-        let subscriber = self.subscribe(ALL_SUBMISSIONS).await?;
+        let subscription = self.subscribe(ALL_SUBMISSIONS).await?;
         let mut duplicates = Duplicates::default();
         stored.resume();
         while let Some(message) = stored.next().await? {
@@ -127,7 +131,7 @@ impl Inspector {
             }
         }
         sender.send(LiveEvent::CaughtUp).await;
-        self.receive(sender, ALL_SUBMISSIONS, subscriber, duplicates, Some(stored)).await
+        self.receive(sender, ALL_SUBMISSIONS, subscription, duplicates, Some(stored)).await
     }
 
     /// Passes on what the subscription receives.
@@ -135,17 +139,16 @@ impl Inspector {
         &self,
         sender: &Sender,
         subject: &str,
-        mut subscriber: Subscriber,
+        subscription: Subscription,
         mut duplicates: Duplicates,
         mut stored: Option<StoredMessages>,
     ) -> Result<(), InspectError> {
-        let mut state = self.connection_state();
-        let mut known = state.borrow_and_update().clone();
+        let Subscription { mut messages, mut state, mut known } = subscription;
         let mut disconnected_at = None;
         let settled_at = Instant::now() + SETTLE_TIME;
         loop {
             tokio::select! {
-                received = subscriber.next() => {
+                received = messages.next() => {
                     let Some(received) = received else { return Err(InspectError::NoAnswer) };
                     let message = Message::received(received);
                     if duplicates.is_received_again(&message, stored.is_some()) {
@@ -188,6 +191,13 @@ impl Inspector {
             }
         }
     }
+}
+
+/// A subscription, with the state of the connection from before it was opened, so that no disconnect is missed.
+struct Subscription {
+    messages: Subscriber,
+    state: watch::Receiver<ConnectionState>,
+    known: ConnectionState,
 }
 
 async fn finish(sender: &Sender, ended: Result<(), InspectError>) {

@@ -37,7 +37,7 @@ pub enum LiveEvent {
 
 /// The sending end.
 pub(crate) struct Sender {
-    sender: mpsc::UnboundedSender<(LiveEvent, OwnedSemaphorePermit)>,
+    events: mpsc::UnboundedSender<(LiveEvent, OwnedSemaphorePermit)>,
     capacity: Arc<Semaphore>,
     dropped: Arc<AtomicU64>,
 }
@@ -56,30 +56,30 @@ fn queue_of(kib: u32) -> (Sender, Receiver) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let dropped = Arc::new(AtomicU64::new(0));
     let capacity = Arc::new(Semaphore::new(kib as usize));
-    (Sender { sender, capacity, dropped: Arc::clone(&dropped) }, Receiver { receiver, dropped })
+    (Sender { events: sender, capacity, dropped: Arc::clone(&dropped) }, Receiver { receiver, dropped })
 }
 
 impl Sender {
     /// Sends once there is capacity; returns `false` if the receiver is gone.
     pub(crate) async fn send(&self, event: LiveEvent) -> bool {
         let permit = Arc::clone(&self.capacity).acquire_many_owned(weight(&event)).await;
-        self.sender.send((event, permit.expect("never closed"))).is_ok()
+        self.events.send((event, permit.expect("never closed"))).is_ok()
     }
 
     /// Sends, or counts the event as dropped if there is no capacity; returns `false` if the receiver is gone.
     pub(crate) fn try_send(&self, event: LiveEvent) -> bool {
         let Ok(mut permit) = Arc::clone(&self.capacity).try_acquire_many_owned(weight(&event)) else {
             self.count_dropped(1);
-            return !self.sender.is_closed();
+            return !self.events.is_closed();
         };
         let messages = self.dropped.swap(0, Ordering::Relaxed);
         // The dropped messages came before this one; their report needs no capacity.
         if messages > 0
             && let Some(empty) = permit.split(0)
         {
-            let _ = self.sender.send((LiveEvent::Dropped { messages }, empty));
+            let _ = self.events.send((LiveEvent::Dropped { messages }, empty));
         }
-        self.sender.send((event, permit)).is_ok()
+        self.events.send((event, permit)).is_ok()
     }
 
     /// Counts messages that were dropped before they came here.
@@ -89,7 +89,7 @@ impl Sender {
 
     /// Returns once the receiver is gone.
     pub(crate) async fn closed(&self) {
-        self.sender.closed().await;
+        self.events.closed().await;
     }
 }
 

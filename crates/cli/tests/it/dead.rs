@@ -1,4 +1,4 @@
-//! `gavel dead`: dead dead_letters are shown, retried from their stage, or dropped.
+//! `gavel dead`: dead letters are shown, retried from their stage, or dropped.
 
 use async_nats::jetstream;
 use gavel_mock_convex::{Endpoint, HttpFault, Matcher, Question, Status, SubmissionKind};
@@ -43,7 +43,7 @@ pub(crate) async fn gavel(pipeline: &Pipeline, arguments: &[&str]) -> FinishedCo
     FinishedCommand { code, lines: process.log() }
 }
 
-/// Waits until there are exactly `count` dead dead_letters.
+/// Waits until there are exactly `count` dead letters.
 pub(crate) async fn wait_dead_letters(pipeline: &Pipeline, count: usize) -> Vec<Value> {
     let mut dead_letters = Vec::new();
     wait_until("dead letters", TEST_TIMEOUT, async || {

@@ -38,14 +38,14 @@ pub(crate) struct Counts {
 pub(crate) struct Rig {
     pub(crate) fetcher: ServiceProcess,
     pub(crate) events: Events,
-    rig: gavel_testkit::Rig,
+    servers: gavel_testkit::Rig,
 }
 
 impl Deref for Rig {
     type Target = gavel_testkit::Rig;
 
     fn deref(&self) -> &gavel_testkit::Rig {
-        &self.rig
+        &self.servers
     }
 }
 
@@ -68,12 +68,12 @@ impl Rig {
         let rig = builder.start().await;
         let events = rig.events().await;
         let fetcher = start_fetcher(&rig, settings).await;
-        Self { fetcher, events, rig }
+        Self { fetcher, events, servers: rig }
     }
 
     /// Starts another fetcher next to the first.
     pub(crate) async fn another(&self, settings: &[(&str, &str)]) -> ServiceProcess {
-        start_fetcher(&self.rig, settings).await
+        start_fetcher(&self.servers, settings).await
     }
 
     /// Queues a standard submission.

@@ -74,8 +74,8 @@ async fn late_message_of_an_earlier_generation_is_refused() {
     let before = rig.convex.call_count(None);
     rig.delete_consumers().await;
     let refused = |line: &gavel_testkit::LogLine| line.contains("refused: a newer generation has begun");
-    let line = rig.reporter(0).wait_log("the refusal", TEST_TIMEOUT, refused).await.unwrap();
-    assert_eq!(line.field("/generation"), Some(json!(Generation::FIRST.to_string())));
+    let logged = rig.reporter(0).wait_log("the refusal", TEST_TIMEOUT, refused).await.unwrap();
+    assert_eq!(logged.field("/generation"), Some(json!(Generation::FIRST.to_string())));
     rig.wait_idle().await;
     assert_eq!(rig.convex.call_count(None), before);
     assert_eq!(rig.stored("submission.reported.s1").await, Some(0));
