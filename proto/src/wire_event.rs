@@ -258,7 +258,7 @@ fn ready_from(wire: v1::Ready) -> Result<Ready, DecodeError> {
 }
 
 fn attempt_to(attempt: &CallbackAttempt) -> v1::Try {
-    let of = match attempt.of {
+    let of = match attempt.kind {
         CallbackKind::Running => WireCallbackKind::Running,
         CallbackKind::Result => WireCallbackKind::Result,
     };
@@ -273,13 +273,13 @@ fn attempt_to(attempt: &CallbackAttempt) -> v1::Try {
 
 /// Returns `None` for a callback that only a later version knows; attempts are information for people only.
 fn attempt_from(wire: v1::Try) -> Option<CallbackAttempt> {
-    let of = match wire.of() {
+    let kind = match wire.of() {
         WireCallbackKind::Running => CallbackKind::Running,
         WireCallbackKind::Result => CallbackKind::Result,
         WireCallbackKind::Unspecified => return None,
     };
     Some(CallbackAttempt {
-        of,
+        kind,
         at_ms: wire.at_unix_ms,
         took_ms: wire.took_ms,
         status: u16::try_from(wire.status).ok().filter(|&status| status > 0),

@@ -151,10 +151,15 @@ fn reported() {
     let mut event = Reported { submission, status: Status::Passed, attempts: 2, instance, callback_attempts };
     let golden = "0a160a046b3937611203713577184720022880d095ffbc3110011802220a7265706f727465722d31";
     pin(&event, golden);
-    let made =
-        CallbackAttempt { of: CallbackKind::Running, at_ms: 5, took_ms: 1, status: Some(200), problem: None };
+    let made = CallbackAttempt {
+        kind: CallbackKind::Running,
+        at_ms: 5,
+        took_ms: 1,
+        status: Some(200),
+        problem: None,
+    };
     let unanswered = CallbackAttempt {
-        of: CallbackKind::Result,
+        kind: CallbackKind::Result,
         status: None,
         problem: Some("away".into()),
         ..made.clone()

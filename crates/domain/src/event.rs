@@ -106,7 +106,7 @@ pub struct Reported {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallbackAttempt {
     /// Which callback it was.
-    pub of: CallbackKind,
+    pub kind: CallbackKind,
     /// When the call started, in milliseconds since the Unix epoch by the reporter's clock.
     pub at_ms: u64,
     /// How long the call took, in milliseconds.

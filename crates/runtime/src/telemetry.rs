@@ -94,12 +94,12 @@ impl TelemetryConfig {
 }
 
 /// The filter of log events. The NATS client logs events that the bus logs already, so only its warnings pass, unless
-/// the level says otherwise. Two of its modules never log below info: one logs server addresses with their passwords,
+/// the level says otherwise. Two of its modules never log below warning: one logs server addresses with their passwords,
 /// the other all traffic, including source code and hidden tests. Spans of traces are never logged.
 fn filter(level: &str) -> Result<EnvFilter, ParseError> {
     let traces = trace::TARGET;
     EnvFilter::try_new(format!(
-        "async_nats=warn,{level},async_nats::connector=info,async_nats::connection=info,{traces}=off"
+        "async_nats=warn,{level},async_nats::connector=warn,async_nats::connection=warn,{traces}=off"
     ))
 }
 

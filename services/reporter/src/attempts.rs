@@ -30,13 +30,13 @@ impl CallbackAttempts {
     pub(crate) async fn record(
         &self,
         key: &SubmissionKey,
-        of: CallbackKind,
+        kind: CallbackKind,
         call: impl Future<Output = Result<u16, CallError>>,
     ) -> Result<u16, CallError> {
         let (at, begun) = (SystemTime::now(), Instant::now());
         let result = call.await;
         let attempt = CallbackAttempt {
-            of,
+            kind,
             at_ms: gavel_domain::time::epoch_ms(at),
             took_ms: ms(begun.elapsed()),
             status: result.as_ref().map_or_else(CallError::status, |&status| Some(status)),
@@ -77,7 +77,8 @@ mod tests {
             let refused = async { Err(CallError::Status { status, retry_after: None, body: None }) };
             assert!(attempts.record(&key, CallbackKind::Result, refused).await.is_err());
         }
-        let taken: Vec<_> = attempts.take(&key).iter().map(|attempt| (attempt.of, attempt.status)).collect();
+        let taken: Vec<_> =
+            attempts.take(&key).iter().map(|attempt| (attempt.kind, attempt.status)).collect();
         assert_eq!(
             (taken.len(), taken[0], taken[15]),
             (16, (CallbackKind::Result, Some(500)), (CallbackKind::Result, Some(515)))

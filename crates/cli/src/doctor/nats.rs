@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gavel_bus::topology::{MIN_NATS_VERSION, Stream};
 use gavel_domain::heartbeat::Heartbeat;
-use gavel_inspect::{InspectError, Inspector, TopologyMismatch};
+use gavel_inspect::{InspectError, Inspector, TopologyMismatch, nats_version};
 
 use super::Finding;
 use crate::exit::CommandError;
@@ -54,9 +54,7 @@ async fn topology(inspector: &Inspector, mismatches: Vec<TopologyMismatch>) -> V
 
 fn version(inspector: &Inspector) -> Finding {
     let text = inspector.server_version();
-    let mut numbers = text.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
-    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    if version >= MIN_NATS_VERSION {
+    if nats_version(&text).is_some_and(|version| version >= MIN_NATS_VERSION) {
         return Finding::good("version of NATS", text);
     }
     Finding::bad(

@@ -124,7 +124,7 @@ impl Reading {
 }
 
 fn attempt(made: CallbackAttempt) -> Attempt {
-    let kind = match made.of {
+    let kind = match made.kind {
         CallbackKind::Running => "running",
         CallbackKind::Result => "result",
     };

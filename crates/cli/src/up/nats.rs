@@ -7,8 +7,8 @@ use std::process::Stdio;
 use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use gavel_bus::topology::MIN_NATS_VERSION;
+use anyhow::{Context as _, anyhow, bail};
+use gavel_inspect::find_nats_server;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -134,30 +134,17 @@ impl OwnNats {
     }
 }
 
-/// Finds the executable: the configured one, or the one in `.tools`, or the one in `PATH`. Fails if it is too old.
+/// Finds the executable: the configured one; otherwise the one in `.tools`, or the one in `PATH`.
 async fn find(configured: Option<&str>) -> anyhow::Result<PathBuf> {
     let candidates =
         configured.map_or_else(|| vec![".tools/bin/nats-server", "nats-server"], |path| vec![path]);
-    let mut found = Vec::new();
-    for candidate in candidates {
-        let Ok(output) = Command::new(candidate).arg("--version").output().await else { continue };
-        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        if version(&text).is_some_and(|version| version >= MIN_NATS_VERSION) {
-            return Ok(PathBuf::from(candidate));
-        }
-        found.push(format!("{candidate} is {text:?}"));
-    }
-    let (major, minor) = MIN_NATS_VERSION;
-    let found = if found.is_empty() { "none was found".to_owned() } else { found.join(", ") };
-    bail!(
-        "nats-server {major}.{minor} or newer is required, but {found}; install it with scripts/tools, or set \
-         NATS_SERVER to its path, or NATS_URL to a running server"
-    )
-}
-
-fn version(text: &str) -> Option<(u32, u32)> {
-    let mut numbers = text.rsplit('v').next()?.split('.').map(|part| part.parse().ok());
-    Some((numbers.next()??, numbers.next()??))
+    let candidates: Vec<_> = candidates.into_iter().map(PathBuf::from).collect();
+    let found = tokio::task::spawn_blocking(move || find_nats_server(candidates)).await?;
+    found.map_err(|error| {
+        anyhow!(
+            "{error}; install it with scripts/tools, or set NATS_SERVER to its path, or NATS_URL to a running server"
+        )
+    })
 }
 
 fn spawn(program: &Path, config: &NatsServerConfig) -> anyhow::Result<Child> {
@@ -222,13 +209,6 @@ async fn until_listening(child: &mut Child, config: &NatsServerConfig) -> anyhow
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn version_is_parsed_and_compared() {
-        assert_eq!(version("nats-server: v2.15.1"), Some((2, 15)));
-        assert!(version("nats-server: v2.9.10").unwrap() < MIN_NATS_VERSION);
-        assert_eq!(version("something else"), None);
-    }
 
     #[test]
     fn sync_interval_is_always_or_a_duration() {
