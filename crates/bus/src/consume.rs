@@ -63,7 +63,7 @@ const REOPEN_BACKOFF: Backoff = Backoff { base: Duration::from_millis(100), cap:
 /// Runs the loop until it is stopped, and returns once all messages in progress are settled.
 pub async fn consume<H: Handler>(bus: Bus, handler: Arc<H>, settings: ConsumeSettings, state: ConsumerState) {
     let mut workers = JoinSet::new();
-    let (mut failures, mut is_missing_logged) = (0, false);
+    let (mut failures, mut is_missing_logged, mut was_open) = (0, false, false);
     let mut gate = Gate(handler.gate());
     let meter = Meter::start(bus.service, settings.durable.name(), settings.slots);
     while !settings.is_stopped() {
@@ -73,6 +73,7 @@ pub async fn consume<H: Handler>(bus: Bus, handler: Arc<H>, settings: ConsumeSet
         }
         let ended = match Puller::open(&bus, settings.durable).await {
             Ok(puller) => {
+                was_open = true;
                 state.send_replace(true);
                 meter.attached(true);
                 let (puller, ended) =
@@ -103,6 +104,8 @@ pub async fn consume<H: Handler>(bus: Bus, handler: Arc<H>, settings: ConsumeSet
             error!(consumer, reason = %lost, "cannot open the consumer");
         }
         match failures {
+            // A service that has just started may not be connected yet.
+            1 if !was_open => debug!(consumer, reason = %Cause::from(lost), "cannot open the consumer yet"),
             1 => info!(consumer, reason = %Cause::from(lost), "opening the consumer again"),
             3 => warn!(consumer, reason = %Cause::from(lost), "cannot open the consumer"),
             _ => debug!(consumer, reason = %Cause::from(lost), failures, "still cannot open the consumer"),

@@ -122,7 +122,7 @@ impl Service {
     /// # Errors
     /// Returns an error if the operating system cannot report the address of the listener.
     pub async fn run(self, lifecycle: Lifecycle) -> anyhow::Result<()> {
-        info!(address = %self.address()?, "listening");
+        info!(service = self.name, address = %self.address()?, "listening");
         let Self { bus, info, name, identity, listener, metrics, mut checks, routes, consumers, tasks } =
             self;
         checks.push(permission_check(bus.clone()));
