@@ -81,8 +81,14 @@ async fn trace_shows_each_callback_with_its_answer() {
     })
     .await
     .unwrap_or_else(|_| panic!("{counted}"));
-    let said = sentence(&url, "a").await;
-    assert!(said.ends_with("; problem seen by the reporter: Convex answers 503"), "{said}");
+    // The trace listens to heartbeats only once the submission has waited for a while.
+    let mut said = String::new();
+    wait_until("the problem in the sentence", TEST_TIMEOUT, async || {
+        said = sentence(&url, "a").await;
+        said.ends_with("; problem seen by the reporter: Convex answers 503")
+    })
+    .await
+    .unwrap_or_else(|_| panic!("{said}"));
     pipeline.convex.remove_fault(refused);
     pipeline.result("a").await;
     let mut run = Value::Null;

@@ -132,7 +132,7 @@ async fn full_queue_is_503_and_duplicate_is_still_202() {
         }
     }
     assert!((10..30).contains(&taken), "{taken} of 10 kB in a fifth of 1 MiB");
-    assert_eq!(post("s0").await, 202, "it is there");
+    assert_eq!(post("s0").await, 202, "a repeat of a stored submission");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,8 +140,8 @@ async fn services_name_missing_streams_and_find_them_once_made() {
     let deployed = Deployed::without_streams().await;
     let (fetcher, fetcher_url) = service(&deployed, "fetcher", Vec::new()).await;
     let (_ingress, ingress_url) = service(&deployed, "ingress", Vec::new()).await;
-    let says = |line: &LogLine| line.contains("gavel streams makes it");
-    fetcher.wait_log("who makes the consumer", TEST_TIMEOUT, says).await.unwrap();
+    let names_the_remedy = |line: &LogLine| line.contains("the consumer does not exist: create it with");
+    fetcher.wait_log("the remedy", TEST_TIMEOUT, names_the_remedy).await.unwrap();
     // The ingress reports it once it is connected to NATS.
     let names_the_stream = async || {
         let (status, body) = readiness(&ingress_url).await;
