@@ -13,6 +13,8 @@ import re
 from pathlib import Path
 from typing import Any, Optional
 
+from lib.cycles import cycles
+
 SERVICES = {"gavel-ingress", "gavel-fetcher", "gavel-judge", "gavel-reporter"}
 CALLS_CONVEX = {"gavel-fetcher", "gavel-reporter"}
 COMMAND_LINE = "gavel-cli"
@@ -63,7 +65,10 @@ def violations(packages: list[dict[str, Any]]) -> list[str]:
             remedy = violation(package["name"], dependency, members)
             if remedy:
                 found.append(f"{package['name']} → {dependency['name']}: {remedy}")
-        found.extend(lint_violations(package["name"], Path(package["manifest_path"]).parent))
+        folder = Path(package["manifest_path"]).parent
+        found.extend(lint_violations(package["name"], folder))
+        found.extend(f"{package['name']}: these files use each other: {', '.join(cycle)}: move what they share into a file below "
+                     "them" for cycle in cycles(folder / "src"))
     return found
 
 

@@ -48,6 +48,20 @@ class Layers(unittest.TestCase):
         with self.subTest(user=user, to=to, kind=kind):
             self.assertEqual(layers.violations(self.metadata((user, to, kind))), [])
 
+    def test_files_that_use_each_other_are_refused(self) -> None:
+        metadata = self.metadata()
+        source = self.folder / "gavel-bus" / "src"
+        (source / "a").mkdir(parents=True)
+        (source / "lib.rs").write_text("mod a;\nmod b;\npub use a::A;\nuse crate::b::B;\n", encoding="utf-8")
+        (source / "a.rs").write_text("mod c;\nuse crate::b::B;\n// use crate::a::c::C;\n", encoding="utf-8")
+        (source / "a" / "c.rs").write_text("use super::A;\n", encoding="utf-8")
+        (source / "b.rs").write_text("pub struct B;\n#[cfg(test)]\nmod tests {\n    use crate::a::A;\n}\n", encoding="utf-8")
+        self.assertEqual(layers.violations(metadata), [])
+        (source / "b.rs").write_text("use crate::a::{A, c::C};\npub struct B;\n", encoding="utf-8")
+        found = layers.violations(metadata)
+        self.assertEqual(len(found), 1, found)
+        self.assertIn("gavel-bus: these files use each other: a, a::c, b: ", found[0])
+
     def test_dependencies_that_are_allowed(self) -> None:
         for user, to in [("gavel-proto", "gavel-domain"), ("gavel-bus", "gavel-proto"), ("gavel-judge", "gavel-bus"),
                          ("gavel-judge", "gavel-sandbox"), ("gavel-fetcher", "gavel-convex"), ("gavel-ingress", "gavel-runtime"),

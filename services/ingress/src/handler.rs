@@ -1,11 +1,12 @@
-//! `POST /v1/judge-question`.
+//! The routes of the ingress.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
+use axum::Json;
 use axum::extract::{self, Request};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use gavel_bus::{Bus, Outgoing, PublishError, Stored, Trace};
 use gavel_domain::event::Queued;
 use gavel_domain::{Generation, RequestId, Submission, SubmissionId};
@@ -124,6 +125,17 @@ async fn queue(state: &State, request: SubmissionRequest, trace: &Trace, request
             response::retry_later(StatusCode::SERVICE_UNAVAILABLE, id, message, RETRY_AFTER)
         }
     }
+}
+
+/// `GET /v1/languages`. Needs the same keys as a submission, but does not count towards the rate limits.
+pub(crate) async fn languages(
+    extract::State(state): extract::State<Arc<State>>,
+    request: Request,
+) -> Response {
+    if !state.guard.is_authorized(request.headers()) {
+        return response::unauthorized();
+    }
+    Json(state.judges.list(Instant::now())).into_response()
 }
 
 pub(crate) async fn not_found(request: Request) -> Response {

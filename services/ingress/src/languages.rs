@@ -1,20 +1,13 @@
-//! `GET /v1/languages`: the languages that the running judges serve, from their heartbeats.
+//! The languages that the running judges serve, from their heartbeats.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::Json;
-use axum::extract::{self, Request};
-use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Response};
 use gavel_bus::{Bus, HEARTBEAT_TIMEOUT};
 use gavel_domain::heartbeat::Heartbeat;
 use serde::Serialize;
 use tracing::debug;
-
-use crate::handler::State;
-use crate::response;
 
 /// The maximum number of judges that are tracked.
 const MAX_JUDGES: usize = 1_000;
@@ -46,7 +39,7 @@ struct LanguageEntry {
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
-struct LanguageList {
+pub(crate) struct LanguageList {
     judges: usize,
     languages: Vec<LanguageEntry>,
 }
@@ -75,7 +68,7 @@ impl Judges {
         }
     }
 
-    fn list(&self, now: Instant) -> LanguageList {
+    pub(crate) fn list(&self, now: Instant) -> LanguageList {
         let mut judges = self.lock();
         remove_silent(&mut judges, now);
         let mut languages: BTreeMap<u32, Reported> = BTreeMap::new();
@@ -107,18 +100,6 @@ impl Judges {
 
 fn remove_silent(judges: &mut HashMap<String, (Instant, Heartbeat)>, now: Instant) {
     judges.retain(|_, (received_at, _)| now.saturating_duration_since(*received_at) < HEARTBEAT_TIMEOUT);
-}
-
-/// Needs the same keys as a submission, but does not count towards the rate limits.
-pub(crate) async fn languages(
-    extract::State(state): extract::State<Arc<State>>,
-    request: Request,
-) -> Response {
-    let headers: &HeaderMap = request.headers();
-    if !state.guard.is_authorized(headers) {
-        return response::unauthorized();
-    }
-    Json(state.judges.list(Instant::now())).into_response()
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ pub async fn bind(config: Config) -> anyhow::Result<Service> {
     service.set_routes(move |health| {
         Router::new()
             .route("/v1/judge-question", post(handler::judge_question))
-            .route("/v1/languages", get(languages::languages))
+            .route("/v1/languages", get(handler::languages))
             .with_state(state)
             .merge(health)
             .method_not_allowed_fallback(handler::method_not_allowed)

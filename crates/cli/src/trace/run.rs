@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime};
 use gavel_inspect::Timeline;
 use serde::Serialize;
 
-use super::wait::Wait;
 use crate::event::{Attempt, Event, Reading, Timestamp};
 use crate::time::{format_duration, millis};
 
@@ -25,6 +24,22 @@ pub(super) struct Run {
     /// The stream sequences of the events.
     #[serde(skip)]
     pub(super) sequences: Vec<Option<u64>>,
+}
+
+/// What a submission waits for.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Wait {
+    /// The service whose turn it is.
+    pub(super) stage: &'static str,
+    /// How many submissions are ahead of it in the queue; `None` if it is in progress.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ahead: Option<u64>,
+    /// The estimated wait, at the rate of the last minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) about_ms: Option<u64>,
+    /// The same as a sentence.
+    pub(super) sentence: String,
 }
 
 /// The time between two events.

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use gavel_bus::topology::Durable;
 use gavel_inspect::{InspectError, Inspector, QueuePosition};
-use serde::Serialize;
 
-use super::run::Run;
+use super::run::{Run, Wait};
 use crate::exit::CommandError;
 use crate::time::format_duration;
 
@@ -15,22 +14,6 @@ const RATE_WINDOW: Duration = Duration::from_mins(1);
 
 /// How long to listen for heartbeats: longer than their interval. A submission that waits for less than that is not stuck.
 const LISTEN_TIME: Duration = Duration::from_millis(2_100);
-
-/// What a submission waits for.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Wait {
-    /// The service whose turn it is.
-    pub(super) stage: &'static str,
-    /// How many submissions are ahead of it in the queue; `None` if it is in progress.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) ahead: Option<u64>,
-    /// The estimated wait, at the rate of the last minute.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) about_ms: Option<u64>,
-    /// The same as a sentence.
-    pub(super) sentence: String,
-}
 
 /// Returns what the run waits for, or `None` if it has ended.
 pub(super) async fn wait(inspector: &Inspector, run: &Run) -> Result<Option<Wait>, CommandError> {
