@@ -24,7 +24,10 @@ fuzz_target!(|input: Input<'_>| {
             "{rule:?} rejects a text for itself"
         );
         for lenient in (0..8).filter(|lenient| lenient & strict == strict) {
-            assert!(!accepted[strict] || accepted[lenient], "{rule:?} accepts what a more lenient rule rejects");
+            assert!(
+                !accepted[strict] || accepted[lenient],
+                "{rule:?} accepts what a more lenient rule rejects"
+            );
         }
     }
 });
