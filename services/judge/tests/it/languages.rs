@@ -79,7 +79,7 @@ async fn unserved_language_leads_to_an_error_and_a_remedy_in_the_log() {
         let names_remedy = |line: &gavel_testkit::LogLine| {
             line.contains("cannot run the submission") && line.contains(&id) && line.contains(remedy)
         };
-        assert!(judge.log().iter().any(names_remedy), "{:?}", judge.log());
+        judge.wait_log("the remedy", TEST_TIMEOUT, names_remedy).await.unwrap();
     }
 }
 
