@@ -31,6 +31,18 @@ async fn expect_printed(url: &str, parts: &[&str]) {
     }
 }
 
+/// Waits until the first run of a submission waits for nothing, and returns it as `gavel trace` prints it.
+async fn ended_run(url: &str, id: &str) -> Value {
+    let mut run = Value::Null;
+    wait_until("the end of the run", TEST_TIMEOUT, async || {
+        run = trace(url, id).await["runs"][0].take();
+        run["waitsFor"].is_null()
+    })
+    .await
+    .unwrap();
+    run
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn trace_shows_tests_and_callbacks() {
     let question = Question::build(SubmissionKind::Standard, "q").public("7", "7").hidden("8", "8").done();
@@ -38,13 +50,7 @@ async fn trace_shows_tests_and_callbacks() {
     pipeline.submit("a", "q", 71, "print(input())").await;
     pipeline.result("a").await;
     let url = pipeline.nats.url();
-    let mut run = Value::Null;
-    wait_until("the report", TEST_TIMEOUT, async || {
-        run = trace(&url, "a").await["runs"][0].take();
-        run["waitsFor"].is_null()
-    })
-    .await
-    .unwrap();
+    let run = ended_run(&url, "a").await;
     let stages: Vec<_> =
         run["events"].as_array().unwrap().iter().map(|event| event["stage"].as_str().unwrap()).collect();
     assert_eq!(stages, ["queued", "running", "judged", "reported"]);
@@ -91,13 +97,7 @@ async fn trace_shows_each_callback_with_its_answer() {
     .unwrap_or_else(|_| panic!("{said}"));
     pipeline.convex.remove_fault(refused);
     pipeline.result("a").await;
-    let mut run = Value::Null;
-    wait_until("the report", TEST_TIMEOUT, async || {
-        run = trace(&url, "a").await["runs"][0].take();
-        run["waitsFor"].is_null()
-    })
-    .await
-    .unwrap();
+    let run = ended_run(&url, "a").await;
     let calls = run["callbacks"].as_array().unwrap();
     let of_result = calls.iter().filter(|call| call["call"] == "result");
     let statuses: Vec<_> = of_result.map(|call| call["status"].as_u64().unwrap()).collect();
