@@ -1,0 +1,89 @@
+/** The list of questions that a submission belongs to. Gavel asks for test cases and reports results separately for each. */
+export type SubmissionKind = "standard" | "personalized";
+
+/**
+ * Where a submission is.
+ *
+ * - `queued`: stored, and on its way to a judge.
+ * - `running`: a judge runs it.
+ * - `passed`, `failed`: the verdict.
+ * - `error`: it could not be judged, which is never the learner's fault. `firstFailure.errorMessage` says why.
+ */
+export type SubmissionStatus = "queued" | "running" | Verdict;
+
+/** A final status. */
+export type Verdict = "passed" | "failed" | "error";
+
+/** The first test case that failed. Of a hidden test case, input and expected output are never stored. */
+export type FirstFailure = {
+  stdin?: string;
+  actualOutput?: string;
+  expectedOutput?: string;
+  /** For example `Wrong answer`, `Time limit exceeded`, or the text of the compiler. */
+  errorMessage?: string;
+};
+
+/** A submission as its author may see it: without the source. */
+export type SubmissionView = {
+  submissionId: string;
+  questionId: string;
+  kind: SubmissionKind;
+  /** A Judge0 language id, for example 71 for Python 3. */
+  languageId: number;
+  status: SubmissionStatus;
+  /** Milliseconds since 1970. */
+  submittedAt: number;
+  /** Milliseconds since 1970. Missing if no judge has reported that it runs the submission. */
+  runningAt?: number;
+  /** Milliseconds since 1970. Missing unless the status is final. */
+  finishedAt?: number;
+  /** 1 for the first judging, one more for each rejudge, 0 until Gavel has reported anything. */
+  generation: number;
+  passedCount?: number;
+  totalCount?: number;
+  /** Position of the first failing test case in the order of the test cases, counted from 0. */
+  firstFailureIndex?: number;
+  firstFailure?: FirstFailure;
+  stderr?: string;
+  compileOutput?: string;
+  /** Milliseconds from the acceptance by Gavel to the verdict. */
+  durationMs?: number;
+};
+
+/** A test case that learners may see. */
+export type PublicTestCase = {
+  name?: string;
+  order: number;
+  stdin: string;
+  expectedStdout: string;
+};
+
+/** The test cases of a question as learners may see them. */
+export type TestCasesView = {
+  /** Sorted by `order`. */
+  public: PublicTestCase[];
+  /** The number of hidden test cases. Nothing else about them leaves the backend. */
+  hiddenCount: number;
+};
+
+/** A language that at least one running judge offers. */
+export type LanguageView = {
+  /** A Judge0 language id. */
+  id: number;
+  name: string;
+  version: string;
+  engines: string[];
+  /** The number of judges that offer it. */
+  judges: number;
+};
+
+/** The languages of the running judges, from the last answer of Gavel. */
+export type LanguagesView = {
+  languages: LanguageView[];
+  /** The number of running judges. */
+  judges: number;
+  /** When Gavel last answered, in milliseconds since 1970; 0 if it never has. */
+  fetchedAt: number;
+  /** One sentence for learners if the last request failed. */
+  problem?: string;
+};
