@@ -92,6 +92,7 @@ async function analyzeComponent({ definitionPath, definition, schema, functions:
       httpMounts: {},
       ...described,
       path: definitionPath,
+      envVars: described?.envVars?.sort(byName),
       exports: exportsOf(functions),
     },
     schema: schema && (await analyzeSchema(join(folder, "schema.js"), schema)),
@@ -110,16 +111,26 @@ async function analyzeSchema(file, schema) {
 }
 
 /**
- * A validator with its fields sorted by name, as a deployment answers it.
+ * A validator or schema with its fields sorted by name.
  *
  * @param {string} json
  */
 function sortFields(json) {
   return JSON.stringify(JSON.parse(json), (_, value) =>
     value !== null && typeof value === "object" && !Array.isArray(value)
-      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+      ? Object.fromEntries(Object.entries(value).sort(byName))
       : value,
   );
+}
+
+/**
+ * The order of a deployment's answers, which becomes that of the generated types.
+ *
+ * @param {[string, unknown]} a
+ * @param {[string, unknown]} b
+ */
+function byName([a], [b]) {
+  return a < b ? -1 : 1;
 }
 
 /**
