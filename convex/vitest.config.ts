@@ -1,11 +1,22 @@
+import { fileURLToPath } from "node:url";
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vitest/config";
 
 // convex-test needs to be transformed by Vite: it loads the functions with import.meta.glob.
 const server = { deps: { inline: ["convex-test", "@convex-dev/workpool", "@convex-dev/batch-worker"] } };
 
+// The example imports the package by name. Tests take the sources, so that they need no build.
+const source = (path: string) => fileURLToPath(new URL(`src/${path}`, import.meta.url));
+const alias = [
+  { find: /^@gavel\/convex$/, replacement: source("client/index.ts") },
+  { find: /^@gavel\/convex\/react$/, replacement: source("react/index.ts") },
+  { find: /^@gavel\/convex\/test$/, replacement: source("test.ts") },
+  { find: /^@gavel\/convex\/convex\.config\.js$/, replacement: source("component/convex.config.ts") },
+];
+
 export default defineConfig({
   plugins: [react()],
+  resolve: { alias },
   test: {
     projects: [
       {

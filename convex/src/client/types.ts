@@ -87,3 +87,44 @@ export type LanguagesView = {
   /** One sentence for learners if the last request failed. */
   problem?: string;
 };
+
+/** How outputs are compared. */
+export type OutputComparison = {
+  /** Ignore white space at the end of the output and of each line. */
+  trimOutputs: boolean;
+  /** Treat a run of spaces and tabs inside a line as one space. */
+  normalizeWhitespace: boolean;
+  caseSensitive: boolean;
+};
+
+/** A question with its test cases as the judge needs them. Never send this to a browser. */
+export type JudgeData = {
+  question: {
+    _id: string;
+    /** CPU time for each test case. */
+    timeLimitSeconds: number;
+    memoryLimitMb: number;
+    outputComparison: OutputComparison;
+  };
+  testCases: (TestCase & { _id: string; order: number })[];
+};
+
+/** A question of the package's own tables. */
+export type Question = Omit<JudgeData["question"], "_id"> & { kind: SubmissionKind };
+
+export type TestCase = {
+  /** Of a hidden test case, learners see neither input nor expected output. */
+  visibility: "public" | "hidden";
+  stdin: string;
+  expectedStdout: string;
+  name?: string;
+};
+
+/** The arguments of the app's `onResult` mutation. */
+export type ResultEvent = {
+  submissionId: string;
+  userId: string;
+  questionId: string;
+  status: Verdict;
+  generation: number;
+};
