@@ -7,8 +7,10 @@ export type Received = { url: string; method: string; headers: Headers; body: st
 type Answer = () => Response | Promise<Response>;
 
 export const accepted = () => Response.json({ status: "accepted" }, { status: 202 });
-export const status = (code: number, body = "", headers: Record<string, string> = {}) => () =>
-  new Response(body, { status: code, headers });
+export const status =
+  (code: number, body = "", headers: Record<string, string> = {}) =>
+  () =>
+    new Response(body, { status: code, headers });
 /** No answer until the caller gives up. */
 export const silence = (signal?: AbortSignal | null) =>
   new Promise<never>((_, reject) => signal?.addEventListener("abort", () => reject(new Error("aborted"))));
