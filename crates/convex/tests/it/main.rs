@@ -95,10 +95,11 @@ async fn call_carries_the_token_and_a_signature_of_each_secret() {
 }
 
 #[tokio::test]
-async fn call_without_token_and_secrets_has_no_such_headers() {
+async fn call_without_token_and_secrets_carries_its_id_only() {
     let (config, listener) = config(None, &[]).await;
     let (head, _) = call(config, &listener).await;
-    for name in ["authorization", "webhook-id", "webhook-timestamp", "webhook-signature"] {
+    assert_eq!(header(&head, "webhook-id"), Some("running-k97"));
+    for name in ["authorization", "webhook-timestamp", "webhook-signature"] {
         assert_eq!(header(&head, name), None, "{name}");
     }
 }
