@@ -1,5 +1,6 @@
 //! A mock of the Convex app: the six endpoints that the services call, answered as the app's own functions answer,
-//! including their strictness and their missing checks.
+//! including their strictness and their missing checks; or, with [`MockConvex::guard_order`], as an app answers that keeps
+//! the order of the callbacks itself.
 //!
 //! `gavel up` runs it if no real app is configured. Tests, benches and chaos runs start it with their own questions,
 //! inject faults ([`MockConvex::fault`]), hold calls at a known moment ([`MockConvex::hold`]), wait for events without
@@ -10,6 +11,7 @@
 
 mod endpoint;
 mod fault;
+mod guard;
 mod hold;
 mod listener;
 mod mock;

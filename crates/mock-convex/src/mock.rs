@@ -100,6 +100,13 @@ impl MockConvex {
         self.shared().lock().accept_unknown = accept;
     }
 
+    /// From now on the app keeps the order itself: it ranks the calls about a submission by the generation in their
+    /// `webhook-id`, then running before result, and answers 200 to a call that does not outrank the last applied one,
+    /// without applying it. Without this, the last write wins.
+    pub fn guard_order(&self) {
+        self.shared().lock().is_order_guarded = true;
+    }
+
     /// Sets how much is recorded from now on.
     pub fn set_limits(&self, limits: Limits) {
         self.shared().lock().limits = limits;

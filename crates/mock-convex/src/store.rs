@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     endpoint::{Endpoint, Purpose, SubmissionKind},
     fault::{FaultTable, HttpFault, Random},
+    guard::Rank,
     hold::{HoldPoint, HoldState, Holds},
     questions::Question,
     record::{CallLog, ReceivedCall},
@@ -57,6 +58,7 @@ pub(crate) struct Shared {
 pub(crate) struct State {
     pub(crate) questions: HashMap<(SubmissionKind, String), Question>,
     pub(crate) accept_unknown: bool,
+    pub(crate) is_order_guarded: bool,
     pub(crate) limits: Limits,
     pub(crate) submissions: Submissions,
     pub(crate) log: CallLog,
@@ -92,6 +94,7 @@ impl Shared {
         let state = State {
             questions: keyed.collect(),
             accept_unknown: true,
+            is_order_guarded: false,
             limits: Limits::default(),
             submissions: Submissions::default(),
             log: CallLog::default(),
@@ -153,26 +156,27 @@ impl Shared {
         let body = call.is_json.then_some(&*call.body);
         let id = validate::checked_id(call.endpoint, body)?;
         let kind = call.endpoint.kind;
-        let applied = match call.endpoint.purpose {
+        let result = match call.endpoint.purpose {
             Purpose::TestCases => return self.question(kind, id),
             Purpose::Running => {
                 validate::running(&call.body)?;
-                let mut state = self.lock();
-                let create = state.accept_unknown;
-                state.submissions.apply_running(id, kind, create, call)
+                None
             }
-            Purpose::Result => {
-                let status = validate::result(&call.body)?;
-                let mut state = self.lock();
-                let create = state.accept_unknown;
-                state.submissions.apply_result(id, kind, create, status, &call.body)
-            }
+            Purpose::Result => Some(validate::result(&call.body)?),
         };
-        applied.map(|()| {
+        let state = &mut *self.lock();
+        let (create, submissions) = (state.accept_unknown, &mut state.submissions);
+        let rank = if state.is_order_guarded { Some(Rank::of(call)?) } else { None };
+        if rank.is_none_or(|rank| submissions.is_outranked_by(id, rank)) {
+            match result {
+                None => submissions.apply_running(id, kind, create, call)?,
+                Some(status) => submissions.apply_result(id, kind, create, status, &call.body)?,
+            }
+            submissions.set_rank(id, rank);
             // Cannot fail: no call is applied twice.
             let _ = call.applied.set(Instant::now());
-            Bytes::from_static(br#"{"ok":true}"#)
-        })
+        }
+        Ok(Bytes::from_static(br#"{"ok":true}"#))
     }
 
     pub(crate) fn record_wrong_path(&self, path: String) {

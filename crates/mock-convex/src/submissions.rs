@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     endpoint::SubmissionKind,
+    guard::Rank,
     record::ReceivedCall,
     state::{LateRunning, Lateness, Status, SubmissionState},
     validate::{Rejection, stored_fields},
@@ -27,6 +28,8 @@ const MAX_LATE_RUNNING: usize = 10_000;
 struct Entry {
     /// The document, or `None` if calls named the id but no document was created.
     document: Option<Document>,
+    /// The rank of the last applied call, if the order is guarded.
+    rank: Option<Rank>,
     running_calls: u64,
     result_calls: u64,
     first_result: Option<Instant>,
@@ -82,7 +85,17 @@ impl Submissions {
         }
     }
 
-    /// Sets a submission to running, whatever its status: the app does not check the order.
+    /// Whether a call of this rank may change the submission.
+    pub(crate) fn is_outranked_by(&self, id: &str, rank: Rank) -> bool {
+        self.entries.get(id).is_none_or(|entry| entry.rank < Some(rank))
+    }
+
+    /// Records the rank of the call that was applied last.
+    pub(crate) fn set_rank(&mut self, id: &str, rank: Option<Rank>) {
+        self.entry(id).rank = rank;
+    }
+
+    /// Sets a submission to running, whatever its status: the caller has checked the order, if the app does.
     pub(crate) fn apply_running(
         &mut self,
         id: &str,

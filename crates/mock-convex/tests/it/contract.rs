@@ -60,6 +60,36 @@ async fn last_write_wins() {
 }
 
 #[tokio::test]
+async fn guarded_order_ignores_what_is_out_of_date() {
+    let rig = Rig::start().await;
+    rig.convex.guard_order();
+    let send = async |endpoint: Endpoint, id: &str, body: Value| {
+        let request = rig.request(endpoint.path()).json(&body).header("webhook-id", id);
+        let status = request.send().await.unwrap().status().as_u16();
+        (status, rig.convex.submission("s1").map(|state| state.status))
+    };
+    let failed = json!({ "submissionId": "s1", "status": "failed" });
+    let steps = [
+        (Endpoint::RUNNING, "running-s1", running("s1"), Status::Running),
+        (Endpoint::RESULT, "result-s1", passed("s1"), Status::Passed),
+        (Endpoint::RUNNING, "running-s1", running("s1"), Status::Passed),
+        (Endpoint::RESULT, "last-word-s1", failed.clone(), Status::Passed),
+        (Endpoint::RUNNING, "running-s1~2e2", running("s1"), Status::Running),
+        (Endpoint::RESULT, "result-s1", passed("s1"), Status::Running),
+        (Endpoint::RESULT, "result-s1~2e10", failed, Status::Failed),
+        (Endpoint::RESULT, "result-s1~2e9", passed("s1"), Status::Failed),
+    ];
+    for (endpoint, id, body, status) in steps {
+        assert_eq!(send(endpoint, id, body).await, (200, Some(status)), "{id}");
+    }
+    let applied: Vec<bool> =
+        rig.convex.calls_of("s1").iter().map(|call| call.applied_at().is_some()).collect();
+    assert_eq!(applied, [true, true, false, false, true, false, true, false]);
+    assert_eq!(rig.post(Endpoint::RESULT, &passed("s1")).await.0, 400, "without an id");
+    assert_eq!(send(Endpoint::RESULT, "result-s1~2ex", passed("s1")).await.0, 400);
+}
+
+#[tokio::test]
 async fn invalid_arguments_are_500_without_a_reason() {
     let rig = Rig::start().await;
     let bad = json!({ "submissionId": "s1", "status": "passed", "stderr": null });
