@@ -13,6 +13,7 @@ use clap::Args;
 use futures::future::try_join_all;
 use gavel_judge::Engines;
 use gavel_mock_convex::{MockConvex, questions};
+use gavel_reporter::CallbackOrder;
 use gavel_runtime::Lifecycle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -66,6 +67,11 @@ async fn up(settings: Settings) -> anyhow::Result<()> {
     };
     let (own_nats, mock_url) = (nats.as_ref().map(OwnNats::url), mock_convex.as_ref().map(MockConvex::url));
     let services = settings.services(own_nats.clone(), mock_url.clone());
+    if services.reporter.order == CallbackOrder::Guarded
+        && let Some(mock_convex) = &mock_convex
+    {
+        mock_convex.guard_order();
+    }
     let next_steps = NextSteps {
         ingress: services.ingress.service.http.listen,
         has_keys: !services.ingress.keys.is_empty(),

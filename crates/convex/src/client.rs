@@ -69,6 +69,11 @@ impl Convex {
         self.permits.acquire_for_retry().await
     }
 
+    /// Waits for a permit for a `running` callback that no other call waits for.
+    pub async fn acquire_running_permit(&self) -> CallPermit {
+        self.permits.acquire_for_running().await
+    }
+
     /// Notifies Convex that a submission is running, and returns the HTTP status of its response. The call is cut off
     /// after `timeout`. `callback` is the callback's id, the same for each attempt.
     ///
@@ -94,7 +99,7 @@ impl Convex {
         .await
     }
 
-    /// Sends one signed POST request. `timeout` overrides the client's own.
+    /// Sends one POST request with its id, signed if there are secrets. `timeout` overrides the client's own.
     pub(crate) async fn post(
         &self,
         path: &str,

@@ -2,7 +2,8 @@
 //!
 //! Every call needs a permit, so a burst, or a Convex that has just recovered, meets a bounded number of calls.
 //! Retries share at most half of the permits: a callback that Convex refuses again and again, or answers slowly
-//! each time, cannot keep other callbacks from their first attempt.
+//! each time, cannot keep other callbacks from their first attempt. For the same reason, `running` callbacks that no
+//! result waits for share a quarter of the permits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,32 +18,39 @@ const RETRY_PERMIT_TIMEOUT: Duration = Duration::from_millis(250);
 pub struct CallPermits {
     all: Arc<Semaphore>,
     retries: Arc<Semaphore>,
+    running: Arc<Semaphore>,
 }
 
 /// The permission to make one call at a time, returned on drop. Do not hold it during a pause between two calls.
 #[derive(Debug)]
 pub struct CallPermit {
     _call: OwnedSemaphorePermit,
-    _retry: Option<OwnedSemaphorePermit>,
+    _share: Option<OwnedSemaphorePermit>,
 }
 
 impl CallPermits {
     /// Returns `max` permits, and at least one.
     #[must_use]
     pub fn new(max: usize) -> Self {
-        let max = max.max(1);
-        Self { all: Arc::new(Semaphore::new(max)), retries: Arc::new(Semaphore::new((max / 2).max(1))) }
+        let semaphore = |permits: usize| Arc::new(Semaphore::new(permits.max(1)));
+        Self { all: semaphore(max), retries: semaphore(max / 2), running: semaphore(max / 4) }
     }
 
     /// Waits for a permit for a first attempt. Waiters are served in order.
     pub(crate) async fn acquire(&self) -> CallPermit {
-        CallPermit { _call: acquire(&self.all).await, _retry: None }
+        CallPermit { _call: acquire(&self.all).await, _share: None }
     }
 
     /// Waits for a permit for a retry. Returns `None` if all retry permits stay in use for [`RETRY_PERMIT_TIMEOUT`].
     pub(crate) async fn acquire_for_retry(&self) -> Option<CallPermit> {
         let retry = tokio::time::timeout(RETRY_PERMIT_TIMEOUT, acquire(&self.retries)).await.ok()?;
-        Some(CallPermit { _call: acquire(&self.all).await, _retry: Some(retry) })
+        Some(CallPermit { _call: acquire(&self.all).await, _share: Some(retry) })
+    }
+
+    /// Waits for a permit for a `running` callback, of those that these share.
+    pub(crate) async fn acquire_for_running(&self) -> CallPermit {
+        let running = acquire(&self.running).await;
+        CallPermit { _call: acquire(&self.all).await, _share: Some(running) }
     }
 }
 
@@ -69,9 +77,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn running_callbacks_leave_permits_for_results() {
+        let permits = CallPermits::new(8);
+        let running = [permits.acquire_for_running().await, permits.acquire_for_running().await];
+        let waiting = tokio::time::timeout(Duration::from_millis(20), permits.acquire_for_running()).await;
+        assert!(waiting.is_err(), "a quarter of the permits is in use");
+        let mut results = Vec::new();
+        for _ in 0..6 {
+            results.push(permits.acquire().await);
+        }
+        drop(running);
+        drop(permits.acquire_for_running().await);
+    }
+
+    #[tokio::test]
     async fn a_single_permit_serves_first_attempts_and_retries() {
         let permits = CallPermits::new(0);
         drop(permits.acquire_for_retry().await.unwrap());
+        drop(permits.acquire_for_running().await);
         drop(permits.acquire().await);
     }
 }

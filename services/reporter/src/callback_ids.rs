@@ -1,4 +1,4 @@
-//! The ids of the callbacks, with which a receiver that checks signatures can drop repeated calls.
+//! The ids of the callbacks, with which a receiver can drop repeated calls, and keep the order by kind and generation.
 //!
 //! All attempts of one callback share an id; each generation of a submission has its own. The final result, sent
 //! again because a `running` call of unknown outcome may have been applied after the first one, is a callback with

@@ -6,6 +6,8 @@ use gavel_config::Env;
 use gavel_convex::{ConvexConfig, running_linger};
 use gavel_runtime::ServiceConfig;
 
+use crate::order::CallbackOrder;
+
 /// The settings of the reporter.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -13,6 +15,8 @@ pub struct Config {
     pub service: ServiceConfig,
     /// The settings of the Convex client.
     pub convex: ConvexConfig,
+    /// Who keeps the callbacks in order.
+    pub order: CallbackOrder,
     /// How many results are in progress at once, at most; for `running` callbacks, a quarter of that.
     pub slots: usize,
     /// The timeout of a `running` callback, all attempts together.
@@ -29,11 +33,16 @@ impl Config {
         Self {
             service: ServiceConfig::read(env, "reporter", 4004),
             convex: ConvexConfig::read(env),
+            order: env.get(
+                "CONVEX_ORDER",
+                CallbackOrder::Strict,
+                "strict: the reporter keeps callbacks in order; guarded: Convex does, so results never wait for running",
+            ),
             slots: env.number("REPORTER_SLOTS", 64, 1, 1_000, "results in progress at once, at most"),
             running_timeout: env.millis(
                 "RUNNING_TIMEOUT_MS",
                 Duration::from_secs(5),
-                "timeout of a running callback, all attempts together, in milliseconds; a result waits at most this long for it",
+                "timeout of a running callback, all attempts together, in milliseconds; in strict order a result waits for it",
             ),
             running_linger: running_linger(env),
             // Verdicts are kept for 72 hours only, so retrying for longer is not possible.

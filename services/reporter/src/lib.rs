@@ -1,11 +1,13 @@
 //! The reporter: notifies Convex that a submission is running, then sends its verdict.
 //!
 //! It has two consumer loops, one for `running` events and one for verdicts, so that no verdict waits behind a
-//! `running` call. The claims of [`gavel_bus::Ledger`] keep their order at Convex, across any number of reporters.
+//! `running` call. The claims of [`gavel_bus::Ledger`] keep their order at Convex, across any number of reporters,
+//! unless Convex itself does ([`CallbackOrder`]).
 
 mod attempts;
 mod callback_ids;
 mod config;
+mod order;
 mod policy;
 mod result;
 mod running;
@@ -20,6 +22,7 @@ use gavel_runtime::{Service, ServiceInfo};
 
 use attempts::CallbackAttempts;
 pub use config::Config;
+pub use order::{CallbackOrder, InvalidOrder};
 use result::ResultReporter;
 use running::RunningReporter;
 

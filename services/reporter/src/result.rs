@@ -1,14 +1,17 @@
-//! Sends the verdict to Convex: after the `running` call has ended, and until Convex accepts it.
+//! Sends the verdict to Convex, until Convex accepts it: after the `running` call has ended, or at once if Convex keeps
+//! the order.
 
 use std::time::{Duration, SystemTime};
 
 use gavel_bus::{Cause, Delivery, Failure, Handler, Ledger, LedgerError, Outgoing, RunningCallState};
 use gavel_convex::{CallPermit, Convex};
+use gavel_domain::SubmissionKey;
 use gavel_domain::event::{CallbackKind, Judged, Reported, Stage};
 use gavel_telemetry::table;
 use tracing::info;
 
 use crate::attempts::CallbackAttempts;
+use crate::order::CallbackOrder;
 use crate::policy::MissingPaths;
 use crate::window::CLAIM_MARGIN;
 use crate::{Config, callback_ids, policy};
@@ -27,6 +30,7 @@ pub(crate) struct ResultReporter {
     ledger: Ledger,
     convex: Convex,
     attempts: CallbackAttempts,
+    order: CallbackOrder,
     running_window: Duration,
     linger: Duration,
     give_up_after: Duration,
@@ -40,6 +44,7 @@ impl ResultReporter {
             ledger,
             convex,
             attempts,
+            order: config.order,
             running_window: config.running_timeout + CLAIM_MARGIN,
             linger: config.running_linger,
             give_up_after: config.give_up_after,
@@ -55,6 +60,19 @@ impl ResultReporter {
         } else {
             self.convex.acquire_retry_permit().await
         }
+    }
+
+    /// Whether nothing is sent for this key any more: a second result would trigger again whatever Convex does after a
+    /// result, and a generation with a newer one was reported or given up.
+    async fn is_settled(&self, key: &SubmissionKey) -> Result<bool, LedgerError> {
+        if self.ledger.is_reported(key).await? {
+            return Ok(true);
+        }
+        let is_superseded = self.ledger.is_superseded(key).await?;
+        if is_superseded {
+            info!(submission_id = %key.id, generation = %key.generation, "refused: a newer generation has begun");
+        }
+        Ok(is_superseded)
     }
 
     /// Waits up to [`RUNNING_WAIT`] for `running` to end, and returns whether it has.
@@ -101,19 +119,22 @@ impl Handler for ResultReporter {
     async fn handle(&self, delivery: &Delivery<Judged>) -> Result<Vec<Outgoing>, Failure> {
         let judged = &delivery.event;
         let (id, key) = (&judged.submission.id, judged.submission.key());
-        let claim = self.ledger.claim_result(&key, self.running_window).await.map_err(retry)?;
-        // A second result would trigger again whatever Convex does after a result. A generation with a newer one was
-        // reported or given up. If its calls were never claimed, there cannot be a newer one.
-        if !claim.is_first {
-            if self.ledger.is_reported(&key).await.map_err(retry)? {
-                return Ok(Vec::new());
+        let open_until = match self.order {
+            CallbackOrder::Strict => {
+                let claim = self.ledger.claim_result(&key, self.running_window).await.map_err(retry)?;
+                // If no call was claimed before, none was made, and there cannot be a newer generation.
+                if !claim.is_first && self.is_settled(&key).await.map_err(retry)? {
+                    return Ok(Vec::new());
+                }
+                self.after_running(delivery, claim.running).await?
             }
-            if self.ledger.is_superseded(&key).await.map_err(retry)? {
-                info!(submission_id = %id, generation = %key.generation, "refused: a newer generation has begun");
-                return Ok(Vec::new());
+            CallbackOrder::Guarded => {
+                if self.is_settled(&key).await.map_err(retry)? {
+                    return Ok(Vec::new());
+                }
+                None
             }
-        }
-        let open_until = self.after_running(delivery, claim.running).await?;
+        };
         let permit = self
             .acquire_permit(delivery)
             .await

@@ -1,4 +1,5 @@
-//! Notifies Convex that a submission is running: at most once per submission, and never after the result.
+//! Notifies Convex that a submission is running: at most once per submission, and never after the result. If Convex
+//! keeps the order, it may be called again, and later.
 
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use gavel_domain::{Backoff, SubmissionKey};
 use tracing::{info, warn};
 
 use crate::attempts::CallbackAttempts;
+use crate::order::CallbackOrder;
 use crate::policy::{self, is_transient};
 use crate::window::CallWindow;
 use crate::{Config, callback_ids};
@@ -19,6 +21,7 @@ pub(crate) struct RunningReporter {
     ledger: Ledger,
     convex: Convex,
     attempts: CallbackAttempts,
+    order: CallbackOrder,
     timeout: Duration,
     linger: Duration,
     give_up_after: Duration,
@@ -41,10 +44,40 @@ impl RunningReporter {
             ledger,
             convex,
             attempts,
+            order: config.order,
             timeout: config.running_timeout,
             linger: config.running_linger,
             give_up_after: config.give_up_after,
         }
+    }
+
+    async fn call_with_claim(&self, delivery: &Delivery<Running>) -> Result<(), Failure> {
+        let key = delivery.event.submission.key();
+        // Acquired before the claim: a verdict that arrives during the wait makes the call unnecessary.
+        let permit = self.convex.acquire_permit().await;
+        let window = CallWindow::open(self.timeout);
+        match self.ledger.claim_running(&key, window.claim_expires_at()).await.map_err(retry)? {
+            RunningClaim::Lost => {}
+            RunningClaim::Won => {
+                let state = self.call(delivery, &window, permit).await;
+                if state != CallState::NotSent && window.is_claim_expired() {
+                    self.resend_result(delivery, state).await?;
+                }
+                if state != CallState::Open {
+                    self.record_end(&key, &window).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls although a result may be on its way: Convex ignores a `running` call that arrives after it.
+    async fn call_without_claim(&self, delivery: &Delivery<Running>) -> Result<(), Failure> {
+        let permit = self.convex.acquire_running_permit().await;
+        if !self.ledger.is_judged(&delivery.event.submission.key()).await.map_err(retry)? {
+            self.call(delivery, &CallWindow::open(self.timeout), permit).await;
+        }
+        Ok(())
     }
 
     /// Calls until Convex accepts or rejects the callback, a verdict is stored, or the window ends.
@@ -68,7 +101,7 @@ impl RunningReporter {
                 info!(submission_id = %submission.id, "running reported");
                 return CallState::Ended;
             };
-            if error.can_still_take_effect() {
+            if self.order == CallbackOrder::Strict && error.can_still_take_effect() {
                 warn_not_reported(delivery, error);
                 return CallState::Open;
             }
@@ -168,21 +201,9 @@ impl Handler for RunningReporter {
     const STAGE: Stage = Stage::Reporter;
 
     async fn handle(&self, delivery: &Delivery<Running>) -> Result<Vec<Outgoing>, Failure> {
-        let key = delivery.event.submission.key();
-        // Acquired before the claim: a verdict that arrives during the wait makes the call unnecessary.
-        let permit = self.convex.acquire_permit().await;
-        let window = CallWindow::open(self.timeout);
-        match self.ledger.claim_running(&key, window.claim_expires_at()).await.map_err(retry)? {
-            RunningClaim::Lost => {}
-            RunningClaim::Won => {
-                let state = self.call(delivery, &window, permit).await;
-                if state != CallState::NotSent && window.is_claim_expired() {
-                    self.resend_result(delivery, state).await?;
-                }
-                if state != CallState::Open {
-                    self.record_end(&key, &window).await;
-                }
-            }
+        match self.order {
+            CallbackOrder::Strict => self.call_with_claim(delivery).await?,
+            CallbackOrder::Guarded => self.call_without_claim(delivery).await?,
         }
         Ok(Vec::new())
     }

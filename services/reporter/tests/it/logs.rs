@@ -70,10 +70,11 @@ async fn health_endpoints_follow_nats() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn configuration_problems_are_reported_together() {
-    let bad = [("PORT", "many"), ("RUNNING_TIMEOUT_MS", "0"), ("REPORTER_SLOTS", "-1")];
+    let bad =
+        [("PORT", "many"), ("RUNNING_TIMEOUT_MS", "0"), ("REPORTER_SLOTS", "-1"), ("CONVEX_ORDER", "loose")];
     let no_url = Process::builder(env!("CARGO_BIN_EXE_gavel-reporter")).envs(bad).start().unwrap();
     assert_eq!(no_url.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(64));
-    for name in ["PORT", "RUNNING_TIMEOUT_MS", "REPORTER_SLOTS", "CONVEX_SITE_URL"] {
+    for name in ["PORT", "RUNNING_TIMEOUT_MS", "REPORTER_SLOTS", "CONVEX_ORDER", "CONVEX_SITE_URL"] {
         no_url.wait_log(name, TEST_TIMEOUT, |line| line.contains(name)).await.unwrap();
     }
     for url in ["ftp://convex.site", "convex.site", "mailto:a@b"] {

@@ -6,6 +6,7 @@ mod convex_faults;
 mod crash;
 mod dead;
 mod generations;
+mod guarded;
 mod help;
 mod logs;
 mod nats_faults;
