@@ -106,15 +106,18 @@ pub(crate) fn check(
     found
 }
 
-/// Returns the `running` callbacks received after a result of the same or a later generation, each with that result.
+/// Returns the `running` callbacks after a result of the same or a later generation, each with that result, by the
+/// times that `at` returns.
 pub(crate) fn running_after_result(
     callbacks: &[ReceivedCallback],
+    at: impl Fn(&ReceivedCallback) -> Option<Instant>,
 ) -> Vec<(&ReceivedCallback, &ReceivedCallback)> {
     let late = callbacks.iter().filter(|call| call.kind == Callback::Running).filter_map(|running| {
+        let running_at = at(running)?;
         let before = callbacks
             .iter()
-            .filter(|call| result(call).is_some())
-            .find(|call| call.generation >= running.generation && call.received < running.received);
+            .filter(|call| result(call).is_some() && call.generation >= running.generation)
+            .find(|call| at(call).is_some_and(|result_at| result_at < running_at));
         Some((running, before?))
     });
     late.collect()
@@ -185,7 +188,7 @@ mod tests {
         let calls =
             Calls::new().running(1, 1).result(1, 2).result(1, 3).running(2, 4).result(2, 5).result(3, 6);
         assert_eq!(calls.violations(3), Violations::default());
-        assert!(running_after_result(&calls.1).is_empty());
+        assert!(running_after_result(&calls.1, |call| Some(call.received)).is_empty());
     }
 
     #[test]
@@ -249,10 +252,20 @@ mod tests {
     #[test]
     fn running_after_a_result_of_its_generation_or_a_later_one_is_backwards() {
         let numbers = |calls: &Calls| -> Vec<u64> {
-            running_after_result(&calls.1).into_iter().map(|(running, _)| running.number).collect()
+            let late = running_after_result(&calls.1, |call| Some(call.received));
+            late.into_iter().map(|(running, _)| running.number).collect()
         };
         assert_eq!(numbers(&Calls::new().result(1, 1).running(1, 2)), [1]);
         assert_eq!(numbers(&Calls::new().result(1, 1).running(2, 2).result(2, 3)), [0; 0]);
         assert_eq!(numbers(&Calls::new().result(1, 1).result(2, 3).running(1, 4).running(2, 5)), [2, 3]);
+    }
+
+    #[test]
+    fn running_without_effect_after_a_result_is_not_backwards_by_effect() {
+        let by_effect = |calls: &Calls| running_after_result(&calls.1, |call| call.applied).len();
+        assert_eq!(by_effect(&Calls::new().result(1, 1).add(Callback::Running, 1, 2, None)), 0);
+        assert_eq!(by_effect(&Calls::new().add(Callback::Running, 1, 1, Some(3)).result(1, 2)), 1);
+        let refused = Calls::new().add(Callback::Result(body(1, 3)), 1, 1, None);
+        assert_eq!(by_effect(&refused.running(1, 2).result(1, 3)), 0);
     }
 }

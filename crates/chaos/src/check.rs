@@ -13,6 +13,7 @@ use gavel_testkit::wait_until;
 
 use crate::callbacks::{self, ReceivedCallback};
 use crate::pipeline::Pipeline;
+use crate::plan::CallbackOrder;
 use crate::programs::PROGRAMS;
 use crate::service::wall_time;
 
@@ -101,9 +102,10 @@ pub(crate) async fn summarize(
         }
     }
     for (id, callbacks) in &all {
-        for (running, result) in callbacks::running_after_result(callbacks) {
-            summary.backwards += usize::from(is_backwards(pipeline, id, running, result).await?);
-        }
+        summary.backwards += match pipeline.order {
+            CallbackOrder::Strict => backwards_calls(pipeline, id, callbacks).await?,
+            CallbackOrder::Guarded => backwards_effects(pipeline, id, callbacks),
+        };
     }
     pipeline.run_log.info(format_args!("{generations} later generations"));
     summary.stuck = stuck(pipeline).await?;
@@ -142,6 +144,28 @@ async fn newest_generation(pipeline: &Pipeline, id: &str) -> Result<u64> {
     let Some(record) = record else { return Ok(1) };
     let generation = record.subject.rsplit('.').next().unwrap_or_default();
     generation.parse().with_context(|| format!("{} does not end with a generation", record.subject))
+}
+
+/// Counts the `running` callbacks that were sent after a result although they should not have been.
+async fn backwards_calls(pipeline: &Pipeline, id: &str, callbacks: &[ReceivedCallback]) -> Result<usize> {
+    let mut backwards = 0;
+    for (running, result) in callbacks::running_after_result(callbacks, |call| Some(call.received)) {
+        backwards += usize::from(is_backwards(pipeline, id, running, result).await?);
+    }
+    Ok(backwards)
+}
+
+/// Counts the `running` callbacks that took effect after a result although Convex guards the order. That they are sent
+/// is no violation.
+fn backwards_effects(pipeline: &Pipeline, id: &str, callbacks: &[ReceivedCallback]) -> usize {
+    let late = callbacks::running_after_result(callbacks, |call| call.applied);
+    for (running, result) in &late {
+        pipeline.run_log.violation(format_args!(
+            "{id}: call {} (running, generation {}) took effect after call {} (result, generation {})",
+            running.number, running.generation, result.number, result.generation
+        ));
+    }
+    late.len()
 }
 
 /// Whether a `running` callback received after a result violates the order. It does not if its reporter was frozen

@@ -65,12 +65,13 @@ pub async fn run(
     let run_log = RunLog::default();
     let plan = Plan::new(options);
     run_log.info(format_args!(
-        "seed {}: {} submissions and {} faults in {} s, on {}",
+        "seed {}: {} submissions and {} faults in {} s, on {}, with CONVEX_ORDER={}",
         options.seed,
         plan.submissions.len(),
         plan.faults.len(),
         options.duration.as_secs(),
         if options.cluster { "three servers" } else { "one server" },
+        options.order,
     ));
     let mut interruption = std::pin::pin!(interruption);
     let pipeline = tokio::select! {

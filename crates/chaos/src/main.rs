@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use gavel_chaos::plan::RunOptions;
+use gavel_chaos::plan::{CallbackOrder, RunOptions};
 use gavel_chaos::{RunResult, run};
 
 /// Submissions per second by default: as many as two slow cores can judge under all the faults.
@@ -32,6 +32,9 @@ struct Arguments {
     /// Use three NATS servers with three replicas instead of one server
     #[arg(long)]
     cluster: bool,
+    /// Who keeps the callbacks in order: the reporters, or Convex, which then ignores calls that are out of date
+    #[arg(long, value_name = "ORDER", default_value_t = CallbackOrder::Strict)]
+    order: CallbackOrder,
     /// Directory for the evidence of a failed run
     #[arg(long, value_name = "DIRECTORY", default_value = "target/chaos")]
     evidence: PathBuf,
@@ -46,6 +49,7 @@ impl Arguments {
             duration: Duration::from_secs(self.seconds),
             submissions: usize::try_from(submissions).unwrap_or(usize::MAX),
             cluster: self.cluster,
+            order: self.order,
         }
     }
 }
@@ -95,10 +99,11 @@ fn report(options: &RunOptions, result: &RunResult) -> ExitCode {
         }
         let cluster = if options.cluster { " --cluster" } else { "" };
         println!(
-            "Repeat with: scripts/chaos --seed {} --seconds {} --submissions {}{cluster}\n",
+            "Repeat with: scripts/chaos --seed {} --seconds {} --submissions {}{cluster} --order {}\n",
             options.seed,
             options.duration.as_secs(),
             options.submissions,
+            options.order,
         );
     }
     println!("chaos: {} seed={}", result.summary, options.seed);

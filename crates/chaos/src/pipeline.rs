@@ -10,7 +10,7 @@ use gavel_mock_convex::{Limits, MockConvex};
 use gavel_testkit::{NatsServer, wait_until};
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::plan::{RunOptions, Target};
+use crate::plan::{CallbackOrder, RunOptions, Target};
 use crate::programs;
 use crate::run_log::RunLog;
 use crate::service::Service;
@@ -32,6 +32,7 @@ pub(crate) struct Pipeline {
     pub(crate) urls: String,
     pub(crate) http: reqwest::Client,
     pub(crate) run_log: RunLog,
+    pub(crate) order: CallbackOrder,
     locks: BTreeMap<Target, Mutex<()>>,
 }
 
@@ -45,6 +46,9 @@ impl Pipeline {
         };
         let convex = MockConvex::start_local(programs::questions()).await?;
         convex.seed(options.seed);
+        if options.order == CallbackOrder::Guarded {
+            convex.guard_order();
+        }
         // The checks need every call.
         convex.set_limits(Limits { calls: usize::MAX, call_bytes: 2 << 30, ..Limits::default() });
         let urls: Vec<String> = servers.iter().map(NatsServer::url).collect();
@@ -59,13 +63,13 @@ impl Pipeline {
         let jetstream = jetstream::context::ContextBuilder::new().timeout(REQUEST_TIMEOUT).build(client);
         let mut services = Vec::new();
         for target in Target::all(options.cluster).into_iter().filter(|target| target.is_service()) {
-            services.push(Service::start(target, &servers, &convex.url(), run_log).await?);
+            services.push(Service::start(target, &servers, &convex.url(), options.order, run_log).await?);
         }
         let locks =
             Target::all(options.cluster).into_iter().map(|target| (target, Mutex::default())).collect();
         let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
-        let pipeline =
-            Self { services, convex, jetstream, servers, urls, http, run_log: run_log.clone(), locks };
+        let (run_log, order) = (run_log.clone(), options.order);
+        let pipeline = Self { services, convex, jetstream, servers, urls, http, run_log, order, locks };
         pipeline.wait_ready().await?;
         Ok(pipeline)
     }

@@ -28,6 +28,26 @@ pub struct RunOptions {
     pub submissions: usize,
     /// Use three servers with three replicas instead of one.
     pub cluster: bool,
+    /// Who keeps the callbacks in order.
+    pub order: CallbackOrder,
+}
+
+/// Who keeps the callbacks in order at Convex: the value of `CONVEX_ORDER`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum CallbackOrder {
+    /// The reporters; Convex stores whatever arrives last.
+    Strict,
+    /// Convex ignores calls that are out of date.
+    Guarded,
+}
+
+impl fmt::Display for CallbackOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Strict => "strict",
+            Self::Guarded => "guarded",
+        })
+    }
 }
 
 /// The plan of a run.
@@ -248,8 +268,13 @@ pub fn warm_up() -> Vec<Submission> {
 mod tests {
     use super::*;
 
-    const OPTIONS: RunOptions =
-        RunOptions { seed: 7, duration: Duration::from_mins(5), submissions: 500, cluster: false };
+    const OPTIONS: RunOptions = RunOptions {
+        seed: 7,
+        duration: Duration::from_mins(5),
+        submissions: 500,
+        cluster: false,
+        order: CallbackOrder::Strict,
+    };
 
     #[test]
     fn plan_depends_on_the_seed_alone() {

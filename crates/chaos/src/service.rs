@@ -8,7 +8,7 @@ use gavel_testkit::process::built_binary;
 use gavel_testkit::{NatsServer, Process, Proxy};
 use tokio::sync::watch;
 
-use crate::plan::{Role, Target};
+use crate::plan::{CallbackOrder, Role, Target};
 use crate::programs;
 use crate::run_log::RunLog;
 
@@ -49,6 +49,7 @@ impl Service {
         target: Target,
         servers: &[NatsServer],
         convex: &str,
+        order: CallbackOrder,
         run_log: &RunLog,
     ) -> Result<Self> {
         let mut proxies = Vec::new();
@@ -62,6 +63,7 @@ impl Service {
             .env("NATS_URL", urls.join(","))
             .env("NATS_REPLICAS", servers.len().to_string())
             .env("CONVEX_SITE_URL", convex)
+            .env("CONVEX_ORDER", order.to_string())
             .env("INSTANCE", target.to_string())
             .env("JUDGE_MAX_DELIVERIES", programs::MAX_DELIVERIES.to_string())
             .start()?;

@@ -115,9 +115,11 @@ fn kill_after(random: &mut SmallRng) -> Option<Duration> {
 mod tests {
     use super::super::Plan;
     use super::*;
+    use crate::plan::CallbackOrder;
 
     fn scenarios(duration: Duration, submissions: usize) -> Vec<Scenario> {
-        let plan = Plan::new(&RunOptions { seed: 7, duration, submissions, cluster: false });
+        let order = CallbackOrder::Strict;
+        let plan = Plan::new(&RunOptions { seed: 7, duration, submissions, cluster: false, order });
         plan.submissions.into_iter().map(|submission| submission.scenario).collect()
     }
 
@@ -153,8 +155,8 @@ mod tests {
 
     #[test]
     fn only_poison_submissions_have_the_poison_program() {
-        let options =
-            RunOptions { seed: 9, duration: Duration::from_mins(5), submissions: 1_000, cluster: true };
+        let (duration, order) = (Duration::from_mins(5), CallbackOrder::Strict);
+        let options = RunOptions { seed: 9, duration, submissions: 1_000, cluster: true, order };
         for submission in Plan::new(&options).submissions {
             assert_eq!(submission.scenario == Scenario::Poison, submission.program == programs::POISON);
         }

@@ -174,9 +174,11 @@ mod tests {
     use rand::SeedableRng as _;
 
     use super::*;
+    use crate::plan::CallbackOrder;
 
     fn plan(seed: u64, cluster: bool) -> Vec<PlannedFault> {
-        let options = RunOptions { seed, duration: Duration::from_mins(10), submissions: 0, cluster };
+        let (duration, order) = (Duration::from_mins(10), CallbackOrder::Strict);
+        let options = RunOptions { seed, duration, submissions: 0, cluster, order };
         faults(&options, &mut SmallRng::seed_from_u64(seed))
     }
 
