@@ -17,7 +17,10 @@ import { pathToFileURL } from "node:url";
  * @property {(Definition & { definitionPath: string, functions: Module[] })[]} componentDefinitions
  */
 /** @typedef {Definition & { definitionPath: string, functions: Module[], folder: string }} Component */
-/** @typedef {{ name: string, udfType: string, visibility: { kind: string }, args: string, returns: string }} Analyzed */
+/**
+ * @typedef {{ kind: string }} Visibility
+ * @typedef {{ name: string, udfType: string, visibility: Visibility, args: string, returns: string }} Analyzed
+ */
 
 /**
  * Analyze a push as a Convex deployment does: import its modules, and describe the definition, the schema and the
