@@ -49,7 +49,7 @@ describe("SubmissionStatus", () => {
     const { rerender } = render(<SubmissionStatus submission={unfinished("running")} />);
     expect(steps()[2]).toBe("pending: Verdict, not reached");
     rerender(<SubmissionStatus submission={submission()} />);
-    expect(steps()[2]).toBe("current: Wrong answer, current step");
+    expect(steps()[2]).toBe("current: Verdict, current step");
   });
 
   test("score_and_time_are_left_out_if_unknown", () => {

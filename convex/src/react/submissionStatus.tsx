@@ -20,7 +20,7 @@ export function SubmissionStatus({ submission }: { submission: SubmissionView })
       <ol className="gavel-steps">
         <Step label="Queued" state={status === "queued" ? "current" : "done"} />
         <Step label="Running" state={runningState(submission)} />
-        <Step label={isFinal(status) ? verdictName(submission) : "Verdict"} state={verdictState(submission)} />
+        <Step label="Verdict" state={isFinal(status) ? "current" : "pending"} />
       </ol>
       {/* One live region that stays in the page: it is announced only when its text changes. */}
       <p className="gavel-summary" role="status">
@@ -34,10 +34,6 @@ function runningState({ status, runningAt }: SubmissionView): StepState {
   if (status === "queued") return "pending";
   if (status === "running") return "current";
   return status === "error" && runningAt === undefined ? "skipped" : "done";
-}
-
-function verdictState({ status }: SubmissionView): StepState {
-  return isFinal(status) ? "current" : "pending";
 }
 
 const STEP_TEXT: Record<StepState, string> = {
