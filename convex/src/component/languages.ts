@@ -88,7 +88,10 @@ function parseList({ status, text }: { status: number; text: string }): Infer<ty
   if (status !== 200) {
     throw new Error(`Gavel answered ${status} instead of 200: ${text}`);
   }
-  const list = JSON.parse(text) as Infer<typeof vList>;
+  const list = JSON.parse(text) as Partial<Infer<typeof vList>>;
+  if (typeof list.judges !== "number" || !Array.isArray(list.languages)) {
+    throw new Error(`Gavel answered no list of languages: ${text}`);
+  }
   return {
     judges: list.judges,
     languages: list.languages.map(({ id, name, version, engines, judges }) => ({ id, name, version, engines, judges })),

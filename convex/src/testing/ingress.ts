@@ -32,9 +32,8 @@ export function mockIngress(...answers: (Answer | typeof silence)[]): Received[]
 const realSetTimeout = globalThis.setTimeout;
 
 /** Lets time pass, and runs what the scheduler starts in it. Needs fake timers. */
-export async function pass(t: App, ms: number): Promise<void> {
+export async function pass(t: App, ms: number, step = Math.max(250, ms / 500)): Promise<void> {
   const end = Date.now() + ms;
-  const step = Math.max(250, ms / 500);
   while (Date.now() < end) {
     await vi.advanceTimersByTimeAsync(Math.min(step, end - Date.now()));
     // A function that waits for a timer does not finish before the next step.
