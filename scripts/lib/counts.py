@@ -31,7 +31,7 @@ def with_exit_code(counts: Counts, code: int) -> Counts:
 
 
 def of_junit(path: Path) -> Counts:
-    """The counts in nextest's report; zero if there is no report."""
+    """The counts in a JUnit report, as nextest and vitest write it; zero if there is no report."""
     try:
         suites = ElementTree.parse(path).getroot()
     except (OSError, ElementTree.ParseError):

