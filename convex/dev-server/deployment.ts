@@ -1,4 +1,5 @@
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { convexTest, type TestConvex } from "convex-test";
 import {
   getFunctionName,
@@ -14,6 +15,9 @@ import { convexToJson, jsonToConvex, type JSONValue, type Value } from "convex/v
 import { describeFailure, FunctionNotFound, type Failure } from "./errors";
 import { ModuleLoader, type FunctionModule, type ModuleMap } from "./modules";
 import { hookPagination, withPageJournal, type PageJournal, type Scope } from "./scope";
+
+// How long a function that runs at the end may take, in milliseconds.
+const GRACE_MS = 2000;
 
 type Schema = SchemaDefinition<GenericSchema, boolean>;
 
@@ -76,7 +80,7 @@ export class Deployment {
   /** Runs any function of the app or, with a path, of a component; internal ones too. */
   async run(reference: FunctionReference<FunctionType, "public" | "internal"> | string, args: unknown = {}, at = "") {
     const udfPath = typeof reference === "string" ? reference : getFunctionName(reference);
-    return this.internals.fun({ componentPath: at, udfPath }, args);
+    return internalsOf(this.t).fun({ componentPath: at, udfPath }, args);
   }
 
   /** The timestamp of the last commit, in nanoseconds since 1970. */
@@ -86,23 +90,20 @@ export class Deployment {
 
   /** Runs public queries in one transaction, so that all see the same data. */
   async query(identity: UserIdentity | null, calls: QueryCall[]): Promise<{ ts: bigint; outcomes: Outcome[] }> {
-    const checked = await Promise.all(
-      calls.map((call) => this.checkPublic(call.name, "Query").catch((e: unknown) => e)),
-    );
-    return this.as(identity).query(async (ctx) => {
-      const outcomes: Outcome[] = [];
-      for (const [i, call] of calls.entries()) {
-        try {
-          if (checked[i] !== undefined) throw checked[i];
-          const args = jsonToConvex(call.args) as Record<string, Value>;
-          const result = ctx.runQuery(makeFunctionReference<"query">(call.name), args) as Promise<Value | undefined>;
-          outcomes.push({ value: convexToJson((await withPageJournal(call.journal, () => result)) ?? null) });
-        } catch (error) {
-          outcomes.push({ failure: describeFailure(error) });
-        }
+    const user = this.as(identity);
+    const outcomes: Outcome[] = [];
+    const ts = await user.query(async (ctx) => {
+      for (const { name, args, journal } of calls) {
+        const run = async () => {
+          await this.checkPublic(name, "Query");
+          // Not ctx.runQuery, which loses the data of a ConvexError in convex-test.
+          return internalsOf(user).queryFromPath({ componentPath: "", udfPath: name }, argsOf(args));
+        };
+        outcomes.push(await outcomeOf(() => withPageJournal(journal, run)));
       }
-      return { ts: ctx.meta.getSnapshotTs(), outcomes };
+      return ctx.meta.getSnapshotTs();
     });
+    return { ts, outcomes };
   }
 
   /** Runs a public mutation. */
@@ -137,8 +138,10 @@ export class Deployment {
     return (config?.default as AuthConfig | undefined)?.providers ?? [];
   }
 
+  /** Cancels what is scheduled and waits a moment for functions that are running. */
   async close(): Promise<void> {
     this.scope.close();
+    await Promise.race([this.t.finishInProgressScheduledFunctions(), sleep(GRACE_MS, undefined, { ref: false })]);
     await this.loader.close();
   }
 
@@ -165,13 +168,21 @@ export class Deployment {
       throw new FunctionNotFound(`Trying to execute ${name} as ${kind}, but it is defined as ${actual}.`);
     }
   }
+}
 
-  // convex-test has these, but they are missing from its types.
-  private get internals() {
-    return this.t as unknown as {
-      fun(path: { componentPath: string; udfPath: string }, args: unknown): Promise<unknown>;
-    };
-  }
+/** What convex-test's accessors also have, beyond their types. */
+interface Internals {
+  fun(path: FunctionPath, args: unknown): Promise<unknown>;
+  queryFromPath(path: FunctionPath, args: Record<string, Value>): Promise<Value | undefined>;
+}
+
+interface FunctionPath {
+  componentPath: string;
+  udfPath: string;
+}
+
+function internalsOf(accessor: object): Internals {
+  return accessor as Internals;
 }
 
 type FunctionType = "query" | "mutation" | "action";

@@ -21,7 +21,8 @@ export class HttpActions {
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = request.url?.startsWith("/") ? request.url : "/";
     const fault = this.faults.take(path);
-    if (fault?.delayMs !== undefined) await sleep(fault.delayMs);
+    if (fault?.delayMs !== undefined) await sleep(fault.delayMs, undefined, { ref: false });
+    if (request.socket.destroyed) return;
     if (fault?.status !== undefined) return plain(response, fault.status, "Injected fault");
     const body = await readBody(request);
     if (body === null) return plain(response, 413, "The request body is larger than 20 MiB");

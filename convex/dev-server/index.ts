@@ -1,5 +1,3 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import type { FunctionArgs, FunctionReference, FunctionReturnType } from "convex/server";
@@ -10,6 +8,7 @@ import { createAuthKeys } from "./auth-keys";
 import { Faults } from "./faults";
 import { HttpActions } from "./http-actions";
 import { Page } from "./page";
+import { Port } from "./port";
 import { Scope } from "./scope";
 import { SyncServer } from "./sync/server";
 
@@ -85,8 +84,8 @@ export async function startDevServer(options: DevServerOptions = {}): Promise<De
 
 async function start(options: DevServerOptions, cleanups: (() => unknown)[]): Promise<Omit<DevServer, "close">> {
   const app = options.app ?? EXAMPLE;
-  const cloud = await listen(options.port ?? 0, cleanups);
-  const site = await listen(options.sitePort ?? 0, cleanups);
+  const cloud = await openPort(options.port ?? 0, options, cleanups);
+  const site = await openPort(options.sitePort ?? 0, options, cleanups);
   const env = { CONVEX_CLOUD_URL: cloud.url, CONVEX_SITE_URL: site.url, ...options.env };
   cleanups.push(setEnvironment({ ...(await createAuthKeys(env)), ...env }));
 
@@ -100,49 +99,31 @@ async function start(options: DevServerOptions, cleanups: (() => unknown)[]): Pr
 
   const faults = new Faults();
   const sync = new SyncServer(deployment, verifier);
-  cleanups.push(() => sync.close());
-  sync.attach(cloud.server);
   const page = new Page(options.pageDir ?? null);
   const actions = new HttpActions(deployment, verifier, faults);
-  serve(cloud.server, (request, response) => page.handle(request, response), options.log);
-  serve(site.server, (request, response) => actions.handle(request, response), options.log);
+  sync.attach(cloud.server);
+  cloud.handler = (request, response) => page.handle(request, response);
+  site.handler = (request, response) => actions.handle(request, response);
+  // Before the deployment: nothing may call a function that is being stopped.
+  cleanups.push(async () => {
+    sync.close();
+    await Promise.all([cloud.close(), site.close()]);
+  });
 
   return {
     url: cloud.url,
     siteUrl: site.url,
     t: deployment.t,
-    run: (reference, args) => deployment.run(reference, args) as Promise<never>,
+    run: (reference, args) => deployment.run(reference, args),
     faults,
     disconnectClients: () => sync.disconnectAll(),
   };
 }
 
-/** Opens a port. Requests wait until {@link serve} handles them. */
-async function listen(port: number, cleanups: (() => unknown)[]): Promise<{ server: Server; url: string }> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, "127.0.0.1", () => resolve());
-  });
-  cleanups.push(async () => {
-    const closed = new Promise((resolve) => server.close(resolve));
-    server.closeAllConnections();
-    await closed;
-  });
-  return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
-}
-
-type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
-
-function serve(server: Server, handle: Handler, log?: (line: string) => void): void {
-  server.on("request", (request: IncomingMessage, response: ServerResponse) => {
-    response.on("close", () => log?.(`${request.method} ${request.url} ${response.statusCode}`));
-    handle(request, response).catch((error: unknown) => {
-      // The client went away in the middle of its request.
-      log?.(`${request.method} ${request.url} failed: ${String(error)}`);
-      response.destroy();
-    });
-  });
+async function openPort(port: number, options: DevServerOptions, cleanups: (() => unknown)[]): Promise<Port> {
+  const opened = await Port.open(port, options.log);
+  cleanups.push(() => opened.close());
+  return opened;
 }
 
 /** Adds variables to the environment of the process. Returns a function that restores it. */

@@ -62,8 +62,8 @@ export class ModuleLoader {
       registerComponent: (name: string, schema: Component["schema"], modules: ModuleMap) =>
         found.push({ name, schema, modules }),
     };
-    const { register } = (await this.load(helper)) as { register(t: typeof registry, name: string): void };
-    register(registry, name);
+    const module = (await this.load(helper)) as { register: (t: typeof registry, name: string) => void };
+    module.register(registry, name);
     return Promise.all(found.map(async (component) => ({ ...component, modules: await preload(component.modules) })));
   }
 

@@ -159,8 +159,8 @@ export class Connection {
     const head = { type: "MutationResponse", requestId, logLines: [] };
     if ("failure" in answer) return this.#send({ ...head, success: false, ...failureFields(answer.failure) });
     await this.#send({ ...head, success: true, result: answer.value, ts: encodeTs(answer.ts) });
-    // Always: the client resolves the mutation when it has seen a Transition of that timestamp.
-    await this.#transition(answer.ts);
+    // Also if nothing changed: the client resolves the mutation at the next Transition.
+    await this.#transition({ always: true });
   }
 
   async #act(request: FunctionRequest): Promise<void> {
@@ -171,8 +171,8 @@ export class Connection {
     else await this.#send({ ...head, success: true, result: outcome.value });
   }
 
-  /** Runs all queries and sends what changed, and sends at least the timestamp `atLeast`. */
-  async #transition(atLeast = 0n): Promise<void> {
+  /** Runs all queries and sends those whose result changed. Sends nothing if there is nothing new, unless `always`. */
+  async #transition({ always = false } = {}): Promise<void> {
     this.#checkToken();
     const entries = [...this.#subscriptions];
     const identity = this.#token?.identity ?? null;
@@ -191,8 +191,8 @@ export class Connection {
       subscription.sent = sent;
       modifications.push(modification);
     }
-    const isNew = this.#querySet !== this.#sent.querySet || this.#identity !== this.#sent.identity;
-    if (modifications.length === 0 && !isNew && atLeast <= this.#sent.ts) return;
+    const isNewVersion = this.#querySet !== this.#sent.querySet || this.#identity !== this.#sent.identity;
+    if (modifications.length === 0 && !isNewVersion && !always) return;
     await this.#sendTransition({ querySet: this.#querySet, identity: this.#identity, ts }, modifications);
   }
 
@@ -232,8 +232,17 @@ export class Connection {
 }
 
 function subscriptionOf(query: AddQuery): Subscription {
-  const journal = query.journal == null ? {} : (JSON.parse(query.journal) as PageJournal);
-  return { name: query.udfPath, args: query.args[0] ?? {}, journal };
+  return { name: query.udfPath, args: query.args[0] ?? {}, journal: parseJournal(query.journal) };
+}
+
+function parseJournal(journal: string | null | undefined): PageJournal {
+  if (journal == null) return {};
+  try {
+    const { endCursor } = JSON.parse(journal) as PageJournal;
+    return endCursor === undefined ? {} : { endCursor };
+  } catch {
+    throw new ProtocolError("ModifyQuerySet: a journal is malformed.");
+  }
 }
 
 function failureFields(failure: Failure) {
