@@ -18,8 +18,8 @@ export interface paths {
          * @description Queues a submission. The answer comes within milliseconds; it does not wait for the verdict or for Convex.
          *
          *     202 is a promise: the submission is stored durably and is judged once. Any other answer means that nothing was
-         *     queued, as far as the ingress knows. To post the same `submissionId` again is safe at any time: the answer is 202,
-         *     and the submission is not judged twice. Retry after 408, 429, 503 and if there is no answer.
+         *     queued, as far as the ingress knows. To post the same `submissionId` again within 72 hours is safe: the answer is
+         *     202, and the submission is not judged twice. Retry after 408, 429, 503 and if there is no answer.
          *
          *     The ingress parses the body as JSON whatever its `Content-Type`.
          */
