@@ -42,6 +42,7 @@ export default defineConfig({
           name: "e2e",
           environment: "node",
           include: ["e2e/**/*.test.ts"],
+          globalSetup: "e2e/build.ts",
           testTimeout: 120_000,
           hookTimeout: 120_000,
           // The tests start a browser and the services; two files at once would compete for the processors.

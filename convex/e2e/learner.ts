@@ -1,7 +1,14 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import axe from "axe-core";
-import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type Page } from "playwright-core";
+import {
+  chromium,
+  type Browser,
+  type BrowserContext,
+  type BrowserContextOptions,
+  type Locator,
+  type Page,
+} from "playwright-core";
 
 const SCREENSHOTS = join(import.meta.dirname, "screenshots");
 
@@ -45,7 +52,7 @@ export class Learner {
 
   /** Opens a new browser profile; no page is loaded yet. `origin` is the only address it may call. */
   static async create(browser: Browser, origin: string, options: BrowserContextOptions = {}): Promise<Learner> {
-    const context = await browser.newContext({ baseURL: origin, viewport: { width: 1280, height: 800 }, ...options });
+    const context = await browser.newContext({ baseURL: origin, viewport: { width: 1280, height: 1100 }, ...options });
     context.setDefaultTimeout(30_000);
     return new Learner(await context.newPage(), context, origin);
   }
@@ -58,6 +65,15 @@ export class Learner {
   /** Takes the page off the network, or back. The browser closes open WebSockets only when they are used next. */
   async setOffline(isOffline: boolean): Promise<void> {
     await this.context.setOffline(isOffline);
+  }
+
+  /** Presses Tab until the element has the focus. */
+  async tabTo(element: Locator): Promise<void> {
+    for (let presses = 0; presses < 50; presses += 1) {
+      await this.page.keyboard.press("Tab");
+      if (await element.evaluate((node) => node === document.activeElement)) return;
+    }
+    throw new Error(`the Tab key does not reach ${String(element)}`);
   }
 
   /** Takes a screenshot, and fails if axe finds a serious accessibility problem on the page. */

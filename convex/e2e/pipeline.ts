@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
@@ -50,7 +50,8 @@ export class Pipeline {
       token: randomBytes(24).toString("hex"),
       signingSecret: `whsec_${randomBytes(32).toString("base64")}`,
     };
-    const directory = await mkdtemp(join(tmpdir(), "gavel-e2e-"));
+    const directory = mkdtempSync(join(tmpdir(), "gavel-e2e-"));
+    process.on("exit", () => rmSync(directory, { recursive: true, force: true }));
     const started: Service[] = [];
     const start = async (service: Promise<Service>) => {
       started.push(await service);
@@ -79,7 +80,7 @@ export class Pipeline {
       return pipeline;
     } catch (error) {
       await Promise.all(started.map((service) => service.kill()));
-      await rm(directory, { recursive: true, force: true });
+      rmSync(directory, { recursive: true, force: true });
       throw error;
     }
   }
@@ -95,9 +96,15 @@ export class Pipeline {
     return stdout;
   }
 
-  /** The ends of all logs, for a failed test. */
-  logTails(): string {
-    return [this.nats, ...this.services].map((service) => `${service.name}${service.logTail()}`).join("\n\n");
+  /** The latest warnings and errors of the services. */
+  warnings(): string[] {
+    return this.services.flatMap(({ name, log }) => {
+      const warnings = log.filter((line) => /"level":"(WARN|ERROR)"/.test(line)).slice(-5);
+      return warnings.map((line) => {
+        const { level, message, cause = "" } = JSON.parse(line) as Record<string, string>;
+        return `${name}: ${level} ${message} ${cause}`;
+      });
+    });
   }
 
   /** Stops all processes and removes their files. Fails if a service does not shut down cleanly. */
@@ -107,7 +114,7 @@ export class Pipeline {
       for (const each of stopped) if (each.status === "rejected") throw each.reason;
     } finally {
       await this.nats.kill();
-      await rm(this.directory, { recursive: true, force: true });
+      rmSync(this.directory, { recursive: true, force: true });
     }
   }
 }

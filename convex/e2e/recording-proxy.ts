@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
+import { onTestFinished } from "vitest";
 
 /** A call from Gavel to Convex, as it was sent. */
 export interface Call {
@@ -11,27 +12,20 @@ export interface Call {
   status?: number;
 }
 
-/** What the proxy does with a call: before it is forwarded, and with the answer. */
-type Rule = (call: Call, forward: () => Promise<Response>) => Promise<Response | "drop">;
-
-/** A rule that is active until it is ended. */
-export interface ActiveRule {
-  /** Calls that the rule has seen. */
-  calls: Call[];
-  /** Resolves when the rule has seen this many calls. */
-  seen: (count: number) => Promise<void>;
-  end: () => void;
+/** Calls that the proxy holds back. */
+export interface Hold {
+  /** Resolves with the first call that is held back. */
+  first: Promise<Call>;
+  /** Forwards the calls, and holds back no more. */
+  release: () => void;
 }
 
-/**
- * A proxy between Gavel and the HTTP actions of the app. It records each call, and can hold calls back, refuse them, or
- * lose their answers.
- */
+/** A proxy between Gavel and the HTTP actions of the app. It records each call, and can hold calls back. */
 export class RecordingProxy {
   readonly calls: Call[] = [];
   /** The site URL of the app; until it is set, the proxy answers 503. */
   target: string | undefined;
-  private readonly rules: { path: RegExp; apply: Rule }[] = [];
+  private holds: { path: RegExp; arrive: (call: Call) => Promise<void> }[] = [];
   private readonly watchers = new Set<() => void>();
 
   private constructor(private readonly server: Server) {}
@@ -50,54 +44,43 @@ export class RecordingProxy {
     return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
   }
 
-  /** Holds calls to these paths back until the rule is ended; then forwards them. */
-  hold(path: RegExp): ActiveRule {
+  /** Holds calls to these paths back until they are released, at the latest at the end of the test. */
+  hold(path: RegExp): Hold {
+    let arrived: (call: Call) => void = () => undefined;
+    const first = new Promise<Call>((resolve) => (arrived = resolve));
     let open: () => void = () => undefined;
     const opened = new Promise<void>((resolve) => (open = resolve));
-    return this.activate(path, async (_, forward) => opened.then(forward), open);
+    const hold = {
+      path,
+      arrive: (call: Call) => {
+        arrived(call);
+        return opened;
+      },
+    };
+    this.holds.push(hold);
+    const release = () => {
+      this.holds = this.holds.filter((each) => each !== hold);
+      open();
+    };
+    onTestFinished(release);
+    return { first, release };
   }
 
-  /** Answers calls to these paths with this status instead of forwarding them, until the rule is ended. */
-  refuse(path: RegExp, status: number): ActiveRule {
-    return this.activate(path, () => Promise.resolve(new Response("refused by a test", { status })));
-  }
-
-  /** Forwards calls to these paths and closes the connection without their answers, until the rule is ended. */
-  loseAnswers(path: RegExp): ActiveRule {
-    return this.activate(path, async (_, forward) => {
-      await forward();
-      return "drop";
-    });
-  }
-
-  /** Resolves with the first recorded call that Convex has answered and that matches, past or future. */
-  async answered(matches: (call: Call) => boolean): Promise<Call> {
-    const find = () => this.calls.find((call) => call.status !== undefined && matches(call));
+  /** Resolves with the first recorded call that the app has answered and that matches, or with a later one. */
+  async answered(matches: (call: Call) => boolean, count = 1): Promise<Call> {
+    const find = () => this.calls.filter((call) => call.status !== undefined && matches(call))[count - 1];
     await this.until(() => find() !== undefined);
     return find() as Call;
+  }
+
+  /** Forgets the recorded calls. */
+  forget(): void {
+    this.calls.length = 0;
   }
 
   async close(): Promise<void> {
     this.server.closeAllConnections();
     await new Promise((resolve) => this.server.close(resolve));
-  }
-
-  private activate(path: RegExp, apply: Rule, onEnd: () => void = () => undefined): ActiveRule {
-    const calls: Call[] = [];
-    const rule = {
-      path,
-      apply: (call: Call, forward: () => Promise<Response>) => {
-        calls.push(call);
-        this.changed();
-        return apply(call, forward);
-      },
-    };
-    this.rules.push(rule);
-    const end = () => {
-      this.rules.splice(this.rules.indexOf(rule), 1);
-      onEnd();
-    };
-    return { calls, end, seen: (count) => this.until(() => calls.length >= count) };
   }
 
   private async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -107,32 +90,23 @@ export class RecordingProxy {
       body: await text(request),
     };
     this.calls.push(call);
-    const rule = this.rules.find(({ path }) => path.test(call.path));
-    const forward = () => this.forward(call);
-    const answer = await (rule ? rule.apply(call, forward) : forward());
-    if (answer === "drop") {
-      response.destroy();
-    } else {
-      // The headers that Gavel reads. Those of the connection are the proxy's own.
-      const headers = ["content-type", "retry-after"].flatMap((name) => {
-        const value = answer.headers.get(name);
-        return value === null ? [] : [[name, value] as const];
-      });
-      response.writeHead(answer.status, Object.fromEntries(headers));
-      response.end(Buffer.from(await answer.arrayBuffer()));
+    await this.holds.find(({ path }) => path.test(call.path))?.arrive(call);
+    const answer = await this.forward(call);
+    // The headers that Gavel reads. Those of the connection are the proxy's own.
+    for (const name of ["content-type", "retry-after"]) {
+      const value = answer.headers.get(name);
+      if (value !== null) response.setHeader(name, value);
     }
+    response.writeHead(answer.status);
+    response.end(Buffer.from(await answer.arrayBuffer()));
   }
 
   private async forward(call: Call): Promise<Response> {
     if (this.target === undefined) return new Response("the app has not been started", { status: 503 });
     const response = await send(this.target, call);
     call.status = response.status;
-    this.changed();
-    return response;
-  }
-
-  private changed(): void {
     this.watchers.forEach((watcher) => watcher());
+    return response;
   }
 
   private async until(condition: () => boolean): Promise<void> {

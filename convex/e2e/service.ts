@@ -18,8 +18,9 @@ export interface ServiceOptions {
 }
 
 const running = new Set<ChildProcess>();
-// If the test process ends early, its services end with it.
+// If the test process ends early, its services end with it. vitest ends it by SIGTERM.
 process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
+process.once("SIGTERM", () => process.exit(143));
 
 /** A service in a process of its own. It keeps its port over restarts. */
 export class Service {
