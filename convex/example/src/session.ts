@@ -8,10 +8,10 @@ export const DEPLOYMENT_URL = (import.meta.env.VITE_CONVEX_URL as string | undef
 
 const KEY = "gavel.token";
 
-/** Milliseconds before its expiry at which a token is no longer used. */
+/** Milliseconds before its expiry at which a stored token is renewed before its use. */
 const LEEWAY = 60_000;
 
-/** Whether a token can still be used. Does not check its signature. */
+/** Whether a stored token can be used as it is. Does not check its signature. */
 export function isUsable(token: string | null, now = Date.now()): token is string {
   if (token === null) return false;
   try {
@@ -45,19 +45,29 @@ async function withLock<T>(run: () => Promise<T>): Promise<T> {
   return locks === undefined ? run() : await locks.request(KEY, run);
 }
 
-/** Uses a connection of its own, since that of the page is paused while it waits for a token. */
 async function requestToken(stored: string | null): Promise<string> {
+  // A connection of its own, since that of the page is paused while it waits for a token.
   const client = new ConvexClient(DEPLOYMENT_URL, { unsavedChangesWarning: false });
   try {
-    if (isUsable(stored)) {
-      client.setAuth(() => Promise.resolve(stored));
-      const renewed = await client.action(api.visitors.renew, {});
-      if (renewed !== null) return renewed.token;
-    }
-    return (await client.action(api.visitors.signIn, {})).token;
+    // The deployment decides whether the token is still valid, since the clock of this device may be wrong.
+    const renewed = stored !== null ? await renewToken(client, stored) : null;
+    return renewed ?? (await client.action(api.visitors.signIn, {})).token;
   } finally {
     await client.close();
   }
+}
+
+/** Returns a new token for the same visitor, or `null` if the deployment does not accept the stored one. */
+function renewToken(client: ConvexClient, stored: string): Promise<string | null> {
+  return new Promise((resolve, reject) => {
+    client.setAuth(
+      () => Promise.resolve(stored),
+      (isAccepted) => {
+        if (!isAccepted) return resolve(null);
+        client.action(api.visitors.renew, {}).then((renewed) => resolve(renewed?.token ?? null), reject);
+      },
+    );
+  });
 }
 
 /** The last failure to sign in, and how to try again. */

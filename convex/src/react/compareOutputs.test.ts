@@ -122,6 +122,12 @@ describe("large outputs", () => {
     expect(shown.some((row) => row.kind !== "same" && row.kind !== "fold")).toBe(true);
   });
 
+  test("lines_after_the_compared_ones_are_not_called_missing_or_extra", () => {
+    const { rows, hasMore } = compareOutputs(numbers(1, 5000), numbers(2, 5000));
+    expect(rows.map((row) => row.kind)).toEqual(["missing", "same", "same", "same", "fold"]);
+    expect(hasMore).toBe(true);
+  });
+
   test("long_line_is_cropped_around_its_difference", () => {
     const [row] = compareOutputs("a".repeat(5000) + "x" + "a".repeat(5000), "a".repeat(10_001)).rows;
     expect(row).toMatchObject({ kind: "changed", expected: { isCroppedBefore: true, isCroppedAfter: true } });

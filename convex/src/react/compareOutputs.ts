@@ -45,9 +45,10 @@ export function compareOutputs(expectedField: string, actualField: string): Comp
   const equal = countEqual(expectedLines, actualLines);
   const start = Math.max(0, equal - CONTEXT);
   const [left, right] = [window(expectedLines, start), window(actualLines, start)];
-  const rows = foldEqual(markUnknown(alignLines(left, right, start), expected, actual));
-  if (start > 0) rows.unshift({ kind: "fold", count: start });
   const isWindow = start + MAX_LINES < Math.max(expectedLines.length, actualLines.length);
+  const aligned = alignLines(left, right, start);
+  const rows = foldEqual(markUnknown(isWindow ? dropEdge(aligned) : aligned, expected, actual));
+  if (start > 0) rows.unshift({ kind: "fold", count: start });
   return { expected, actual, rows: rows.slice(0, MAX_ROWS), hasMore: isWindow || rows.length > MAX_ROWS };
 }
 
@@ -107,6 +108,16 @@ function pairLines(expected: string[], actual: string[], expectedAt: number, act
     }
     return { kind: "changed", ...diffLinePair(left, right, leftNumber, rightNumber) };
   });
+}
+
+/**
+ * Drops the differences at the end of the compared lines. The lines after them, which are not compared, could match.
+ * Keeps them if there are no others.
+ */
+function dropEdge(rows: Row[]): Row[] {
+  const lastSame = rows.map((row) => row.kind).lastIndexOf("same");
+  const rest = rows.slice(0, lastSame + 1);
+  return rest.some((row) => row.kind !== "same") ? rest : rows;
 }
 
 /** Nothing is missing or extra where the other output is only cut off. */

@@ -32,10 +32,10 @@ describe("SubmissionStatus", () => {
   test.each([
     [unfinished("queued"), ["current: Queued, current step", "pending: Running, not reached"], "Waiting for a judge."],
     [unfinished("running"), ["done: Queued, done", "current: Running, current step"], "Running the tests."],
-    [PASSED, ["done: Queued, done", "done: Running, done"], "Passed, 10 / 10 passed, 0.81 s"],
-    [submission(), ["done: Queued, done", "done: Running, done"], "Wrong answer, 3 / 10 passed, 0.81 s"],
-    [COMPILE_ERROR, ["done: Queued, done", "done: Running, done"], "Compile error, 0 / 10 passed, 0.81 s"],
-    [SYSTEM_ERROR, ["done: Queued, done", "skipped: Running, skipped"], "System error, 2 / 10 passed, 0.81 s"],
+    [PASSED, ["done: Queued, done", "done: Running, done"], "Passed, 10 / 10 passed, 0.81\u00a0s"],
+    [submission(), ["done: Queued, done", "done: Running, done"], "Wrong answer, 3 / 10 passed, 0.81\u00a0s"],
+    [COMPILE_ERROR, ["done: Queued, done", "done: Running, done"], "Compile error, 0 / 10 passed, 0.81\u00a0s"],
+    [SYSTEM_ERROR, ["done: Queued, done", "skipped: Running, skipped"], "System error, 2 / 10 passed, 0.81\u00a0s"],
   ])("submission %# shows its steps and a summary", (view, firstSteps, summary) => {
     render(<SubmissionStatus submission={view} />);
     expect(steps().slice(0, 2)).toEqual(firstSteps);

@@ -69,7 +69,7 @@ function Summary({ submission }: { submission: SubmissionView }) {
 
 function duration({ durationMs }: SubmissionView): string | undefined {
   if (durationMs === undefined) return undefined;
-  return `${(durationMs / 1000).toFixed(durationMs < 10_000 ? 2 : 0)} s`;
+  return `${(durationMs / 1000).toFixed(durationMs < 10_000 ? 2 : 0)}\u00a0s`;
 }
 
 /**
