@@ -4,7 +4,7 @@ domain ← proto ← bus ← {runtime, inspect} ← {services, cli}; domain ← 
 domain ← {convex, sandbox, judge0} ← services. telemetry, the table of metrics, is below every crate that has metrics.
 Only the fetcher and the reporter use convex, and no service uses inspect. Only crates/cli imports services, which it
 runs together. testkit is for tests, and chaos tests the pipeline from outside; neither ships. Only bus and inspect use
-async-nats.
+async-nats. No crate uses a file of the npm package, which is convex/ and not the crate of that name.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from lib.cycles import cycles
+from lib.project import ROOT
 
 SERVICES = {"gavel-ingress", "gavel-fetcher", "gavel-judge", "gavel-reporter"}
 CALLS_CONVEX = {"gavel-fetcher", "gavel-reporter"}
@@ -52,7 +53,7 @@ IMPURE = {"tokio", "tokio-util", "futures", "async-nats", "axum", "reqwest", "ra
 UNSAFE_ALLOWED = {"gavel-sandbox", "gavel-testkit"}
 
 
-def violations(packages: list[dict[str, Any]]) -> list[str]:
+def violations(packages: list[dict[str, Any]], root: Path = ROOT) -> list[str]:
     """The violations in the packages of `cargo metadata --no-deps`, in order."""
     members = {package["name"] for package in packages}
     found = []
@@ -67,6 +68,7 @@ def violations(packages: list[dict[str, Any]]) -> list[str]:
                 found.append(f"{package['name']} → {dependency['name']}: {remedy}")
         folder = Path(package["manifest_path"]).parent
         found.extend(lint_violations(package["name"], folder))
+        found.extend(npm_violations(package["name"], folder, root / "convex"))
         found.extend(f"{package['name']}: these files use each other: {', '.join(cycle)}: move what they share into a file below "
                      "them" for cycle in cycles(folder / "src"))
     return found
@@ -137,4 +139,16 @@ def lint_violations(name: str, folder: Path) -> list[str]:
         if re.search(r"\b(?:allow|expect|warn)\s*\([^)]*\bunsafe_code\b", source.read_text(encoding="utf-8")):
             found.append(f"{name}: {source.relative_to(folder)} allows unsafe code: only gavel-sandbox may, so move the code there "
                          "or use a safe wrapper (rustix)")
+    return found
+
+
+def npm_violations(name: str, folder: Path, npm_package: Path) -> list[str]:
+    """Files of a crate that name a file of the npm package, relative to themselves or to the manifest."""
+    found = []
+    for source in sorted([folder / "Cargo.toml", *folder.rglob("*.rs")]):
+        for path in re.findall(r'"/?((?:\.\./)+convex/[^"]+)"', source.read_text(encoding="utf-8")):
+            named = [(base / path).resolve() for base in (source.parent, folder)]
+            if any(file.is_relative_to(npm_package) and file.exists() for file in named):
+                found.append(f"{name}: {source.relative_to(folder)} uses {path} of the npm package: put what both need into "
+                             "docs/, proto/ or samples/")
     return found

@@ -95,17 +95,23 @@ RULES = (
 COMPILED = [(rule, rule.compiled()) for rule in RULES]
 
 # Parts of public interfaces, which cannot change: metric names, ids of callbacks, JSON fields, protobuf names.
-INTERFACES = re.compile(r"gavel_queue_in_hand|last-word-|\"last-word\"|\"letters\"|v1::Told|enum Told|TOLD_[A-Z]+|Told of = 1")
+INTERFACES = re.compile(r"gavel_queue_in_hand|last-word-|[\"`]last-word[\"`]|\"letters\"|v1::Told|enum Told|TOLD_[A-Z]+"
+                        r"|Told of = 1")
 
-SUFFIXES = {".rs", ".md", ".py", ".toml", ".yml", ".yaml", ".proto", ".conf", ".env", ".json", ".sh"}
-# Programs of learners, recordings, and the two files that must name the phrases.
+SCRIPTS = (".ts", ".tsx", ".js", ".css")
+SUFFIXES = {".rs", ".md", ".py", ".toml", ".yml", ".yaml", ".proto", ".conf", ".env", ".json", ".sh", ".html", *SCRIPTS}
+# Programs of learners, recordings, generated code, and the two files that must name the phrases.
 EXCLUDED = re.compile(r"services/judge/tests/corpus/.*/main\.|.*/recorded/|.*/golden/|samples/programs/|.*\.snap$"
+                      r"|.*/_generated/|convex/src/wire/openapi\.ts|convex/package-lock\.json"
                       r"|Cargo\.lock|fuzz/Cargo\.lock|scripts/lib/prose\.py|scripts/tests/test_prose\.py|_typos\.toml")
 
 RUST = re.compile(r"""(?P<prose>//[^\n]*|/\*.*?\*/
                       |(?<![A-Za-z0-9_])(?:b|c)?r(?P<hash>\#*)".*?"(?P=hash)
                       |(?:b|c)?"(?:\\.|[^"\\])*")
                       |'(?:\\[^']+|[^'\\\n])'""", re.DOTALL | re.VERBOSE)
+# Comments and strings of TypeScript, JavaScript and CSS. In JSX, the text between tags is prose, too.
+SCRIPT = re.compile(r"""//[^\n]*|/\*.*?\*/|`(?:\\.|[^`\\])*`|"(?:\\.|[^"\\\n])*"|(?<![A-Za-z])'(?:\\.|[^'\\\n])*'""", re.DOTALL)
+JSX_TEXT = re.compile(r"(?<![=-])[>}](?P<prose>[^<>{}]*[A-Za-z][^<>{}]*)(?=[<{])")
 LEADER = re.compile(r"^([ \t]*)(?:///?!?|//!|#+|\*|--)(?=[ \t]|$)", re.MULTILINE)
 
 
@@ -150,7 +156,9 @@ def without_leaders(text: str) -> str:
 
 def without_code(path: str, text: str) -> str:
     """The text with everything but prose replaced by a character that no pattern matches; the lines stay."""
-    if path.endswith(".rs"):
+    if path.endswith(SCRIPTS):
+        regions = script_prose(text, jsx=path.endswith(".tsx"))
+    elif path.endswith(".rs"):
         regions = [match.span("prose") for match in RUST.finditer(text) if match.group("prose") is not None]
     elif path.endswith(".py") or text.startswith("#!/usr/bin/env python3"):
         regions = list(python_prose(text))
@@ -161,6 +169,20 @@ def without_code(path: str, text: str) -> str:
         parts += [re.sub(r"\S", "\0", text[end:start]), text[start:stop]]
         end = stop
     return without_leaders("".join([*parts, re.sub(r"\S", "\0", text[end:])]))
+
+
+def script_prose(text: str, jsx: bool) -> list[tuple[int, int]]:
+    """Where the comments, strings and, in JSX, texts of a TypeScript source begin and end."""
+    regions = [match.span() for match in SCRIPT.finditer(text)]
+    if jsx:
+        regions += [match.span("prose") for match in JSX_TEXT.finditer(text)]
+    merged: list[tuple[int, int]] = []
+    for start, stop in sorted(regions):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))
+        else:
+            merged.append((start, stop))
+    return merged
 
 
 def python_prose(text: str) -> Iterator[tuple[int, int]]:

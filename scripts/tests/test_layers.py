@@ -132,6 +132,22 @@ class Layers(unittest.TestCase):
         self.assertEqual(len(found), 1, found)
         self.assertIn("does not use the workspace's lints", found[0])
 
+    def test_rust_does_not_use_the_npm_package(self) -> None:
+        packages = self.metadata()
+        for path in ("convex/package.json", "gavel-bus/convex/a.json"):
+            (self.folder / path).parent.mkdir(exist_ok=True)
+            (self.folder / path).write_text("{}", encoding="utf-8")
+        source = self.folder / "gavel-bus" / "src" / "lib.rs"
+        source.parent.mkdir(exist_ok=True)
+        for text, violates in (('include_str!("../../convex/package.json");', True),
+                               ('concat!(env!("CARGO_MANIFEST_DIR"), "/../convex/package.json");', True),
+                               ('include_str!("../convex/a.json");', False), ('include_str!("../../convex/gone.json");', False)):
+            with self.subTest(text=text):
+                source.write_text(text, encoding="utf-8")
+                found = layers.violations(packages, self.folder.resolve())
+                self.assertEqual(len(found), int(violates), found)
+                self.assertTrue(all("gavel-bus: src/lib.rs uses" in each for each in found), found)
+
     def test_script_prints_violations_and_exits_1(self) -> None:
         listing = self.folder / "metadata.json"
         for edges, code in [((), 0), ((("gavel-judge", "gavel-fetcher", None),), 1)]:

@@ -28,6 +28,16 @@ PLANTED = {
     "deploy/grafana/gavel.json": "{\n \"title\": \"Messages in hand\"\n}\n",
     "deploy/default.env": "# Settings.\n\n# messages in hand at once\n#SLOTS=1\n",
     "proto/gavel/v1/a.proto": "syntax = \"proto3\";\n\n// Messages in hand.\n",
+    "convex/README.md": "# Title\n\nThe submission is in hand.\n",
+    "convex/src/client/a.ts": "const letter = 'a';\n// The message is in hand.\n",
+    "convex/src/client/b.ts": "/**\n * A message in hand.\n */\nconst a = 1;\n",
+    "convex/src/client/c.ts": "throw new Error(`message ${id}\n is in hand`);\n",
+    "convex/src/client/d.test.ts": "test(\"a message in hand\", () => {});\n",
+    "convex/src/react/a.tsx": "const a = <p className=\"b\">\n  The program is in hand.\n</p>;\n",
+    "convex/src/react/b.tsx": "const a = <p>{count} programs in hand</p>;\n",
+    "convex/example/index.html": "<body>\n<p>The program is in hand.</p>\n</body>\n",
+    "convex/example/src/style.css": ".a { letter-spacing: 0 }\n/* Programs in hand. */\n",
+    "convex/scripts/a.js": "// Run what is in hand.\nrun();\n",
 }
 
 
@@ -69,13 +79,16 @@ class Phrases(unittest.TestCase):
     def test_code_is_no_prose(self) -> None:
         self.assertEqual(prose.check("a.rs", "let letter = 'a'; let beside: &'a str = r#\"x\"#; if figure.is_none() {}"), [])
         self.assertEqual(prose.check("a.py", "letter = beside if figure is None else ours\n"), [])
+        self.assertEqual(prose.check("a.ts", "const letter: Figure<A> = beside > ours ? theirs : 1; // A list.\n"), [])
+        self.assertEqual(prose.check("a.tsx", "const a = (letter) => <Figure a={beside}>Question</Figure>;\n"), [])
 
     def test_names_of_tests_put_the_subject_first(self) -> None:
         self.assertEqual(len(prose.check("a.rs", "fn what_is_judged_again_waits() {}\n")), 1)
         self.assertEqual(prose.check("a.rs", "fn rejudge_waits_for_pending_callback() {}\n"), [])
 
-    def test_recordings_and_submitted_programs_are_left_out(self) -> None:
-        for path in ("Cargo.lock", "services/judge/tests/corpus/aborts/main.c", "crates/judge0/tests/recorded/README.md"):
+    def test_recordings_submitted_programs_and_generated_code_are_left_out(self) -> None:
+        for path in ("convex/src/component/_generated/api.ts", "convex/src/wire/openapi.ts", "convex/package-lock.json",
+                     "Cargo.lock", "services/judge/tests/corpus/aborts/main.c", "crates/judge0/tests/recorded/README.md"):
             self.assertFalse(prose.is_checked(path), path)
 
     def test_the_script_exits_1_on_a_finding(self) -> None:
