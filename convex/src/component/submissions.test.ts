@@ -17,6 +17,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+const firstPage = (numItems: number) => ({ numItems, cursor: null });
 const as = (userId: string) => t.withIdentity({ subject: userId });
 
 async function refusal(args: Partial<typeof submission>): Promise<SubmitError> {
@@ -79,8 +80,10 @@ describe("queries", () => {
     for (const caller of [as("eve"), t]) {
       expect(await caller.query(judgeApi.submission, { submissionId })).toBeNull();
       expect(await caller.query(judgeApi.source, { submissionId })).toBeNull();
-      const paginationOpts = { numItems: 10, cursor: null };
-      expect(await caller.query(judgeApi.submissions, { paginationOpts })).toMatchObject({ page: [], isDone: true });
+      expect(await caller.query(judgeApi.submissions, { paginationOpts: firstPage(10) })).toMatchObject({
+        page: [],
+        isDone: true,
+      });
     }
   });
 
@@ -91,7 +94,7 @@ describe("queries", () => {
 
   test("never contain the source", async () => {
     await submit(t, "ada", { sourceCode: "print('my secret source')" });
-    const list = await as("ada").query(judgeApi.submissions, { paginationOpts: { numItems: 10, cursor: null } });
+    const list = await as("ada").query(judgeApi.submissions, { paginationOpts: firstPage(10) });
     expect(list.page).toHaveLength(1);
     expect(JSON.stringify(list)).not.toContain("secret source");
   });
@@ -103,6 +106,8 @@ describe("list", () => {
     for (let n = 0; n < 5; n += 1) {
       vi.advanceTimersByTime(1);
       ids.unshift(await submit(t, "ada", { questionId: n % 2 ? "odd" : "even" }));
+      // Their index keys are before and after those of ada.
+      await submit(t, "aaa", { questionId: "odd" });
       await submit(t, "eve", { questionId: "odd" });
     }
     return ids;
@@ -140,20 +145,61 @@ describe("list", () => {
         await gavel.submit(ctx, { ...submission, userId: "ada" });
       }
     });
-    const paginationOpts = { numItems: 1_000, cursor: null };
-    const { page, isDone } = await as("ada").query(judgeApi.submissions, { paginationOpts });
+    const { page, isDone } = await as("ada").query(judgeApi.submissions, { paginationOpts: firstPage(1_000) });
     expect([page.length, isDone]).toEqual([100, false]);
   });
 
-  test("shows nothing of others for a cursor of theirs", async () => {
-    const ids = await submitMany();
-    const eve = await as("eve").query(judgeApi.submissions, { paginationOpts: { numItems: 1, cursor: null } });
-    const forged = [eve.continueCursor, eve.continueCursor.replace("eve", "zoe"), "[]", '["a"]', '["zzz"]'];
-    for (const cursor of forged) {
-      const { page } = await as("ada").query(judgeApi.submissions, { paginationOpts: { numItems: 10, cursor } });
-      expect(page.every(({ submissionId }) => ids.includes(submissionId))).toBe(true);
+  test("pages for every user and question id", async () => {
+    for (const text of ["undefined", "_undefined", "[]", '"', "grüß", "a,b"]) {
+      const ids = [await submit(t, text, { questionId: text }), await submit(t, text, { questionId: text })];
+      for (const args of [{}, { questionId: text }]) {
+        const first = await as(text).query(judgeApi.submissions, { ...args, paginationOpts: firstPage(1) });
+        const cursor = first.continueCursor;
+        expect(JSON.parse(cursor)).toHaveLength(2);
+        const second = await as(text).query(judgeApi.submissions, {
+          ...args,
+          paginationOpts: { numItems: 1, cursor },
+        });
+        expect([...first.page, ...second.page].map(({ submissionId }) => submissionId)).toEqual(ids.reverse());
+        ids.reverse();
+      }
     }
   });
+
+  test("keeps the end of a page if the client asks for that", async () => {
+    const ids = await submitMany();
+    const { continueCursor } = await as("ada").query(judgeApi.submissions, { paginationOpts: firstPage(2) });
+    vi.advanceTimersByTime(1);
+    const newest = await submit(t, "ada");
+    const paginationOpts = { ...firstPage(2), endCursor: continueCursor };
+    const { page } = await as("ada").query(judgeApi.submissions, { paginationOpts });
+    expect(page.map(({ submissionId }) => submissionId)).toEqual([newest, ids[0], ids[1]]);
+  });
+
+  test("shows nothing of others, and not who they are, for a changed cursor", async () => {
+    const ids = await submitMany();
+    const { continueCursor } = await as("eve").query(judgeApi.submissions, { paginationOpts: firstPage(1) });
+    const later = JSON.stringify([Date.now() + 1e9, "zzz"]);
+    for (const cursor of [continueCursor, later, '[0,""]', "[]"]) {
+      const paginationOpts = { numItems: 10, cursor };
+      const result = await as("ada").query(judgeApi.submissions, { paginationOpts });
+      expect(result.page.every(({ submissionId }) => ids.includes(submissionId))).toBe(true);
+      expect(JSON.stringify(result)).not.toContain('"eve"');
+    }
+  });
+
+  test.each(["", "x", "{}", "[1]", '["eve",1,"a"]', '["eve"]', '["eve","a"]', "[1,2]", "[null,null]", '[[],"a"]'])(
+    "refuses the cursor %j",
+    async (cursor) => {
+      for (const paginationOpts of [
+        { numItems: 10, cursor },
+        { ...firstPage(10), endCursor: cursor },
+      ]) {
+        const result = as("ada").query(judgeApi.submissions, { paginationOpts });
+        await expect(result.then(({ page }) => page)).rejects.toThrow("InvalidCursor");
+      }
+    },
+  );
 });
 
 test("a submission of the largest size and its source stay far below 1 MiB", async () => {

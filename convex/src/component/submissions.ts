@@ -4,6 +4,7 @@ import { paginator } from "convex-helpers/server/pagination";
 import type { SubmissionView } from "../client/types.js";
 import type { Doc } from "./_generated/dataModel.js";
 import { mutation, query, type QueryCtx } from "./_generated/server.js";
+import { END, withoutPrefix, withPrefix } from "./cursor.js";
 import { byteLength, isUsableId, isWellFormed, MAX_PAGE_ITEMS, MAX_SOURCE_BYTES } from "./limits.js";
 import schema from "./schema.js";
 import { enqueueSend } from "./send.js";
@@ -60,15 +61,20 @@ export const list = query({
   args: { userId: v.string(), questionId: v.optional(v.string()), paginationOpts: paginationOptsValidator },
   returns: paginationResultValidator(vSubmissionView),
   handler: async (ctx, { userId, questionId, paginationOpts }): Promise<PaginationResult<SubmissionView>> => {
+    if (paginationOpts.cursor === END) {
+      return { page: [], isDone: true, continueCursor: END };
+    }
     const submissions = paginator(ctx.db, schema).query("submissions");
     const own =
       questionId === undefined
         ? submissions.withIndex("by_user", (q) => q.eq("userId", userId))
         : submissions.withIndex("by_user_question", (q) => q.eq("userId", userId).eq("questionId", questionId));
     const numItems = Math.min(paginationOpts.numItems, MAX_PAGE_ITEMS);
-    const { page, ...position } = await own.order("desc").paginate({ ...paginationOpts, numItems });
-    // A cursor is readable and could be changed to point into the submissions of another user.
-    return { ...position, page: page.filter((submission) => submission.userId === userId).map(toView) };
+    const prefix = questionId === undefined ? [userId] : [userId, questionId];
+    const { page, ...position } = withoutPrefix(
+      await own.order("desc").paginate(withPrefix({ ...paginationOpts, numItems }, prefix)),
+    );
+    return { ...position, page: page.map(toView) };
   },
 });
 

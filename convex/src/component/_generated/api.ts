@@ -10,6 +10,7 @@
 
 import type * as callbacks from "../callbacks.js";
 import type * as crons from "../crons.js";
+import type * as cursor from "../cursor.js";
 import type * as ingress from "../ingress.js";
 import type * as languages from "../languages.js";
 import type * as limits from "../limits.js";
@@ -34,6 +35,7 @@ import { anyApi, componentsGeneric } from "convex/server";
 const fullApi: ApiFromModules<{
   callbacks: typeof callbacks;
   crons: typeof crons;
+  cursor: typeof cursor;
   ingress: typeof ingress;
   languages: typeof languages;
   limits: typeof limits;
