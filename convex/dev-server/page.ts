@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, realpath } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import path from "node:path";
 
@@ -57,12 +57,15 @@ export class Page {
 
   async #find(pathname: string): Promise<{ name: string; content: Buffer } | null> {
     if (this.directory === null || /^\/api(\/|$)/.test(pathname)) return null;
-    const root = path.resolve(this.directory);
     const name = path.extname(pathname) === "" ? "index.html" : pathname.slice(1);
-    const file = path.resolve(root, name);
-    if (!file.startsWith(root + path.sep)) return null;
-    const content = await readFile(file).catch(() => null);
-    return content === null ? null : { name, content };
+    try {
+      // Of the real paths: neither ".." nor a symbolic link may lead out of the directory.
+      const root = await realpath(this.directory);
+      const file = await realpath(path.resolve(root, name));
+      return file.startsWith(root + path.sep) ? { name, content: await readFile(file) } : null;
+    } catch {
+      return null;
+    }
   }
 }
 

@@ -1,16 +1,27 @@
 import path from "node:path";
 import { ConvexClient } from "convex/browser";
 import { importJWK, SignJWT, type JWK } from "jose";
-import { onTestFinished, vi } from "vitest";
+import { afterAll, beforeAll, onTestFinished, vi } from "vitest";
 import WebSocket from "ws";
 import { startDevServer, type DevServer, type DevServerOptions } from "./index";
 
+const FIXTURE = { functions: path.join(import.meta.dirname, "fixture/convex"), components: {} };
+
 /** Starts the fixture app; stops it at the end of the test. */
 export async function startFixture(options: DevServerOptions = {}): Promise<DevServer> {
-  const functions = path.join(import.meta.dirname, "fixture/convex");
-  const server = await startDevServer({ app: { functions, components: {} }, ...options });
+  const server = await startDevServer({ app: FIXTURE, ...options });
   onTestFinished(() => server.close());
   return server;
+}
+
+/** Starts the fixture app once for the tests of a `describe` or a file; returns how to get it. */
+export function sharedFixture(options: () => DevServerOptions = () => ({})): () => DevServer {
+  let server: DevServer;
+  beforeAll(async () => {
+    server = await startDevServer({ app: FIXTURE, ...options() });
+  });
+  afterAll(() => server.close());
+  return () => server;
 }
 
 /** Connects the client of the `convex` package; closes it at the end of the test. */

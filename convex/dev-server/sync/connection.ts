@@ -62,6 +62,8 @@ export class Connection {
   #token: VerifiedToken | null = null;
   #sessionId: string | undefined;
   #observedTs = 0n;
+  // How far the client's clock is ahead, in milliseconds. The client computes from it when to renew a token.
+  #clientClockSkew = 0;
   #tasks: Promise<void> = Promise.resolve();
   #refreshPending = false;
   #closed = false;
@@ -97,6 +99,7 @@ export class Connection {
   async #handle(message: ClientMessage): Promise<void> {
     if (message.type === "Connect") {
       this.#sessionId = message.sessionId;
+      this.#clientClockSkew = message.clientTs - Date.now();
       if (message.maxObservedTimestamp !== undefined) this.#observedTs = decodeTs(message.maxObservedTimestamp);
       return;
     }
@@ -203,7 +206,8 @@ export class Connection {
     const startVersion = { ...this.#sent, ts: encodeTs(this.#sent.ts) };
     const endVersion = { ...end, ts: encodeTs(ts) };
     this.#sent = end;
-    const text = JSON.stringify({ type: "Transition", startVersion, endVersion, modifications });
+    const clientClockSkew = this.#clientClockSkew;
+    const text = JSON.stringify({ type: "Transition", startVersion, endVersion, modifications, clientClockSkew });
     for (const part of splitTransition(text, MAX_TRANSITION_LENGTH)) await this.context.send(part);
   }
 

@@ -27,7 +27,7 @@ export interface FunctionRequest {
 }
 
 export type ClientMessage =
-  | { type: "Connect"; sessionId: string; maxObservedTimestamp?: string }
+  | { type: "Connect"; sessionId: string; clientTs: number; maxObservedTimestamp?: string }
   | {
       type: "ModifyQuerySet";
       baseVersion: number;
@@ -54,7 +54,7 @@ export type StateModification =
 export class ProtocolError extends Error {}
 
 const FIELDS: Record<ClientMessage["type"], Record<string, (value: unknown) => boolean>> = {
-  Connect: { sessionId: isString },
+  Connect: { sessionId: isString, clientTs: Number.isFinite },
   ModifyQuerySet: { baseVersion: isCount, newVersion: isCount, modifications: isModificationList },
   Mutation: { requestId: isCount, udfPath: isString, args: isArgs },
   Action: { requestId: isCount, udfPath: isString, args: isArgs },

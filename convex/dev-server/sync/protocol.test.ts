@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { connect as connectTcp } from "node:net";
-import { closeGate, RawClient, startFixture, type Message } from "../testing";
+import { closeGate, RawClient, sharedFixture, type Message } from "../testing";
 import { decodeTs, encodeTs, splitTransition } from "./messages";
 
 const ADD = { type: "Mutation", requestId: 0, udfPath: "notes:add", args: [{ author: "ada", text: "once" }] };
@@ -8,6 +8,8 @@ const TEXTS = { type: "Add", queryId: 7, udfPath: "notes:texts", args: [{ author
 const SUBSCRIBE = { type: "ModifyQuerySet", baseVersion: 0, newVersion: 1, modifications: [TEXTS] };
 
 const endTs = (message: Message) => decodeTs((message.endVersion as { ts: string }).ts);
+
+const server = sharedFixture();
 
 describe("messages", () => {
   test("a timestamp is little-endian", () => {
@@ -27,7 +29,7 @@ describe("messages", () => {
 
 describe("a connection", () => {
   test("gets transitions that each start where the last one ended", async () => {
-    const client = await RawClient.connect(await startFixture());
+    const client = await RawClient.connect(server());
     client.send(SUBSCRIBE);
     const first = await client.next("Transition");
     expect(first).toMatchObject({
@@ -49,28 +51,27 @@ describe("a connection", () => {
   });
 
   test("gets a transition after a mutation that it sent again, and the same answer", async () => {
-    const server = await startFixture();
-    const first = await RawClient.connect(server, { sessionId: "s" });
+    const first = await RawClient.connect(server(), { sessionId: "s" });
     first.send(ADD);
     const answer = await first.next("MutationResponse");
-    const second = await RawClient.connect(server, { sessionId: "s" });
+    const second = await RawClient.connect(server(), { sessionId: "s" });
     second.send(ADD);
     expect(await second.next("MutationResponse")).toEqual(answer);
     expect(endTs(await second.next("Transition"))).toBeGreaterThanOrEqual(decodeTs(answer.ts as string));
-    const other = await RawClient.connect(server, { sessionId: "another" });
+    const other = await RawClient.connect(server(), { sessionId: "another" });
     other.send(ADD);
     expect((await other.next("MutationResponse")).result).not.toBe(answer.result);
   });
 
   test("never sees a timestamp before the one it has observed", async () => {
     const future = BigInt(Date.now() + 3_600_000) * 1_000_000n;
-    const client = await RawClient.connect(await startFixture(), { maxObservedTimestamp: encodeTs(future) });
+    const client = await RawClient.connect(server(), { maxObservedTimestamp: encodeTs(future) });
     client.send(SUBSCRIBE);
     expect(endTs(await client.next("Transition"))).toBe(future);
   });
 
   test("may send events", async () => {
-    const client = await RawClient.connect(await startFixture());
+    const client = await RawClient.connect(server());
     client.send({ type: "Event", eventType: "ClientConnect", event: [] });
     client.send(SUBSCRIBE);
     expect((await client.next("Transition")).modifications).toHaveLength(1);
@@ -84,44 +85,41 @@ describe("a connection", () => {
     ["a query set of the wrong version", { ...SUBSCRIBE, baseVersion: 5 }, /baseVersion/],
     ["a malformed journal", { ...SUBSCRIBE, modifications: [{ ...TEXTS, journal: "{" }] }, /journal/i],
   ])("that sends %s gets a FatalError and is closed", async (_name, message, reason) => {
-    const client = await RawClient.connect(await startFixture());
+    const client = await RawClient.connect(server());
     client.send(message);
     expect((await client.next("FatalError")).error).toMatch(reason);
     expect(await client.closed()).toBe(1011);
   });
 
   test("that does not begin with Connect gets a FatalError", async () => {
-    const client = await RawClient.connect(await startFixture(), null);
+    const client = await RawClient.connect(server(), null);
     client.send(SUBSCRIBE);
     expect((await client.next("FatalError")).error).toMatch(/before Connect/);
   });
 
   test("that sends too large a message is closed", async () => {
-    const server = await startFixture();
-    const client = await RawClient.connect(server);
+    const client = await RawClient.connect(server());
     client.send(" ".repeat(18 * 1024 * 1024));
     expect(await client.closed()).toBe(1009);
-    expect((await fetch(`${server.siteUrl}/echo`)).status).toBe(201);
+    expect((await fetch(`${server().siteUrl}/echo`)).status).toBe(201);
   });
 
   test("that breaks during a mutation does not stop it", async () => {
-    const server = await startFixture();
     const gate = closeGate();
-    const client = await RawClient.connect(server);
-    client.send({ ...ADD, udfPath: "notes:addSlowly" });
+    const client = await RawClient.connect(server());
+    client.send({ ...ADD, udfPath: "notes:addSlowly", args: [{ author: "slow", text: "once" }] });
     await gate.arrived;
-    server.disconnectClients();
+    server().disconnectClients();
     expect(await client.closed()).toBe(1006);
     gate.open();
-    const other = await RawClient.connect(server);
-    other.send(SUBSCRIBE);
+    const other = await RawClient.connect(server());
+    other.send({ ...SUBSCRIBE, modifications: [{ ...TEXTS, args: [{ author: "slow" }] }] });
     expect((await other.next("Transition")).modifications).toMatchObject([{ value: ["once"] }]);
   });
 });
 
 test("an upgrade of another path answers 404", async () => {
-  const server = await startFixture();
-  const socket = connectTcp(Number(new URL(server.url).port), "127.0.0.1");
+  const socket = connectTcp(Number(new URL(server().url).port), "127.0.0.1");
   socket.write("GET /api/sync HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
   const answer = await new Promise<Buffer>((resolve) => socket.once("data", resolve));
   expect(answer.toString()).toMatch(/^HTTP\/1.1 404 /);
