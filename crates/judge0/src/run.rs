@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use gavel_domain::Execution;
-use gavel_domain::engine::{EngineFault, Job, Observer, Progress};
+use gavel_domain::engine::{EngineFault, FaultSource, Job, Observer, Progress};
 use gavel_domain::text::normalize_newlines;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -18,6 +18,9 @@ use crate::poller::{PollResult, SentTest};
 use crate::post::{BatchEntry, EntryResult};
 use crate::shared::unavailable;
 use crate::text;
+
+/// The reason for the learner if Judge0 would refuse the program again.
+const REJECTED: &str = "the judge cannot run this submission";
 
 /// What is known about a test.
 enum KnownResult {
@@ -61,7 +64,7 @@ impl Judge0 {
         let limits = self.limits().await?;
         let settings = limits
             .fit(job.question, job.max_output_bytes)
-            .map_err(|misfit| EngineFault::Final { reason: misfit.to_string(), source: None })?;
+            .map_err(|misfit| final_fault("the question's limits are not supported by this judge", misfit))?;
         let tests = job.question.tests.len();
         let run = JobRun {
             judge0: self,
@@ -143,8 +146,7 @@ impl JobRun<'_> {
             match posted {
                 EntryResult::Token(token) => self.follow(test, token, now).await?,
                 EntryResult::Rejected(text) => {
-                    let reason = format!("Judge0 rejected the submission: {text}");
-                    return Err(EngineFault::Final { reason, source: None });
+                    return Err(final_fault(REJECTED, format!("Judge0 rejected the submission: {text}")));
                 }
                 EntryResult::Invalid => self.fail(test, "answer without a token".to_owned()),
             }
@@ -211,8 +213,8 @@ impl JobRun<'_> {
 
     fn too_many_failures(&self, cause: &str) -> EngineFault {
         let times = self.judge0.shared.tuning.max_failures;
-        let reason = format!("Judge0 failed on a test {times} times; the last cause: {cause}");
-        EngineFault::Final { reason, source: None }
+        let cause = format!("Judge0 failed on a test {times} times; the last cause: {cause}");
+        final_fault("the submission could not be judged because of a system error", cause)
     }
 
     fn entry(&self, test: usize) -> BatchEntry<'_> {
@@ -237,6 +239,11 @@ impl JobRun<'_> {
 fn rejected(error: Judge0Error) -> EngineFault {
     match error {
         Judge0Error::TooLarge { .. } => unavailable(error),
-        error => EngineFault::Final { reason: error.to_string(), source: None },
+        error => final_fault(REJECTED, error),
     }
+}
+
+/// A fault that no other attempt can avoid: the reason for the learner, and the cause for the operator.
+fn final_fault(reason: &str, cause: impl Into<FaultSource>) -> EngineFault {
+    EngineFault::Final { reason: reason.to_owned(), source: Some(cause.into()) }
 }

@@ -6,7 +6,7 @@ use gavel_domain::engine::Progress;
 use gavel_judge0::Tuning;
 use gavel_testkit::judge0::{Judge0Fault, Route, Settings, TestFault};
 
-use crate::support::{ComparableFault, pair, question, run, tuning};
+use crate::support::{ComparableFault, final_fault, pair, question, run, tuning};
 
 #[tokio::test]
 async fn test_that_judge0_failed_on_is_sent_again_under_a_new_token() {
@@ -52,7 +52,8 @@ async fn third_failure_on_a_test_is_final_and_names_the_cause() {
         let (mock, judge0) = pair(Settings::default(), tuning()).await;
         mock.test_fault(None, mishap);
         let text = format!("Judge0 failed on a test 3 times; the last cause: {cause}");
-        assert_eq!(run(&judge0, "echo", &question(1)).await.1, Err(ComparableFault::Final(text)));
+        let fault = final_fault("the submission could not be judged because of a system error", &text);
+        assert_eq!(run(&judge0, "echo", &question(1)).await.1, Err(fault));
         assert_eq!(mock.programs().len(), 3);
     }
 }

@@ -7,7 +7,7 @@ use gavel_judge0::Tuning;
 use gavel_testkit::judge0::{Route, Settings};
 use serde_json::json;
 
-use crate::support::{ComparableFault, TIMEOUT, pair, question, run, tuning, with_limits};
+use crate::support::{ComparableFault, TIMEOUT, final_fault, pair, question, run, tuning, with_limits};
 
 #[tokio::test]
 async fn limits_are_read_once_for_all_submissions() {
@@ -44,21 +44,19 @@ async fn question_outside_the_limits_fails_and_is_never_sent() {
         ),
     ];
     for (question, text) in rows {
-        assert_eq!(
-            run(&judge0, "echo", &question).await,
-            (vec![], Err(ComparableFault::Final(text.to_owned())))
-        );
+        let fault = final_fault("the question's limits are not supported by this judge", text);
+        assert_eq!(run(&judge0, "echo", &question).await, (vec![], Err(fault)));
     }
     assert_eq!(mock.request_count(Route::PostBatch), 0);
 }
 
 #[tokio::test]
-async fn rejection_by_judge0_is_final_and_quotes_it() {
+async fn rejection_by_judge0_is_final_and_quoted_for_the_operator() {
     let (_mock, judge0) = pair(Settings::default(), tuning()).await;
     let unknown =
         crate::support::run_in(&judge0, gavel_domain::LanguageId(4242), "echo", &question(6)).await.1;
     let text = "Judge0 rejected the submission: language_id language with id 4242 doesn't exist";
-    assert_eq!(unknown, Err(ComparableFault::Final(text.to_owned())));
+    assert_eq!(unknown, Err(final_fault("the judge cannot run this submission", text)));
 }
 
 #[tokio::test]

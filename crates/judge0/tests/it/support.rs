@@ -65,7 +65,7 @@ pub(crate) fn with_limits(tests: usize, seconds: f64, mb: f64) -> Question {
 /// An [`EngineFault`] with its cause as text, so that tests can compare it.
 #[derive(Debug, PartialEq)]
 pub(crate) enum ComparableFault {
-    Final(String),
+    Final { reason: String, cause: String },
     Transient(String),
     Unavailable { retry_after: Duration, cause: String },
 }
@@ -73,13 +73,20 @@ pub(crate) enum ComparableFault {
 impl From<EngineFault> for ComparableFault {
     fn from(fault: EngineFault) -> Self {
         match fault {
-            EngineFault::Final { reason, .. } => Self::Final(reason),
+            EngineFault::Final { reason, source } => {
+                Self::Final { reason, cause: source.map_or_else(String::new, |source| source.to_string()) }
+            }
             EngineFault::Transient(source) => Self::Transient(source.to_string()),
             EngineFault::Unavailable { retry_after, source } => {
                 Self::Unavailable { retry_after, cause: source.to_string() }
             }
         }
     }
+}
+
+/// The final fault with this reason for the learner and this cause for the operator.
+pub(crate) fn final_fault(reason: &str, cause: &str) -> ComparableFault {
+    ComparableFault::Final { reason: reason.to_owned(), cause: cause.to_owned() }
 }
 
 /// The executions that the observer has seen, and the result.
