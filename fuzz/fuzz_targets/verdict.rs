@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use gavel_domain::event::Judged;
 use gavel_domain::{
-    Clock, Comparison, Execution, Generation, LanguageId, Limits, Outcome, OutputStream, Question,
+    Clock, Comparison, Execution, Generation, HiddenOutput, LanguageId, Limits, Outcome, OutputStream, Question,
     QuestionId, Scorer, Status, Submission, SubmissionId, SubmissionKind, TestCase, Usage, Visibility,
 };
 use gavel_proto::WireEvent;
@@ -44,7 +44,7 @@ fuzz_target!(|input: Input<'_>| {
         return;
     }
     let question = question(&input);
-    let scorer = Scorer::new(&question, MAX_FIELD_BYTES);
+    let scorer = Scorer::new(&question, MAX_FIELD_BYTES, HiddenOutput::Send);
     let verdict = match outcome(&input.ending) {
         None => scorer.compile_error(input.stdout),
         Some(outcome) => {

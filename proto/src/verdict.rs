@@ -36,7 +36,7 @@ pub(crate) fn verdict_to(verdict: &Verdict) -> v1::Verdict {
             expected_output: failure.expected_output.clone(),
             error_message: failure.error_message.clone(),
         }),
-        stderr: verdict.stderr.clone(),
+        stderr: verdict.reason.as_ref().or(verdict.stderr.as_ref()).cloned(),
         compile_output: verdict.compile_output.clone(),
         tests: verdict.tests.iter().map(report_to).collect(),
         toolchain: verdict.toolchain.clone(),
@@ -44,8 +44,10 @@ pub(crate) fn verdict_to(verdict: &Verdict) -> v1::Verdict {
 }
 
 pub(crate) fn verdict_from(wire: v1::Verdict) -> Result<Verdict, DecodeError> {
+    let status = status_from(wire.status())?;
+    let (reason, stderr) = if status == Status::Error { (wire.stderr, None) } else { (None, wire.stderr) };
     Ok(Verdict {
-        status: status_from(wire.status())?,
+        status,
         passed_count: wire.passed_count,
         total_count: wire.total_count,
         first_failure: wire.first_failure.map(|failure| FirstFailure {
@@ -55,7 +57,8 @@ pub(crate) fn verdict_from(wire: v1::Verdict) -> Result<Verdict, DecodeError> {
             expected_output: failure.expected_output,
             error_message: failure.error_message,
         }),
-        stderr: wire.stderr,
+        reason,
+        stderr,
         compile_output: wire.compile_output,
         tests: wire.tests.iter().map(report_from).collect::<Result<_, _>>()?,
         toolchain: wire.toolchain,

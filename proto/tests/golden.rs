@@ -102,6 +102,7 @@ fn judged_with_everything() {
             expected_output: None,
             error_message: "Wrong answer".into(),
         }),
+        reason: None,
         stderr: Some("e".into()),
         compile_output: Some("c".into()),
         tests: [

@@ -90,10 +90,9 @@ def describe_expected(expect: dict[str, Any]) -> str:
 def describe_result(result: dict[str, Any], part: str = "") -> str:
     """A result as a cell of the table, with the line of its message that contains `part`."""
     message = failure_message(result)
-    if message is None and result.get("status") == "error":
-        message = result.get("stderr")
     line = next((each for each in (message or "").splitlines() if part in each), message)
-    return describe(str(result.get("status")), result.get("firstFailureIndex"), line)
+    status = str(result.get("status"))
+    return describe(status, result.get("firstFailureIndex") if status == "failed" else None, line)
 
 
 def describe(status: str, failed_at: int | None, message: str | None) -> str:

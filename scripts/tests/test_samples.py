@@ -32,7 +32,7 @@ class Verdicts(unittest.TestCase):
     def test_matching_line_of_the_message_is_shown(self) -> None:
         self.assertEqual(samples.describe_result(RESULT, "ZeroDivision"), "failed, test 3: ZeroDivisionError: division…")
         self.assertEqual(samples.describe_result({"status": "passed"}), "passed")
-        self.assertEqual(samples.describe_result({"status": "error", "stderr": "no test cases"}), "error: no test cases")
+        self.assertEqual(samples.describe_result({"status": "error", "firstFailure": {"errorMessage": "no test cases"}}), "error: no test cases")
 
 
 class Columns(unittest.TestCase):

@@ -199,6 +199,7 @@ impl Program {
                 "firstFailure": failure,
             })
         };
+        let error = |reason: &str| json!({ "status": "error", "firstFailure": { "errorMessage": reason } });
         let once = json!({ "status": "passed", "passedCount": 1, "totalCount": 1 });
         let expected = match self.verdict {
             ExpectedVerdict::Passed => json!({ "status": "passed", "passedCount": 3, "totalCount": 3 }),
@@ -219,10 +220,13 @@ impl Program {
                 });
                 failed(0, 1, failure)
             }
-            ExpectedVerdict::CompileError => failed(0, 3, json!({ "errorMessage": compile_output })),
-            ExpectedVerdict::NoQuestion => {
-                json!({ "status": "error", "stderr": "The question was not found." })
+            ExpectedVerdict::CompileError => {
+                let failure = json!({
+                    "stdin": "1 2\n", "actualOutput": "", "expectedOutput": "3\n", "errorMessage": compile_output,
+                });
+                failed(0, 3, failure)
             }
+            ExpectedVerdict::NoQuestion => error("The question was not found."),
             ExpectedVerdict::Corrected => {
                 let failure = json!({
                     "stdin": "", "actualOutput": "1\n", "expectedOutput": CORRECTIONS[1],
@@ -231,7 +235,7 @@ impl Program {
                 return vec![once, failed(0, 1, failure)];
             }
             ExpectedVerdict::Poison if generation == 1 => {
-                json!({ "status": "error", "stderr": "The submission could not be judged because of a system error." })
+                error("The submission could not be judged because of a system error.")
             }
             ExpectedVerdict::Poison => once,
         };
@@ -288,7 +292,8 @@ mod tests {
     #[test]
     fn poison_is_an_error_first_and_passes_when_retried() {
         let given_up = json!({
-            "submissionId": "s1", "status": "error", "stderr": "The submission could not be judged because of a system error.", "durationMs": 1,
+            "submissionId": "s1", "status": "error", "durationMs": 1,
+            "firstFailure": { "errorMessage": "The submission could not be judged because of a system error." },
         });
         let poison = &PROGRAMS[POISON];
         assert_eq!(poison.violation(&given_up, 1), None);

@@ -53,20 +53,25 @@ impl<'a> From<&'a FirstFailure> for FailureBody<'a> {
     }
 }
 
-/// Returns the JSON body of the result callback. Convex keeps the stored value of a field that a result omits, so a
+/// Returns the JSON body of the result callback. The reason of an error is a failure with a message only: the app titles
+/// `stderr` "Runtime Error". Convex keeps the stored value of a field that a result omits, so a
 /// later generation sends empty values for the texts and the first failure of an earlier result (contract §2).
 #[must_use]
 pub fn result_body(judged: &Judged) -> Vec<u8> {
     let verdict = &judged.verdict;
     let is_later = judged.submission.generation != Generation::FIRST;
-    let first_failure = verdict.first_failure.as_ref().map(FailureBody::from);
+    let reason = verdict.reason.as_deref();
+    let error = reason.map(|reason| FailureBody { error_message: Some(reason), ..FailureBody::default() });
+    let first_failure = verdict.first_failure.as_ref().map(FailureBody::from).or(error);
+    let failed_at = verdict.first_failure.as_ref().map(|failure| failure.index);
     let empty = is_later.then_some("");
     to_json(&ResultBody {
         submission_id: judged.submission.id.as_str(),
         status: verdict.status.as_str(),
         passed_count: verdict.passed_count,
         total_count: verdict.total_count,
-        first_failure_index: verdict.first_failure.as_ref().map(|failure| failure.index),
+        // A fault met the first test that had not passed.
+        first_failure_index: failed_at.or_else(|| reason.and(verdict.passed_count)),
         first_failure: first_failure.or_else(|| is_later.then(FailureBody::default)),
         stderr: verdict.stderr.as_deref().or(empty),
         compile_output: verdict.compile_output.as_deref().or(empty),
@@ -128,6 +133,7 @@ mod tests {
                 expected_output: Some("3".into()),
                 error_message: "Wrong answer".into(),
             }),
+            reason: None,
             stderr: Some("e".into()),
             compile_output: Some("c".into()),
             tests: Vec::new(),
@@ -143,7 +149,7 @@ mod tests {
 
     #[test]
     fn later_generation_empties_the_fields_of_an_earlier_one() {
-        let mut judged = judged(Verdict { status: Status::Passed, stderr: None, ..Verdict::error("") });
+        let mut judged = judged(Verdict { status: Status::Passed, reason: None, ..Verdict::error("") });
         judged.submission.generation = Generation::FIRST.next();
         let expected = concat!(
             r#"{"submissionId":"k97","status":"passed","firstFailure":{},"stderr":"","compileOutput":"","#,
@@ -153,10 +159,21 @@ mod tests {
     }
 
     #[test]
-    fn unknown_fields_are_omitted() {
-        let body = String::from_utf8(result_body(&judged(Verdict::error("no such question")))).unwrap();
-        let expected =
-            r#"{"submissionId":"k97","status":"error","stderr":"No such question.","durationMs":812}"#;
-        assert_eq!(body, expected);
+    fn reason_of_an_error_is_a_failure_without_stderr() {
+        let body = |judged: &Judged| String::from_utf8(result_body(judged)).unwrap();
+        let mut judged = judged(Verdict::error("no such question"));
+        let unknown = concat!(
+            r#"{"submissionId":"k97","status":"error","firstFailure":{"errorMessage":"No such question."},"#,
+            r#""durationMs":812}"#,
+        );
+        assert_eq!(body(&judged), unknown, "fields without a value are omitted");
+        (judged.verdict.passed_count, judged.verdict.total_count) = (Some(2), Some(5));
+        judged.submission.generation = Generation::FIRST.next();
+        let known = concat!(
+            r#"{"submissionId":"k97","status":"error","passedCount":2,"totalCount":5,"firstFailureIndex":2,"#,
+            r#""firstFailure":{"errorMessage":"No such question."},"stderr":"","compileOutput":"","#,
+            r#""durationMs":812}"#,
+        );
+        assert_eq!(body(&judged), known);
     }
 }

@@ -26,7 +26,7 @@ pub use ids::{Generation, LanguageId, QuestionId, RequestId, SubmissionId, Submi
 pub use outcome::{Clock, Execution, Outcome, OutputStream, Usage};
 pub use question::{Limits, Question, TestCase, Visibility};
 pub use retry::Backoff;
-pub use score::Scorer;
+pub use score::{HiddenOutput, InvalidHiddenOutput, Scorer};
 pub use secret::Secret;
 pub use submission::{Submission, SubmissionKind};
 pub use verdict::{FirstFailure, Status, TestReport, Verdict};

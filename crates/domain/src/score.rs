@@ -1,11 +1,52 @@
 //! Turns executions into a verdict, as contract §2 ("What the result must say") defines.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::ControlFlow;
+use std::str::FromStr;
 
 use crate::text::truncate;
 use crate::verdict::sentence;
 use crate::{Execution, FirstFailure, Outcome, Question, Status, TestCase, TestReport, Verdict, Visibility};
+
+/// The size limit of an error message that is the beginning of standard error or of the compiler's output, in bytes. The
+/// whole text is in its own field, and sending it twice would double the size of the result.
+const MAX_EXCERPT_BYTES: usize = 1024;
+
+/// Whether the learner sees what a program wrote during a hidden test. A program can print its input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HiddenOutput {
+    /// The learner sees it, as the contract has it.
+    #[default]
+    Send,
+    /// The learner sees neither standard output nor standard error.
+    Withhold,
+}
+
+/// The text names no [`HiddenOutput`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidHiddenOutput;
+
+impl FromStr for HiddenOutput {
+    type Err = InvalidHiddenOutput;
+
+    fn from_str(text: &str) -> Result<Self, InvalidHiddenOutput> {
+        match text {
+            "send" => Ok(Self::Send),
+            "withhold" => Ok(Self::Withhold),
+            _ => Err(InvalidHiddenOutput),
+        }
+    }
+}
+
+impl fmt::Display for HiddenOutput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Send => "send",
+            Self::Withhold => "withhold",
+        })
+    }
+}
 
 /// Receives the executions of a question's tests in order and makes the verdict.
 ///
@@ -13,14 +54,16 @@ use crate::{Execution, FirstFailure, Outcome, Question, Status, TestCase, TestRe
 pub struct Scorer<'a> {
     question: &'a Question,
     max_field_bytes: usize,
+    hidden_output: HiddenOutput,
     tests: Vec<TestReport>,
 }
 
 impl<'a> Scorer<'a> {
     /// Creates a scorer for one submission. Text fields of its verdict are cut to `max_field_bytes`.
     #[must_use]
-    pub fn new(question: &'a Question, max_field_bytes: usize) -> Self {
-        Self { question, max_field_bytes, tests: Vec::with_capacity(question.tests.len()) }
+    pub fn new(question: &'a Question, max_field_bytes: usize, hidden_output: HiddenOutput) -> Self {
+        let tests = Vec::with_capacity(question.tests.len());
+        Self { question, max_field_bytes, hidden_output, tests }
     }
 
     /// Receives the execution of the next test. Breaks with the verdict at the first failure and after the last test.
@@ -42,17 +85,17 @@ impl<'a> Scorer<'a> {
     /// Returns the verdict for a program that did not compile. `output` is the compiler's output.
     #[must_use]
     pub fn compile_error(mut self, output: &[u8]) -> Verdict {
-        let output = Some(truncate(output, self.max_field_bytes)).filter(|text| !text.trim().is_empty());
-        let error_message = output.clone().unwrap_or_else(|| "Compilation failed".to_owned());
+        let error_message = self.excerpt(output).unwrap_or_else(|| "Compilation failed".to_owned());
+        let public = self.question.tests.first().filter(|test| test.visibility == Visibility::Public);
         Verdict {
             first_failure: Some(FirstFailure {
                 index: 0,
-                stdin: None,
-                actual_output: None,
-                expected_output: None,
+                stdin: public.map(|test| self.field(test.stdin.as_bytes())),
+                actual_output: public.map(|_| String::new()),
+                expected_output: public.map(|test| self.field(test.expected_stdout.as_bytes())),
                 error_message,
             }),
-            compile_output: output,
+            compile_output: Some(self.field(output)).filter(|text| !text.trim().is_empty()),
             ..self.verdict(Status::Failed, 0)
         }
     }
@@ -61,41 +104,51 @@ impl<'a> Scorer<'a> {
     #[must_use]
     pub fn error(mut self, reason: &str) -> Verdict {
         let passed = u32::try_from(self.tests.len()).expect("fewer tests than u32::MAX");
-        Verdict { stderr: Some(sentence(reason)), ..self.verdict(Status::Error, passed) }
+        Verdict { reason: Some(sentence(reason)), ..self.verdict(Status::Error, passed) }
     }
 
     fn failure(&mut self, test: &TestCase, execution: &Execution) -> Option<Verdict> {
-        let stderr =
-            || Some(truncate(&execution.stderr, self.max_field_bytes)).filter(|t| !t.trim().is_empty());
+        let is_public = test.visibility == Visibility::Public;
+        let shows_output = is_public || self.hidden_output == HiddenOutput::Send;
+        // Standard error is shown only if it explains the failure.
+        let crashed = |message: String| {
+            let stderr = if shows_output { execution.stderr.as_slice() } else { &[] };
+            (self.excerpt(stderr).unwrap_or(message), stderr)
+        };
         let (error_message, stderr) = match execution.outcome {
             Outcome::Exited { code: 0 } => {
                 if self.accepts(test, execution) {
                     return None;
                 }
-                ("Wrong answer".to_owned(), None)
+                ("Wrong answer".to_owned(), &[][..])
             }
-            Outcome::TimeLimit { .. } => ("Time limit exceeded".to_owned(), None),
-            Outcome::MemoryLimit => ("Memory limit exceeded".to_owned(), None),
-            Outcome::OutputLimit { .. } => ("Output limit exceeded".to_owned(), None),
-            Outcome::Exited { code } => {
-                (stderr().unwrap_or_else(|| format!("Runtime error (exit code {code})")), stderr())
-            }
-            Outcome::Signaled { signal } => {
-                (stderr().unwrap_or_else(|| format!("Runtime error ({})", signal_name(signal))), stderr())
-            }
+            Outcome::TimeLimit { .. } => ("Time limit exceeded".to_owned(), &[][..]),
+            Outcome::MemoryLimit => ("Memory limit exceeded".to_owned(), &[][..]),
+            Outcome::OutputLimit { .. } => ("Output limit exceeded".to_owned(), &[][..]),
+            Outcome::Exited { code } => crashed(format!("Runtime error (exit code {code})")),
+            Outcome::Signaled { signal } => crashed(format!("Runtime error ({})", signal_name(signal))),
         };
-        let if_public = |text: &str| {
-            (test.visibility == Visibility::Public).then(|| truncate(text.as_bytes(), self.max_field_bytes))
-        };
+        let stderr = Some(self.field(stderr)).filter(|text| !text.trim().is_empty());
         let index = u32::try_from(self.tests.len() - 1).expect("fewer tests than u32::MAX");
         let first_failure = Some(FirstFailure {
             index,
-            stdin: if_public(&test.stdin),
-            actual_output: Some(truncate(&stdout(test, execution), self.max_field_bytes)),
-            expected_output: if_public(&test.expected_stdout),
+            stdin: is_public.then(|| self.field(test.stdin.as_bytes())),
+            actual_output: shows_output.then(|| self.field(&stdout(test, execution))),
+            expected_output: is_public.then(|| self.field(test.expected_stdout.as_bytes())),
             error_message,
         });
         Some(Verdict { first_failure, stderr, ..self.verdict(Status::Failed, index) })
+    }
+
+    /// The text of a field.
+    fn field(&self, text: &[u8]) -> String {
+        truncate(text, self.max_field_bytes)
+    }
+
+    /// The beginning of a text, for a message. `None` if it is blank.
+    fn excerpt(&self, text: &[u8]) -> Option<String> {
+        let excerpt = truncate(text, self.max_field_bytes.min(MAX_EXCERPT_BYTES));
+        Some(excerpt).filter(|text| !text.trim().is_empty())
     }
 
     fn accepts(&self, test: &TestCase, execution: &Execution) -> bool {
@@ -112,6 +165,7 @@ impl<'a> Scorer<'a> {
             passed_count: Some(passed),
             total_count: Some(self.total()),
             first_failure: None,
+            reason: None,
             stderr: None,
             compile_output: None,
             tests: std::mem::take(&mut self.tests),
@@ -199,9 +253,13 @@ mod tests {
 
     const OK: Outcome = Outcome::Exited { code: 0 };
 
+    fn scorer(question: &Question) -> Scorer<'_> {
+        Scorer::new(question, 1000, HiddenOutput::Send)
+    }
+
     fn first_of(visibility: Visibility, execution: &Execution) -> Verdict {
         let question = question(&[visibility, Visibility::Public]);
-        match Scorer::new(&question, 1000).next(execution) {
+        match scorer(&question).next(execution) {
             ControlFlow::Break(verdict) => verdict,
             ControlFlow::Continue(()) => panic!("the test passed"),
         }
@@ -210,7 +268,7 @@ mod tests {
     #[test]
     fn verdict_is_passed_if_all_tests_pass() {
         let question = question(&[Visibility::Public, Visibility::Hidden]);
-        let mut scorer = Scorer::new(&question, 1000);
+        let mut scorer = scorer(&question);
         assert_eq!(scorer.next(&execution(OK, "out0\n", "warning")), ControlFlow::Continue(()));
         let ControlFlow::Break(verdict) = scorer.next(&execution(OK, "out1", "")) else {
             panic!("no verdict")
@@ -236,7 +294,7 @@ mod tests {
                 let verdict = |matched_bytes: usize| {
                     let execution =
                         Execution { matched_bytes, ..execution(outcome, &output[matched_bytes..], "") };
-                    Scorer::new(&question, 1000).next(&execution).break_value().unwrap()
+                    scorer(&question).next(&execution).break_value().unwrap()
                 };
                 for matched_bytes in 0..=same {
                     assert_eq!(verdict(matched_bytes), verdict(0), "{output:?} {matched_bytes}");
@@ -279,25 +337,77 @@ mod tests {
     #[test]
     fn compile_error_carries_the_compiler_output() {
         let question = question(&[Visibility::Public]);
-        let verdict = Scorer::new(&question, 1000).compile_error(b"main.c:1: error");
+        let verdict = scorer(&question).compile_error(b"main.c:1: error");
         assert_eq!((verdict.passed_count, verdict.total_count), (Some(0), Some(1)));
         assert_eq!(verdict.compile_output.as_deref(), Some("main.c:1: error"));
         assert_eq!(verdict.first_failure.unwrap().error_message, "main.c:1: error");
-        let silent = Scorer::new(&question, 1000).compile_error(b" \n");
+        let silent = scorer(&question).compile_error(b" \n");
         assert_eq!(silent.compile_output, None);
         assert_eq!(silent.first_failure.unwrap().error_message, "Compilation failed");
     }
 
     #[test]
+    fn compile_error_carries_a_public_first_test() {
+        let of = |first| {
+            let question = question(&[first, Visibility::Public]);
+            let failure = scorer(&question).compile_error(b"error").first_failure.unwrap();
+            (failure.stdin, failure.actual_output, failure.expected_output)
+        };
+        let shown = (Some("in0".into()), Some(String::new()), Some("out0".into()));
+        assert_eq!(of(Visibility::Public), shown);
+        assert_eq!(of(Visibility::Hidden), (None, None, None));
+    }
+
+    #[test]
+    fn long_stderr_and_compiler_output_are_sent_once() {
+        let (question, long) = (question(&[Visibility::Public]), "e".repeat(6000));
+        let scorer = || Scorer::new(&question, 8000, HiddenOutput::Send);
+        let crashed =
+            scorer().next(&execution(Outcome::Exited { code: 1 }, "", &long)).break_value().unwrap();
+        let refused = scorer().compile_error(long.as_bytes());
+        for (verdict, text) in [(&crashed, &crashed.stderr), (&refused, &refused.compile_output)] {
+            let message = &verdict.first_failure.as_ref().unwrap().error_message;
+            assert_eq!(text.as_ref().unwrap().len(), 6000);
+            assert!(message.len() <= MAX_EXCERPT_BYTES && message.ends_with("\n[cut: 6000 bytes in all]"));
+        }
+    }
+
+    #[test]
+    fn withheld_output_of_a_hidden_test_is_in_no_field() {
+        let of = |visibility, outcome| {
+            let question = question(&[visibility]);
+            let mut scorer = Scorer::new(&question, 1000, HiddenOutput::Withhold);
+            scorer.next(&execution(outcome, "in0", "in0")).break_value().unwrap()
+        };
+        let exited = Outcome::Exited { code: 1 };
+        let outcomes = [
+            (exited, "Runtime error (exit code 1)"),
+            (Outcome::Signaled { signal: 6 }, "Runtime error (SIGABRT)"),
+            (OK, "Wrong answer"),
+            (Outcome::MemoryLimit, "Memory limit exceeded"),
+        ];
+        for (outcome, message) in outcomes {
+            let verdict = of(Visibility::Hidden, outcome);
+            let failure = verdict.first_failure.unwrap();
+            assert_eq!((failure.error_message.as_str(), failure.actual_output), (message, None));
+            assert_eq!(verdict.stderr, None);
+        }
+        let public = of(Visibility::Public, exited);
+        assert_eq!(public.stderr.as_deref(), Some("in0"));
+        assert_eq!(public.first_failure.unwrap().actual_output.as_deref(), Some("in0"));
+    }
+
+    #[test]
     fn error_verdict_counts_the_tests_that_passed() {
         let question = question(&[Visibility::Public, Visibility::Public]);
-        let mut scorer = Scorer::new(&question, 1000);
+        let mut scorer = scorer(&question);
         assert!(scorer.next(&execution(OK, "out0", "")).is_continue());
         let verdict = scorer.error("the engine is not available");
         assert_eq!(
             (verdict.status, verdict.passed_count, verdict.total_count),
             (Status::Error, Some(1), Some(2))
         );
-        assert_eq!(verdict.stderr.as_deref(), Some("The engine is not available."));
+        assert_eq!(verdict.reason.as_deref(), Some("The engine is not available."));
+        assert_eq!(verdict.stderr, None);
     }
 }

@@ -1,7 +1,8 @@
 //! Text rules of the Convex app: JavaScript's white space, newlines, and text fields of limited size.
 
-/// The default size limit of a text field in a result, in bytes (contract §2: a document holds at most 1 MiB).
-pub const MAX_FIELD_BYTES: usize = 64 * 1024;
+/// The default size limit of a text field in a result, in bytes (contract §2: the app reads a user's whole history in one
+/// transaction of 16 MiB).
+pub const MAX_FIELD_BYTES: usize = 8 * 1024;
 
 /// Whether JavaScript's `trimEnd` treats a character as white space (ECMAScript's `WhiteSpace` and `LineTerminator`).
 ///

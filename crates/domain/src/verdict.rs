@@ -61,7 +61,9 @@ pub struct Verdict {
     pub total_count: Option<u32>,
     /// The first failing test, if the status is `Failed`.
     pub first_failure: Option<FirstFailure>,
-    /// Standard error of a run-time error, or the reason if the status is `Error`.
+    /// Why the submission could not be judged, as a sentence for the learner, if the status is `Error`.
+    pub reason: Option<String>,
+    /// Standard error of a run-time error.
     pub stderr: Option<String>,
     /// The compiler's output if the program did not compile.
     pub compile_output: Option<String>,
@@ -81,7 +83,8 @@ impl Verdict {
             passed_count: None,
             total_count: None,
             first_failure: None,
-            stderr: Some(sentence(reason)),
+            reason: Some(sentence(reason)),
+            stderr: None,
             compile_output: None,
             tests: Vec::new(),
             toolchain: None,
@@ -104,7 +107,7 @@ mod tests {
     #[test]
     fn reason_becomes_a_sentence() {
         let verdict = Verdict::error("the question was not found");
-        assert_eq!(verdict.stderr.as_deref(), Some("The question was not found."));
+        assert_eq!(verdict.reason.as_deref(), Some("The question was not found."));
         assert_eq!(sentence("It is."), "It is.");
         assert_eq!(sentence(""), ".");
     }

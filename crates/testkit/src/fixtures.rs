@@ -79,6 +79,7 @@ pub fn passed() -> Verdict {
         passed_count: Some(2),
         total_count: Some(2),
         first_failure: None,
+        reason: None,
         stderr: None,
         compile_output: None,
         tests: Vec::new(),

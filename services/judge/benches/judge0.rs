@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use gavel_config::Env;
 use gavel_domain::engine::Job;
-use gavel_domain::{Comparison, LanguageId, Limits, Question, Scorer, Status, TestCase, Visibility};
+use gavel_domain::{
+    Comparison, HiddenOutput, LanguageId, Limits, Question, Scorer, Status, TestCase, Visibility,
+};
 use gavel_judge::{Config, Engine, Judge0Engine};
 use gavel_testkit::MockJudge0;
 use gavel_testkit::judge0::{Route, Settings};
@@ -62,7 +64,7 @@ async fn engine_cost(mock: &MockJudge0) -> Cost {
             question: &question,
             max_output_bytes: 4 << 20,
         };
-        let (mut scorer, mut status) = (Scorer::new(&question, 1_000), None);
+        let (mut scorer, mut status) = (Scorer::new(&question, 1_000, HiddenOutput::Send), None);
         engine
             .execute(&job, &mut |execution| match scorer.next(&execution) {
                 ControlFlow::Continue(()) => ControlFlow::Continue(()),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use gavel_config::Env;
+use gavel_domain::HiddenOutput;
 use gavel_domain::text::MAX_FIELD_BYTES;
 use gavel_judge0::Judge0Config;
 use gavel_runtime::ServiceConfig;
@@ -37,6 +38,8 @@ pub struct Config {
     pub max_deliveries: u64,
     /// The size limit of a text field of a verdict, in bytes.
     pub max_field_bytes: usize,
+    /// Whether a verdict carries what a program wrote during a hidden test.
+    pub hidden_output: HiddenOutput,
     /// The output limit of a program on each stream, in bytes.
     pub max_output_bytes: u64,
     /// The size of the sandbox's cache of compiled programs, in bytes.
@@ -92,6 +95,11 @@ impl Config {
                 1_000,
                 128 * 1024,
                 "size limit of a text field of a result, in bytes; longer texts are cut",
+            ),
+            hidden_output: env.get(
+                "HIDDEN_OUTPUT",
+                HiddenOutput::Send,
+                "send or withhold what a program writes during a hidden test; it can print the test's input",
             ),
             max_output_bytes: env.number(
                 "MAX_OUTPUT_BYTES",

@@ -9,7 +9,7 @@ use gavel_domain::engine::{EngineFault, Job, Progress};
 use gavel_domain::event::{Assignment, BundleKey, Expired, Judged, Ready, Running, Stage};
 use gavel_domain::text::normalize_newlines;
 use gavel_domain::time::epoch_ms;
-use gavel_domain::{Backoff, Question, Scorer, Verdict};
+use gavel_domain::{Backoff, HiddenOutput, Question, Scorer, Verdict};
 use gavel_runtime::telemetry::counted_verdict;
 use gavel_telemetry::table;
 use moka::future::Cache;
@@ -47,6 +47,7 @@ pub(crate) struct Judge<E> {
     bundles: Bundles,
     cache: Cache<BundleKey, Arc<Question>>,
     max_field_bytes: usize,
+    hidden_output: HiddenOutput,
     max_output_bytes: u64,
     give_up_after: Duration,
     instance: String,
@@ -63,6 +64,7 @@ impl<E: Engine> Judge<E> {
             bundles: Bundles::new(bus),
             cache: Cache::builder().weigher(bytes).max_capacity(config.bundle_cache_bytes).build(),
             max_field_bytes: config.max_field_bytes,
+            hidden_output: config.hidden_output,
             max_output_bytes: config.max_output_bytes,
             give_up_after: config.judge0_give_up_after,
             instance: config.service.instance.clone(),
@@ -88,7 +90,8 @@ impl<E: Engine> Judge<E> {
             question,
             max_output_bytes: self.max_output_bytes,
         };
-        let (mut scorer, mut verdict) = (Scorer::new(question, self.max_field_bytes), None);
+        let mut scorer = Scorer::new(question, self.max_field_bytes, self.hidden_output);
+        let mut verdict = None;
         let executed = self
             .engine
             .execute(&job, &mut |execution| match scorer.next(&execution) {

@@ -105,9 +105,8 @@ impl Reading {
         event.status = Some(verdict.status.as_str().to_owned());
         (event.passed, event.total) = (verdict.passed_count, verdict.total_count);
         let failure = verdict.first_failure.map(|failure| failure.error_message);
-        let said = verdict.compile_output.or_else(|| verdict.stderr.clone());
-        // For an error, stderr holds Gavel's own reason.
-        event.reason = failure.or(verdict.stderr);
+        let said = verdict.compile_output.or(verdict.stderr);
+        event.reason = failure.or(verdict.reason);
         event.toolchain = verdict.toolchain;
         event.output = said.filter(|_| self.source);
         event.tests = verdict

@@ -88,7 +88,7 @@ fn detail(event: &Event) -> String {
             let counts = verdict.passed_count.zip(verdict.total_count);
             let counts = counts.map_or_else(String::new, |(passed, total)| format!(" {passed}/{total}"));
             let reason = verdict.first_failure.as_ref().map(|failure| &failure.error_message);
-            let reason = reason.or(verdict.stderr.as_ref()).filter(|text| !text.trim().is_empty());
+            let reason = reason.or(verdict.reason.as_ref()).filter(|text| !text.trim().is_empty());
             let reason = reason
                 .map_or_else(String::new, |text| format!(" \"{}\"", first_line(text, MAX_REASON_CHARS)));
             format!(" {}{counts}{reason}", verdict.status.as_str())

@@ -75,6 +75,6 @@ pub(crate) fn ready(id: &str) -> Ready {
 pub(crate) fn judged(id: &str, status: Status) -> Judged {
     let failed = fixtures::failed();
     let first_failure = failed.first_failure.clone().filter(|_| status == Status::Failed);
-    let stderr = Some("Something broke.".to_owned());
-    fixtures::judged(id, Verdict { status, first_failure, stderr, ..failed })
+    let reason = (status == Status::Error).then(|| "Something broke.".to_owned());
+    fixtures::judged(id, Verdict { status, first_failure, reason, ..failed })
 }

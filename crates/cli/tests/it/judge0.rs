@@ -117,20 +117,28 @@ async fn judge0_judges_many_tests_without_sandbox_privileges() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn limit_above_judge0_maximum_is_an_error_with_both_values() {
+async fn fault_of_judge0_is_an_error_with_its_cause_in_the_log() {
     let much = Question::build(SubmissionKind::Standard, "much")
         .time_limit_seconds(16.0)
         .hidden("secretin", "secretout")
         .done();
     let (mock, pipeline) = with_judge0(Settings::default(), vec![echo(1), much], &[]).await;
     pipeline.submit("much", "much", 71, "echo").await;
-    let reason = "The question asks for 16 s of CPU time and Judge0 allows at most 15 s.";
-    assert_eq!(pipeline.result("much").await["stderr"], reason);
+    let result = pipeline.result("much").await;
+    let reason = "The question's limits are not supported by this judge.";
+    assert_eq!(result["firstFailure"], json!({ "errorMessage": reason }));
     mock.test_fault(None, TestFault::Internal);
     pipeline.submit("broken", "echo", 71, "echo").await;
     let result = pipeline.result("broken").await;
     assert_eq!(result["status"], "error", "{result}");
-    assert!(result["stderr"].as_str().unwrap().contains("internal error"), "{result}");
+    let reason = "The submission could not be judged because of a system error.";
+    assert_eq!(result["firstFailure"], json!({ "errorMessage": reason }));
+    for cause in [
+        "the question asks for 16 s of CPU time and Judge0 allows at most 15 s",
+        "Judge0 failed on a test 3 times; the last cause: internal error (status 13)",
+    ] {
+        pipeline.judge.wait_log(cause, TEST_TIMEOUT, |line| line.contains(cause)).await.unwrap();
+    }
     assert!(
         !pipeline.judge.log().iter().any(|entry| entry.contains("secretin") || entry.contains("secretout"))
     );

@@ -27,7 +27,7 @@ async fn message_that_kills_every_judge_ends_in_an_error() {
     }
     let result = pipeline.result("a").await;
     assert_eq!(
-        (&result["status"], &result["stderr"]),
+        (&result["status"], &result["firstFailure"]["errorMessage"]),
         (&"error".into(), &"The submission could not be judged because of a system error.".into())
     );
     let dead_letters = wait_dead_letters(&pipeline, 1).await;

@@ -98,7 +98,7 @@ impl Rig {
         let judged: Judged = self.events.wait(id).await;
         assert_eq!((judged.submission.id.as_str(), judged.verdict.status), (id, Status::Error));
         assert!(judged.duration_ms > 0 && judged.instance.starts_with("fetcher-"));
-        judged.verdict.stderr.unwrap()
+        judged.verdict.reason.unwrap()
     }
 
     pub(crate) async fn dead(&mut self, id: &str) -> DeadLetter {

@@ -73,7 +73,7 @@ async fn unserved_language_leads_to_an_error_and_a_remedy_in_the_log() {
         let end = rig.watch(&id).await;
         rig.ready_in(LanguageId(language), &id, rig.question().await, "print(7)").await;
         let end = end.await;
-        let message = end.judged.verdict.stderr.unwrap();
+        let message = end.judged.verdict.reason.unwrap();
         assert_eq!((end.judged.verdict.status, end.dead), (Status::Error, None), "{message}");
         assert_eq!(message, reason);
         let names_remedy = |line: &gavel_testkit::LogLine| {
@@ -104,6 +104,6 @@ async fn log_lists_served_and_unserved_languages() {
     assert!(log.iter().any(|line| line.contains("\"language served\"") && line.contains("C++ (GCC)")));
     let end = rig.watch("gone").await;
     rig.ready("gone", rig.question().await, "print(7)").await;
-    let message = end.await.judged.verdict.stderr.unwrap();
+    let message = end.await.judged.verdict.reason.unwrap();
     assert_eq!(message, "Python is not available on this judge.");
 }

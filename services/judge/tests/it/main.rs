@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
 mod help;
+mod hidden_output;
 mod isolation;
 mod languages;
 mod rig;

@@ -38,8 +38,12 @@ impl Rig {
     /// Stores a question that expects the input as output, with a time limit of 10 s.
     pub(crate) async fn question(&self) -> BundleKey {
         let limits = Limits::new(10.0, 128.0).unwrap();
-        let question = Question { limits, ..fixtures::question(&[("7", "7")]) };
-        let (key, bytes) = Bundles::seal(&question);
+        self.bundle(&Question { limits, ..fixtures::question(&[("7", "7")]) }).await
+    }
+
+    /// Stores a question.
+    pub(crate) async fn bundle(&self, question: &Question) -> BundleKey {
+        let (key, bytes) = Bundles::seal(question);
         Bundles::new(self.bus.clone()).put(&key, &bytes).await.unwrap();
         key
     }

@@ -2,8 +2,8 @@
 
 use gavel_domain::{Clock, OutputStream};
 use gavel_domain::{
-    Comparison, Execution, Limits, Outcome, Question, Scorer, Status, Submission, SubmissionKind, TestCase,
-    Usage, Verdict, Visibility,
+    Comparison, Execution, HiddenOutput, Limits, Outcome, Question, Scorer, Status, Submission,
+    SubmissionKind, TestCase, Usage, Verdict, Visibility,
 };
 use gavel_mock_convex::Endpoint;
 use gavel_testkit::TEST_TIMEOUT;
@@ -40,10 +40,14 @@ fn execution(outcome: Outcome, stdout: &[u8], stderr: &[u8]) -> Execution {
     Execution { outcome, matched_bytes: 0, stdout, stderr, usage: Usage::default() }
 }
 
+fn scorer(question: &Question) -> Scorer<'_> {
+    Scorer::new(question, CAP, HiddenOutput::Send)
+}
+
 /// The verdict if the first `before` tests pass and the next one runs as `last`.
 fn failing(before: usize, last: &Execution) -> Verdict {
     let question = question();
-    let mut scorer = Scorer::new(&question, CAP);
+    let mut scorer = scorer(&question);
     for test in &question.tests[..before] {
         let fine = execution(Outcome::Exited { code: 0 }, test.expected_stdout.as_bytes(), b"");
         assert!(scorer.next(&fine).is_continue());
@@ -64,15 +68,17 @@ fn rows() -> Vec<(&'static str, Verdict, Value)> {
         ),
         (
             "compile",
-            Scorer::new(&question(), CAP).compile_error(b"line 1: what?"),
+            scorer(&question()).compile_error(b"line 1: what?"),
             json!({ "status": "failed", "passedCount": 0, "totalCount": 3, "firstFailureIndex": 0,
-                "firstFailure": { "errorMessage": "line 1: what?" }, "compileOutput": "line 1: what?" }),
+                "firstFailure": { "stdin": "1\n", "actualOutput": "", "expectedOutput": "one\n",
+                    "errorMessage": "line 1: what?" }, "compileOutput": "line 1: what?" }),
         ),
         (
             "silentcompiler",
-            Scorer::new(&question(), CAP).compile_error(b""),
+            scorer(&question()).compile_error(b""),
             json!({ "status": "failed", "passedCount": 0, "totalCount": 3, "firstFailureIndex": 0,
-                "firstFailure": { "errorMessage": "Compilation failed" } }),
+                "firstFailure": { "stdin": "1\n", "actualOutput": "", "expectedOutput": "one\n",
+                    "errorMessage": "Compilation failed" } }),
         ),
         (
             "runtime",
@@ -103,14 +109,14 @@ fn rows() -> Vec<(&'static str, Verdict, Value)> {
         ),
         (
             "error",
-            Scorer::new(&question(), CAP).error("the engine is not available"),
-            json!({ "status": "error", "passedCount": 0, "totalCount": 3,
-                "stderr": "The engine is not available." }),
+            scorer(&question()).error("the engine is not available"),
+            json!({ "status": "error", "passedCount": 0, "totalCount": 3, "firstFailureIndex": 0,
+                "firstFailure": { "errorMessage": "The engine is not available." } }),
         ),
         (
             "bareerror",
             Verdict::error("the question was not found"),
-            json!({ "status": "error", "stderr": "The question was not found." }),
+            json!({ "status": "error", "firstFailure": { "errorMessage": "The question was not found." } }),
         ),
     ];
     let limits = [
