@@ -20,4 +20,4 @@ pub use config::{ConvexConfig, InvalidConfig, running_linger};
 pub use permits::{CallPermit, CallPermits};
 pub use result::result_body;
 pub use sign::callback_id;
-pub use testcases::{FetchError, FetchLimits};
+pub use testcases::{FetchError, FetchLimits, ParseErrorPosition};

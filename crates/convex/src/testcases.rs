@@ -17,14 +17,14 @@ use crate::sign::callback_id;
 pub struct FetchLimits {
     /// The largest number of test cases.
     pub tests: usize,
-    /// The largest size of the whole response, in bytes.
+    /// The largest size of the inputs and expected outputs together, in bytes.
     pub bytes: usize,
 }
 
 /// Why the test cases of a question were not fetched. Only [`FetchError::Call`] is worth a retry.
 ///
 /// No text quotes the response: test data must not reach logs or verdicts. Except for `Call`, learners see these
-/// texts.
+/// texts, without their sources.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// Convex answered 404.
@@ -44,26 +44,29 @@ pub enum FetchError {
         /// The allowed number.
         max: usize,
     },
-    /// The response is larger than `MAX_BUNDLE_BYTES`.
+    /// The test data is larger than `MAX_BUNDLE_BYTES`.
     #[error("the question's test cases exceed {max} bytes")]
     TooLarge {
         /// The allowed size in bytes.
         max: usize,
     },
     /// The response does not match the contract.
-    #[error("the question's test cases are malformed (line {line}, column {column} of the response)")]
-    Malformed {
-        /// The line at which parsing failed.
-        line: usize,
-        /// The column at which parsing failed.
-        column: usize,
-    },
+    #[error("the question's test cases are malformed")]
+    Malformed(#[source] ParseErrorPosition),
     /// A limit of the question is out of range.
     #[error("the question's limits are invalid")]
     Limits(#[from] InvalidLimits),
     /// The call failed; a retry may succeed.
     #[error("cannot fetch the test cases")]
     Call(#[from] CallError),
+}
+
+/// Where parsing a response failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}, column {column} of the response")]
+pub struct ParseErrorPosition {
+    line: usize,
+    column: usize,
 }
 
 impl FetchError {
@@ -76,7 +79,7 @@ impl FetchError {
             Self::NoTests
             | Self::TooMany { .. }
             | Self::TooLarge { .. }
-            | Self::Malformed { .. }
+            | Self::Malformed(_)
             | Self::Limits(_) => "unusable",
         }
     }
@@ -167,7 +170,7 @@ impl Convex {
             400 => return Err(FetchError::BadId),
             _ => return Err(error_status(&response).into()),
         }
-        let body = read_up_to(response, limits.bytes).await?;
+        let body = read_up_to(response, max_response_bytes(limits)).await?;
         if body.is_truncated {
             return Err(FetchError::TooLarge { max: limits.bytes });
         }
@@ -175,15 +178,29 @@ impl Convex {
     }
 }
 
+/// The most bytes that a response within the limits can have.
+fn max_response_bytes(limits: FetchLimits) -> usize {
+    /// JSON writes a byte with up to six: `\u0000`.
+    const MAX_ESCAPED_BYTES: usize = 6;
+    /// For the ids, names and other fields of a test case, and for the question.
+    const FIELD_BYTES: usize = 16 << 10;
+    limits.bytes * MAX_ESCAPED_BYTES + (limits.tests + 1) * FIELD_BYTES
+}
+
 fn parse(response: &[u8], limits: FetchLimits) -> Result<Question, FetchError> {
-    let mut body: ResponseBody = serde_json::from_slice(response)
-        .map_err(|error| FetchError::Malformed { line: error.line(), column: error.column() })?;
+    let mut body: ResponseBody = serde_json::from_slice(response).map_err(|error| {
+        FetchError::Malformed(ParseErrorPosition { line: error.line(), column: error.column() })
+    })?;
     let count = body.test_cases.len();
     if count == 0 {
         return Err(FetchError::NoTests);
     }
     if count > limits.tests {
         return Err(FetchError::TooMany { count, max: limits.tests });
+    }
+    let bytes = body.test_cases.iter().map(|test| test.stdin.len() + test.expected_stdout.len());
+    if bytes.sum::<usize>() > limits.bytes {
+        return Err(FetchError::TooLarge { max: limits.bytes });
     }
     // A stable sort: test cases with equal `order` stay in the order that Convex sent.
     body.test_cases.sort_by(|a, b| a.order.total_cmp(&b.order));
@@ -247,12 +264,24 @@ mod tests {
     }
 
     #[test]
+    fn size_counts_test_data_and_not_its_escapes() {
+        // 500 bytes, each of which JSON writes with six.
+        let test = |order| test_case(&"\\u0001".repeat(500), order);
+        let response = |tests: &[String]| response(VALID, &tests.join(","));
+        let two = response(&[test("1"), test("2")]);
+        assert!(two.len() > 6_000 && two.len() <= max_response_bytes(LIMITS));
+        assert!(parse(two.as_bytes(), LIMITS).is_ok());
+        let over = response(&[test("1"), test_case(&"x".repeat(501), "2")]);
+        assert!(matches!(parse(over.as_bytes(), LIMITS), Err(FetchError::TooLarge { max: 1000 })));
+    }
+
+    #[test]
     fn error_of_a_malformed_response_does_not_quote_it() {
         let secret = test_case("secret", "\"secret\"");
         for bad in ["", "null", "<html>secret</html>", r#"{"question":"secret"}"#, &response(VALID, &secret)]
         {
             let error = parse(bad.as_bytes(), LIMITS).err().unwrap();
-            assert!(matches!(error, FetchError::Malformed { .. }), "{bad}");
+            assert!(matches!(error, FetchError::Malformed(_)), "{bad}");
             assert!(!error.to_string().contains("secret"), "{error}");
         }
     }

@@ -34,7 +34,7 @@ impl Config {
                     32 << 20,
                     1_000,
                     1 << 30,
-                    "size of a question's test cases in bytes, at most",
+                    "inputs and expected outputs of a question together, in bytes, at most",
                 ),
             },
             slots: env.number("FETCHER_SLOTS", 64, 1, 1_000, "submissions in progress at once, at most"),

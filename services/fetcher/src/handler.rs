@@ -21,6 +21,9 @@ const BACKOFF: Backoff = Backoff { base: Duration::from_millis(500), cap: Durati
 const TOO_MANY_WAITERS_DELAY: Duration = Duration::from_secs(1);
 /// The redelivery delay of an expired event while the judge has not acknowledged the ready event yet.
 const UNACKNOWLEDGED_DELAY: Duration = Duration::from_millis(500);
+/// The reason in the verdict of a submission that the fetcher gives up. The cause is for the operator: it goes to the
+/// dead letter and the log.
+const GIVE_UP_REASON: &str = "the test cases of the question could not be loaded";
 /// How many bundles are remembered as stored. Storing one again costs a rejected publish, nothing else.
 const MAX_REMEMBERED_BUNDLES: u64 = 10_000;
 
@@ -132,7 +135,7 @@ impl Fetcher {
             Err(BundleFailure::Fetch(error)) => {
                 let reason = Cause::from(error);
                 info!(submission_id = %submission.id, question_id = %submission.question_id, %reason, "question unusable");
-                Ok(vec![self.error(submission, reason.as_str())])
+                Ok(vec![self.error(submission, &error.to_string())])
             }
         }
     }
@@ -198,8 +201,8 @@ impl Handler for Fetcher {
         self.prepare(delivery, submission, source, 0).await
     }
 
-    fn give_up(&self, event: &Queued, cause: &Cause) -> Vec<Outgoing> {
-        vec![self.error(&event.submission, cause.as_str())]
+    fn give_up(&self, event: &Queued, _cause: &Cause) -> Vec<Outgoing> {
+        vec![self.error(&event.submission, GIVE_UP_REASON)]
     }
 }
 
@@ -222,7 +225,7 @@ impl Handler for Renewer {
         self.0.prepare(delivery, &ready.submission, &ready.source, ready.renewals + 1).await
     }
 
-    fn give_up(&self, event: &Expired, cause: &Cause) -> Vec<Outgoing> {
-        vec![self.0.error(&event.ready.submission, cause.as_str())]
+    fn give_up(&self, event: &Expired, _cause: &Cause) -> Vec<Outgoing> {
+        vec![self.0.error(&event.ready.submission, GIVE_UP_REASON)]
     }
 }
