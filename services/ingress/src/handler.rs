@@ -80,7 +80,11 @@ fn deny(denied: &Denied, request_id: &RequestId) -> Response {
 
 fn body_error(error: &BodyError, request_id: &RequestId) -> Response {
     let (status, message) = match error {
-        BodyError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "The request body exceeds 1 MiB"),
+        BodyError::TooLarge => (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "The request body exceeds 1 MiB. A source within MAX_SOURCE_BYTES exceeds it only if it consists of control \
+             characters, which JSON writes with six bytes each",
+        ),
         BodyError::Incomplete => (StatusCode::BAD_REQUEST, "The request body is incomplete"),
         BodyError::Timeout => (StatusCode::REQUEST_TIMEOUT, "Timeout while reading the request body"),
     };

@@ -1,6 +1,7 @@
 //! Parses a request body into a submission: the strict schema of contract §1, with all problems reported together.
 
 use gavel_domain::{LanguageId, QuestionId, SubmissionId, SubmissionKind, ids::InvalidId};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 /// A valid request body.
@@ -44,12 +45,12 @@ const MAX_ECHO_BYTES: usize = 256;
 pub(crate) fn parse(body: &[u8], max_source_bytes: usize) -> Result<SubmissionRequest, InvalidRequest> {
     let schema = |submission_id, issues| InvalidRequest::Schema { submission_id, issues };
     let value: Value = serde_json::from_slice(body)
-        .map_err(|error| schema(String::new(), vec![issue(None, &format!("invalid JSON: {error}"))]))?;
+        .map_err(|error| schema(salvaged_id(body), vec![issue(None, &format!("invalid JSON: {error}"))]))?;
     let Value::Object(mut fields) = value else {
         return Err(schema(String::new(), vec![issue(None, "expected an object")]));
     };
     let sent_id = fields.get("submissionId").and_then(Value::as_str).unwrap_or_default();
-    let sent_id = if sent_id.len() > MAX_ECHO_BYTES { String::new() } else { sent_id.to_owned() };
+    let sent_id = echoed(sent_id);
 
     let mut issues = Vec::new();
     let question_id = id(&mut fields, "questionId", QuestionId::new, &mut issues);
@@ -73,6 +74,22 @@ pub(crate) fn parse(body: &[u8], max_source_bytes: usize) -> Result<SubmissionRe
         }
         _ => Err(schema(sent_id, issues)),
     }
+}
+
+/// Returns the submission id of a body that cannot be read because of another field: the source may contain a lone
+/// surrogate, which JavaScript strings allow and UTF-8 does not. The values of unknown fields are skipped, not decoded.
+fn salvaged_id(body: &[u8]) -> String {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct IdOnly {
+        submission_id: String,
+    }
+    serde_json::from_slice::<IdOnly>(body).map_or_else(|_| String::new(), |body| echoed(&body.submission_id))
+}
+
+/// The submission id that a response repeats.
+fn echoed(id: &str) -> String {
+    if id.len() > MAX_ECHO_BYTES { String::new() } else { id.to_owned() }
 }
 
 fn issue(key: Option<&str>, message: &str) -> Value {
@@ -197,6 +214,18 @@ mod tests {
             assert_eq!(issues(bad.as_bytes()).first().unwrap().0, "[]", "{bad}");
         }
         assert_eq!(issues(b"\xff").len(), 1);
+    }
+
+    #[test]
+    fn id_of_a_body_with_an_unreadable_source_is_repeated() {
+        let id = |body: &[u8]| parse(body, 100).err().unwrap().submission_id().to_owned();
+        assert_eq!(id(br#"{"submissionId":"s1","sourceCode":"\ud800"}"#), "s1");
+        assert_eq!(id(br#"{"sourceCode":"a\udc00\ud800b","submissionId":"s1"}"#), "s1");
+        assert_eq!(id(b"{\"submissionId\":\"s1\",\"sourceCode\":\"\xff\"}"), "s1");
+        assert_eq!(id(br#"{"submissionId":"\ud800","sourceCode":""}"#), "");
+        assert_eq!(id(br#"{"submissionId":"s1","sourceCode":"""#), "", "not JSON");
+        let long = format!(r#"{{"submissionId":"{}","sourceCode":"\ud800"}}"#, "x".repeat(300));
+        assert_eq!(id(long.as_bytes()), "");
     }
 
     #[test]

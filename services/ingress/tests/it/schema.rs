@@ -108,9 +108,11 @@ async fn all_issues_are_reported_together() {
 async fn body_that_is_not_a_json_object_is_rejected() {
     let rig = Rig::start().await;
     let surrogate = r#"{"questionId":"q1","submissionId":"s1","languageId":71,"sourceCode":"\ud800"}"#;
+    let answer = rig.ingress.post_text(surrogate).await;
+    assert_eq!((answer.status, &answer.body["submissionId"]), (400, &json!("s1")));
+    assert_eq!(issues(&answer).keys().collect::<Vec<_>>(), ["[]"]);
     let deep = "[".repeat(100_000);
-    let texts =
-        ["", " ", "null", "1", "\"s\"", "[]", "[{}]", "{", "{\"a\":}", "{} {}", "<html>", surrogate, &deep];
+    let texts = ["", " ", "null", "1", "\"s\"", "[]", "[{}]", "{", "{\"a\":}", "{} {}", "<html>", &deep];
     let bytes = [&b"\xff\xfe{}"[..], b"{\"submissionId\":\"\xc3\x28\"}", b"\0"];
     for body in texts.into_iter().map(str::as_bytes).chain(bytes) {
         let answer = rig.ingress.post_text(body.to_vec()).await;
@@ -140,6 +142,22 @@ async fn source_size_is_measured_in_bytes() {
         assert_eq!((answer.status, &answer.body), (400, &body));
     }
     assert_eq!(rig.queue.count().await, 2);
+}
+
+#[tokio::test]
+async fn source_whose_escapes_exceed_the_body_limit_gets_the_reason() {
+    let rig = Rig::start().await;
+    // As JSON.stringify writes them: line feeds with two bytes, other control characters with six.
+    let lines = json!("\n".repeat(200_000));
+    assert_eq!(rig.ingress.post(&with("s1", "sourceCode", lines)).await.status, 202);
+    let answer = rig.ingress.post(&with("s2", "sourceCode", json!("\u{1}".repeat(200_000)))).await;
+    let message = answer.body["message"].as_str().unwrap();
+    assert_eq!(answer.status, 413);
+    assert!(
+        message.starts_with("The request body exceeds 1 MiB") && message.contains("six bytes"),
+        "{message}"
+    );
+    assert_eq!(rig.queue.count().await, 1);
 }
 
 #[tokio::test]
