@@ -1008,10 +1008,13 @@ export interface components {
             passedCount?: number;
             /** @description The number of tests of the question */
             totalCount?: number;
-            /** @description The index of the first test that failed, from 0, in the order of judging */
+            /**
+             * @description The index of the first test that failed, from 0, in the order of judging; for an `error` the test that could not
+             *     be judged, if known
+             */
             firstFailureIndex?: number;
             firstFailure?: components["schemas"]["FirstFailure"];
-            /** @description Standard error of a run-time error, or the reason of an `error` as a sentence for the learner */
+            /** @description Standard error of a run-time error */
             stderr?: string;
             /** @description The output of the compiler, if the program did not compile */
             compileOutput?: string;
@@ -1024,12 +1027,16 @@ export interface components {
          */
         FirstFailure: {
             stdin?: string;
-            /** @description Standard output of the program; missing if the program did not compile */
+            /**
+             * @description Standard output of the program; empty if the program did not compile and the first test is public. For a hidden
+             *     test it is missing if the program did not compile, and with `HIDDEN_OUTPUT=withhold`.
+             */
             actualOutput?: string;
             expectedOutput?: string;
             /**
              * @description What went wrong: `Wrong answer`, `Time limit exceeded`, `Memory limit exceeded`, `Output limit exceeded`, the
-             *     standard error of a run-time error or its exit code or signal, or the output of the compiler
+             *     first KiB of the standard error of a run-time error, or its exit code or signal, or the first KiB of the output
+             *     of the compiler; for an `error`, the reason as a sentence for the learner
              */
             errorMessage?: string;
         };
@@ -1276,7 +1283,7 @@ export interface operations {
                      * @example {
                      *       "status": "error",
                      *       "submissionId": "",
-                     *       "message": "The request body exceeds 1 MiB"
+                     *       "message": "The request body exceeds 1 MiB. A source within MAX_SOURCE_BYTES exceeds it only if it consists of control characters, which JSON writes with six bytes each"
                      *     }
                      */
                     "application/json": components["schemas"]["ErrorResponse"];
