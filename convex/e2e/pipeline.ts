@@ -15,7 +15,6 @@ const SETTINGS = {
   LOG_FORMAT: "json",
   ACK_WAIT_MS: "2000",
   SHUTDOWN_GRACE_MS: "3000",
-  REQUEST_TIMEOUT_MS: "3000",
   RUNNING_TIMEOUT_MS: "2000",
   RUNNING_LINGER_MS: "1000",
   CONVEX_ORDER: "guarded",
@@ -91,7 +90,7 @@ export class Pipeline {
 
   /** Runs the `gavel` command. Returns its standard output; fails if the exit code is not 0. */
   async gavel(...args: string[]): Promise<string> {
-    const env = { PATH: process.env.PATH, NATS_URL: `nats://127.0.0.1:${this.nats.port}` };
+    const env = { PATH: process.env.PATH, ...SETTINGS, NATS_URL: `nats://127.0.0.1:${this.nats.port}` };
     const { stdout } = await promisify(execFile)(join(BIN_DIR, "gavel"), args, { env });
     return stdout;
   }

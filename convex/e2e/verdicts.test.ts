@@ -30,7 +30,7 @@ describe("a submission", () => {
     await page.learner.inspect("running");
     result.release();
 
-    await page.isAt("Passed");
+    await page.isAt("Verdict");
     await page.announces(/^Passed, 3 \/ 3 passed, [\d.]+ s$/);
     expect(await page.tests()).toEqual(["Test 1: passed", "Test 2: passed", "Test 3: passed"]);
     expect(await page.history.allInnerTexts()).toEqual([expect.stringMatching(/Passed[^]*3 \/ 3 passed · Python/)]);
