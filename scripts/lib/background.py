@@ -1,4 +1,4 @@
-"""A process in the background, in a session of its own, whose output goes to a log."""
+"""A process in the background, in a separate session, whose output goes to a log."""
 
 from __future__ import annotations
 
