@@ -15,7 +15,7 @@ export default defineSchema({
     sourceId: v.id("sources"),
     traceId: v.string(),
     /** When the current series of watchdog checks began. A check of an earlier series does nothing. */
-    watchedSince: v.number(),
+    watchedSince: v.optional(v.number()),
     /** When the ingress answered 202. */
     acceptedAt: v.optional(v.number()),
     runningAt: v.optional(v.number()),

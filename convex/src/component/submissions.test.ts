@@ -48,7 +48,7 @@ describe("submit", () => {
     await as("ada").mutation(judgeApi.submit, { ...submission, sourceCode: largest });
     expect(await refusal({ sourceCode: `${largest}x` })).toEqual({
       code: "source_too_large",
-      message: "The source has 200,001 bytes, but at most 200,000 are allowed.",
+      message: "The source has 200001 bytes, but at most 200000 are allowed.",
     });
   });
 

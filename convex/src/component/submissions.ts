@@ -38,7 +38,6 @@ export const submit = mutation({
       rank: 0,
       sourceId,
       traceId: newTraceId(),
-      watchedSince: Date.now(),
     });
     await enqueueSend(ctx, submissionId);
     await watch(ctx, submissionId);
@@ -111,8 +110,8 @@ function refusalOf(submission: { questionId: string; languageId: number; sourceC
   }
   const bytes = byteLength(sourceCode);
   if (bytes > MAX_SOURCE_BYTES) {
-    const [size, max] = [bytes, MAX_SOURCE_BYTES].map((count) => count.toLocaleString("en-US"));
-    return { code: "source_too_large", message: `The source has ${size} bytes, but at most ${max} are allowed.` };
+    const message = `The source has ${bytes} bytes, but at most ${MAX_SOURCE_BYTES} are allowed.`;
+    return { code: "source_too_large", message };
   }
   return undefined;
 }
