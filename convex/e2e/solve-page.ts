@@ -1,4 +1,5 @@
 import type { Locator } from "playwright-core";
+import { expect, vi } from "vitest";
 import type { Learner } from "./learner";
 
 /** The page of a question, as a learner uses it. Waits time out after 30 s. */
@@ -68,6 +69,14 @@ export class SolvePage {
   async tests(): Promise<string[]> {
     const chips = await this.result.getByRole("list", { name: "Tests" }).getByRole("listitem").all();
     return await Promise.all(chips.map(async (chip) => (await chip.getAttribute("title")) ?? ""));
+  }
+
+  /** Waits until the list of submissions consists of items with these texts. */
+  async historyIs(texts: RegExp[]): Promise<void> {
+    await vi.waitFor(async () => {
+      const items = await this.history.allInnerTexts();
+      expect(items).toEqual(texts.map((text) => expect.stringMatching(text) as string));
+    }, 30_000);
   }
 
   /** The text under a title in the explanation, such as the input of the failed test. */
