@@ -21,7 +21,7 @@ export default function Editor({ languageId, text, onChange, describedBy }: Prop
   const extensions = useMemo(
     () => [
       ...(grammar === null ? [] : [grammar]),
-      EditorView.contentAttributes.of({ "aria-label": "Your program", "aria-describedby": describedBy }),
+      EditorView.contentAttributes.of({ "aria-label": "Your program", "aria-describedby": describedBy, tabindex: "0" }),
       EditorView.lineWrapping,
     ],
     [grammar, describedBy],

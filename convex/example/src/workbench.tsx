@@ -135,21 +135,23 @@ function SubmitBar({ program, obstacle, onSubmitted }: SubmitBarProps) {
         <p id="editor-keys" className="muted">
           Tab indents. Press <kbd>Esc</kbd>, then <kbd>Tab</kbd> to leave the editor.
         </p>
-        <p id="submit-reason" className="muted reason">
-          {reason}
-        </p>
-        {/* It keeps the focus while it is disabled, and screen readers read the reason. */}
-        <button
-          type="button"
-          className="button primary"
-          aria-disabled={reason !== undefined}
-          aria-describedby="submit-reason"
-          aria-keyshortcuts={IS_APPLE ? "Meta+Enter" : "Control+Enter"}
-          title={IS_APPLE ? "⌘ Enter" : "Ctrl+Enter"}
-          onClick={submit}
-        >
-          Submit
-        </button>
+        <div className="submit-action">
+          <p id="submit-reason" className="muted">
+            {reason}
+          </p>
+          {/* It keeps the focus while it is disabled, and screen readers read the reason. */}
+          <button
+            type="button"
+            className="button primary"
+            aria-disabled={reason !== undefined}
+            aria-describedby="submit-reason"
+            aria-keyshortcuts={IS_APPLE ? "Meta+Enter" : "Control+Enter"}
+            title={IS_APPLE ? "⌘ Enter" : "Ctrl+Enter"}
+            onClick={submit}
+          >
+            Submit
+          </button>
+        </div>
       </div>
     </>
   );

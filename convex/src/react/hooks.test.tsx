@@ -102,13 +102,33 @@ test("submissions_are_asked_for_by_question_and_page", async () => {
   expect(watch.mock.calls[0]?.[1]).toMatchObject({ questionId: "q1", paginationOpts: { numItems: 10, cursor: null } });
 });
 
-test("languages_are_refreshed_once_and_a_failure_keeps_the_known_ones", async () => {
-  const languages = { languages: [], judges: 0, fetchedAt: 0 };
-  client.set("judge:languages {}", languages);
-  const { result, rerender } = renderHook(() => useLanguages(), { wrapper });
-  rerender();
-  await waitFor(() => expect(result.current).toEqual(languages));
-  expect(client.calls).toEqual(["judge:refreshLanguages"]);
+describe("useLanguages", () => {
+  const python = { id: 71, name: "Python", version: "3.11.2", engines: ["sandbox"], judges: 1 };
+  const known = { languages: [python], judges: 1, fetchedAt: 1 };
+
+  test("languages_are_refreshed_once_and_a_failure_keeps_the_known_ones", async () => {
+    client.set("judge:languages {}", known);
+    const { result, rerender } = renderHook(() => useLanguages(), { wrapper });
+    rerender();
+    await waitFor(() => expect(result.current).toEqual(known));
+    expect(client.calls).toEqual(["judge:refreshLanguages"]);
+  });
+
+  test.each([
+    ["some languages are known", known, 1],
+    ["no judge runs", { languages: [], judges: 0, fetchedAt: 1 }, 6],
+    ["the last request failed", { ...known, problem: "The list of languages could not be loaded." }, 6],
+    ["they were never fetched", null, 6],
+  ])("languages are refreshed in time if %s", async (_case, languages, refreshesInAMinute) => {
+    vi.useFakeTimers();
+    client.set("judge:languages {}", languages);
+    const { unmount } = renderHook(() => useLanguages(), { wrapper });
+    await vi.advanceTimersByTimeAsync(60_000);
+    unmount();
+    await vi.advanceTimersByTimeAsync(60_000);
+    vi.useRealTimers();
+    expect(client.calls).toHaveLength(refreshesInAMinute + (languages === known ? 0 : 1));
+  });
 });
 
 test("missing_provider_is_an_error_that_names_it", () => {

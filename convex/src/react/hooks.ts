@@ -41,16 +41,36 @@ export function useSubmissions(questionId?: string) {
   });
 }
 
+/** Milliseconds between two requests to refresh the languages: while some are known, and while none are. */
+const REFRESH_INTERVAL = { known: 65_000, unknown: 10_000 };
+
 /**
- * Subscribes to the languages that the running judges offer, and asks the backend to refresh them.
+ * Subscribes to the languages that the running judges offer, and has the backend refresh them while the page is visible.
  * Returns `undefined` while they load and `null` if they have never been fetched.
  */
 export function useLanguages(): LanguagesView | null | undefined {
-  const { languages, refreshLanguages } = useGavelFunctions();
-  const refresh = useMutation(refreshLanguages);
+  const functions = useGavelFunctions();
+  const languages = useQuery(functions.languages, {});
+  const refresh = useMutation(functions.refreshLanguages);
+  const isKnown = !!languages?.languages.length && languages.problem === undefined;
   useEffect(() => {
-    // A failure leaves the last known languages in place; the query reports it as `problem`.
-    refresh({}).catch(() => {});
-  }, [refresh]);
-  return useQuery(languages, {});
+    let isPending = false;
+    const run = () => {
+      // While the connection is lost, requests would pile up.
+      if (isPending || document.visibilityState === "hidden") return;
+      isPending = true;
+      // A failure leaves the last known languages in place; the query reports it as `problem`.
+      void refresh({})
+        .catch(() => {})
+        .finally(() => (isPending = false));
+    };
+    run();
+    const timer = setInterval(run, REFRESH_INTERVAL[isKnown ? "known" : "unknown"]);
+    document.addEventListener("visibilitychange", run);
+    return () => {
+      clearInterval(timer);
+      document.removeEventListener("visibilitychange", run);
+    };
+  }, [refresh, isKnown]);
+  return languages;
 }
