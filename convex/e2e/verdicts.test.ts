@@ -31,7 +31,7 @@ describe("a submission", () => {
     result.release();
 
     await page.isAt("Verdict");
-    await page.announces(/^Passed, 3 \/ 3 passed, [\d.]+ s$/);
+    await page.announces(/^Passed, 3 \/ 3 passed, [\d.]+\ss$/);
     expect(await page.tests()).toEqual(["Test 1: passed", "Test 2: passed", "Test 3: passed"]);
     expect(await page.history.allInnerTexts()).toEqual([expect.stringMatching(/Passed[^]*3 \/ 3 passed · Python/)]);
     await page.learner.inspect("passed");
@@ -100,6 +100,9 @@ describe("a submission", () => {
     await page.explains("Test 1: Runtime error");
     await page.announces("Runtime error, 0 / 3 passed");
     expect(await page.field("Error output")).toContain("ZeroDivisionError");
+    // The two halves of the page scroll, and so must not make the page itself longer than the window.
+    const excess = await page.learner.page.evaluate(() => document.documentElement.scrollHeight - window.innerHeight);
+    expect(excess).toBe(0);
     await page.learner.inspect("runtime-error");
   });
 });
