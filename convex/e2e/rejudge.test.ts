@@ -22,7 +22,7 @@ describe("a rejudge", () => {
     const result = world.proxy.hold(/result/);
     await world.pipeline.gavel("rejudge", id);
     await page.announces("Running the tests.");
-    await page.result.getByText("This submission is judged again.").waitFor();
+    await page.result.getByText("This submission is being judged again.").waitFor();
     await page.learner.inspect("rejudge-running");
     result.release();
     await page.explains("Test 1: Wrong answer");

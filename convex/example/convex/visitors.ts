@@ -2,8 +2,8 @@ import { v } from "convex/values";
 import { importJWK, SignJWT, type JWK } from "jose";
 import { action } from "./_generated/server.js";
 
-/** How long a token is valid. The page asks for a new one before. */
-const LIFETIME_SECONDS = 60 * 60;
+/** How long a token is valid. A visitor who stays away for longer comes back as a new one, without submissions. */
+const LIFETIME_SECONDS = 30 * 24 * 60 * 60;
 
 /**
  * Signs a visitor in without a name or password: a new visitor gets a random id and a token for it. An app signs its

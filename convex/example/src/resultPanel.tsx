@@ -43,7 +43,9 @@ export function ResultPanel({ submissionId, questionId, languages, onLoadSource 
       </div>
       <SubmissionStatus submission={submission} />
       {submission.generation > 1 && (
-        <p className="muted">{isFinal ? "This submission was judged again." : "This submission is judged again."}</p>
+        <p className="muted">
+          {isFinal ? "This submission was judged again." : "This submission is being judged again."}
+        </p>
       )}
       <TestChips submission={submission} />
       <FirstFailure submission={submission} />

@@ -1,9 +1,11 @@
 import type { LanguagesView } from "@gavel/convex/react";
 import { useState } from "react";
-import { languageName, type Language } from "./languages";
+import { distinctLanguages, languageName, type Language } from "./languages";
 import { load, save } from "./storage";
 
 const KEY = "gavel.language";
+/** Python 3: the first choice of a new visitor, if a judge offers it. */
+const FIRST_ID = 71;
 
 /** The language that the visitor writes in, and those to choose from. */
 export type LanguageChoice = {
@@ -22,7 +24,7 @@ export type LanguageChoice = {
 export function useLanguageChoice(view: LanguagesView | null | undefined): LanguageChoice {
   const [chosenId, setChosenId] = useState(() => parseId(load(KEY)));
   const served = view?.languages ?? [];
-  const id = chosenId ?? served[0]?.id;
+  const id = chosenId ?? (served.find((language) => language.id === FIRST_ID) ?? served[0])?.id;
   const isServed = served.some((language) => language.id === id);
   const choose = (choice: number) => {
     save(KEY, String(choice));
@@ -30,7 +32,8 @@ export function useLanguageChoice(view: LanguagesView | null | undefined): Langu
   };
   if (id === undefined) return { isServed, options: [], choose };
   const current = { id, name: languageName(served, id) };
-  return { current, isServed, options: isServed ? served : [current, ...served], choose };
+  const options = distinctLanguages(served, id);
+  return { current, isServed, options: isServed ? options : [current, ...options], choose };
 }
 
 function parseId(text: string | null): number | undefined {
