@@ -24,13 +24,13 @@ async function setKey() {
 }
 
 describe("visitors", () => {
-  test("get a random id and a token of an hour that auth.config.ts accepts", async () => {
+  test("get a random id and a token of thirty days that auth.config.ts accepts", async () => {
     const verify = await setKey();
     const t = convexTest({ schema, modules });
     const [first, second] = [await t.action(api.visitors.signIn, {}), await t.action(api.visitors.signIn, {})];
     const { sub, iat, exp } = await verify(first.token);
     expect(sub).toMatch(/^[0-9a-f-]{36}$/);
-    expect(exp! - iat!).toBe(3_600);
+    expect(exp! - iat!).toBe(30 * 24 * 3_600);
     expect((await verify(second.token)).sub).not.toBe(sub);
   });
 
