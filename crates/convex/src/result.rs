@@ -70,8 +70,9 @@ pub fn result_body(judged: &Judged) -> Vec<u8> {
         status: verdict.status.as_str(),
         passed_count: verdict.passed_count,
         total_count: verdict.total_count,
-        // A fault met the first test that had not passed.
-        first_failure_index: failed_at.or_else(|| reason.and(verdict.passed_count)),
+        // A fault met the test after those that ran. If none ran, it may have come before the tests.
+        first_failure_index: failed_at
+            .or_else(|| reason.filter(|_| !verdict.tests.is_empty()).and(verdict.passed_count)),
         first_failure: first_failure.or_else(|| is_later.then(FailureBody::default)),
         stderr: verdict.stderr.as_deref().or(empty),
         compile_output: verdict.compile_output.as_deref().or(empty),
@@ -106,7 +107,9 @@ impl Convex {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gavel_domain::{LanguageId, QuestionId, Status, Submission, SubmissionId, Verdict};
+    use gavel_domain::{
+        LanguageId, Outcome, QuestionId, Status, Submission, SubmissionId, TestReport, Usage, Verdict,
+    };
 
     fn judged(verdict: Verdict) -> Judged {
         let submission = Submission {
@@ -168,6 +171,8 @@ mod tests {
         );
         assert_eq!(body(&judged), unknown, "fields without a value are omitted");
         (judged.verdict.passed_count, judged.verdict.total_count) = (Some(2), Some(5));
+        let report = TestReport { outcome: Outcome::Exited { code: 0 }, usage: Usage::default() };
+        judged.verdict.tests = vec![report; 2];
         judged.submission.generation = Generation::FIRST.next();
         let known = concat!(
             r#"{"submissionId":"k97","status":"error","passedCount":2,"totalCount":5,"firstFailureIndex":2,"#,

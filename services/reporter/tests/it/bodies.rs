@@ -58,6 +58,15 @@ fn failing(before: usize, last: &Execution) -> Verdict {
     }
 }
 
+/// The verdict if the system fails after the first test has passed.
+fn later_fault() -> Verdict {
+    let question = question();
+    let mut scorer = scorer(&question);
+    let fine = execution(Outcome::Exited { code: 0 }, question.tests[0].expected_stdout.as_bytes(), b"");
+    assert!(scorer.next(&fine).is_continue());
+    scorer.error("the engine is not available")
+}
+
 fn rows() -> Vec<(&'static str, Verdict, Value)> {
     let fine = Outcome::Exited { code: 0 };
     let mut rows = vec![
@@ -110,7 +119,13 @@ fn rows() -> Vec<(&'static str, Verdict, Value)> {
         (
             "error",
             scorer(&question()).error("the engine is not available"),
-            json!({ "status": "error", "passedCount": 0, "totalCount": 3, "firstFailureIndex": 0,
+            json!({ "status": "error", "passedCount": 0, "totalCount": 3,
+                "firstFailure": { "errorMessage": "The engine is not available." } }),
+        ),
+        (
+            "latererror",
+            later_fault(),
+            json!({ "status": "error", "passedCount": 1, "totalCount": 3, "firstFailureIndex": 1,
                 "firstFailure": { "errorMessage": "The engine is not available." } }),
         ),
         (
