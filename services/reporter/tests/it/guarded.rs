@@ -115,7 +115,7 @@ async fn hanging_running_calls_leave_permits_for_results() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn simultaneous_events_through_three_reporters_send_one_result_each() {
+async fn simultaneous_events_through_three_reporters_take_effect_once() {
     let mut rig = bare().await;
     for _ in 0..3 {
         rig.add_reporter(&GUARDED).await;
@@ -125,9 +125,14 @@ async fn simultaneous_events_through_three_reporters_send_one_result_each() {
         rig.run(submission).await;
     }
     for submission in &all {
-        let state = check_passed(&rig, submission).await;
-        assert_eq!(state.result_calls, 1, "{state:?}");
-        assert!(state.running_calls <= 1, "{state:?}");
+        check_passed(&rig, submission).await;
+        let calls = rig.convex.calls_of(submission.id.as_str());
+        let applied = |endpoint| {
+            calls.iter().filter(|call| call.endpoint == endpoint && call.applied_at().is_some()).count()
+        };
+        // A machine under load may deliver an event again before it is handled.
+        assert_eq!(applied(Endpoint::RESULT), 1, "{calls:#?}");
+        assert!(applied(Endpoint::RUNNING) <= 1, "{calls:#?}");
     }
 }
 
