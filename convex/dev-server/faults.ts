@@ -17,7 +17,7 @@ export class Faults {
   #fault: Fault | null = null;
   #left = Infinity;
 
-  /** Injects a fault. Replaces the one before. */
+  /** Injects a fault. Replaces the previous one. */
   set(fault: Fault): void {
     this.#fault = fault;
     this.#left = fault.times ?? Infinity;

@@ -59,7 +59,7 @@ test.each([
 });
 
 describe("a fault", () => {
-  test("of a status answers with it for so many requests, without running the action", async () => {
+  test("of a status answers with it for a number of requests, without running the action", async () => {
     server().faults.set({ status: 503, times: 2 });
     const post = async (body: string) => (await fetch(`${server().siteUrl}/notes`, { method: "POST", body })).status;
     expect([await post("1"), await post("2"), await post("3")]).toEqual([503, 503, 204]);

@@ -26,7 +26,7 @@ describe("startDevServer", () => {
     expect(process.env.CONVEX_SITE_URL).toBeUndefined();
   });
 
-  test("starts anew after a close, without the data of before", async () => {
+  test("starts again after a close, without the earlier data", async () => {
     const first = await startFixture();
     await first.run(internal.notes.addInternally, { author: "ada", text: "gone" });
     await first.close();

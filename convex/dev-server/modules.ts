@@ -17,7 +17,7 @@ export interface Component {
 }
 
 /**
- * Loads TypeScript modules through a Vite server of its own, so that every deployment evaluates its functions anew
+ * Loads TypeScript modules through a separate Vite server, so that every deployment evaluates its functions again
  * (they may read the environment when they are loaded), and so that `import.meta.glob` works under plain Node.js.
  */
 export class ModuleLoader {

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** Answers a request. A rejection means that there is nobody left to answer. */
+/** Answers a request. A rejection means that the client has disconnected. */
 export type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
 /** An HTTP server on a port of the loopback interface. Answers 503 until it has a handler. */
@@ -40,7 +40,7 @@ export class Port {
       return;
     }
     this.handler(request, response).catch((error: unknown) => {
-      // The client went away in the middle of its request.
+      // The client disconnected in the middle of its request.
       log?.(`${request.method} ${request.url} failed: ${String(error)}`);
       response.destroy();
     });

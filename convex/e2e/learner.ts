@@ -21,7 +21,7 @@ export async function launchBrowser(): Promise<Browser> {
   });
 }
 
-/** A learner with a browser profile of their own, and everything on their page that should not happen. */
+/** A learner with a separate browser profile, and everything on their page that should not happen. */
 export class Learner {
   /** All WebSocket messages that the page received. */
   readonly received: string[] = [];

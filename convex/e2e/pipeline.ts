@@ -30,7 +30,7 @@ export interface Secrets {
   signingSecret: string;
 }
 
-/** The real services and nats-server, each in a process of its own. */
+/** The real services and nats-server, each in a separate process. */
 export class Pipeline {
   private constructor(
     readonly secrets: Secrets,

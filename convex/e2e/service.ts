@@ -22,7 +22,7 @@ const running = new Set<ChildProcess>();
 process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
 process.once("SIGTERM", () => process.exit(143));
 
-/** A service in a process of its own. It keeps its port over restarts. */
+/** A service in a separate process. It keeps its port over restarts. */
 export class Service {
   readonly log: string[] = [];
   port = 0;

@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => world.close());
 afterEach(() => void vi.unstubAllEnvs());
 
-describe("a fault of ours is told to the learner and to the developer:", () => {
+describe("a system fault is explained to the learner and to the developer:", () => {
   test("a question without test cases", async () => {
     const page = await world.open("untested");
     await page.learner.page.getByText("This question has no tests yet.").waitFor();

@@ -51,7 +51,7 @@ class AuthFailure extends Error {
 
 /**
  * One client's connection. Messages are handled one after another, each followed by a Transition if it changed what
- * the client sees; only actions run beside.
+ * the client sees; only actions run in parallel.
  */
 export class Connection {
   readonly #subscriptions = new Map<number, Subscription>();

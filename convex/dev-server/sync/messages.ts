@@ -3,7 +3,7 @@ import type { JSONValue } from "convex/values";
 
 // The messages of Convex's sync protocol. Source: convex/src/browser/sync/protocol.ts of the `convex` package.
 
-/** What a client has been told so far. Each Transition starts where the last one ended. */
+/** The last state that a client was sent. Each Transition starts where the last one ended. */
 export interface StateVersion {
   querySet: number;
   identity: number;
@@ -50,7 +50,7 @@ export type StateModification =
     }
   | { type: "QueryRemoved"; queryId: number };
 
-/** A client broke the protocol; it is told so and disconnected. */
+/** A client broke the protocol; it gets an error and is disconnected. */
 export class ProtocolError extends Error {}
 
 const FIELDS: Record<ClientMessage["type"], Record<string, (value: unknown) => boolean>> = {

@@ -32,7 +32,7 @@ function Content({ signIn }: { signIn: SignIn }) {
   const route = useRoute();
   useFocusOnNavigation(route.page === "solve" ? route.slug : route.page);
   if (isAuthenticated) {
-    // Another question starts afresh, also after an error.
+    // Another question starts with a new state, also after an error.
     const key = route.page === "solve" ? route.slug : route.page;
     return (
       <ErrorBoundary key={key}>

@@ -1,7 +1,7 @@
 import { useConvexConnectionState } from "convex/react";
 import { useDelayed } from "./useDelayed";
 
-/** Milliseconds that a connection may be lost before the page says so. */
+/** Milliseconds that a connection may be lost before the page shows it. */
 const DELAY = 800;
 
 /** Says that the connection is lost, until it is back. */

@@ -46,7 +46,7 @@ async function withLock<T>(run: () => Promise<T>): Promise<T> {
 }
 
 async function requestToken(stored: string | null): Promise<string> {
-  // A connection of its own, since that of the page is paused while it waits for a token.
+  // A separate connection, since that of the page is paused while it waits for a token.
   const client = new ConvexClient(DEPLOYMENT_URL, { unsavedChangesWarning: false });
   try {
     // The deployment decides whether the token is still valid, since the clock of this device may be wrong.

@@ -15,7 +15,7 @@ import { Workbench } from "./workbench";
 
 type Props = { slug: string; submissionId: string | undefined };
 
-/** A question beside the editor, the result of a submission, and earlier submissions. */
+/** A question next to the editor, the result of a submission, and earlier submissions. */
 export function SolvePage({ slug, submissionId }: Props) {
   const question = useQuery(api.questions.get, { slug });
   if (question === null) return <NotFound what="question" />;

@@ -31,7 +31,7 @@ export function Workbench({ question, languages, choice, drafts, loader, onSubmi
   return (
     <section className="workbench" aria-label="Your program">
       <LanguagePicker languages={languages} choice={choice} />
-      {/* Each language has an editor of its own, so that undo stays within one draft. */}
+      {/* Each language has its own editor, so that undo stays within one draft. */}
       <Suspense fallback={<p className="editor-loading muted">Loading the editor…</p>}>
         <Editor
           key={current.id}

@@ -63,7 +63,7 @@ describe("order of callbacks", () => {
     expect(await view(t, id)).toMatchObject({ ...passed, generation: 1 });
   });
 
-  test("a repeated result, also as last-word, changes nothing", async () => {
+  test("a repeated result, also as `last-word`, changes nothing", async () => {
     await reportResult(t, id, failed);
     const before = await view(t, id);
     vi.advanceTimersByTime(5_000);

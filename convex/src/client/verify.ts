@@ -40,7 +40,7 @@ export type Verified =
  *
  * 401: wrong or missing token or signature, or a timestamp outside the window. 400: not a JSON object, or a
  * `webhook-id` that belongs to another submission. 413: more than 1 MiB. 503: neither secret nor token is given, or a
- * secret is malformed; the log says so. It is not 401, because Gavel gives up after a 401 and tries again after a 503.
+ * secret is malformed; the log has the reason. It is not 401, because Gavel gives up after a 401 and tries again after a 503.
  */
 export async function verifyCallback(request: Request, options: VerifyOptions): Promise<Verified> {
   const text = await boundedBody(request);

@@ -9,7 +9,7 @@ const POSITION_LENGTH = 2;
 /** The cursor behind the last document. As a start, convex-helpers would take it for the whole index. */
 export const END = "[]";
 
-/** Returns the options with the whole index keys. Throws if a cursor is not one of ours. */
+/** Returns the options with the whole index keys. Throws if a cursor was not returned by this module. */
 export function withPrefix(options: PaginationOptions, prefix: string[]): PaginationOptions {
   const { cursor, endCursor } = options;
   return {
@@ -36,7 +36,7 @@ function addPrefix(cursor: string, prefix: string[]): string {
   const position = parse(cursor);
   const [time, id] = position;
   if (position.length !== POSITION_LENGTH || typeof time !== "number" || typeof id !== "string") {
-    // The pagination of convex/react starts anew after an error with this name.
+    // The pagination of convex/react starts again after an error with this name.
     throw new Error("InvalidCursor: the cursor does not come from this query");
   }
   return JSON.stringify([...prefix.map(escapeUndefined), ...position]);

@@ -26,7 +26,7 @@ const refresh = async () => {
 };
 const languages = () => ada().query(judgeApi.languages, {});
 
-test("are null until somebody asks for them", async () => {
+test("are null until they are requested", async () => {
   expect(await languages()).toBeNull();
 });
 

@@ -11,7 +11,7 @@ export default defineSchema({
     status: vStatus,
     /** Orders what Gavel reports, see `rank.ts`. 0 until the first callback. */
     rank: v.number(),
-    /** A table of its own, so that a change of status does not send the source again to those who watch it. */
+    /** A separate table, so that a change of status does not send the source again to those who watch it. */
     sourceId: v.id("sources"),
     traceId: v.string(),
     /** When the current series of watchdog checks began. A check of an earlier series does nothing. */

@@ -178,7 +178,7 @@ describe("a final answer", () => {
     expect(await view(t, id)).toMatchObject({ status: "running" });
   });
 
-  test("of ours gives way to a later result", async () => {
+  test("of this package gives way to a later result", async () => {
     mockIngress(status(401));
     const id = await submit(t);
     await pass(t, 5_000);

@@ -22,7 +22,7 @@ afterEach(() => {
 });
 
 describe("the watchdog", () => {
-  test("asks again with growing pauses, and says so after an hour", async () => {
+  test("asks again with growing pauses, and ends in an error after an hour", async () => {
     const id = await submit(t);
     const calls: number[] = [];
     for (const minutes of [0.9, 0.2, 2, 4, 8, 16, 29]) {
@@ -64,7 +64,7 @@ describe("the watchdog", () => {
     expect(await view(t, id)).toMatchObject({ status: "failed" });
   }, 60_000);
 
-  test("watches a rejudge for an hour of its own", async () => {
+  test("watches a rejudge for another hour", async () => {
     const id = await submit(t);
     await reportResult(t, id, { status: "failed" });
     await pass(t, 30_000);
