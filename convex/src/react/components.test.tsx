@@ -3,7 +3,7 @@ import axe from "axe-core";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { SubmissionView } from "../client/types.js";
 import { FirstFailure } from "./firstFailure.js";
-import { submission, unfinished } from "./submission.fixture.js";
+import { submission, unfinished } from "./submission.test.fixture.js";
 import { SLOW_AFTER, SubmissionStatus } from "./submissionStatus.js";
 import { TestChips } from "./testChips.js";
 
@@ -87,7 +87,7 @@ describe("SubmissionStatus", () => {
       expect(screen.getByRole("status").textContent).toBe("Still running the tests.");
     });
 
-    test("another_submission_starts_anew", () => {
+    test("another_submission_starts_with_a_new_state", () => {
       const { rerender } = render(<SubmissionStatus submission={unfinished("queued")} />);
       wait();
       rerender(<SubmissionStatus submission={unfinished("queued", "s2")} />);

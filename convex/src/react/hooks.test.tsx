@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { SubmissionView } from "../client/types.js";
 import { useLanguages, useSubmission, useSubmissions } from "./hooks.js";
 import { GavelProvider, type GavelFunctions } from "./provider.js";
-import { submission, unfinished } from "./submission.fixture.js";
+import { submission, unfinished } from "./submission.test.fixture.js";
 
 const api = anyApi.judge as unknown as GavelFunctions;
 

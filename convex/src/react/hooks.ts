@@ -1,4 +1,5 @@
-import { useConvexConnectionState, useMutation, usePaginatedQuery, useQuery } from "convex/react";
+import { usePaginatedQuery } from "convex-helpers/react";
+import { useConvexConnectionState, useMutation, useQuery } from "convex/react";
 import { useEffect } from "react";
 import type { LanguagesView, SubmissionView } from "../client/types.js";
 import { useGavelFunctions } from "./provider.js";
@@ -9,7 +10,7 @@ export const PAGE_SIZE = 10;
 
 /** A submission as it is now, and whether it can still change. */
 export type SubmissionState = {
-  /** `undefined` while it loads, `null` if it does not exist or belongs to somebody else. */
+  /** `undefined` while it loads, `null` if it does not exist or belongs to another user. */
   submission: SubmissionView | null | undefined;
   /** Whether the submission has a verdict. A rejudge can still change it. */
   isFinal: boolean;

@@ -1,7 +1,7 @@
 import { useId } from "react";
 import { parseCutText } from "./cutText.js";
 
-/** A titled text of a program. Says so if Gavel has cut the text. */
+/** A titled text of a program, with a note if Gavel has cut it. */
 export function TextBlock({ title, field, name }: { title: string; field: string; name: string }) {
   const id = useId();
   const { text, totalBytes } = parseCutText(field);
