@@ -1,6 +1,6 @@
 // Check the package as a user gets it: pack it, install it into an empty app, add the files that the README shows,
 // generate the app's code, type-check it strictly, and import what Node can import.
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { PACKAGE, withCopy, withFolder } from "./copy.js";
 import { generate } from "./generate.js";
@@ -12,7 +12,22 @@ const NAME = "@gavel/convex";
 /** What an app has before it installs the package; the versions are those of the lock file. */
 const APP_DEPENDENCIES = ["convex", "react", "react-dom"];
 const APP_DEV_DEPENDENCIES = ["@types/node", "@types/react", "@types/react-dom", "typescript"];
-const README_FILES = ["convex/convex.config.ts", "convex/http.ts", "convex/judge.ts"];
+/** The texts whose code is checked, and the files that each must show. */
+const README = {
+  path: "README.md",
+  files: ["convex/convex.config.ts", "convex/http.ts", "convex/judge.ts", "src/Solve.tsx"],
+};
+const OWN_FUNCTIONS = {
+  path: "../docs/convex-own-functions.md",
+  files: ["convex/convex.config.ts", "convex/http.ts", "convex/submissions.ts", "convex/judge.ts"],
+};
+/** What the second text expects of the app: a table of submissions. */
+const OWN_SCHEMA = `import { defineSchema, defineTable } from "convex/server";
+import { v } from "convex/values";
+export default defineSchema({
+  submissions: defineTable({ status: v.string(), rank: v.optional(v.number()), durationMs: v.optional(v.number()) }),
+});
+`;
 /** The exports that run outside Convex and Vite. */
 const FOR_NODE = [NAME, `${NAME}/react`, `${NAME}/package.json`];
 
@@ -68,17 +83,27 @@ async function install(app, tarball) {
   await run(["npm", "install", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund", tarball], app);
 }
 
-/** @param {string} app */
-function addReadmeFiles(app) {
-  const files = filesOf(readFileSync(join(PACKAGE, "README.md"), "utf8"));
-  const page = [...files.keys()].some((path) => path.endsWith(".tsx"));
-  const missing = README_FILES.filter((path) => !files.has(path)).concat(page ? [] : ["a page (.tsx)"]);
+/**
+ * Give the app the files that a text shows, generate its code, and type-check it.
+ *
+ * @param {string} app
+ * @param {{ path: string, files: string[] }} text
+ * @param {Record<string, string>} others files that the text takes for granted, by path
+ */
+async function checkCode(app, text, others = {}) {
+  const files = filesOf(readFileSync(join(PACKAGE, text.path), "utf8"));
+  const missing = text.files.filter((path) => !files.has(path));
   if (missing.length > 0) {
-    throw new Error(`README.md shows no block with the path of ${missing.join(", ")} in its first line`);
+    throw new Error(`${text.path} shows no block with the path of ${missing.join(", ")} in its first line`);
   }
-  for (const [path, text] of files) {
-    write(app, path, text);
+  for (const folder of ["convex", "src"]) {
+    rmSync(join(app, folder), { recursive: true, force: true });
   }
+  for (const [path, content] of [...files, ...Object.entries(others)]) {
+    write(app, path, content);
+  }
+  await generate(app, null);
+  await run([process.execPath, join("node_modules", "typescript", "bin", "tsc")], app);
 }
 
 /**
@@ -100,14 +125,15 @@ async function main() {
     if (problems.length > 0) {
       throw new Error(`the package is wrong:\n${problems.join("\n")}`);
     }
-    addReadmeFiles(app);
-    await generate(app, null);
-    await run([process.execPath, join("node_modules", "typescript", "bin", "tsc")], app);
+    await checkCode(app, README);
+    await checkCode(app, OWN_FUNCTIONS, { "convex/schema.ts": OWN_SCHEMA });
     for (const name of FOR_NODE) {
       const options = name.endsWith(".json") ? ', { with: { type: "json" } }' : "";
       await run([process.execPath, "--input-type=module", "-e", `await import("${name}"${options})`], app);
     }
-    console.log(`the package has ${paths.length} files in ${bytes} bytes; the README's app type-checks with it`);
+    console.log(
+      `the package has ${paths.length} files in ${bytes} bytes; the apps of the documents type-check with it`,
+    );
   });
 }
 
