@@ -42,8 +42,12 @@ describe("a learner", () => {
 
     const page = SolvePage.of(learner);
     await page.editor.waitFor();
-    await learner.tabTo(learner.page.getByLabel("Language"));
+    const language = learner.page.getByLabel("Language");
+    await learner.tabTo(language);
+    await keyboard.type("Bash");
     await keyboard.type("Python");
+    const names = await language.getByRole("option").allInnerTexts();
+    expect(new Set(names).size, "a language is not offered twice").toBe(names.length);
     await learner.tabTo(page.editor);
     await keyboard.type(RIGHT);
     await keyboard.press("Control+Enter");

@@ -27,3 +27,17 @@ const NAMES: Record<number, string> = {
 export function languageName(served: LanguageView[], id: number): string {
   return served.find((language) => language.id === id)?.name ?? NAMES[id] ?? `Language ${id}`;
 }
+
+/**
+ * One language for each toolchain, by name. Judges offer a toolchain under the Judge0 ids of several versions; of these
+ * the current one stands for it, or one that the page knows, or the first.
+ */
+export function distinctLanguages(served: LanguageView[], currentId: number | undefined): LanguageView[] {
+  const preference = ({ id }: LanguageView) => (id === currentId ? 2 : id in NAMES ? 1 : 0);
+  const byToolchain = new Map<string, LanguageView>();
+  for (const language of [...served].sort((a, b) => preference(b) - preference(a))) {
+    const toolchain = `${language.name} ${language.version}`;
+    if (!byToolchain.has(toolchain)) byToolchain.set(toolchain, language);
+  }
+  return [...byToolchain.values()].sort((a, b) => a.name.localeCompare(b.name));
+}
