@@ -67,17 +67,17 @@ pub async fn consume<H: Handler>(bus: Bus, handler: Arc<H>, settings: ConsumeSet
     let mut gate = Gate(handler.gate());
     let meter = Meter::start(bus.service, settings.durable.name(), settings.slots);
     while !settings.is_stopped() {
-        tokio::select! {
-            () = gate.until(true) => {}
-            () = settings.stopped() => break,
-        }
         let ended = match Puller::open(&bus, settings.durable).await {
             Ok(puller) => {
                 was_open = true;
                 state.send_replace(true);
                 meter.attached(true);
-                let (puller, ended) =
-                    serve(&bus, &handler, &settings, &mut gate, &meter, puller, &mut workers).await;
+                // The consumer is opened even if the handler cannot work: `/readyz` must not blame NATS for that.
+                let (puller, ended) = if gate.is_closed() {
+                    (puller, Ended::Closed)
+                } else {
+                    serve(&bus, &handler, &settings, &mut gate, &meter, puller, &mut workers).await
+                };
                 if !matches!(ended, Ended::Closed) {
                     state.send_replace(false);
                     meter.attached(false);
@@ -94,7 +94,12 @@ pub async fn consume<H: Handler>(bus: Bus, handler: Arc<H>, settings: ConsumeSet
         };
         let lost = match ended {
             Ended::Stopped => break,
-            Ended::Closed => continue,
+            Ended::Closed => {
+                tokio::select! {
+                    () = gate.until(true) => continue,
+                    () = settings.stopped() => break,
+                }
+            }
             Ended::Lost(lost) => lost,
         };
         failures += 1;
@@ -120,6 +125,11 @@ pub async fn consume<H: Handler>(bus: Bus, handler: Arc<H>, settings: ConsumeSet
 struct Gate(Option<watch::Receiver<bool>>);
 
 impl Gate {
+    /// Whether the handler cannot work now.
+    fn is_closed(&self) -> bool {
+        self.0.as_ref().is_some_and(|gate| gate.has_changed().is_ok() && !*gate.borrow())
+    }
+
     /// Waits until it is open, or closed. A handler without a gate, or whose gate is dropped, can always work.
     async fn until(&mut self, open: bool) {
         let is_known = match &mut self.0 {

@@ -60,7 +60,9 @@ pub(crate) fn consumer_health(consumer: &'static str) -> (ConsumerState, Check) 
     let (state, receiver) = watch::channel(false);
     let attached = move || {
         let is_attached = *receiver.borrow();
-        async move { if is_attached { Ok(()) } else { Err(format!("NATS consumer {consumer} is unreachable")) } }
+        async move {
+            if is_attached { Ok(()) } else { Err(format!("not attached to the NATS consumer {consumer}")) }
+        }
     };
     (state, check(attached))
 }

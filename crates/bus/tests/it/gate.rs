@@ -61,6 +61,8 @@ async fn closed_gate_stops_deliveries() {
     let handler = Arc::new(Gated { open, events_tx, until: 5 });
     let (attached, mut is_attached) = watch::channel(false);
     let work = tokio::spawn(gavel_bus::consume(rig.bus.clone(), handler, settings, attached));
+    // A closed gate says nothing about the consumer.
+    tokio::time::timeout(TEST_TIMEOUT, is_attached.wait_for(|it| *it)).await.unwrap().unwrap();
     rig.queue("a", 1).await;
     // Opened and closed again: later messages are not requested.
     gate.send_replace(true);
