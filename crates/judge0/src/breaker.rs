@@ -22,6 +22,8 @@ pub enum BreakerState {
     Closed,
     /// Judge0 is unreachable, for this reason. Only probes are sent.
     Open(String),
+    /// Judge0 answers but runs no programs, for this reason. Only probes are sent, which include a program.
+    NotRunning(String),
     /// Judge0 rejected the API key with this HTTP status. Only probes are sent until the configuration is fixed.
     Denied(u16),
 }
@@ -31,11 +33,19 @@ impl BreakerState {
     fn record(&self) {
         let states = [
             ("closed", *self == Self::Closed),
-            ("open", matches!(self, Self::Open(_))),
+            ("open", matches!(self, Self::Open(_) | Self::NotRunning(_))),
             ("denied", matches!(self, Self::Denied(_))),
         ];
         for (label, is_current) in states {
             table::BREAKER.set(["judge", "judge0", label], f64::from(u8::from(is_current)));
+        }
+    }
+
+    /// The state that a failed call of a probe leads to.
+    pub(crate) fn of(error: &Judge0Error) -> Self {
+        match error {
+            Judge0Error::Denied { status } => Self::Denied(*status),
+            error => Self::Open(chain(error)),
         }
     }
 
@@ -45,6 +55,7 @@ impl BreakerState {
         match self {
             Self::Closed => None,
             Self::Open(cause) => Some(format!("Judge0 is unreachable: {cause}")),
+            Self::NotRunning(cause) => Some(format!("Judge0 answers but runs no programs: {cause}")),
             Self::Denied(status) => Some(Judge0Error::Denied { status: *status }.to_string()),
         }
     }
@@ -56,6 +67,8 @@ struct Counts {
     failures: u32,
     /// How many times the breaker opened since Judge0 last finished a test.
     opened: u64,
+    /// Whether Judge0 was found to run no programs, and has not finished a test since.
+    runs_nothing: bool,
 }
 
 /// The circuit breaker of one Judge0.
@@ -139,13 +152,27 @@ impl Breaker {
         self.is_closed.send_replace(true);
     }
 
-    /// Keeps the breaker open after a probe that failed.
-    pub(crate) fn stay_open(&self, error: &Judge0Error) {
+    /// Opens the breaker because Judge0 runs no programs, although it answers.
+    pub(crate) fn open_not_running(&self, cause: String) {
+        let mut counts = self.lock();
+        counts.runs_nothing = true;
+        if !*self.is_closed.borrow() {
+            return;
+        }
+        counts.opened += 1;
+        drop(counts);
+        warn!(%cause, "Judge0 answers but runs no programs: taking no submissions for it until it does");
+        self.open(BreakerState::NotRunning(cause));
+    }
+
+    /// Whether a probe must show that Judge0 runs programs, not only that it answers.
+    pub(crate) fn must_run_a_program(&self) -> bool {
+        self.lock().runs_nothing
+    }
+
+    /// Keeps the breaker open after a probe that failed, with this new state.
+    pub(crate) fn stay_open(&self, state: BreakerState) {
         self.lock().opened += 1;
-        let state = match error {
-            Judge0Error::Denied { status } => BreakerState::Denied(*status),
-            error => BreakerState::Open(chain(error)),
-        };
         state.record();
         self.state.send_replace(state);
     }
@@ -240,6 +267,21 @@ mod tests {
         // Failures while it is open do not replace the reason.
         (0..9).for_each(|_| breaker.note(&failed()));
         assert_eq!(breaker.state(), BreakerState::Denied(401));
+    }
+
+    #[test]
+    fn judge0_that_runs_nothing_must_run_a_program_before_breaker_closes() {
+        let breaker = breaker();
+        breaker.open_not_running("it has no workers".to_owned());
+        let problem = breaker.state().problem().unwrap();
+        assert_eq!(problem, "Judge0 answers but runs no programs: it has no workers");
+        assert!(!*breaker.is_closed().borrow() && breaker.must_run_a_program());
+        // Also if it becomes unreachable meanwhile.
+        breaker.stay_open(BreakerState::of(&Judge0Error::Failed { status: 502 }));
+        assert!(breaker.must_run_a_program());
+        breaker.note_finished_test();
+        breaker.close();
+        assert!(!breaker.must_run_a_program());
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::call::{Judge0Error, measured};
 use crate::limits::Judge0Limits;
 use crate::post::{Batch, BatchEntry, EntryResult};
 use crate::report::Judge0Report;
+use crate::workers::Workers;
 
 /// The size limit of an answer. A batch of 20 tests that each fill both streams up to Judge0's default of 1 MiB takes
 /// 56 MB in base64.
@@ -170,11 +171,38 @@ impl Judge0Client {
         Ok(reports.iter().zip(tokens).map(read).collect())
     }
 
+    /// Reads the state of Judge0's queue and workers with `GET /workers`.
+    ///
+    /// # Errors
+    /// Returns an error if the call fails or the answer is something else: a hosted Judge0 may not have the endpoint.
+    pub async fn workers(&self) -> Result<Workers, Judge0Error> {
+        let (status, answer) =
+            measured("GET", "/workers", self.json(self.request(Method::GET, "/workers"))).await?;
+        Workers::read(&answer).ok_or_else(|| unreadable(status, "not a list of workers"))
+    }
+
+    /// Deletes a submission with `DELETE /submissions/{token}`. One that does not exist counts as deleted.
+    ///
+    /// # Errors
+    /// Returns an error if the call fails. [`Judge0Error::Denied`] means that the key does not authorize it, and
+    /// [`Judge0Error::Rejected`] that the submission has not finished.
+    pub async fn delete(&self, token: &str) -> Result<(), Judge0Error> {
+        // Without `fields` the answer contains the program's output.
+        let path = format!("/submissions/{token}?base64_encoded=true&fields=token");
+        let call = async {
+            match self.json(self.request(Method::DELETE, &path)).await {
+                Ok(_) | Err(Judge0Error::Failed { status: 404 }) => Ok(()),
+                Err(error) => Err(error),
+            }
+        };
+        measured("DELETE", "/submissions", call).await
+    }
+
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.base))
     }
 
-    /// Sends a request and parses the JSON answer. A 422 with a list, which rejects each entry of a batch, is an answer.
+    /// Sends a request and parses the JSON answer. Some lists are an answer in spite of their status.
     async fn json(&self, request: RequestBuilder) -> Result<(u16, Value), Judge0Error> {
         let request = match traceparent() {
             Some(traceparent) => request.header("traceparent", traceparent),
@@ -190,7 +218,7 @@ impl Judge0Client {
         let body = read(response).await?;
         let answer = serde_json::from_slice::<Value>(&body).map_err(|error| (error.is_eof(), is_page));
         match (status, answer) {
-            (status, Ok(answer)) if status.is_success() || is_list_of_errors(status, &answer) => {
+            (status, Ok(answer)) if status.is_success() || is_list(status, &answer) => {
                 Ok((status.as_u16(), answer))
             }
             (StatusCode::TOO_MANY_REQUESTS, answer) => Err(Judge0Error::Busy {
@@ -259,9 +287,11 @@ fn is_page(response: &Response) -> bool {
     media.is_some_and(|media| media.trim_start().to_ascii_lowercase().starts_with("text/html"))
 }
 
-/// Whether the answer rejects all entries of a batch: a 422 with a list of their errors.
-fn is_list_of_errors(status: StatusCode, answer: &Value) -> bool {
-    status == StatusCode::UNPROCESSABLE_ENTITY && answer.is_array()
+/// Whether the answer is a list whose status says something about its entries: 422 if each entry of a batch is invalid,
+/// and in later versions of Judge0 500 if a worker is missing.
+fn is_list(status: StatusCode, answer: &Value) -> bool {
+    matches!(status, StatusCode::UNPROCESSABLE_ENTITY | StatusCode::INTERNAL_SERVER_ERROR)
+        && answer.is_array()
 }
 
 fn error_message(answer: &Value) -> Option<String> {

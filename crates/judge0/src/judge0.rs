@@ -10,7 +10,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::breaker::Breaker;
 use crate::call::Judge0Error;
+use crate::canary::Canary;
 use crate::client::{InvalidJudge0Config, Judge0Client, Judge0Config};
+use crate::deletion;
 use crate::limits::Judge0Limits;
 use crate::poller::{self, SentTest};
 use crate::shared::{Shared, handback_delay, unavailable};
@@ -24,8 +26,9 @@ const SENT_TESTS_CAPACITY: usize = 1_024;
 pub struct Judge0 {
     pub(crate) shared: Arc<Shared>,
     pub(crate) sent_tests: mpsc::Sender<SentTest>,
+    pub(crate) canary: Arc<Canary>,
     pub(crate) window: usize,
-    tasks: [AbortHandle; 2],
+    tasks: [AbortHandle; 3],
 }
 
 impl Judge0 {
@@ -34,11 +37,15 @@ impl Judge0 {
     /// # Errors
     /// Returns an error if the configuration is invalid.
     pub fn start(config: &Judge0Config, tuning: Tuning) -> Result<Self, InvalidJudge0Config> {
-        let shared = Arc::new(Shared::new(Judge0Client::new(config)?, tuning));
+        let (deletions, to_delete) = mpsc::channel(deletion::CAPACITY);
+        let shared = Arc::new(Shared::new(Judge0Client::new(config)?, tuning, deletions));
         let (sent_tests, received) = mpsc::channel(SENT_TESTS_CAPACITY);
+        let canary = Arc::new(Canary::new(Arc::clone(&shared), sent_tests.clone()));
         let polling = tokio::spawn(poller::poll(Arc::clone(&shared), received)).abort_handle();
-        let upkeep = tokio::spawn(upkeep::run(Arc::clone(&shared))).abort_handle();
-        Ok(Self { shared, sent_tests, window: config.window, tasks: [polling, upkeep] })
+        let upkeep = tokio::spawn(upkeep::run(Arc::clone(&shared), Arc::clone(&canary))).abort_handle();
+        let deleting = tokio::spawn(deletion::run(Arc::clone(&shared), to_delete)).abort_handle();
+        let tasks = [polling, upkeep, deleting];
+        Ok(Self { shared, sent_tests, canary, window: config.window, tasks })
     }
 
     /// The circuit breaker, which knows whether Judge0 is reachable.

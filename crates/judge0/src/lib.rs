@@ -7,9 +7,12 @@
 //! Like the sandbox, it delivers executions in the order of the tests. Judge0's `Accepted` and `Wrong Answer` both mean
 //! that the program ran: the caller compares the outputs by its own rules.
 
+mod blank;
 mod breaker;
 mod call;
+mod canary;
 mod client;
+mod deletion;
 mod judge0;
 mod limits;
 mod outcome;
@@ -18,9 +21,11 @@ mod post;
 mod report;
 mod run;
 mod shared;
+mod stall;
 mod text;
 mod tuning;
 mod upkeep;
+mod workers;
 
 pub use breaker::{Breaker, BreakerState};
 pub use call::Judge0Error;

@@ -28,8 +28,12 @@ pub struct Judge0Limits {
     pub max_stack_kb: Option<u64>,
     /// The highest limit of each file and each output stream of a test, in KB.
     pub max_file_kb: Option<u64>,
-    /// The largest number of submissions in a batch.
+    /// The largest number of submissions in a batch, which is at most `max_queue`.
     pub max_batch: usize,
+    /// The largest number of submissions in the queue.
+    pub max_queue: Option<usize>,
+    /// Whether finished submissions can be deleted.
+    pub allows_delete: bool,
 }
 
 /// The limits that are sent with each test of a question.
@@ -101,34 +105,49 @@ pub enum LimitMismatch {
 }
 
 impl Judge0Limits {
-    /// Parses the answer of `/config_info`. Returns `None` if it is something else.
+    /// Parses the answer of `/config_info`. Returns `None` if it is not a JSON object. An object without limits is valid:
+    /// a gateway in front of Judge0 may hide them. They are unknown then, and Judge0 itself rejects what exceeds them.
     pub(crate) fn read(answer: &Value) -> Option<Result<Self, Judge0Error>> {
         let fields = answer.as_object()?;
-        // Every configuration of Judge0 has this field; the answer of a login page or a gateway does not.
-        fields.get("max_cpu_time_limit")?;
         if fields.get("enable_batched_submissions") == Some(&Value::Bool(false)) {
             return Some(Err(Judge0Error::NoBatches));
         }
         let seconds =
             |name: &str| number(fields.get(name)?).and_then(|it| Duration::try_from_secs_f64(it).ok());
         let kb = |name: &str| whole(fields.get(name)?);
-        let max_batch = kb("max_submission_batch_size").and_then(|size| usize::try_from(size).ok());
+        let count = |name: &str| kb(name).and_then(|count| usize::try_from(count).ok());
+        let max_batch = count("max_submission_batch_size").unwrap_or(DEFAULT_MAX_BATCH);
+        let max_queue = count("max_queue_size");
         Some(Ok(Self {
             max_cpu_time: seconds("max_cpu_time_limit"),
             max_wall_time: seconds("max_wall_time_limit"),
             max_memory_kb: kb("max_memory_limit"),
             max_stack_kb: kb("max_stack_limit"),
             max_file_kb: kb("max_max_file_size"),
-            max_batch: max_batch.unwrap_or(DEFAULT_MAX_BATCH).max(1),
+            // Judge0 rejects a batch as a whole if its queue has no room for all of it.
+            max_batch: max_batch.min(max_queue.unwrap_or(max_batch)).max(1),
+            max_queue,
+            allows_delete: fields.get("enable_submission_delete") == Some(&Value::Bool(true)),
         }))
     }
 
-    /// Returns the limits to send with a question's tests. The output limit is `max_output_bytes`, or twice the
-    /// expected output if that is more, but at most what Judge0 allows.
+    /// Whether Judge0 reported none of its limits.
+    pub(crate) fn are_unknown(&self) -> bool {
+        self.max_cpu_time.is_none() && self.max_wall_time.is_none() && self.max_memory_kb.is_none()
+    }
+
+    /// Returns the limits to send with a question's tests. The memory limit is the question's plus
+    /// `runtime_memory_bytes`, which the language's runtime itself needs, but at most what Judge0 allows. The output
+    /// limit is `max_output_bytes`, or twice the expected output if that is more, but at most what Judge0 allows.
     ///
     /// # Errors
     /// Returns an error if Judge0 does not allow the question's limits. Another attempt would fail in the same way.
-    pub fn fit(&self, question: &Question, max_output_bytes: u64) -> Result<RunSettings, LimitMismatch> {
+    pub fn fit(
+        &self,
+        question: &Question,
+        runtime_memory_bytes: u64,
+        max_output_bytes: u64,
+    ) -> Result<RunSettings, LimitMismatch> {
         let (cpu_time, wall_time) = (question.limits.cpu_time, question.limits.wall_time());
         let memory_kb = question.limits.memory_bytes.div_ceil(1_024);
         if let Some(allowed) = self.max_cpu_time.filter(|allowed| cpu_time > *allowed) {
@@ -147,6 +166,8 @@ impl Judge0Limits {
             return Err(LimitMismatch::MemoryTooLow { asked_kb: memory_kb, allowed_kb: MIN_MEMORY_KB });
         }
         let file_kb = self.file_kb(question, max_output_bytes)?;
+        let granted_kb = memory_kb.saturating_add(runtime_memory_bytes.div_ceil(1_024));
+        let memory_kb = granted_kb.min(self.max_memory_kb.unwrap_or(u64::MAX));
         let stack_kb = self.max_stack_kb.map(|allowed| allowed.min(memory_kb));
         Ok(RunSettings { cpu_time, wall_time, memory_kb, stack_kb, file_kb })
     }
@@ -194,16 +215,18 @@ mod tests {
             max_stack_kb: Some(128_000),
             max_file_kb: Some(4_096),
             max_batch: 20,
+            max_queue: Some(100),
+            allows_delete: false,
         }
     }
 
     #[test]
     fn settings_are_in_judge0s_units() {
-        let settings = limits().fit(&question(2.5, 256.0, 3), 1_000_000).unwrap();
+        let settings = limits().fit(&question(2.5, 256.0, 3), 0, 1_000_000).unwrap();
         assert_eq!(settings.memory_kb, 262_144);
         assert_eq!((settings.cpu_time.as_secs_f64(), settings.wall_time.as_secs_f64()), (2.5, 5.0));
         assert_eq!((settings.stack_kb, settings.file_kb), (Some(128_000), 977));
-        let little = limits().fit(&question(0.5, 2.0, 3), 8 << 20).unwrap();
+        let little = limits().fit(&question(0.5, 2.0, 3), 0, 8 << 20).unwrap();
         assert_eq!((little.memory_kb, little.stack_kb, little.file_kb), (2_048, Some(2_048), 4_096));
     }
 
@@ -218,9 +241,31 @@ mod tests {
             (question(1.0, 64.0, 4_194_304), "4194304 bytes of output and Judge0 allows less than 4194304"),
         ];
         for (question, text) in rows {
-            let misfit = limits().fit(&question, 1_000).unwrap_err().to_string();
+            let misfit = limits().fit(&question, 0, 1_000).unwrap_err().to_string();
             assert!(misfit.ends_with(text), "{misfit}");
         }
+    }
+
+    #[test]
+    fn runtime_memory_is_added_up_to_the_maximum() {
+        const MIB: u64 = 1 << 20;
+        let memory_kb = |mb, runtime| limits().fit(&question(1.0, mb, 3), runtime, 1_000).unwrap().memory_kb;
+        assert_eq!(memory_kb(256.0, 160 * MIB), (256 + 160) * 1_024);
+        // A question that fits by itself stays possible.
+        assert_eq!(memory_kb(500.0, 160 * MIB), 512_000);
+        let unknown = Judge0Limits { max_memory_kb: None, ..limits() };
+        let settings = unknown.fit(&question(1.0, 500.0, 3), 160 * MIB, 1_000).unwrap();
+        assert_eq!(settings.memory_kb, (500 + 160) * 1_024);
+    }
+
+    #[test]
+    fn batch_fits_into_the_queue() {
+        let max_batch = |config: serde_json::Value| Judge0Limits::read(&config).unwrap().unwrap().max_batch;
+        assert_eq!(max_batch(json!({ "max_submission_batch_size": 20, "max_queue_size": 4 })), 4);
+        assert_eq!(max_batch(json!({ "max_submission_batch_size": 20, "max_queue_size": 100 })), 20);
+        assert_eq!(max_batch(json!({ "max_queue_size": 4 })), 4);
+        assert_eq!(max_batch(json!({ "max_submission_batch_size": 30 })), 30);
+        assert_eq!(max_batch(json!({ "max_queue_size": 0 })), 1);
     }
 
     #[test]
@@ -229,7 +274,11 @@ mod tests {
         let read = read.unwrap().unwrap();
         assert_eq!((read.max_cpu_time, read.max_memory_kb), (Some(Duration::from_secs(15)), Some(512_000)));
         assert_eq!((read.max_wall_time, read.max_file_kb, read.max_batch), (None, None, 20));
-        assert!(Judge0Limits::read(&json!({ "error": "x" })).is_none());
+        assert!(!read.are_unknown() && !read.allows_delete);
+        for hidden in [json!({}), json!({ "maintenance_mode": false })] {
+            assert!(Judge0Limits::read(&hidden).unwrap().unwrap().are_unknown(), "{hidden}");
+        }
+        assert!(Judge0Limits::read(&json!(["x"])).is_none());
         let off = json!({ "max_cpu_time_limit": 1, "enable_batched_submissions": false });
         assert!(matches!(Judge0Limits::read(&off), Some(Err(Judge0Error::NoBatches))));
     }

@@ -23,6 +23,14 @@ pub enum TestResult {
     CompileError(Vec<u8>),
     /// Judge0 failed; the program is not at fault. Holds the cause. Another attempt may succeed.
     Failed(String),
+    /// The output is the shell's message that the compiler or the interpreter is not installed. A program can write the
+    /// same message, so another program in the same language must tell.
+    MaybeMissing {
+        /// What is missing if the message is the shell's.
+        tool: &'static str,
+        /// The meaning if the message is the program's.
+        otherwise: Box<Self>,
+    },
 }
 
 /// Interprets the final report of a test that ran with `settings`.
@@ -35,21 +43,27 @@ pub fn interpret(report: Judge0Report, settings: &RunSettings) -> TestResult {
         return TestResult::Failed("unreadable answer".to_owned());
     }
     match status {
-        6 if is_missing_program(&report.compile_output, b"compile") => {
-            TestResult::Failed("no compiler for this language".to_owned())
+        6 => {
+            let is_missing = is_missing_program(&report.compile_output, b"compile");
+            let error = TestResult::CompileError(report.compile_output);
+            if is_missing { maybe_missing("compiler", error) } else { error }
         }
-        6 => TestResult::CompileError(report.compile_output),
         13 => TestResult::Failed("internal error (status 13)".to_owned()),
         14 => TestResult::Failed("exec format error (status 14)".to_owned()),
-        3..=5 | 7..=12 => ran(status, report, settings),
+        3..=5 | 7..=12 => {
+            let is_missing = report.exit_code == Some(127) && is_missing_program(&report.stderr, b"run");
+            let result = ran(status, report, settings);
+            if is_missing { maybe_missing("interpreter", result) } else { result }
+        }
         _ => TestResult::Failed(format!("unknown status ({status})")),
     }
 }
 
+fn maybe_missing(tool: &'static str, otherwise: TestResult) -> TestResult {
+    TestResult::MaybeMissing { tool, otherwise: Box::new(otherwise) }
+}
+
 fn ran(status: u64, report: Judge0Report, settings: &RunSettings) -> TestResult {
-    if report.exit_code == Some(127) && is_missing_program(&report.stderr, b"run") {
-        return TestResult::Failed("no interpreter for this language".to_owned());
-    }
     let Some((outcome, stderr)) = outcome(status, &report, settings) else {
         return TestResult::Failed(format!("status {status} without an exit code or a signal"));
     };
@@ -102,8 +116,6 @@ fn signal(status: u64, report: &Judge0Report) -> (Option<i32>, Vec<u8>) {
     let code = report.exit_code.unwrap_or_default();
     match (code, own_part(&report.stderr)) {
         (129..=192, Some(own)) => (Some(code - 128), own.to_vec()),
-        // Standard error is full: it has no room for the shell's line.
-        _ if code == 128 + SIGXFSZ => (Some(SIGXFSZ), report.stderr.clone()),
         _ => {
             let named = match status {
                 7 => Some(11),
@@ -217,14 +229,13 @@ mod tests {
             outcome_of(Judge0Report { stdout: full[1..].to_vec(), ..report(3, 0, b"") }),
             Outcome::Exited { code: 0 }
         );
-        assert_eq!(outcome_of(report(11, 153, &full)), stderr);
+        assert_eq!(outcome_of(report(11, 153, &full)), stderr, "no room for the shell's line");
         assert_eq!(outcome_of(report(3, 0, &full)), stderr);
     }
 
     #[test]
     fn failures_of_judge0_are_not_outcomes() {
         let malformed = Judge0Report { is_malformed: true, ..report(3, 0, b"") };
-        let missing = b"run: line 1: /usr/local/ruby/bin/ruby: No such file or directory\n";
         let faults = [
             Judge0Report::default(),
             malformed,
@@ -233,12 +244,37 @@ mod tests {
             report(99, 0, b""),
             report(11, 0, b""),
             Judge0Report { exit_code: None, ..report(11, 0, b"") },
-            report(11, 127, missing),
         ];
         for report in faults {
             let shown = format!("{report:?}");
             assert!(matches!(interpret(report, &SETTINGS), TestResult::Failed(_)), "{shown}");
         }
-        assert_eq!(outcome_of(report(11, 127, b"mine\n")), Outcome::Exited { code: 127 });
+    }
+
+    #[test]
+    fn exit_code_alone_is_no_evidence_of_a_signal_or_an_output_limit() {
+        for code in [127, 134, 136, 137, 139, 153] {
+            assert_eq!(outcome_of(report(11, code, b"")), Outcome::Exited { code });
+            assert_eq!(outcome_of(report(11, code, b"mine\n")), Outcome::Exited { code });
+        }
+    }
+
+    #[test]
+    fn message_about_a_missing_tool_needs_confirmation() {
+        let message = b"run: line 1: /usr/local/ruby/bin/ruby: No such file or directory\n";
+        let TestResult::MaybeMissing { tool, otherwise } = interpret(report(11, 127, message), &SETTINGS)
+        else {
+            panic!("not taken for the shell's message")
+        };
+        let TestResult::Ran(execution) = *otherwise else { panic!("{otherwise:?}") };
+        assert_eq!((tool, execution.outcome), ("interpreter", Outcome::Exited { code: 127 }));
+        assert_eq!(execution.stderr, message);
+        // `#line` lets a program choose the file name in the messages of gcc.
+        let output = b"compile: line 1: x:1:2: error: #error No such file or directory\n".to_vec();
+        let compiled = Judge0Report { compile_output: output.clone(), ..report(6, 0, b"") };
+        let otherwise = Box::new(TestResult::CompileError(output));
+        assert_eq!(interpret(compiled, &SETTINGS), TestResult::MaybeMissing { tool: "compiler", otherwise });
+        // A program that ran cannot lack its interpreter.
+        assert_eq!(outcome_of(report(11, 1, message)), Outcome::Exited { code: 1 });
     }
 }

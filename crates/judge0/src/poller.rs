@@ -17,6 +17,7 @@ use tracing::debug;
 use crate::call::Judge0Error;
 use crate::report::Judge0Report;
 use crate::shared::Shared;
+use crate::stall::StallDetector;
 use crate::tuning::Tuning;
 
 /// The most calls of one poll that run in parallel, when more tests are in flight than fit into a batch.
@@ -43,6 +44,8 @@ pub(crate) struct SentTest {
     pub(crate) sent_at: Instant,
     /// When the test counts as lost.
     pub(crate) deadline: Instant,
+    /// How long the test may take once it has started.
+    pub(crate) max_run_time: Duration,
     pub(crate) result: oneshot::Sender<PollResult>,
 }
 
@@ -50,11 +53,14 @@ pub(crate) struct SentTest {
 struct Polled {
     test: SentTest,
     due: Instant,
+    /// When the test was first seen to run.
+    started_at: Option<Instant>,
 }
 
 /// Runs until every sender of `sent_tests` is dropped.
 pub(crate) async fn poll(shared: Arc<Shared>, mut sent_tests: mpsc::Receiver<SentTest>) {
-    let mut in_flight = InFlight { tests: HashMap::new(), failures: 0, failing_since: None };
+    let stall = StallDetector::new(shared.tuning.stall_after);
+    let mut in_flight = InFlight { tests: HashMap::new(), failures: 0, failing_since: None, stall };
     loop {
         let due = in_flight.next_due();
         tokio::select! {
@@ -74,12 +80,13 @@ struct InFlight {
     /// Polls in a row that failed.
     failures: u64,
     failing_since: Option<Instant>,
+    stall: StallDetector,
 }
 
 impl InFlight {
     fn add(&mut self, test: SentTest, tuning: &Tuning) {
         let due = test.sent_at + tuning.min_poll_interval;
-        self.tests.insert(test.token.clone(), Polled { test, due });
+        self.tests.insert(test.token.clone(), Polled { test, due, started_at: None });
     }
 
     fn next_due(&self) -> Option<Instant> {
@@ -87,7 +94,9 @@ impl InFlight {
     }
 
     async fn poll(&mut self, shared: &Shared) {
-        self.tests.retain(|_, polled| !polled.test.result.is_closed());
+        for (token, _) in self.tests.extract_if(|_, polled| polled.test.result.is_closed()) {
+            shared.delete(token);
+        }
         let tokens = self.nearly_due(&shared.tuning);
         let batch = shared.limits.borrow().map_or(1, |limits| limits.max_batch);
         let polls: Vec<_> = stream::iter(tokens.chunks(batch).map(<[String]>::to_vec))
@@ -102,9 +111,10 @@ impl InFlight {
         for (tokens, reports) in polls {
             match reports {
                 Ok(reports) => self.handle_reports(&tokens, reports, shared),
-                Err(error) => self.handle_failure(&tokens, &error, &shared.tuning),
+                Err(error) => self.handle_failure(&tokens, &error, shared),
             }
         }
+        self.check_progress(shared).await;
     }
 
     /// The tokens that are due now or within half of their interval, oldest first.
@@ -123,27 +133,75 @@ impl InFlight {
         let _all_at_once = shared.lock_delivery();
         for (token, report) in tokens.iter().zip(reports) {
             let result = match report {
-                Some(report) if report.is_final() => PollResult::Finished(report),
-                None => PollResult::Lost("unknown token"),
-                Some(report) => {
-                    let Some(polled) = self.tests.get_mut(token) else { continue };
-                    if now < polled.test.deadline {
-                        polled.due = now + interval(polled.test.sent_at, now, &shared.tuning);
-                        continue;
-                    }
-                    if report.status == Some(STATUS_IN_QUEUE) {
-                        // A second token would only wait in the queue behind this one.
-                        PollResult::Unavailable("Judge0 did not start a test in time".to_owned())
-                    } else {
-                        PollResult::Lost("test not finished in time")
-                    }
+                Some(report) if report.is_final() => {
+                    self.stall.note_progress(now);
+                    Some(PollResult::Finished(report))
                 }
+                None => Some(PollResult::Lost("unknown token")),
+                Some(report) if report.status == Some(STATUS_IN_QUEUE) => {
+                    self.check_waiting(token, now, shared)
+                }
+                Some(_) => self.check_running(token, now, &shared.tuning),
             };
-            self.finish(token, result);
+            if let Some(result) = result {
+                self.finish(token, result, shared);
+            }
         }
     }
 
-    fn handle_failure(&mut self, tokens: &[String], error: &Judge0Error, tuning: &Tuning) {
+    /// Decides what becomes of a test that waits in the queue. `None` if it is polled again.
+    fn check_waiting(&mut self, token: &str, now: Instant, shared: &Shared) -> Option<PollResult> {
+        let polled = self.tests.get_mut(token)?;
+        if self.stall.is_forgotten(polled.test.sent_at) {
+            return Some(PollResult::Lost("no longer in Judge0's queue"));
+        }
+        if now < polled.test.deadline {
+            polled.due = now + interval(polled.test.sent_at, now, &shared.tuning);
+            return None;
+        }
+        // A second token would only wait in the queue behind this one.
+        let cause = "Judge0 did not start a test in time".to_owned();
+        shared.breaker.open_not_running(cause.clone());
+        Some(PollResult::Unavailable(cause))
+    }
+
+    /// Decides what becomes of a test that has started. `None` if it is polled again.
+    fn check_running(&mut self, token: &str, now: Instant, tuning: &Tuning) -> Option<PollResult> {
+        let polled = self.tests.get_mut(token)?;
+        let started_at = *polled.started_at.get_or_insert_with(|| {
+            self.stall.note_progress(now);
+            now
+        });
+        if now < polled.test.deadline.min(started_at + polled.test.max_run_time) {
+            polled.due = now + interval(polled.test.sent_at, now, tuning);
+            return None;
+        }
+        self.stall.note_lost_test();
+        Some(PollResult::Lost("test not finished in time"))
+    }
+
+    /// Opens the breaker if tests wait in the queue and Judge0 runs nothing.
+    async fn check_progress(&mut self, shared: &Shared) {
+        let waiting = || self.tests.values().filter(|polled| polled.started_at.is_none());
+        let Some(oldest) = waiting().map(|polled| polled.test.sent_at).min() else { return };
+        if !self.stall.is_suspicious(oldest, Instant::now()) {
+            return;
+        }
+        let tokens: Vec<String> = waiting().map(|polled| polled.test.token.clone()).collect();
+        let workers = shared.client.workers().await;
+        if let Err(error) = &workers {
+            debug!(cause = chain(error), "cannot read the state of Judge0's workers");
+        }
+        if let Some(problem) = self.stall.note_workers(workers.ok(), Instant::now()) {
+            shared.breaker.open_not_running(problem.clone());
+            for token in tokens {
+                self.finish(&token, PollResult::Unavailable(problem.clone()), shared);
+            }
+        }
+    }
+
+    fn handle_failure(&mut self, tokens: &[String], error: &Judge0Error, shared: &Shared) {
+        let tuning = &shared.tuning;
         self.failures += 1;
         let now = Instant::now();
         let since = *self.failing_since.get_or_insert(now);
@@ -154,15 +212,16 @@ impl InFlight {
             now + delay > since + tuning.retry_budget || matches!(error, Judge0Error::Rejected { .. });
         for token in tokens {
             if gives_up {
-                self.finish(token, PollResult::Unavailable(chain(error)));
+                self.finish(token, PollResult::Unavailable(chain(error)), shared);
             } else if let Some(polled) = self.tests.get_mut(token) {
                 polled.due = now + delay;
             }
         }
     }
 
-    fn finish(&mut self, token: &str, result: PollResult) {
-        if let Some(polled) = self.tests.remove(token) {
+    fn finish(&mut self, token: &str, result: PollResult, shared: &Shared) {
+        if let Some((token, polled)) = self.tests.remove_entry(token) {
+            shared.delete(token);
             // The submission may have ended already.
             let _ = polled.test.result.send(result);
         }

@@ -1,7 +1,10 @@
 //! The entries of a batch of submissions, and Judge0's answers to them.
 
+use gavel_domain::LanguageId;
 use serde::Serialize;
 use serde_json::Value;
+
+use crate::limits::RunSettings;
 
 /// A program with one input.
 #[derive(Clone, Debug, Serialize)]
@@ -29,6 +32,25 @@ pub struct BatchEntry<'a> {
     pub enable_network: bool,
     /// Always off; Judge0's default may differ.
     pub redirect_stderr_to_stdout: bool,
+}
+
+impl<'a> BatchEntry<'a> {
+    /// A program and its input, both in base64.
+    pub(crate) fn new(language: LanguageId, source: &'a str, stdin: String, settings: &RunSettings) -> Self {
+        Self {
+            source_code: source,
+            language_id: language.0,
+            stdin,
+            cpu_time_limit: settings.cpu_time.as_secs_f64(),
+            wall_time_limit: settings.wall_time.as_secs_f64(),
+            memory_limit: settings.memory_kb,
+            stack_limit: settings.stack_kb,
+            max_file_size: settings.file_kb,
+            number_of_runs: 1,
+            enable_network: false,
+            redirect_stderr_to_stdout: false,
+        }
+    }
 }
 
 #[derive(Serialize)]

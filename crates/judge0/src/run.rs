@@ -1,16 +1,20 @@
 //! One job: sends its tests, up to a window ahead, and passes their executions to the observer in order.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use gavel_domain::Execution;
 use gavel_domain::engine::{EngineFault, FaultSource, Job, Observer, Progress};
 use gavel_domain::text::normalize_newlines;
+use gavel_domain::{Execution, catalogue};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::blank::source_to_send;
 use crate::call::Judge0Error;
+use crate::canary::CanaryResult;
 use crate::judge0::Judge0;
 use crate::limits::{Judge0Limits, RunSettings};
 use crate::outcome::{TestResult, interpret};
@@ -29,8 +33,18 @@ enum KnownResult {
     Failed(String),
 }
 
-/// The result of a test in flight, with the test's index.
-type PendingResult<'a> = std::pin::Pin<Box<dyn Future<Output = (usize, PollResult)> + Send + 'a>>;
+/// What is learned about a test in flight.
+enum Finding {
+    /// The poller is done with it.
+    Polled(PollResult),
+    /// Judge0 failed on it, for this cause, and a canary ran after that.
+    Failed(String, Result<CanaryResult, Judge0Error>),
+    /// A tool of its language seems to be missing, and a canary in the language ran after that.
+    MaybeMissing { tool: &'static str, otherwise: TestResult, canary: Result<CanaryResult, Judge0Error> },
+}
+
+/// A finding to come, with the test's index.
+type PendingFinding<'a> = std::pin::Pin<Box<dyn Future<Output = (usize, Finding)> + Send + 'a>>;
 
 /// A job in progress.
 struct JobRun<'a> {
@@ -41,14 +55,14 @@ struct JobRun<'a> {
     limits: Judge0Limits,
     /// The tests to send, in order. A test that Judge0 failed on returns here.
     unsent: BTreeSet<usize>,
-    in_flight: FuturesUnordered<PendingResult<'a>>,
+    in_flight: FuturesUnordered<PendingFinding<'a>>,
     /// What is known about each test that the observer has not seen yet, in order.
     known: VecDeque<Option<KnownResult>>,
     /// The number of executions that the observer has seen.
     observed: usize,
     /// Whether a test has run, which proves that the program compiles.
     compiles: bool,
-    /// How many times Judge0 has failed on each test.
+    /// How many times Judge0 has failed on each test while it ran other programs.
     failures: Vec<u32>,
 }
 
@@ -56,20 +70,30 @@ impl Judge0 {
     /// Runs a job and passes the execution of each test to `observer`, in order, until the observer stops the job.
     /// Tests that are in flight at that time are abandoned: Judge0 cannot cancel what it has queued or started.
     ///
+    /// `runtime_memory_bytes` is granted on top of the question's memory limit.
+    ///
     /// # Errors
     /// Returns [`EngineFault::Final`] if the question does not fit Judge0's limits, Judge0 rejects the program, or
     /// Judge0 fails on one test too often; [`EngineFault::Unavailable`] if Judge0 cannot be used now. What the
     /// observer has seen remains valid.
-    pub async fn run(&self, job: &Job<'_>, observer: &mut Observer<'_>) -> Result<Progress, EngineFault> {
+    pub async fn run(
+        &self,
+        job: &Job<'_>,
+        runtime_memory_bytes: u64,
+        observer: &mut Observer<'_>,
+    ) -> Result<Progress, EngineFault> {
+        let Some(source) = source_to_send(job.language, job.source) else {
+            return Ok(Progress::CompileError(b"The program is empty.".to_vec()));
+        };
         let limits = self.limits().await?;
         let settings = limits
-            .fit(job.question, job.max_output_bytes)
+            .fit(job.question, runtime_memory_bytes, job.max_output_bytes)
             .map_err(|misfit| final_fault("the question's limits are not supported by this judge", misfit))?;
         let tests = job.question.tests.len();
         let run = JobRun {
             judge0: self,
             job,
-            source: text::encode(job.source.as_bytes()),
+            source: text::encode(source.as_bytes()),
             settings,
             limits,
             unsent: (0..tests).collect(),
@@ -110,8 +134,8 @@ impl JobRun<'_> {
             // Takes all results of one poll before it sends more, so that the next tests go in one batch.
             let mut result = self.in_flight.next().await;
             drop(self.judge0.shared.lock_delivery());
-            while let Some((index, polled)) = result {
-                if let Some(output) = self.take(index, polled)? {
+            while let Some((index, finding)) = result {
+                if let Some(output) = self.take(index, finding)? {
                     return Ok(Progress::CompileError(output));
                 }
                 result = futures::FutureExt::now_or_never(self.in_flight.next()).flatten();
@@ -121,7 +145,7 @@ impl JobRun<'_> {
 
     /// Fills the window if at least half of it is free, because each batch costs a call.
     async fn send(&mut self) -> Result<(), EngineFault> {
-        let window = self.judge0.window + 1;
+        let window = (self.judge0.window + 1).min(self.limits.max_queue.unwrap_or(usize::MAX)).max(1);
         let free = window.saturating_sub(self.in_flight.len());
         let is_urgent = self.unsent.first().is_some_and(|first| *first == self.observed);
         if self.unsent.is_empty() || (2 * free < window && !is_urgent) {
@@ -131,15 +155,29 @@ impl JobRun<'_> {
         let next: Vec<usize> =
             self.unsent.iter().copied().take_while(|test| *test < ahead).take(free).collect();
         for batch in next.chunks(self.limits.max_batch) {
-            self.send_batch(batch).await?;
+            if self.send_batch(batch).await? < batch.len() {
+                break;
+            }
         }
         Ok(())
     }
 
-    async fn send_batch(&mut self, tests: &[usize]) -> Result<(), EngineFault> {
+    /// Sends as many of these tests as the queue has room for, at least one, and returns their number. Judge0 rejects a
+    /// batch that is larger than the room as a whole: a large one would wait for as long as others send small ones.
+    async fn send_batch(&mut self, tests: &[usize]) -> Result<usize, EngineFault> {
         let entries: Vec<BatchEntry<'_>> = tests.iter().map(|test| self.entry(*test)).collect();
-        let sent = self.judge0.call_with_retries(|| self.judge0.shared.client.submit(&entries)).await?;
+        let size = AtomicUsize::new(entries.len());
+        let submit = async || {
+            let count = size.load(Ordering::Relaxed);
+            let posted = self.judge0.shared.client.submit(&entries[..count]).await;
+            if matches!(posted, Err(Judge0Error::Busy { .. })) {
+                size.store((count / 2).max(1), Ordering::Relaxed);
+            }
+            posted
+        };
+        let sent = self.judge0.call_with_retries(submit).await?;
         let posted = sent.map_err(rejected)?;
+        let count = posted.len();
         let now = Instant::now();
         for (&test, posted) in tests.iter().zip(posted) {
             self.unsent.remove(&test);
@@ -148,36 +186,52 @@ impl JobRun<'_> {
                 EntryResult::Rejected(text) => {
                     return Err(final_fault(REJECTED, format!("Judge0 rejected the submission: {text}")));
                 }
-                EntryResult::Invalid => self.fail(test, "answer without a token".to_owned()),
+                EntryResult::Invalid => self.check_failure(test, "answer without a token".to_owned()),
             }
         }
-        Ok(())
+        Ok(count)
     }
 
     async fn follow(&mut self, test: usize, token: String, sent_at: Instant) -> Result<(), EngineFault> {
         const POLLER_STOPPED: &str = "the Judge0 poller has stopped";
         let (result, receiver) = oneshot::channel();
         let deadline = sent_at + self.settings.wall_time + self.judge0.shared.tuning.lost_after;
-        let sent = self.judge0.sent_tests.send(SentTest { token, sent_at, deadline, result }).await;
+        let max_run_time = self.judge0.shared.max_run_time(&self.settings);
+        let sent = SentTest { token, sent_at, deadline, max_run_time, result };
+        let sent = self.judge0.sent_tests.send(sent).await;
         sent.map_err(|_| unavailable(POLLER_STOPPED))?;
         self.in_flight.push(Box::pin(async move {
             let result = receiver.await;
-            (test, result.unwrap_or_else(|_| PollResult::Unavailable(POLLER_STOPPED.to_owned())))
+            let result = result.unwrap_or_else(|_| PollResult::Unavailable(POLLER_STOPPED.to_owned()));
+            (test, Finding::Polled(result))
         }));
         Ok(())
     }
 
-    /// Records the result of a test. Returns the compiler's output if the program does not compile.
-    fn take(&mut self, test: usize, result: PollResult) -> Result<Option<Vec<u8>>, EngineFault> {
-        let report = match result {
-            PollResult::Finished(report) => report,
-            PollResult::Lost(cause) => {
-                self.fail(test, cause.to_owned());
-                return Ok(None);
+    /// Records what was learned about a test. Returns the compiler's output if the program does not compile.
+    fn take(&mut self, test: usize, finding: Finding) -> Result<Option<Vec<u8>>, EngineFault> {
+        match finding {
+            Finding::Polled(PollResult::Finished(report)) => {
+                return Ok(self.take_result(test, interpret(report, &self.settings)));
             }
-            PollResult::Unavailable(cause) => return Err(unavailable(cause)),
-        };
-        match interpret(report, &self.settings) {
+            Finding::Polled(PollResult::Lost(cause)) => self.check_failure(test, cause.to_owned()),
+            Finding::Polled(PollResult::Unavailable(cause)) => return Err(unavailable(cause)),
+            Finding::Failed(cause, canary) => {
+                self.must_have_run(canary)?;
+                self.count_failure(test, cause);
+            }
+            Finding::MaybeMissing { tool, otherwise, canary } => {
+                if self.must_have_run(canary)? == CanaryResult::ToolMissing {
+                    return Err(self.tool_missing(tool));
+                }
+                return Ok(self.take_result(test, otherwise));
+            }
+        }
+        Ok(None)
+    }
+
+    fn take_result(&mut self, test: usize, result: TestResult) -> Option<Vec<u8>> {
+        match result {
             TestResult::Ran(execution) => {
                 self.compiles = true;
                 self.judge0.breaker().note_finished_test();
@@ -185,19 +239,50 @@ impl JobRun<'_> {
             }
             // Judge0 compiles again for each test: a program that compiled once is not at fault.
             TestResult::CompileError(_) if self.compiles => {
-                self.fail(test, "compilation failed after it had succeeded for another test".to_owned());
+                let cause = "compilation failed after it had succeeded for another test";
+                self.check_failure(test, cause.to_owned());
             }
             TestResult::CompileError(output) => {
                 self.judge0.breaker().note_finished_test();
-                return Ok(Some(output));
+                return Some(output);
             }
-            TestResult::Failed(cause) => self.fail(test, cause),
+            TestResult::Failed(cause) => self.check_failure(test, cause),
+            TestResult::MaybeMissing { tool, otherwise } => self.check_tool(test, tool, *otherwise),
         }
-        Ok(None)
+        None
+    }
+
+    /// Finds out whether Judge0 fails on every program or only on this one.
+    fn check_failure(&mut self, test: usize, cause: String) {
+        let (canary, failed_at) = (Arc::clone(&self.judge0.canary), Instant::now());
+        self.in_flight
+            .push(Box::pin(async move { (test, Finding::Failed(cause, canary.check(failed_at).await)) }));
+    }
+
+    /// Finds out whether a tool of the language is missing, or the program wrote the message about that.
+    fn check_tool(&mut self, test: usize, tool: &'static str, otherwise: TestResult) {
+        let (canary, language, seen_at) =
+            (Arc::clone(&self.judge0.canary), self.job.language, Instant::now());
+        self.in_flight.push(Box::pin(async move {
+            let canary = canary.check_language(language, seen_at).await;
+            (test, Finding::MaybeMissing { tool, otherwise, canary })
+        }));
+    }
+
+    /// Opens the breaker if the canary did not run. Then this job says nothing about its program.
+    fn must_have_run(&self, canary: Result<CanaryResult, Judge0Error>) -> Result<CanaryResult, EngineFault> {
+        match canary {
+            Ok(CanaryResult::Broken(cause)) => {
+                self.judge0.breaker().open_not_running(cause.clone());
+                Err(unavailable(cause))
+            }
+            Ok(result) => Ok(result),
+            Err(error) => Err(unavailable(error)),
+        }
     }
 
     /// Counts a failure of Judge0 on a test, which is then sent again under a new token, unless it failed too often.
-    fn fail(&mut self, test: usize, cause: String) {
+    fn count_failure(&mut self, test: usize, cause: String) {
         self.failures[test] += 1;
         tracing::warn!(test, cause, times = self.failures[test], "Judge0 failed on a test");
         if self.failures[test] < self.judge0.shared.tuning.max_failures {
@@ -217,21 +302,17 @@ impl JobRun<'_> {
         final_fault("the submission could not be judged because of a system error", cause)
     }
 
+    /// The fault of a language whose compiler or interpreter is not installed.
+    fn tool_missing(&self, tool: &str) -> EngineFault {
+        let language = self.job.language;
+        let label = catalogue::label(language).map_or_else(|| format!("language {language}"), str::to_owned);
+        let cause = format!("Judge0 has no {tool} for language {language}");
+        final_fault(&format!("{label} is not available on this judge"), cause)
+    }
+
     fn entry(&self, test: usize) -> BatchEntry<'_> {
         let stdin = normalize_newlines(&self.job.question.tests[test].stdin);
-        BatchEntry {
-            source_code: &self.source,
-            language_id: self.job.language.0,
-            stdin: text::encode(stdin.as_bytes()),
-            cpu_time_limit: self.settings.cpu_time.as_secs_f64(),
-            wall_time_limit: self.settings.wall_time.as_secs_f64(),
-            memory_limit: self.settings.memory_kb,
-            stack_limit: self.settings.stack_kb,
-            max_file_size: self.settings.file_kb,
-            number_of_runs: 1,
-            enable_network: false,
-            redirect_stderr_to_stdout: false,
-        }
+        BatchEntry::new(self.job.language, &self.source, text::encode(stdin.as_bytes()), &self.settings)
     }
 }
 

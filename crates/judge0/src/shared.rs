@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use gavel_domain::LanguageId;
 use gavel_domain::engine::{EngineFault, FaultSource};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::breaker::Breaker;
 use crate::client::Judge0Client;
-use crate::limits::Judge0Limits;
+use crate::limits::{Judge0Limits, RunSettings};
 use crate::tuning::Tuning;
 
 /// The shared state of one Judge0 engine.
@@ -19,20 +19,38 @@ pub(crate) struct Shared {
     pub(crate) limits: watch::Sender<Option<Judge0Limits>>,
     pub(crate) languages: watch::Sender<Vec<(LanguageId, String)>>,
     pub(crate) tuning: Tuning,
+    /// The tokens of submissions to delete at Judge0.
+    deletions: mpsc::Sender<String>,
     /// Held while the poller hands out the results of one poll, so that a submission sees all its results at once.
     delivery: Mutex<()>,
 }
 
 impl Shared {
-    pub(crate) fn new(client: Judge0Client, tuning: Tuning) -> Self {
+    pub(crate) fn new(client: Judge0Client, tuning: Tuning, deletions: mpsc::Sender<String>) -> Self {
         Self {
             client,
             breaker: Breaker::new(tuning.probe),
             limits: watch::Sender::new(None),
             languages: watch::Sender::new(Vec::new()),
             tuning,
+            deletions,
             delivery: Mutex::default(),
         }
+    }
+
+    /// How long a test may take once it has started: the wall times of the compiler, for which Judge0 uses its maximum,
+    /// and of the program.
+    pub(crate) fn max_run_time(&self, settings: &RunSettings) -> Duration {
+        /// Judge0's default maximum.
+        const MAX_WALL_TIME: Duration = Duration::from_secs(20);
+        let compile_time =
+            self.limits.borrow().and_then(|limits| limits.max_wall_time).unwrap_or(MAX_WALL_TIME);
+        compile_time + settings.wall_time + self.tuning.start_grace
+    }
+
+    /// Has a submission deleted at Judge0, if Judge0 allows that. It stays there if too many others wait.
+    pub(crate) fn delete(&self, token: String) {
+        let _ = self.deletions.try_send(token);
     }
 
     /// Waits while the poller hands out results; the poller holds the lock meanwhile.

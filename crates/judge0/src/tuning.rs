@@ -18,7 +18,11 @@ pub struct Tuning {
     /// How long a test may take beyond its wall time before its token counts as lost. Covers the time in Judge0's
     /// queue.
     pub lost_after: Duration,
-    /// How many times Judge0 may fail on one test before the job fails.
+    /// How long a test that has started may take beyond the wall times of compiler and program before it counts as lost.
+    pub start_grace: Duration,
+    /// How long tests may wait in Judge0's queue without any progress before its workers are checked.
+    pub stall_after: Duration,
+    /// How many times Judge0 may fail on one test, although it runs other programs, before the job fails.
     pub max_failures: u32,
     /// How often Judge0's limits are read again.
     pub refresh_interval: Duration,
@@ -34,7 +38,9 @@ impl Default for Tuning {
             retry: Backoff { base: Duration::from_millis(200), cap: Duration::from_secs(5) },
             retry_budget: Duration::from_secs(30),
             lost_after: Duration::from_mins(3),
-            max_failures: 3,
+            start_grace: Duration::from_secs(10),
+            stall_after: Duration::from_secs(15),
+            max_failures: 5,
             refresh_interval: Duration::from_mins(5),
             probe: Backoff { base: Duration::from_secs(1), cap: Duration::from_secs(30) },
         }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use gavel_domain::Backoff;
 use gavel_domain::error::chain;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
 use crate::breaker::BreakerState;
 use crate::call::Judge0Error;
+use crate::canary::{Canary, CanaryResult};
 use crate::limits::Judge0Limits;
 use crate::shared::Shared;
 
@@ -16,14 +17,14 @@ use crate::shared::Shared;
 const PROBE_TOKEN: &str = "gavel-probe";
 
 /// Runs until it is aborted.
-pub(crate) async fn run(shared: Arc<Shared>) {
+pub(crate) async fn run(shared: Arc<Shared>, canary: Arc<Canary>) {
     let mut failures = 0;
     loop {
         if shared.breaker.state() != BreakerState::Closed {
             sleep(shared.breaker.probe_delay()).await;
-            match probe(&shared).await {
+            match probe(&shared, &canary).await {
                 Ok(()) => shared.breaker.close(),
-                Err(error) => shared.breaker.stay_open(&error),
+                Err(state) => shared.breaker.stay_open(state),
             }
             continue;
         }
@@ -52,10 +53,24 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     }
 }
 
-async fn probe(shared: &Shared) -> Result<(), Judge0Error> {
-    let limits = shared.client.limits().await?;
-    shared.client.poll(&[PROBE_TOKEN]).await?;
+/// Finds out whether Judge0 works again. Returns the state of the breaker if not.
+async fn probe(shared: &Shared, canary: &Canary) -> Result<(), BreakerState> {
+    let limits = shared.client.limits().await.map_err(|error| BreakerState::of(&error))?;
+    shared.client.poll(&[PROBE_TOKEN]).await.map_err(|error| BreakerState::of(&error))?;
     set_limits(shared, limits);
+    if shared.breaker.must_run_a_program() {
+        // Without workers each canary would only fill the queue.
+        let workers = shared.client.workers().await;
+        if let Some(problem) = workers.ok().and_then(|workers| workers.problem()) {
+            return Err(BreakerState::NotRunning(problem));
+        }
+        match canary.check(Instant::now()).await {
+            Ok(CanaryResult::Broken(cause)) => return Err(BreakerState::NotRunning(cause)),
+            Err(error @ Judge0Error::Busy { .. }) => return Err(BreakerState::NotRunning(chain(&error))),
+            Err(error) => return Err(BreakerState::of(&error)),
+            Ok(CanaryResult::Ran | CanaryResult::ToolMissing) => shared.breaker.note_finished_test(),
+        }
+    }
     Ok(())
 }
 
@@ -63,5 +78,10 @@ fn set_limits(shared: &Shared, limits: Judge0Limits) {
     let before = shared.limits.send_replace(Some(limits));
     if before != Some(limits) {
         info!(?limits, "read Judge0's limits");
+        if limits.are_unknown() {
+            warn!(
+                "Judge0 does not report its limits: they are unknown, and what exceeds them ends with an error"
+            );
+        }
     }
 }

@@ -64,7 +64,7 @@ table! {
     Histogram SUBMISSION_SECONDS = "gavel_submission_seconds" ["service", "status"];
     /// Jobs that an engine could not run, faults of the sandbox included, by kind: final, passing, unavailable.
     Counter ENGINE_FAULTS = "gavel_engine_faults_total" ["service", "engine", "kind"];
-    /// 1 for the current state of an engine's circuit breaker: closed, open (unreachable), denied (API key rejected).
+    /// 1 for the current state of an engine's circuit breaker: closed, open (unreachable, or runs nothing), denied (API key rejected).
     Gauge BREAKER = "gavel_engine_breaker" ["service", "engine", "state"];
     /// Lookups in a cache, by result: bundle, stored, flight (a fetch shared by concurrent submissions).
     Counter CACHE_LOOKUPS = "gavel_cache_lookups_total" ["service", "cache", "result"];

@@ -30,12 +30,16 @@ pub struct Settings {
     pub test_time: Duration,
     /// How many tests run at once.
     pub workers: usize,
-    /// How many submissions may be queued (`MAX_QUEUE_SIZE`).
+    /// How many submissions may be queued (`MAX_QUEUE_SIZE`). `/config_info` reports it, too.
     pub max_queue: usize,
     /// How long the answer to a single `GET` is cached (`SUBMISSION_CACHE_DURATION`).
     pub cache: Duration,
     /// The tokens accepted as `X-Auth-Token`; without any, every caller is.
     pub keys: Vec<String>,
+    /// Whether `/config_info` needs no token, as behind some gateways.
+    pub is_config_public: bool,
+    /// The token accepted as `X-Auth-User`, which authorizes deletions (`AUTHZ_TOKEN`); without one, no caller is.
+    pub deletion_key: Option<String>,
     /// Fields of `/config_info` that differ from the recorded ones.
     pub config: Value,
     /// What submitted programs do.
@@ -50,6 +54,8 @@ impl Default for Settings {
             max_queue: 100,
             cache: Duration::from_secs(1),
             keys: Vec::new(),
+            is_config_public: false,
+            deletion_key: None,
             config: Value::Null,
             script: by_recording(),
         }
@@ -158,6 +164,28 @@ impl MockJudge0 {
         self.shared.lock().faults = fault::Faults::default();
     }
 
+    /// Ends all workers at once, as `kill -9` does: they stay registered, and what they run stays "Processing".
+    pub fn kill_workers(&self) {
+        self.shared.lock().queue.kill_workers(true);
+    }
+
+    /// Ends all workers, which unregister.
+    pub fn stop_workers(&self) {
+        self.shared.lock().queue.kill_workers(false);
+    }
+
+    /// Starts workers, which run what waits.
+    pub fn start_workers(&self) {
+        let mut state = self.shared.lock();
+        let count = state.settings.workers;
+        state.queue.start_workers(count);
+    }
+
+    /// Loses the queue and the registration of the workers, which go on, as if Redis had been flushed.
+    pub fn flush_queue(&self) {
+        self.shared.lock().queue.flush();
+    }
+
     /// Replaces the accepted keys.
     pub fn set_keys(&self, keys: &[&str]) {
         self.shared.lock().settings.keys = keys.iter().map(|&key| key.to_owned()).collect();
@@ -181,7 +209,13 @@ impl MockJudge0 {
             .count()
     }
 
-    /// The programs that were submitted, in order.
+    /// How many submissions were deleted.
+    #[must_use]
+    pub fn deleted_count(&self) -> usize {
+        self.shared.lock().queue.deleted()
+    }
+
+    /// The programs that were submitted and not deleted, in order.
     #[must_use]
     pub fn programs(&self) -> Vec<Program> {
         self.shared.lock().queue.programs()

@@ -1,8 +1,10 @@
 //! The whole pipeline with mock Judge0: the same verdicts as from the sandbox, and what happens to submissions while
 //! Judge0 is unreachable.
 
+use std::sync::Arc;
+
 use gavel_mock_convex::{Question, SubmissionKind};
-use gavel_testkit::judge0::{Route, Settings, TestFault, recording};
+use gavel_testkit::judge0::{Program, Route, Settings, TestFault, accepted, recording};
 use gavel_testkit::{MockJudge0, Process, TEST_TIMEOUT};
 use serde_json::{Value, json};
 
@@ -127,18 +129,9 @@ async fn fault_of_judge0_is_an_error_with_its_cause_in_the_log() {
     let result = pipeline.result("much").await;
     let reason = "The question's limits are not supported by this judge.";
     assert_eq!(result["firstFailure"], json!({ "errorMessage": reason }));
-    mock.test_fault(None, TestFault::Internal);
-    pipeline.submit("broken", "echo", 71, "echo").await;
-    let result = pipeline.result("broken").await;
-    assert_eq!(result["status"], "error", "{result}");
-    let reason = "The submission could not be judged because of a system error.";
-    assert_eq!(result["firstFailure"], json!({ "errorMessage": reason }));
-    for cause in [
-        "the question asks for 16 s of CPU time and Judge0 allows at most 15 s",
-        "Judge0 failed on a test 3 times; the last cause: internal error (status 13)",
-    ] {
-        pipeline.judge.wait_log(cause, TEST_TIMEOUT, |line| line.contains(cause)).await.unwrap();
-    }
+    let cause = "the question asks for 16 s of CPU time and Judge0 allows at most 15 s";
+    pipeline.judge.wait_log(cause, TEST_TIMEOUT, |line| line.contains(cause)).await.unwrap();
+    assert!(mock.programs().is_empty());
     assert!(
         !pipeline.judge.log().iter().any(|entry| entry.contains("secretin") || entry.contains("secretout"))
     );
@@ -180,6 +173,49 @@ async fn dead_judge0_pauses_judging_and_fails_readyz() {
     assert!(mock.request_count(Route::PostBatch) >= 4);
 }
 
+/// While the sandbox of Judge0 is broken, submissions wait. A program that breaks it alone ends with an error.
+#[tokio::test(flavor = "multi_thread")]
+async fn wave_of_internal_errors_delays_submissions_and_fails_readyz() {
+    let script = |program: &Program| {
+        if program.source == "cursed" { json!({ "status_id": 13 }) } else { accepted(&program.stdin) }
+    };
+    let settings = Settings { script: Arc::new(script), ..Settings::default() };
+    let (mock, pipeline) = with_judge0(settings, vec![echo(3)], &[("JUDGE_MAX_DELIVERIES", "1")]).await;
+    mock.test_fault(None, TestFault::Internal);
+    for id in ["a", "b", "c", "d"] {
+        pipeline.submit(id, "echo", 71, "echo").await;
+    }
+    let said = |line: &gavel_testkit::LogLine| line.contains("Judge0 answers but runs no programs");
+    pipeline.judge.wait_log("the breaker", TEST_TIMEOUT, said).await.unwrap();
+    let (status, problem) = readiness(&pipeline.judge).await;
+    assert!(status == 503 && problem.contains("internal error (status 13)"), "{problem}");
+    assert_eq!(pipeline.convex.final_count(), 0);
+    mock.clear_faults();
+    for id in ["a", "b", "c", "d"] {
+        passes(&pipeline, id, 3).await;
+    }
+    pipeline.submit("cursed", "echo", 71, "cursed").await;
+    let result = pipeline.result("cursed").await;
+    assert_eq!(result["status"], "error", "{result}");
+    assert_eq!(readiness(&pipeline.judge).await.0, 200);
+}
+
+/// Both engines grant the runtime of a language its memory on top of the question's limit.
+#[tokio::test(flavor = "multi_thread")]
+async fn runtime_memory_is_granted_as_in_the_sandbox() {
+    let (mock, pipeline) = with_judge0(Settings::default(), vec![echo(1)], &[]).await;
+    for (id, language) in [("java", 62), ("node", 63), ("c", 50)] {
+        pipeline.submit(id, "echo", language, id).await;
+        passes(&pipeline, id, 1).await;
+    }
+    let granted = |id: &str| {
+        let programs = mock.programs();
+        programs.iter().find(|program| program.source == id).unwrap().entry["memory_limit"].as_u64().unwrap()
+    };
+    assert_eq!(granted("java") - granted("c"), 160 * 1024);
+    assert_eq!(granted("node") - granted("c"), 64 * 1024);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_judge0_key_is_reported_and_costs_no_submission() {
     let keys = vec!["right".to_owned()];
@@ -191,6 +227,13 @@ async fn wrong_judge0_key_is_reported_and_costs_no_submission() {
     pipeline.judge.wait_log("the refusal", TEST_TIMEOUT, said).await.unwrap();
     let (status, problem) = readiness(&pipeline.judge).await;
     assert!(status == 503 && problem.contains("JUDGE0_API_KEY"), "{problem}");
+    gavel_testkit::wait_until("a problem with Judge0 only", TEST_TIMEOUT, async || {
+        let (status, problem) = readiness(&pipeline.judge).await;
+        assert!(status == 503 && !problem.contains("NATS consumer judge is unreachable"), "{problem}");
+        !problem.contains("NATS")
+    })
+    .await
+    .unwrap();
     assert!(!pipeline.judge.log().iter().any(|entry| entry.contains("wrongkey")));
     mock.set_keys(&["wrongkey"]);
     passes(&pipeline, "a", 3).await;

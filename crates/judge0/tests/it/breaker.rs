@@ -5,12 +5,7 @@ use gavel_judge0::{BreakerState, Judge0, Judge0Config};
 use gavel_testkit::MockJudge0;
 use gavel_testkit::judge0::{Judge0Fault, Route, Settings};
 
-use crate::support::{ComparableFault, TIMEOUT, config, pair, question, run, tuning};
-
-async fn wait_for_state(judge0: &Judge0, is: impl Fn(&BreakerState) -> bool) -> BreakerState {
-    let mut states = judge0.breaker().watch();
-    tokio::time::timeout(TIMEOUT, states.wait_for(|state| is(state))).await.unwrap().unwrap().clone()
-}
+use crate::support::{ComparableFault, TIMEOUT, config, pair, question, run, tuning, wait_for_state};
 
 #[tokio::test]
 async fn breaker_opens_when_judge0_stops_and_closes_when_it_returns() {
@@ -57,25 +52,30 @@ async fn submission_in_progress_is_handed_back_when_breaker_opens() {
     assert_eq!(run(&judge0, "echo", &question(3)).await.1, Ok(Progress::Ran));
 }
 
+/// Whether or not the configuration can be read without the key.
 #[tokio::test]
 async fn wrong_api_key_is_reported_and_not_retried() {
-    let mock = MockJudge0::start(Settings { keys: vec!["right".into()], ..Settings::default() }).await;
-    let wrong = Judge0Config { api_key: Some("wrong".into()), ..config(mock.url()) };
-    let judge0 = Judge0::start(&wrong, tuning()).unwrap();
-    let (_, ended) = run(&judge0, "echo", &question(1)).await;
-    let Err(ComparableFault::Unavailable { cause, .. }) = ended else { panic!("{ended:?}") };
-    assert!(cause.contains("status 401") && cause.contains("JUDGE0_API_KEY"), "{cause}");
-    assert_eq!(judge0.breaker().state(), BreakerState::Denied(401));
-    let posts = mock.request_count(Route::PostBatch);
-    assert_eq!(posts, 1, "a rejected call is not retried");
-    assert!(matches!(run(&judge0, "echo", &question(1)).await.1, Err(ComparableFault::Unavailable { .. })));
-    // Judge0's configuration needs no key, so that reading it does not close the breaker.
-    mock.wait_requests(Route::Config, 4, TIMEOUT).await;
-    assert_eq!(judge0.breaker().state(), BreakerState::Denied(401));
-    assert_eq!(mock.request_count(Route::PostBatch), posts);
-    mock.set_keys(&["right", "wrong"]);
-    wait_for_state(&judge0, |state| *state == BreakerState::Closed).await;
-    assert_eq!(run(&judge0, "echo", &question(1)).await.1, Ok(Progress::Ran));
+    for is_config_public in [false, true] {
+        let settings = Settings { keys: vec!["right".into()], is_config_public, ..Settings::default() };
+        let mock = MockJudge0::start(settings).await;
+        let wrong = Judge0Config { api_key: Some("wrong".into()), ..config(mock.url()) };
+        let judge0 = Judge0::start(&wrong, tuning()).unwrap();
+        let (_, ended) = run(&judge0, "echo", &question(1)).await;
+        let Err(ComparableFault::Unavailable { cause, .. }) = ended else { panic!("{ended:?}") };
+        assert!(cause.contains("status 401") && cause.contains("JUDGE0_API_KEY"), "{cause}");
+        assert_eq!(judge0.breaker().state(), BreakerState::Denied(401));
+        let posts = mock.request_count(Route::PostBatch);
+        assert_eq!(posts, usize::from(is_config_public), "a rejected call is not retried");
+        let ended = run(&judge0, "echo", &question(1)).await.1;
+        assert!(matches!(ended, Err(ComparableFault::Unavailable { .. })), "{ended:?}");
+        // Reading the configuration does not close the breaker.
+        mock.wait_requests(Route::Config, 4, TIMEOUT).await;
+        assert_eq!(judge0.breaker().state(), BreakerState::Denied(401));
+        assert_eq!(mock.request_count(Route::PostBatch), posts);
+        mock.set_keys(&["right", "wrong"]);
+        wait_for_state(&judge0, |state| *state == BreakerState::Closed).await;
+        assert_eq!(run(&judge0, "echo", &question(1)).await.1, Ok(Progress::Ran));
+    }
 }
 
 #[tokio::test]

@@ -1,12 +1,14 @@
 //! Failures of Judge0 and of the calls to it, none of which is the program's fault.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use gavel_domain::engine::Progress;
 use gavel_judge0::Tuning;
-use gavel_testkit::judge0::{Judge0Fault, Route, Settings, TestFault};
+use gavel_testkit::judge0::{Judge0Fault, Program, Route, Settings, TestFault, accepted};
+use serde_json::json;
 
-use crate::support::{ComparableFault, final_fault, pair, question, run, tuning};
+use crate::support::{ComparableFault, final_fault, pair, question, run, times_submitted, tuning};
 
 #[tokio::test]
 async fn test_that_judge0_failed_on_is_sent_again_under_a_new_token() {
@@ -15,7 +17,7 @@ async fn test_that_judge0_failed_on_is_sent_again_under_a_new_token() {
         mock.test_fault(2, mishap);
         let (executions, ended) = run(&judge0, "echo", &question(6)).await;
         assert_eq!((executions.len(), ended), (6, Ok(Progress::Ran)), "{mishap:?}");
-        assert_eq!(mock.programs().len(), 8, "{mishap:?}");
+        assert_eq!(times_submitted(&mock, "echo"), 8, "{mishap:?}");
     }
 }
 
@@ -26,7 +28,7 @@ async fn test_that_never_finishes_is_sent_again() {
     let (mock, judge0) = pair(Settings::default(), tuning).await;
     mock.test_fault(1, TestFault::Stuck);
     let (executions, ended) = run(&judge0, "echo", &question(1)).await;
-    assert_eq!((executions.len(), ended, mock.programs().len()), (1, Ok(Progress::Ran), 2));
+    assert_eq!((executions.len(), ended, times_submitted(&mock, "echo")), (1, Ok(Progress::Ran), 2));
 }
 
 /// If the workers are dead, the queue does not move: an outage, not a failure of one test.
@@ -37,24 +39,30 @@ async fn submission_is_handed_back_if_the_queue_does_not_move() {
     mock.test_fault(None, TestFault::Waiting);
     let (_, ended) = run(&judge0, "echo", &question(1)).await;
     assert!(matches!(ended, Err(ComparableFault::Unavailable { .. })), "{ended:?}");
-    assert_eq!(mock.programs().len(), 1);
+    assert_eq!(times_submitted(&mock, "echo"), 1);
+    assert!(matches!(judge0.breaker().state(), gavel_judge0::BreakerState::NotRunning(_)));
 }
 
+/// The sandbox of Judge0 cannot handle this one program, and runs all others.
 #[tokio::test]
-async fn third_failure_on_a_test_is_final_and_names_the_cause() {
+async fn fifth_failure_on_a_test_is_final_if_other_programs_run() {
     let rows = [
-        (TestFault::Internal, "internal error (status 13)"),
-        (TestFault::ExecFormat, "exec format error (status 14)"),
-        (TestFault::NoStatus, "answer without a status"),
-        (TestFault::Vanished, "unknown token"),
+        (json!({ "status_id": 13 }), "internal error (status 13)"),
+        (json!({ "status_id": 14 }), "exec format error (status 14)"),
+        (json!({ "status_id": null, "status": null }), "answer without a status"),
     ];
-    for (mishap, cause) in rows {
-        let (mock, judge0) = pair(Settings::default(), tuning()).await;
-        mock.test_fault(None, mishap);
-        let text = format!("Judge0 failed on a test 3 times; the last cause: {cause}");
+    for (report, cause) in rows {
+        let script = move |program: &Program| {
+            if program.source == "cursed" { report.clone() } else { accepted(&program.stdin) }
+        };
+        let settings = Settings { script: Arc::new(script), ..Settings::default() };
+        let (mock, judge0) = pair(settings, tuning()).await;
+        let text = format!("Judge0 failed on a test 5 times; the last cause: {cause}");
         let fault = final_fault("the submission could not be judged because of a system error", &text);
-        assert_eq!(run(&judge0, "echo", &question(1)).await.1, Err(fault));
-        assert_eq!(mock.programs().len(), 3);
+        assert_eq!(run(&judge0, "cursed", &question(1)).await.1, Err(fault));
+        assert_eq!(times_submitted(&mock, "cursed"), 5);
+        assert_eq!(judge0.breaker().state(), gavel_judge0::BreakerState::Closed);
+        assert_eq!(run(&judge0, "echo", &question(3)).await.1, Ok(Progress::Ran));
     }
 }
 

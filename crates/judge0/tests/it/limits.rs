@@ -69,6 +69,44 @@ async fn disabled_batches_make_judge0_unavailable() {
     assert!(cause.contains("ENABLE_BATCHED_SUBMISSIONS"), "{cause}");
 }
 
+/// A gateway may hide them.
+#[tokio::test]
+async fn unknown_limits_do_not_keep_judge0_from_judging() {
+    let hidden = [
+        "max_cpu_time_limit",
+        "max_wall_time_limit",
+        "max_memory_limit",
+        "max_stack_limit",
+        "max_max_file_size",
+    ];
+    let config = hidden.into_iter().map(|field| (field.to_owned(), serde_json::Value::Null)).collect();
+    let (_mock, judge0) = pair(Settings { config, ..Settings::default() }, tuning()).await;
+    assert_eq!(run(&judge0, "echo", &with_limits(3, 100.0, 4096.0)).await.1, Ok(Progress::Ran));
+    assert_eq!(judge0.breaker().state(), gavel_judge0::BreakerState::Closed);
+}
+
+/// Judge0 rejects a batch that its queue has no room for as a whole, however long one waits.
+#[tokio::test]
+async fn batch_is_not_larger_than_the_queue_has_room_for() {
+    for config in [json!({}), json!({ "max_queue_size": null })] {
+        let settings = Settings { max_queue: 2, workers: 1, config, ..Settings::default() };
+        let is_size_known = settings.config.get("max_queue_size").is_none();
+        let (mock, judge0) = pair(settings, tuning()).await;
+        let question = question(10);
+        let submissions = (0..3).map(|_| run(&judge0, "echo", &question));
+        for (executions, ended) in futures::future::join_all(submissions).await {
+            assert_eq!((executions.len(), ended), (10, Ok(Progress::Ran)));
+        }
+        let largest = mock
+            .requests()
+            .iter()
+            .filter(|call| call.route == Route::PostBatch)
+            .map(|call| call.submissions)
+            .max();
+        assert_eq!(largest, Some(if is_size_known { 2 } else { 5 }));
+    }
+}
+
 #[tokio::test]
 async fn batches_respect_the_batch_size_of_judge0() {
     let settings = Settings { config: json!({ "max_submission_batch_size": 2 }), ..Settings::default() };

@@ -2,10 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
+mod blame;
 mod breaker;
+mod deletion;
 mod failures;
 mod limits;
 mod recorded;
 mod replay;
+mod stall;
 mod support;
 mod window;

@@ -66,7 +66,7 @@ fn settings(body: &Value) -> RunSettings {
 fn expected(name: &str) -> &'static str {
     match name {
         "compile_error_c" => "compile error",
-        "exec_missing" => "fault",
+        "exec_missing" => "missing",
         "exit_code_42_python" => "exit 42",
         "nzec_python" | "mle_python_per_process" | "invalid_utf8_source" => "exit 1",
         "cmd_args" => "exit 2",
@@ -87,6 +87,7 @@ fn shown(finished: &TestResult) -> String {
         TestResult::Ran(execution) => execution,
         TestResult::CompileError(_) => return "compile error".to_owned(),
         TestResult::Failed(_) => return "fault".to_owned(),
+        TestResult::MaybeMissing { .. } => return "missing".to_owned(),
     };
     match execution.outcome {
         Outcome::Exited { code } => format!("exit {code}"),
@@ -121,8 +122,8 @@ async fn recorded_reports_lead_to_the_same_outcomes_as_in_the_sandbox() {
         "exit 0",
         "exit 1",
         "exit 42",
-        "fault",
         "memory",
+        "missing",
         "signal 11",
         "signal 9",
         "wall",
@@ -263,4 +264,5 @@ async fn config_info_gives_the_limits() {
     );
     assert_eq!((limits.max_memory_kb, limits.max_stack_kb), (Some(512_000), Some(128_000)));
     assert_eq!((limits.max_file_kb, limits.max_batch), (Some(4_096), 20));
+    assert!(!limits.allows_delete);
 }

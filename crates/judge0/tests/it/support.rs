@@ -7,7 +7,7 @@ use gavel_domain::engine::{EngineFault, Job, Progress};
 use gavel_domain::{
     Backoff, Comparison, Execution, LanguageId, Limits, Outcome, Question, TestCase, Visibility,
 };
-use gavel_judge0::{BatchEntry, Judge0, Judge0Config, Tuning};
+use gavel_judge0::{BatchEntry, BreakerState, Judge0, Judge0Config, Tuning};
 use gavel_testkit::MockJudge0;
 use gavel_testkit::judge0::Settings;
 
@@ -107,8 +107,19 @@ pub(crate) async fn run_in(judge0: &Judge0, language: LanguageId, source: &str, 
         shown.push(execution);
         if passed { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     };
-    let ended = tokio::time::timeout(TIMEOUT, judge0.run(&job, &mut observer)).await.unwrap();
+    let ended = tokio::time::timeout(TIMEOUT, judge0.run(&job, 0, &mut observer)).await.unwrap();
     (shown, ended.map_err(ComparableFault::from))
+}
+
+/// How many times a program was submitted.
+pub(crate) fn times_submitted(mock: &MockJudge0, source: &str) -> usize {
+    mock.programs().iter().filter(|program| program.source == source).count()
+}
+
+/// Waits until the breaker is in such a state.
+pub(crate) async fn wait_for_state(judge0: &Judge0, is: impl Fn(&BreakerState) -> bool) -> BreakerState {
+    let mut states = judge0.breaker().watch();
+    tokio::time::timeout(TIMEOUT, states.wait_for(|state| is(state))).await.unwrap().unwrap().clone()
 }
 
 /// A submission that Judge0 accepts.

@@ -98,13 +98,14 @@ async fn submissions_share_polls() {
 async fn limits_and_program_are_sent_in_judge0s_format() {
     let (mock, judge0) = pair(Settings::default(), tuning()).await;
     let question = crate::support::with_limits(1, 1.5, 100.0);
+    let runtime_memory_bytes = 64 << 20;
     let job =
         Job {
             language: gavel_domain::LanguageId(71), source: "é", question: &question, max_output_bytes: 1
         };
     let mut outcome = None;
     let ran = judge0
-        .run(&job, &mut |execution| {
+        .run(&job, runtime_memory_bytes, &mut |execution| {
             outcome = Some(execution.outcome);
             std::ops::ControlFlow::Continue(())
         })
@@ -114,7 +115,7 @@ async fn limits_and_program_are_sent_in_judge0s_format() {
     let entry = &programs[0].entry;
     assert_eq!((programs[0].source.as_str(), &entry["language_id"]), ("é", &71.into()));
     assert_eq!((&entry["cpu_time_limit"], &entry["wall_time_limit"]), (&1.5.into(), &3.0.into()));
-    assert_eq!((&entry["memory_limit"], &entry["max_file_size"]), (&102_400.into(), &1.into()));
+    assert_eq!((&entry["memory_limit"], &entry["max_file_size"]), (&(164 * 1_024).into(), &1.into()));
     assert!(entry.get("expected_output").is_none(), "the judge compares outputs itself");
 }
 

@@ -95,10 +95,15 @@ impl Language {
         }
     }
 
+    /// The memory that the language's runtime itself needs, in bytes.
+    pub(crate) fn runtime_memory_bytes(&self) -> u64 {
+        u64::from(self.extra_memory_mib) * MIB
+    }
+
     /// The limits of a run plus what the language's runtime itself needs.
     pub(crate) fn with_runtime_overhead(&self, limits: &RunLimits) -> RunLimits {
         RunLimits {
-            memory_bytes: limits.memory_bytes.saturating_add(u64::from(self.extra_memory_mib) * MIB),
+            memory_bytes: limits.memory_bytes.saturating_add(self.runtime_memory_bytes()),
             processes: limits.processes.saturating_add(self.extra_processes.into()),
             ..*limits
         }

@@ -104,6 +104,13 @@ impl Languages {
         entry.is_some_and(|language| Path::new(&language.toolchain).exists())
     }
 
+    /// The memory that a run is granted on top of its limit, because the language's runtime itself needs it, in bytes.
+    #[must_use]
+    pub fn runtime_memory_bytes(&self, id: LanguageId) -> u64 {
+        let entry = self.entries.iter().find(|language| language.ids.contains(&id.0));
+        entry.map_or(0, |language| language.runtime_memory_bytes())
+    }
+
     pub(crate) fn entries(&self) -> &[Arc<Language>] {
         &self.entries
     }

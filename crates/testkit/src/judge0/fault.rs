@@ -17,6 +17,10 @@ pub enum Route {
     Post,
     /// `GET /submissions/{token}`.
     Get,
+    /// `DELETE /submissions/{token}`.
+    Delete,
+    /// `GET /workers`.
+    Workers,
     /// Anything else.
     Other,
 }

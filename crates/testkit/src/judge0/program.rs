@@ -58,7 +58,13 @@ pub fn by_recording() -> Script {
         });
         // Some programs were recorded with several limits.
         let found = same.max_by_key(|(_, report)| report["memory_limit"] == program.entry["memory_limit"]);
-        found.map_or_else(|| accepted(&program.stdin), |(_, report)| report.clone())
+        let Some((_, report)) = found else { return accepted(&program.stdin) };
+        let mut report = report.clone();
+        // A program that took all memory takes all of any other limit, too.
+        if report["memory"] == report["memory_limit"] {
+            report["memory"] = program.entry["memory_limit"].clone();
+        }
+        report
     })
 }
 

@@ -39,23 +39,29 @@ async fn serve(Extract(shared): Extract<Arc<Shared>>, request: Request) -> Respo
     let (answer, fault) = {
         let mut state = shared.lock();
         let request = RecordedRequest { route, submissions, headers: headers.collect() };
-        let authorized = is_authorized(&state, &request);
+        let refusal = if !is_authenticated(&state, &request) {
+            Some(StatusCode::UNAUTHORIZED)
+        } else if route == Route::Delete && !may_delete(&state, &request) {
+            Some(StatusCode::FORBIDDEN)
+        } else {
+            None
+        };
         state.requests.push(request);
         let fault = state.faults.next_fault(route);
         let has_effect =
             fault.as_ref().is_none_or(|fault| matches!(fault, Judge0Fault::Half | Judge0Fault::Slow(_)));
-        let answer = match (authorized, has_effect) {
-            (false, _) => None,
-            (true, false) => Some((500, Value::Null)),
-            (true, true) => Some(answer(&mut state, route, &path, &query, &sent)),
+        let answer = match (refusal, has_effect) {
+            (Some(status), _) => Err(status),
+            (None, false) => Ok((500, Value::Null)),
+            (None, true) => Ok(answer(&mut state, route, &path, &query, &sent)),
         };
         (answer, fault)
     };
     shared.changed();
     match answer {
         // As recorded: no body, and HTML.
-        None => (StatusCode::UNAUTHORIZED, [(header::CONTENT_TYPE, "text/html")], "").into_response(),
-        Some((status, answer)) => with_fault(status, &answer, fault).await,
+        Err(status) => (status, [(header::CONTENT_TYPE, "text/html")], "").into_response(),
+        Ok((status, answer)) => with_fault(status, &answer, fault).await,
     }
 }
 
@@ -119,8 +125,18 @@ fn answer(
             let report = state.queue.cached(path.rsplit('/').next().unwrap_or_default(), cache);
             (if report.is_null() { 404 } else { 200 }, report)
         }
+        Route::Delete => delete(state, path, query),
+        Route::Workers => (200, state.queue.workers()),
         Route::Other => (404, json!({ "status": 404, "error": "Not Found" })),
     }
+}
+
+fn delete(state: &mut State, path: &str, query: &HashMap<String, String>) -> (u16, Value) {
+    if config(state)["enable_submission_delete"] != true {
+        return (400, json!({ "error": "delete not allowed" }));
+    }
+    let fields: Vec<&str> = query.get("fields").map_or(DEFAULT_FIELDS, String::as_str).split(',').collect();
+    state.queue.delete(path.rsplit('/').next().unwrap_or_default(), &fields)
 }
 
 fn post_batch(state: &mut State, sent: &Value) -> (u16, Value) {
@@ -164,7 +180,8 @@ fn errors(entry: &Value, config: &Value) -> Option<Value> {
     let mut reject = |field: &str, text: String| {
         errors.insert(field.to_owned(), json!([text]));
     };
-    if entry["source_code"].as_str().is_none_or(|text| text.trim().is_empty()) {
+    // Judge0 decodes the source before it checks it.
+    if Program::read(entry).source.trim().is_empty() {
         reject("source_code", "can't be blank".to_owned());
     }
     let language = entry["language_id"].as_u64().unwrap_or_default();
@@ -207,17 +224,28 @@ fn get_batch(state: &State, query: &HashMap<String, String>) -> (u16, Value) {
 
 fn config(state: &State) -> Value {
     let mut config = body(CONFIG);
+    config["max_queue_size"] = state.settings.max_queue.into();
     for (field, value) in state.settings.config.as_object().into_iter().flatten() {
         config[field] = value.clone();
+    }
+    // A field that is overridden with null is hidden.
+    if let Some(config) = config.as_object_mut() {
+        config.retain(|_, value| !value.is_null());
     }
     config
 }
 
-/// Whether the caller is authorized. `/config_info` and `/languages` need no key.
-fn is_authorized(state: &State, request: &RecordedRequest) -> bool {
+/// Whether the caller is authenticated.
+fn is_authenticated(state: &State, request: &RecordedRequest) -> bool {
     let keys = &state.settings.keys;
     let has_key = request.headers.iter().any(|(name, value)| name == "x-auth-token" && keys.contains(value));
-    keys.is_empty() || has_key || matches!(request.route, Route::Config | Route::Languages)
+    keys.is_empty() || has_key || (request.route == Route::Config && state.settings.is_config_public)
+}
+
+/// Whether the caller may delete submissions.
+fn may_delete(state: &State, request: &RecordedRequest) -> bool {
+    let key = state.settings.deletion_key.as_ref();
+    key.is_some_and(|key| request.headers.iter().any(|(name, value)| name == "x-auth-user" && value == key))
 }
 
 fn route(method: &Method, path: &str) -> Route {
@@ -227,6 +255,8 @@ fn route(method: &Method, path: &str) -> Route {
         ("POST", "/submissions/batch") => Route::PostBatch,
         ("GET", "/submissions/batch") => Route::GetBatch,
         ("POST", "/submissions") => Route::Post,
+        ("GET", "/workers") => Route::Workers,
+        ("DELETE", path) if path.starts_with("/submissions/") => Route::Delete,
         ("GET", path) if path.starts_with("/submissions/") => Route::Get,
         _ => Route::Other,
     }

@@ -5,6 +5,7 @@ use gavel_domain::LanguageId;
 use gavel_domain::engine::{EngineFault, Job, Observer, Progress};
 use gavel_domain::heartbeat::{DependencyStatus, ServedLanguage};
 use gavel_judge0::{BreakerState, InvalidJudge0Config, Judge0, Tuning};
+use gavel_sandbox::Languages;
 use tokio::sync::watch;
 
 use super::{Engine, EngineName};
@@ -13,6 +14,8 @@ use crate::Config;
 /// Judge0 as an engine.
 pub struct Judge0Engine {
     judge0: Judge0,
+    /// The sandbox's table: programs get the same memory from both engines.
+    languages: Languages,
 }
 
 impl Judge0Engine {
@@ -21,7 +24,8 @@ impl Judge0Engine {
     /// # Errors
     /// Returns an error if the configuration is invalid.
     pub fn start(config: &Config) -> Result<Self, InvalidJudge0Config> {
-        Ok(Self { judge0: Judge0::start(&config.judge0, Tuning::default())? })
+        let judge0 = Judge0::start(&config.judge0, Tuning::default())?;
+        Ok(Self { judge0, languages: config.languages.clone() })
     }
 
     /// The state of the circuit breaker, with its changes.
@@ -34,7 +38,7 @@ impl Judge0Engine {
 #[async_trait]
 impl Engine for Judge0Engine {
     async fn execute(&self, job: &Job<'_>, observer: &mut Observer<'_>) -> Result<Progress, EngineFault> {
-        self.judge0.run(job, observer).await
+        self.judge0.run(job, self.languages.runtime_memory_bytes(job.language), observer).await
     }
 
     fn languages(&self) -> Vec<ServedLanguage> {
