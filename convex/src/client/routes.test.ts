@@ -67,19 +67,6 @@ describe("the body of a callback", () => {
     expect(JSON.stringify(stored)).not.toMatch(/score|hint/);
   });
 
-  test("the reason of an error is not shown as the output of the program", async () => {
-    const t = startApp();
-    const id = await submit(t);
-    const reason = "The question has no test cases.";
-    expect((await reportResult(t, id, { status: "error", stderr: reason, durationMs: 5 })).status).toBe(200);
-    const stored = await view(t, id);
-    expect(stored).toMatchObject({ status: "error", firstFailure: { errorMessage: reason } });
-    expect(stored.stderr).toBeUndefined();
-    const later = { status: "error", firstFailure: {}, stderr: "The judge is unavailable.", compileOutput: "" };
-    expect((await reportResult(t, id, later, { generation: 2 })).status).toBe(200);
-    expect(await view(t, id)).toMatchObject({ firstFailure: { errorMessage: "The judge is unavailable." } });
-  });
-
   test("texts are cut at a character boundary and are valid Unicode", async () => {
     const t = startApp();
     const id = await submit(t);

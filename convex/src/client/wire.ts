@@ -36,23 +36,18 @@ export function parseResult(body: Fields): ResultBody {
   if (status !== "passed" && status !== "failed" && status !== "error") {
     throw new InvalidBody("status must be passed, failed or error.");
   }
-  const details = {
-    passedCount: count(body, "passedCount"),
-    totalCount: count(body, "totalCount"),
-    firstFailureIndex: count(body, "firstFailureIndex"),
-    firstFailure: firstFailure(body.firstFailure),
-    stderr: text(body, "stderr"),
-    compileOutput: text(body, "compileOutput"),
-    durationMs: count(body, "durationMs"),
-  };
-  return { submissionId, status, details: status === "error" ? withReason(details) : details };
-}
-
-/** Gavel sends the reason of an error as `stderr`, which no program wrote. This package keeps every reason in one place. */
-function withReason({ stderr, ...details }: ResultBody["details"]): ResultBody["details"] {
   return {
-    ...details,
-    firstFailure: { ...details.firstFailure, errorMessage: details.firstFailure?.errorMessage || stderr },
+    submissionId,
+    status,
+    details: {
+      passedCount: count(body, "passedCount"),
+      totalCount: count(body, "totalCount"),
+      firstFailureIndex: count(body, "firstFailureIndex"),
+      firstFailure: firstFailure(body.firstFailure),
+      stderr: text(body, "stderr"),
+      compileOutput: text(body, "compileOutput"),
+      durationMs: count(body, "durationMs"),
+    },
   };
 }
 
