@@ -28,13 +28,13 @@ const isAccepted = (call: Call) => call.status === 200;
 
 describe("a verdict arrives although", () => {
   test("the judge is killed while it runs the program", async () => {
-    const [judge] = world.pipeline.judges;
+    const { judge } = world.pipeline;
     const page = await world.open("slow");
     const id = await page.submit(PYTHON, SLOW);
     await page.isAt("Running");
-    await judge!.kill();
-    expect(judge!.log.filter((line) => line.includes('"judged"') && line.includes(id))).toEqual([]);
-    await judge!.start();
+    await judge.kill();
+    expect(judge.log.filter((line) => line.includes('"judged"') && line.includes(id))).toEqual([]);
+    await judge.start();
     await page.announces("Running the tests.");
     await page.announces("Passed, 1 / 1 passed");
   });

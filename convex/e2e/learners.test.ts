@@ -44,8 +44,10 @@ describe("a learner", () => {
     await page.editor.waitFor();
     const language = learner.page.getByLabel("Language");
     await learner.tabTo(language);
-    await keyboard.type("Bash");
-    await keyboard.type("Python");
+    await keyboard.press("ArrowUp");
+    expect(await language.inputValue()).not.toBe(String(PYTHON));
+    await keyboard.press("ArrowDown");
+    expect(await language.inputValue()).toBe(String(PYTHON));
     const names = await language.getByRole("option").allInnerTexts();
     expect(new Set(names).size, "a language is not offered twice").toBe(names.length);
     await learner.tabTo(page.editor);

@@ -38,12 +38,12 @@ export class Pipeline {
     readonly nats: Service,
     readonly ingress: Service,
     readonly fetcher: Service,
-    readonly judges: Service[],
+    readonly judge: Service,
     readonly reporter: Service,
   ) {}
 
   /** Starts all processes on free ports and waits until they are ready. `convexSiteUrl` need not answer yet. */
-  static async start(convexSiteUrl: string, judges = 1): Promise<Pipeline> {
+  static async start(convexSiteUrl: string): Promise<Pipeline> {
     const secrets = {
       ingressKey: randomBytes(24).toString("hex"),
       token: randomBytes(24).toString("hex"),
@@ -66,14 +66,11 @@ export class Pipeline {
         CONVEX_TOKEN: secrets.token,
         CONVEX_SIGNING_SECRETS: secrets.signingSecret,
       };
-      const gavel = (role: string, name = role) => start(startGavel(role, name, env));
+      const gavel = (role: string) => start(startGavel(role, env));
+      // The first service makes the streams.
       const ingress = await gavel("ingress");
-      const numbers = Array.from({ length: judges }, (_, index) => index + 1);
-      const [fetcher, reporter, ...judge] = await Promise.all([
-        gavel("fetcher"),
-        gavel("reporter"),
-        ...numbers.map((number) => gavel("judge", `judge-${number}`)),
-      ]);
+      const others = [gavel("fetcher"), gavel("judge"), gavel("reporter")] as const;
+      const [fetcher, judge, reporter] = await Promise.all(others);
       const pipeline = new Pipeline(secrets, directory, nats, ingress, fetcher, judge, reporter);
       await Promise.all(pipeline.services.map((service) => service.ready()));
       return pipeline;
@@ -85,7 +82,7 @@ export class Pipeline {
   }
 
   private get services(): Service[] {
-    return [this.ingress, this.fetcher, ...this.judges, this.reporter];
+    return [this.ingress, this.fetcher, this.judge, this.reporter];
   }
 
   /** Runs the `gavel` command. Returns its standard output; fails if the exit code is not 0. */
@@ -127,11 +124,11 @@ function startNats(directory: string): Promise<Service> {
   });
 }
 
-function startGavel(role: string, name: string, env: Record<string, string>): Promise<Service> {
+function startGavel(role: string, env: Record<string, string>): Promise<Service> {
   return Service.start({
-    name,
+    name: role,
     program: join(BIN_DIR, `gavel-${role}`),
-    env: { ...env, INSTANCE: name },
+    env,
     listeningPort: (line) =>
       line.includes('"listening"') ? portOf(/"address":"127\.0\.0\.1:(\d+)"/, line) : undefined,
   });

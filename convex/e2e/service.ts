@@ -8,7 +8,7 @@ const LOG_TAIL = 30;
 
 /** How to start a service. */
 export interface ServiceOptions {
-  /** Name in messages, such as `judge-1`. */
+  /** Name in messages, such as `judge`. */
   name: string;
   program: string;
   args?: (port: number) => string[];
@@ -73,7 +73,6 @@ export class Service {
     });
     const early = this.exited.then((how) => Promise.reject(new Error(`${this.name} ${how}${this.logTail()}`)));
     this.port = await this.inTime(Promise.race([listening, early]), "does not listen");
-    early.catch(() => undefined);
   }
 
   /** Waits until `/readyz` answers 200. */

@@ -17,11 +17,11 @@ export class World {
     private readonly consoleError: MockInstance<typeof console.error>,
   ) {}
 
-  /** Starts everything. `env` adds to the variables of the app or overrides them. */
-  static async start({ judges = 1, env = {} }: { judges?: number; env?: Record<string, string> } = {}): Promise<World> {
+  /** Starts everything. */
+  static async start(): Promise<World> {
     const consoleError = vi.spyOn(console, "error").mockImplementation(() => undefined);
     const proxy = await RecordingProxy.start();
-    const [pipeline, browser] = await Promise.all([Pipeline.start(proxy.url, judges), launchBrowser()]);
+    const [pipeline, browser] = await Promise.all([Pipeline.start(proxy.url), launchBrowser()]);
     const app = await startDevServer({
       pageDir: PAGE_DIR,
       env: {
@@ -29,7 +29,6 @@ export class World {
         GAVEL_KEY: pipeline.secrets.ingressKey,
         GAVEL_TOKENS: pipeline.secrets.token,
         GAVEL_SIGNING_SECRETS: pipeline.secrets.signingSecret,
-        ...env,
       },
     });
     proxy.target = app.siteUrl;
