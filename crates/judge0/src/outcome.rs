@@ -114,19 +114,17 @@ fn signal(status: u64, report: &Judge0Report) -> (Option<i32>, Vec<u8>) {
         return (Some(signal), report.stderr.clone());
     }
     let code = report.exit_code.unwrap_or_default();
-    match (code, own_part(&report.stderr)) {
-        (129..=192, Some(own)) => (Some(code - 128), own.to_vec()),
-        _ => {
-            let named = match status {
-                7 => Some(11),
-                8 => Some(SIGXFSZ),
-                9 => Some(8),
-                10 => Some(6),
-                _ => None,
-            };
-            (named.filter(|_| code == 0), report.stderr.clone())
-        }
+    if let (129..=192, Some(own)) = (code, own_part(&report.stderr)) {
+        return (Some(code - 128), own.to_vec());
     }
+    let named = match status {
+        7 => Some(11),
+        8 => Some(SIGXFSZ),
+        9 => Some(8),
+        10 => Some(6),
+        _ => None,
+    };
+    (named.filter(|_| code == 0), report.stderr.clone())
 }
 
 /// Returns the part before the shell's line about the signal, or `None` if that is not the last line.

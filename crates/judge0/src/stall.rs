@@ -72,8 +72,8 @@ mod tests {
 
     const STALL_AFTER: Duration = Duration::from_secs(15);
 
-    fn workers(queued: u64, working: u64) -> Option<Workers> {
-        Some(Workers { queued, registered: 2, working })
+    fn workers(queued: u64, working: u64) -> Workers {
+        Workers { queued, registered: 2, working }
     }
 
     #[test]
@@ -92,10 +92,10 @@ mod tests {
     fn one_report_of_idle_workers_is_not_enough() {
         let mut stall = StallDetector::new(STALL_AFTER);
         let now = Instant::now();
-        assert_eq!(stall.note_workers(workers(3, 0), now), None);
-        assert_eq!(stall.note_workers(workers(3, 1), now), None);
-        assert_eq!(stall.note_workers(workers(3, 0), now), None);
-        assert!(stall.note_workers(workers(3, 0), now).is_some());
+        assert_eq!(stall.note_workers(Some(workers(3, 0)), now), None);
+        assert_eq!(stall.note_workers(Some(workers(3, 1)), now), None);
+        assert_eq!(stall.note_workers(Some(workers(3, 0)), now), None);
+        assert!(stall.note_workers(Some(workers(3, 0)), now).is_some());
         assert_eq!(stall.note_workers(None, now), None);
     }
 
@@ -104,9 +104,12 @@ mod tests {
         let mut stall = StallDetector::new(STALL_AFTER);
         let now = Instant::now();
         stall.note_lost_test();
-        assert!(stall.note_workers(workers(3, 2), now).is_some(), "they still say that they are working");
+        assert!(
+            stall.note_workers(Some(workers(3, 2)), now).is_some(),
+            "they still say that they are working"
+        );
         stall.note_progress(now);
-        assert_eq!(stall.note_workers(workers(3, 2), now), None);
+        assert_eq!(stall.note_workers(Some(workers(3, 2)), now), None);
     }
 
     #[test]
@@ -114,7 +117,7 @@ mod tests {
         let mut stall = StallDetector::new(STALL_AFTER);
         let sent_at = Instant::now();
         assert!(!stall.is_forgotten(sent_at));
-        assert_eq!(stall.note_workers(workers(0, 0), sent_at + STALL_AFTER), None);
+        assert_eq!(stall.note_workers(Some(workers(0, 0)), sent_at + STALL_AFTER), None);
         assert!(stall.is_forgotten(sent_at));
         assert!(!stall.is_forgotten(sent_at + Duration::from_secs(1)), "it may be on its way into the queue");
         stall.note_progress(sent_at + STALL_AFTER);

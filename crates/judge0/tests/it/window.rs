@@ -123,7 +123,8 @@ async fn limits_and_program_are_sent_in_judge0s_format() {
 #[tokio::test]
 async fn single_answer_is_stale_when_batch_answer_is_current() {
     let hour = Duration::from_hours(1);
-    let settings = Settings { test_time: Duration::from_millis(300), cache: hour, ..Settings::default() };
+    // Long enough for the first answer to arrive during the test, on a busy machine, too.
+    let settings = Settings { test_time: Duration::from_secs(3), cache: hour, ..Settings::default() };
     let mock = MockJudge0::start(settings).await;
     let client = gavel_judge0::Judge0Client::new(&config(mock.url())).unwrap();
     let entry = crate::support::entry();
