@@ -998,7 +998,7 @@ export interface components {
          */
         ResultStatus: "passed" | "failed" | "error";
         /**
-         * @description A field without a value is left out; `null` is never sent. Each text is cut to `MAX_FIELD_BYTES` (65,536 bytes by
+         * @description A field without a value is left out; `null` is never sent. Each text is cut to `MAX_FIELD_BYTES` (8,192 bytes by
          *     default) of UTF-8, with a marker at the end. Invalid UTF-8 is replaced by U+FFFD.
          */
         ResultRequest: {
