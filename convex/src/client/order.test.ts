@@ -22,6 +22,7 @@ beforeEach(async () => {
   vi.useFakeTimers();
   mockIngress(silence);
   log = vi.spyOn(console, "error").mockImplementation(() => {});
+  vi.spyOn(console, "warn").mockImplementation(() => {});
   t = startApp();
   id = await submit(t);
 });

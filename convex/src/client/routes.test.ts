@@ -1,10 +1,11 @@
 import { internalMutationGeneric, makeFunctionReference } from "convex/server";
-import { v } from "convex/values";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { v, type Infer } from "convex/values";
+import { afterEach, beforeEach, describe, expect, expectTypeOf, test, vi } from "vitest";
 import { MAX_TEXT_BYTES, byteLength } from "../component/limits.js";
 import { gavel, limits, startApp, submit, testCases, view } from "../testing/app.js";
 import { call, callbackId, OTHER_SECRET, PATHS, reportResult, SECRET } from "../testing/calls.js";
 import { mockIngress, silence } from "../testing/ingress.js";
+import { vResultEvent } from "./resultEvent.js";
 import type { ResultEvent } from "./types.js";
 
 let log = vi.spyOn(console, "error");
@@ -12,6 +13,7 @@ beforeEach(() => {
   vi.useFakeTimers();
   mockIngress(silence);
   log = vi.spyOn(console, "error").mockImplementation(() => {});
+  vi.spyOn(console, "warn").mockImplementation(() => {});
 });
 afterEach(() => {
   vi.restoreAllMocks();
@@ -177,13 +179,7 @@ describe("onResult", () => {
   const events: ResultEvent[] = [];
   let fails = false;
   const record = internalMutationGeneric({
-    args: {
-      submissionId: v.string(),
-      userId: v.string(),
-      questionId: v.string(),
-      status: v.union(v.literal("passed"), v.literal("failed"), v.literal("error")),
-      generation: v.number(),
-    },
+    args: vResultEvent.fields,
     returns: v.null(),
     handler: (_ctx, event) => {
       if (fails) {
@@ -198,6 +194,10 @@ describe("onResult", () => {
   beforeEach(() => {
     events.length = 0;
     fails = false;
+  });
+
+  test("has the arguments that vResultEvent describes", () => {
+    expectTypeOf<Infer<typeof vResultEvent>>().toEqualTypeOf<ResultEvent>();
   });
 
   test("runs once for each result that is stored", async () => {

@@ -7,7 +7,6 @@ import {
   type HttpRouter,
 } from "convex/server";
 import type { ComponentApi } from "../component/_generated/component.js";
-import { parseList } from "./secrets.js";
 import type { JudgeData, ResultEvent, SubmissionKind } from "./types.js";
 import { verifyCallback, type Verified, type VerifyOptions } from "./verify.js";
 import { InvalidBody, parseId, parseResult } from "./wire.js";
@@ -25,8 +24,8 @@ export type RouteOptions<DataModel extends GenericDataModel> = VerifyOptions & {
     args: { questionId: string; kind: SubmissionKind },
   ) => Promise<JudgeData | null>;
   /**
-   * A mutation that runs once for each result, in the transaction that stores it. If it throws, nothing is stored, and
-   * Gavel sends the result again.
+   * A mutation with the arguments `vResultEvent.fields`. It runs once for each result, in the transaction that stores
+   * it. If it throws, nothing is stored, and Gavel sends the result again.
    */
   onResult?: FunctionReference<"mutation", "public" | "internal", ResultEvent, unknown>;
 };
@@ -60,8 +59,8 @@ function verified<DataModel extends GenericDataModel>(options: VerifyOptions, ha
   return httpActionGeneric(async (ctx, request) => {
     try {
       const call = await verifyCallback(request, {
-        secrets: options.secrets ?? parseList(process.env.GAVEL_SIGNING_SECRETS),
-        tokens: options.tokens ?? parseList(process.env.GAVEL_TOKENS),
+        secrets: options.secrets ?? process.env.GAVEL_SIGNING_SECRETS,
+        tokens: options.tokens ?? process.env.GAVEL_TOKENS,
         toleranceSeconds: options.toleranceSeconds,
       });
       return call.ok ? await handler(ctx as unknown as ActionCtx<DataModel>, call) : refuse(call.status, call.message);

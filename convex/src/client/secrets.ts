@@ -1,8 +1,11 @@
 import { Webhook, WebhookVerificationError } from "standardwebhooks";
 
-/** A comma-separated list of an environment variable. */
-export function parseList(text: string | undefined): string[] {
-  return (text ?? "")
+/** Splits the value of an environment variable. Takes a list as it is, so that an empty secret in it is noticed. */
+export function parseList(list: string | string[] = []): string[] {
+  if (typeof list !== "string") {
+    return list;
+  }
+  return list
     .split(",")
     .map((item) => item.trim())
     .filter((item) => item !== "");
@@ -34,9 +37,23 @@ export type SignedHeaders = { "webhook-id": string; "webhook-timestamp": string;
  * prescribes. Throws if a secret is malformed.
  */
 export function isSigned(body: string, headers: SignedHeaders, secrets: string[]): boolean {
-  const verifiers = secrets.map((secret) => new Webhook(secret));
+  const verifiers = secrets.map(verifierOf);
   // Each secret is tried, so that the time does not tell which one is in use.
   return verifiers.map((verifier) => matches(verifier, body, headers)).includes(true);
+}
+
+const PREFIX = "whsec_";
+/** The lengths that Standard Webhooks recommends, and Gavel requires. */
+const MIN_SECRET_BYTES = 24;
+const MAX_SECRET_BYTES = 64;
+
+/** `Webhook` alone would take any base64 text for a secret, such as "hello", and then refuse every call. */
+function verifierOf(secret: string): Webhook {
+  const { length } = atob(secret.slice(PREFIX.length));
+  if (!secret.startsWith(PREFIX) || length < MIN_SECRET_BYTES || length > MAX_SECRET_BYTES) {
+    throw new Error("malformed signing secret");
+  }
+  return new Webhook(secret);
 }
 
 function matches(verifier: Webhook, body: string, headers: SignedHeaders): boolean {

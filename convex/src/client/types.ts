@@ -120,7 +120,7 @@ export type TestCase = {
   name?: string;
 };
 
-/** The arguments of the app's `onResult` mutation. */
+/** The arguments of the app's `onResult` mutation. Their validator is `vResultEvent`. */
 export type ResultEvent = {
   submissionId: string;
   userId: string;

@@ -14,8 +14,10 @@ async function statusOf(headers: Record<string, string>, options: VerifyOptions,
 }
 
 let log = vi.spyOn(console, "error");
+let warnings = vi.spyOn(console, "warn");
 beforeEach(() => {
   log = vi.spyOn(console, "error").mockImplementation(() => {});
+  warnings = vi.spyOn(console, "warn").mockImplementation(() => {});
 });
 afterEach(() => {
   vi.restoreAllMocks();
@@ -80,10 +82,45 @@ describe("verifyCallback with secrets", () => {
     expect(await statusOf({ ...signed(), [name]: value }, { secrets })).toBe(401);
   });
 
-  test.each(["whsec_not base64", "whsec_"])("answers 503 and logs the remedy for the secret %j", async (secret) => {
-    expect(await statusOf(signed(), { secrets: [SECRET, secret] })).toBe(503);
-    expect(String(log.mock.calls[0])).toContain("npx convex env set GAVEL_SIGNING_SECRETS");
-    expect(String(log.mock.calls[0])).not.toContain(SECRET);
+  const secretOf = (bytes: number) => `whsec_${btoa("x".repeat(bytes))}`;
+
+  test.each(["", "hello", "whsec_", "whsec_not base64", "bearer-token", SECRET.slice(6), secretOf(23), secretOf(65)])(
+    "answers 503 and logs the remedy for the secret %j",
+    async (secret) => {
+      expect(await statusOf(signed(), { secrets: [SECRET, secret] })).toBe(503);
+      expect(String(log.mock.calls[0])).toContain("npx convex env set GAVEL_SIGNING_SECRETS");
+      expect(String(log.mock.calls[0])).not.toContain(SECRET);
+    },
+  );
+
+  test.each([24, 64])("accepts a secret of %i bytes", async (bytes) => {
+    const secret = secretOf(bytes);
+    expect(await statusOf(signed({ secrets: [secret] }), { secrets: secret })).toBe(200);
+  });
+
+  test("takes the value of an environment variable", async () => {
+    expect(await statusOf(signed(), { secrets: `${OTHER_SECRET}, ${SECRET} ,` })).toBe(200);
+    expect(await statusOf(signed(), { secrets: "," })).toBe(503);
+  });
+
+  test.each([
+    ["none of the secrets here signed it", signed({ secrets: [OTHER_SECRET] }), "CONVEX_SIGNING_SECRETS"],
+    ["it is not signed", {}, "CONVEX_SIGNING_SECRETS"],
+    ["its time is more than 300 s from now", signed({ ageSeconds: 400 }), "clock"],
+  ])("logs %j with the remedy, and nothing that was sent", async (problem, headers: Record<string, string>, remedy) => {
+    expect(await statusOf(headers, { secrets })).toBe(401);
+    expect(warnings).toHaveBeenCalledOnce();
+    const warning = String(warnings.mock.calls[0]);
+    expect(warning).toContain(problem);
+    expect(warning).toContain(remedy);
+    for (const value of [SECRET, ...Object.values(headers)]) {
+      expect(warning).not.toContain(value);
+    }
+  });
+
+  test("logs nothing for a call that it accepts", async () => {
+    expect(await statusOf(signed(), { secrets })).toBe(200);
+    expect(warnings).not.toHaveBeenCalled();
   });
 });
 
@@ -93,12 +130,15 @@ describe("verifyCallback with tokens", () => {
   test("accepts each of the tokens, whatever the case of the scheme", async () => {
     expect(await statusOf({ authorization: "Bearer token-1" }, { tokens })).toBe(200);
     expect(await statusOf({ authorization: "bearer token-2" }, { tokens })).toBe(200);
+    expect(await statusOf({ authorization: "Bearer token-2" }, { tokens: "token-1, token-2" })).toBe(200);
   });
 
   test.each(["", "Bearer", "Bearer ", "Bearer token", "Bearer token-1x", "Basic token-1", "token-1"])(
     "refuses %j",
     async (authorization) => {
       expect(await statusOf(authorization ? { authorization } : {}, { tokens })).toBe(401);
+      expect(String(warnings.mock.calls)).toContain("set Gavel's CONVEX_TOKEN to one of GAVEL_TOKENS");
+      expect(String(warnings.mock.calls)).not.toContain("token-1");
     },
   );
 

@@ -1,5 +1,5 @@
 import { parseCallbackId } from "./callbackId.js";
-import { isAcceptedToken, isSigned, type SignedHeaders } from "./secrets.js";
+import { isAcceptedToken, isSigned, parseList, type SignedHeaders } from "./secrets.js";
 
 /** The largest body of a callback in bytes: Gavel's own texts are at most 8 KiB each by default. */
 const MAX_BODY_BYTES = 1024 * 1024;
@@ -8,10 +8,13 @@ const MAX_TOLERANCE_SECONDS = 300;
 
 /** What a call must prove. With secrets and tokens, it must have both. */
 export type VerifyOptions = {
-  /** `whsec_…`, one of which must have signed the call. Several during a rotation. */
-  secrets?: string[];
-  /** Bearer tokens, one of which the call must have. Several during a rotation. */
-  tokens?: string[];
+  /**
+   * Secrets, one of which must have signed the call: `whsec_` and 24 to 64 bytes in base64. Several during a rotation,
+   * as a list or separated by commas.
+   */
+  secrets?: string | string[];
+  /** Bearer tokens, one of which the call must have. Several during a rotation, as a list or separated by commas. */
+  tokens?: string | string[];
   /** How far the time of a signature may be from now, in seconds. At most, and by default, 300. */
   toleranceSeconds?: number;
 };
@@ -34,13 +37,14 @@ export type Verified =
  * for apps that keep their own functions.
  *
  * ```ts
- * const call = await verifyCallback(request, { secrets: [process.env.GAVEL_SIGNING_SECRET!] });
+ * const call = await verifyCallback(request, { secrets: process.env.GAVEL_SIGNING_SECRETS });
  * if (!call.ok) return new Response(call.message, { status: call.status });
  * ```
  *
  * 401: wrong or missing token or signature, or a timestamp outside the window. 400: not a JSON object, or a
  * `webhook-id` that belongs to another submission. 413: more than 1 MiB. 503: neither secret nor token is given, or a
- * secret is malformed; the log has the reason. It is not 401, because Gavel gives up after a 401 and tries again after a 503.
+ * secret is malformed. It is not 401, because Gavel gives up after a 401 and tries again after a 503. For 401 and 503,
+ * the log says what to do.
  */
 export async function verifyCallback(request: Request, options: VerifyOptions): Promise<Verified> {
   const text = await boundedBody(request);
@@ -64,28 +68,41 @@ export async function verifyCallback(request: Request, options: VerifyOptions): 
 }
 
 type Refusal = Extract<Verified, { ok: false }>;
-const UNAUTHORIZED: Refusal = { ok: false, status: 401, message: "Unauthorized." };
-const MISCONFIGURED: Refusal = { ok: false, status: 503, message: "This deployment cannot verify calls yet." };
 
-async function tokenRefusal(request: Request, { secrets, tokens }: VerifyOptions): Promise<Refusal | undefined> {
-  if (!tokens?.length) {
-    if (secrets?.length) {
-      return undefined;
-    }
-    console.error(
-      "A call of Gavel cannot be verified: no signing secret and no token is set. Set the value of Gavel's " +
-        'CONVEX_SIGNING_SECRETS with "npx convex env set GAVEL_SIGNING_SECRETS whsec_…", or that of its CONVEX_TOKEN ' +
-        'with "npx convex env set GAVEL_TOKENS …".',
-    );
-    return MISCONFIGURED;
+function misconfigured(problem: string, remedy: string): Refusal {
+  console.error(`A call of Gavel cannot be verified: ${problem}. ${remedy}`);
+  return { ok: false, status: 503, message: "This deployment cannot verify calls yet." };
+}
+
+/** The caller may be anyone, so the log has nothing that it sent. */
+function unauthorized(problem: string, remedy: string): Refusal {
+  console.warn(`A call was refused with 401: ${problem}. If it came from Gavel, ${remedy}.`);
+  return { ok: false, status: 401, message: "Unauthorized." };
+}
+
+async function tokenRefusal(request: Request, options: VerifyOptions): Promise<Refusal | undefined> {
+  const tokens = parseList(options.tokens);
+  if (tokens.length === 0) {
+    return parseList(options.secrets).length > 0
+      ? undefined
+      : misconfigured(
+          "no signing secret and no token is set",
+          'Set the value of Gavel\'s CONVEX_SIGNING_SECRETS with "npx convex env set GAVEL_SIGNING_SECRETS whsec_…", ' +
+            'or that of its CONVEX_TOKEN with "npx convex env set GAVEL_TOKENS …".',
+        );
   }
   const [, token] = /^Bearer +(.+)$/i.exec(request.headers.get("authorization") ?? "") ?? [];
-  return (await isAcceptedToken(token ?? "", tokens)) ? undefined : UNAUTHORIZED;
+  return (await isAcceptedToken(token ?? "", tokens))
+    ? undefined
+    : unauthorized(
+        token === undefined ? "it has no bearer token" : "its bearer token is not one of GAVEL_TOKENS",
+        "set Gavel's CONVEX_TOKEN to one of GAVEL_TOKENS",
+      );
 }
 
 function signatureRefusal(request: Request, text: string, options: VerifyOptions): Refusal | undefined {
-  const { secrets, toleranceSeconds = MAX_TOLERANCE_SECONDS } = options;
-  if (!secrets?.length) {
+  const secrets = parseList(options.secrets);
+  if (secrets.length === 0) {
     return undefined;
   }
   const header = (name: keyof SignedHeaders) => request.headers.get(name) ?? "";
@@ -94,17 +111,26 @@ function signatureRefusal(request: Request, text: string, options: VerifyOptions
     "webhook-timestamp": header("webhook-timestamp"),
     "webhook-signature": header("webhook-signature"),
   };
-  const ageSeconds = Math.floor(Date.now() / 1_000) - Number(headers["webhook-timestamp"]);
+  let isGenuine: boolean;
   try {
-    // `>` would accept a timestamp that is not a number.
-    return isSigned(text, headers, secrets) && Math.abs(ageSeconds) <= toleranceSeconds ? undefined : UNAUTHORIZED;
+    isGenuine = isSigned(text, headers, secrets);
   } catch {
-    console.error(
-      'A call of Gavel cannot be verified: a signing secret is not "whsec_" and base64. Set the value of Gavel\'s ' +
-        'CONVEX_SIGNING_SECRETS with "npx convex env set GAVEL_SIGNING_SECRETS whsec_…".',
+    return misconfigured(
+      'a signing secret is not "whsec_" followed by 24 to 64 bytes in base64',
+      'Set the value of Gavel\'s CONVEX_SIGNING_SECRETS with "npx convex env set GAVEL_SIGNING_SECRETS whsec_…".',
     );
-    return MISCONFIGURED;
   }
+  const sameSecret = "set Gavel's CONVEX_SIGNING_SECRETS and GAVEL_SIGNING_SECRETS here to the same secret";
+  if (Object.values(headers).includes("")) {
+    return unauthorized("it is not signed", sameSecret);
+  }
+  const { toleranceSeconds = MAX_TOLERANCE_SECONDS } = options;
+  const ageSeconds = Math.floor(Date.now() / 1_000) - Number(headers["webhook-timestamp"]);
+  // `>` would accept a timestamp that is not a number.
+  if (!(Math.abs(ageSeconds) <= toleranceSeconds)) {
+    return unauthorized(`its time is more than ${toleranceSeconds} s from now`, "set the clock of its machine");
+  }
+  return isGenuine ? undefined : unauthorized("none of the secrets here signed it", sameSecret);
 }
 
 /** Returns the body, or undefined if it is too large. */
