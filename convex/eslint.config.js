@@ -25,5 +25,5 @@ export default ts.config(
   { files: ["**/*.tsx"], ...a11y.flatConfigs.recommended },
   { files: ["**/*.{ts,tsx}"], plugins: { "react-hooks": hooks }, rules: hooks.configs.recommended.rules },
   { files: ["src/component/**/*.ts", "example/convex/**/*.ts"], extends: [convex.configs.recommended] },
-  { files: ["**/*.js"], extends: [ts.configs.disableTypeChecked] },
+  { files: ["**/*.{js,mjs}"], extends: [ts.configs.disableTypeChecked] },
 );
