@@ -3,7 +3,7 @@ import { PYTHON, RIGHT } from "./programs";
 import { ADDITION, addQuestion } from "./questions";
 import { World } from "./world";
 
-const OUR_FAULT = "This submission could not be judged because of a problem on our side. Please try again later.";
+const OUR_FAULT = "The judge is not available because of a problem on our side. Please try again later.";
 
 let world: World;
 

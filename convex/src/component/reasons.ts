@@ -1,7 +1,7 @@
 /** Why a submission could not be judged: one sentence for its author, one for the developer of the app. */
 export type Reason = { learner: string; developer: string };
 
-const OUR_FAULT = "This submission could not be judged because of a problem on our side. Please try again later.";
+const OUR_FAULT = "The judge is not available because of a problem on our side. Please try again later.";
 const UNREACHABLE = "The judge could not be reached. Please submit again in a few minutes.";
 
 const fault = (developer: string): Reason => ({ learner: OUR_FAULT, developer });

@@ -17,7 +17,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const OUR_FAULT = "This submission could not be judged because of a problem on our side. Please try again later.";
+const OUR_FAULT = "The judge is not available because of a problem on our side. Please try again later.";
 
 function logged(): string {
   return log.mock.calls.map(([text]) => String(text)).join("\n");

@@ -10,7 +10,14 @@ const style: CSSProperties = {
   whiteSpace: "nowrap",
 };
 
-/** Text for screen readers. The style is inline so that the components work without a stylesheet. */
+/**
+ * Text for screen readers. The style is inline so that the components work without a stylesheet. The outer element is
+ * positioned: otherwise the text would count towards the height of the page where only a part of the page scrolls.
+ */
 export function VisuallyHidden({ children }: { children: ReactNode }) {
-  return <span style={style}>{children}</span>;
+  return (
+    <span style={{ position: "relative" }}>
+      <span style={style}>{children}</span>
+    </span>
+  );
 }
