@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { PACKAGE, withCopy, withFolder } from "./copy.js";
 import { generate } from "./generate.js";
+import { OWN_FUNCTIONS, OWN_QUESTIONS } from "./ownApp.js";
 import { filesOf } from "./readme.js";
 import { exitWithFailure, run } from "./run.js";
 import { problemsOf } from "./tarball.js";
@@ -12,22 +13,11 @@ const NAME = "@gavel/convex";
 /** What an app has before it installs the package; the versions are those of the lock file. */
 const APP_DEPENDENCIES = ["convex", "react", "react-dom"];
 const APP_DEV_DEPENDENCIES = ["@types/node", "@types/react", "@types/react-dom", "typescript"];
-/** The texts whose code is checked, and the files that each must show. */
+/** The text whose code is checked besides `OWN_FUNCTIONS`, and the files that it must show. */
 const README = {
   path: "README.md",
   files: ["convex/convex.config.ts", "convex/http.ts", "convex/judge.ts", "src/Solve.tsx"],
 };
-const OWN_FUNCTIONS = {
-  path: "../docs/convex-own-functions.md",
-  files: ["convex/convex.config.ts", "convex/http.ts", "convex/submissions.ts", "convex/judge.ts"],
-};
-/** What the second text expects of the app: a table of submissions. */
-const OWN_SCHEMA = `import { defineSchema, defineTable } from "convex/server";
-import { v } from "convex/values";
-export default defineSchema({
-  submissions: defineTable({ status: v.string(), rank: v.optional(v.number()), durationMs: v.optional(v.number()) }),
-});
-`;
 /** The exports that run outside Convex and Vite. */
 const FOR_NODE = [NAME, `${NAME}/react`, `${NAME}/package.json`];
 
@@ -126,7 +116,7 @@ async function main() {
       throw new Error(`the package is wrong:\n${problems.join("\n")}`);
     }
     await checkCode(app, README);
-    await checkCode(app, OWN_FUNCTIONS, { "convex/schema.ts": OWN_SCHEMA });
+    await checkCode(app, OWN_FUNCTIONS, OWN_QUESTIONS);
     for (const name of FOR_NODE) {
       const options = name.endsWith(".json") ? ', { with: { type: "json" } }' : "";
       await run([process.execPath, "--input-type=module", "-e", `await import("${name}"${options})`], app);

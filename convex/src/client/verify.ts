@@ -95,7 +95,9 @@ async function tokenRefusal(request: Request, options: VerifyOptions): Promise<R
   return (await isAcceptedToken(token ?? "", tokens))
     ? undefined
     : unauthorized(
-        token === undefined ? "it has no bearer token" : "its bearer token is not one of GAVEL_TOKENS",
+        token === undefined
+          ? "it has no bearer token (gavel doctor tries this)"
+          : "its bearer token is not one of GAVEL_TOKENS",
         "set Gavel's CONVEX_TOKEN to one of GAVEL_TOKENS",
       );
 }
@@ -122,7 +124,7 @@ function signatureRefusal(request: Request, text: string, options: VerifyOptions
   }
   const sameSecret = "set Gavel's CONVEX_SIGNING_SECRETS and GAVEL_SIGNING_SECRETS here to the same secret";
   if (Object.values(headers).includes("")) {
-    return unauthorized("it is not signed", sameSecret);
+    return unauthorized("it is not signed (gavel doctor tries this)", sameSecret);
   }
   const { toleranceSeconds = MAX_TOLERANCE_SECONDS } = options;
   const ageSeconds = Math.floor(Date.now() / 1_000) - Number(headers["webhook-timestamp"]);
