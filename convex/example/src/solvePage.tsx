@@ -34,7 +34,7 @@ export function SolvePage({ slug, submissionId }: Props) {
 function Solve({ question, submissionId }: { question: Question; submissionId: string | undefined }) {
   const languages = useLanguages();
   const choice = useLanguageChoice(languages);
-  const drafts = useDrafts(question.questionId);
+  const drafts = useDrafts(question);
   const loader = useSourceLoader(drafts, choice.choose);
   const [resultRef, focusNextResult] = useResultFocus(submissionId);
   return (

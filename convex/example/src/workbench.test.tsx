@@ -30,9 +30,9 @@ vi.mock("./editor", () => ({
 const QUESTION: Question = {
   questionId: "q1",
   kind: "personalized",
-  slug: "sum",
-  title: "Sum",
-  statement: "Add.",
+  slug: "double",
+  title: "Double",
+  statement: "Print the number twice.",
   timeLimitSeconds: 1,
   memoryLimitMb: 64,
 };
@@ -41,20 +41,22 @@ const LANGUAGES: LanguagesView = { languages: [language(71, "Python"), language(
 
 const onSubmitted = vi.fn();
 
-function Page({ languages }: { languages: LanguagesView | null | undefined }) {
-  const drafts = useDrafts(QUESTION.questionId);
+type PageProps = { languages: LanguagesView | null | undefined; question?: Question };
+
+function Page({ languages, question = QUESTION }: PageProps) {
+  const drafts = useDrafts(question);
   const choice = useLanguageChoice(languages);
   const loader = useSourceLoader(drafts, choice.choose);
   const submission = { submissionId: "s1", languageId: 50 } as Parameters<typeof loader.load>[0];
   return (
     <>
-      <Workbench {...{ question: QUESTION, languages, choice, drafts, loader, onSubmitted }} />
+      <Workbench {...{ question, languages, choice, drafts, loader, onSubmitted }} />
       <button onClick={() => void loader.load(submission)}>Load</button>
     </>
   );
 }
 
-async function open(props: { languages: LanguagesView | null | undefined } = { languages: LANGUAGES }) {
+async function open(props: PageProps = { languages: LANGUAGES }) {
   const page = render(<Page {...props} />);
   await act(() => vi.dynamicImportSettled());
   return page;
@@ -148,6 +150,19 @@ test("each_language_has_a_draft_that_survives_a_reload", async () => {
   expect(editor().value).toBe("c");
   await userEvent.selectOptions(screen.getByRole("combobox"), "Python");
   expect(editor().value).toBe("python");
+});
+
+test("first_question_starts_with_a_program_that_a_draft_replaces", async () => {
+  const question = { ...QUESTION, slug: "sum" };
+  const { unmount } = await open({ languages: LANGUAGES, question });
+  expect(editor().value).toContain("print(a + b)");
+  expect(reason()).toBe("");
+  await userEvent.clear(editor());
+  expect(editor().value).toBe("");
+  await userEvent.type(editor(), "mine");
+  unmount();
+  await open({ languages: LANGUAGES, question });
+  expect(editor().value).toBe("mine");
 });
 
 test("loaded_source_replaces_the_draft_until_it_is_undone", async () => {
