@@ -49,17 +49,24 @@ function ingressUrl(path: string): URL | { reason: Reason } {
 }
 
 async function fetchText(url: URL, init: RequestInit): Promise<{ status: number; text: string }> {
-  const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(), TIMEOUT_MS);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  // The `fetch` of Convex's default runtime ignores an AbortSignal, so that the answer races with a timer.
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${TIMEOUT_MS / 1_000} s`)), TIMEOUT_MS);
+  });
   try {
-    const response = await fetch(url, { ...init, signal: controller.signal });
-    return { status: response.status, text: await response.text() };
+    return await Promise.race([readAnswer(url, init), timeout]);
   } catch (error) {
-    const failure = controller.signal.aborted ? `no answer within ${TIMEOUT_MS / 1_000} s` : String(error);
+    const failure = error instanceof Error ? error.message : String(error);
     throw new Error(`cannot call Gavel at ${url.origin}: ${failure}.`, { cause: error });
   } finally {
     clearTimeout(timer);
   }
+}
+
+async function readAnswer(url: URL, init: RequestInit): Promise<{ status: number; text: string }> {
+  const response = await fetch(url, init);
+  return { status: response.status, text: await response.text() };
 }
 
 function quote(text: string): string {
