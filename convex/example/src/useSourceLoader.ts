@@ -1,6 +1,6 @@
 import type { SubmissionView } from "@gavel/convex/react";
 import { useConvex } from "convex/react";
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { api } from "../convex/_generated/api";
 import { errorText } from "./errorText";
 import type { useDrafts } from "./useDrafts";
@@ -13,6 +13,11 @@ export function useSourceLoader(drafts: ReturnType<typeof useDrafts>, chooseLang
   const convex = useConvex();
   const [replaced, setReplaced] = useState<Replaced>();
   const [error, setError] = useState<string>();
+  // The answer can take long. Then the visitor has typed more, loaded another source, or left the question.
+  const latestDrafts = useRef(drafts);
+  useEffect(() => void (latestDrafts.current = drafts));
+  const latestLoad = useRef<symbol>(undefined);
+  useEffect(() => () => void (latestLoad.current = undefined), []);
   const put = ({ languageId, text }: Replaced) => {
     drafts.write(languageId, text);
     chooseLanguage(languageId);
@@ -22,14 +27,16 @@ export function useSourceLoader(drafts: ReturnType<typeof useDrafts>, chooseLang
     /** Whether the editor holds a loaded source whose loading can be undone. */
     isLoaded: replaced !== undefined,
     load: async ({ submissionId, languageId }: SubmissionView) => {
+      const load = (latestLoad.current = Symbol());
       setError(undefined);
       try {
         const text = await convex.query(api.judge.source, { submissionId });
+        if (latestLoad.current !== load) return;
         if (text === null) return setError("The source of this submission is not available.");
-        setReplaced({ languageId, text: drafts.read(languageId) });
+        setReplaced({ languageId, text: latestDrafts.current.read(languageId) });
         put({ languageId, text });
       } catch (cause) {
-        setError(errorText(cause));
+        if (latestLoad.current === load) setError(errorText(cause));
       }
     },
     undo: () => {

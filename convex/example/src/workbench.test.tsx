@@ -181,6 +181,44 @@ test("loaded_source_replaces_the_draft_until_it_is_undone", async () => {
   expect(screen.queryByRole("button", { name: "Undo" })).toBeNull();
 });
 
+test("undo_brings_back_what_was_typed_while_the_source_loaded", async () => {
+  let answer = (_text: string) => {};
+  server.query.mockReturnValue(new Promise((resolve) => (answer = resolve)));
+  await open();
+  await userEvent.selectOptions(screen.getByRole("combobox"), "C");
+  await userEvent.type(editor(), "draft");
+  await userEvent.click(screen.getByText("Load"));
+  await userEvent.type(editor(), " and more");
+  await act(() => Promise.resolve(answer("from the submission")));
+  expect(editor().value).toBe("from the submission");
+  await userEvent.click(screen.getByRole("button", { name: "Undo" }));
+  expect(editor().value).toBe("draft and more");
+});
+
+test("source_that_comes_after_the_page_was_left_replaces_no_draft", async () => {
+  let answer = (_text: string) => {};
+  server.query.mockReturnValue(new Promise((resolve) => (answer = resolve)));
+  localStorage.setItem("gavel.language", "50");
+  const { unmount } = await open();
+  await userEvent.type(editor(), "draft");
+  await userEvent.click(screen.getByText("Load"));
+  unmount();
+  await act(() => Promise.resolve(answer("from the submission")));
+  await open();
+  expect(editor().value).toBe("draft");
+});
+
+test("of_two_sources_the_one_that_was_asked_for_last_is_loaded", async () => {
+  const answers: ((text: string) => void)[] = [];
+  server.query.mockImplementation(() => new Promise((resolve) => answers.push(resolve)));
+  await open();
+  await userEvent.click(screen.getByText("Load"));
+  await userEvent.click(screen.getByText("Load"));
+  await act(() => Promise.resolve(answers[1]!("second")));
+  await act(() => Promise.resolve(answers[0]!("first")));
+  expect(editor().value).toBe("second");
+});
+
 test.each([
   ["an empty program", LANGUAGES, "Write a program first."],
   ["languages that load", undefined, "Loading the languages…"],
