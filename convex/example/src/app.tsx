@@ -38,7 +38,11 @@ function Content({ signIn }: { signIn: SignIn }) {
       <ErrorBoundary key={key}>
         {route.page === "questions" && <QuestionsPage />}
         {route.page === "solve" && <SolvePage key={key} slug={route.slug} submissionId={route.submissionId} />}
-        {route.page === "unknown" && <NotFound what="page" />}
+        {route.page === "unknown" && (
+          <main className="column" tabIndex={-1}>
+            <NotFound what="page" />
+          </main>
+        )}
       </ErrorBoundary>
     );
   }

@@ -18,17 +18,18 @@ type Props = { slug: string; submissionId: string | undefined };
 /** A question next to the editor, the result of a submission, and earlier submissions. */
 export function SolvePage({ slug, submissionId }: Props) {
   const question = useQuery(api.questions.get, { slug });
-  if (question === null) return <NotFound what="question" />;
-  if (question === undefined) {
-    return (
-      <main className="column" tabIndex={-1}>
+  // One element before and after the question has loaded, so that it keeps the focus.
+  return (
+    <main className={question ? "solve" : "column"} tabIndex={-1}>
+      {question === undefined && (
         <p className="muted" role="status">
           Loading the question…
         </p>
-      </main>
-    );
-  }
-  return <Solve question={question} submissionId={submissionId} />;
+      )}
+      {question === null && <NotFound what="question" />}
+      {question && <Solve question={question} submissionId={submissionId} />}
+    </main>
+  );
 }
 
 function Solve({ question, submissionId }: { question: Question; submissionId: string | undefined }) {
@@ -38,7 +39,7 @@ function Solve({ question, submissionId }: { question: Question; submissionId: s
   const loader = useSourceLoader(drafts, choice.choose);
   const [resultRef, focusNextResult] = useResultFocus(submissionId);
   return (
-    <main className="solve" tabIndex={-1}>
+    <>
       <title>{`${question.title} – Gavel`}</title>
       <div className="pane question-pane">
         <ErrorBoundary>
@@ -79,7 +80,7 @@ function Solve({ question, submissionId }: { question: Question; submissionId: s
           </ErrorBoundary>
         </section>
       </div>
-    </main>
+    </>
   );
 }
 
