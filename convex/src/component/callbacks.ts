@@ -4,7 +4,7 @@ import type { ResultEvent } from "../client/types.js";
 import type { Doc } from "./_generated/dataModel.js";
 import { mutation, type MutationCtx } from "./_generated/server.js";
 import { boundedText } from "./limits.js";
-import { isFinalStatus, rankOf } from "./rank.js";
+import { generationOf, isFinalStatus, rankOf } from "./rank.js";
 import { vDetails, vKind, vVerdict } from "./validators.js";
 import { watch } from "./watchdog.js";
 
@@ -44,7 +44,7 @@ export const running = mutation({
       finishedAt: undefined,
       details: undefined,
     });
-    if (isFinalStatus(submission.status)) {
+    if (isFinalStatus(submission.status) || args.generation > Math.max(1, generationOf(submission.rank))) {
       await watch(ctx, submission._id);
     }
     return "applied";

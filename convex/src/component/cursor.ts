@@ -1,4 +1,5 @@
 import type { PaginationOptions, PaginationResult } from "convex/server";
+import { ConvexError } from "convex/values";
 
 /**
  * The cursors of convex-helpers are readable index keys, here `["ada","k57",TIME,ID]`. One that a browser has changed
@@ -36,8 +37,9 @@ function addPrefix(cursor: string, prefix: string[]): string {
   const position = parse(cursor);
   const [time, id] = position;
   if (position.length !== POSITION_LENGTH || typeof time !== "number" || typeof id !== "string") {
-    // The pagination of convex/react starts again after an error with this name.
-    throw new Error("InvalidCursor: the cursor does not come from this query");
+    // The form in which `usePaginatedQuery` recognizes the error, and starts again. In production, a browser gets the
+    // data of an error, but not its text.
+    throw new ConvexError({ isConvexSystemError: true, paginationError: "InvalidCursor" });
   }
   return JSON.stringify([...prefix.map(escapeUndefined), ...position]);
 }

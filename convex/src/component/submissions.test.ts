@@ -196,7 +196,9 @@ describe("list", () => {
         { ...firstPage(10), endCursor: cursor },
       ]) {
         const result = as("ada").query(judgeApi.submissions, { paginationOpts });
-        await expect(result.then(({ page }) => page)).rejects.toThrow("InvalidCursor");
+        await expect(result.then(({ page }) => page)).rejects.toMatchObject({
+          data: { isConvexSystemError: true, paginationError: "InvalidCursor" },
+        });
       }
     },
   );

@@ -76,6 +76,17 @@ describe("the watchdog", () => {
     expect(received).toHaveLength(6);
   }, 60_000);
 
+  test("watches a rejudge of a submission that still ran for another hour", async () => {
+    const id = await submit(t);
+    await reportRunning(t, id);
+    await pass(t, 60 * MINUTE_MS);
+    await reportRunning(t, id, 2);
+    await pass(t, 60.8 * MINUTE_MS);
+    expect(await view(t, id)).toMatchObject({ status: "running", generation: 2 });
+    await pass(t, MINUTE_MS);
+    expect(await view(t, id)).toMatchObject({ status: "error", generation: 2 });
+  }, 60_000);
+
   test("does not end an accepted submission because a repeated call is refused", async () => {
     const id = await submit(t);
     await pass(t, 1_000);
