@@ -11,7 +11,7 @@ export const status =
   (code: number, body = "", headers: Record<string, string> = {}) =>
   () =>
     new Response(body, { status: code, headers });
-/** No answer at all. Like in Convex's default runtime, `fetch` goes on waiting whatever signal it was given. */
+/** No answer at all. As in older Convex backends, `fetch` ignores the signal that it was given. */
 export const silence = () => new Promise<never>(() => {});
 
 /** Replaces `fetch` by a mock ingress, which gives the answers in their order, then the last one for ever. */
