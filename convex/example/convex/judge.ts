@@ -6,6 +6,6 @@ export const gavel = new Gavel(components.gavel);
 
 export const { submit, submission, submissions, source, testCases, languages, refreshLanguages } = gavel.api<DataModel>(
   {
-    userId: async (ctx) => (await ctx.auth.getUserIdentity())?.subject ?? null,
+    userId: async (ctx) => (await ctx.auth.getUserIdentity())?.tokenIdentifier ?? null,
   },
 );

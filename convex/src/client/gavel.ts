@@ -47,7 +47,10 @@ export class Gavel {
     ctx: MutationRunner,
     args: { userId: string; questionId: string; languageId: number; sourceCode: string; kind?: SubmissionKind },
   ): Promise<string> {
-    const answer = await ctx.runMutation(this.component.submissions.submit, { kind: "standard", ...args });
+    const answer = await ctx.runMutation(this.component.submissions.submit, {
+      ...args,
+      kind: args.kind ?? "standard",
+    });
     if ("code" in answer) {
       throw new ConvexError(answer);
     }

@@ -4,12 +4,17 @@ import { verifyCallback, type VerifyOptions } from "./verify.js";
 
 const BODY = '{"submissionId":"k97"}';
 
-function request(headers: Record<string, string>, body = BODY): Request {
-  return new Request("https://app.convex.site/coding/submission-running", { method: "POST", headers, body });
+function request(headers: Record<string, string>, body = BODY, path = "/coding/submission"): Request {
+  return new Request(`https://app.convex.site${path}`, { method: "POST", headers, body });
 }
 
-async function statusOf(headers: Record<string, string>, options: VerifyOptions, body = BODY): Promise<number> {
-  const verified = await verifyCallback(request(headers, body), options);
+async function statusOf(
+  headers: Record<string, string>,
+  options: VerifyOptions,
+  body = BODY,
+  path?: string,
+): Promise<number> {
+  const verified = await verifyCallback(request(headers, body, path), options);
   return verified.ok ? 200 : verified.status;
 }
 
@@ -195,5 +200,22 @@ describe("verifyCallback", () => {
   test("accepts a test-case call, whose id is random", async () => {
     const headers = { authorization, "webhook-id": "testcases-00ff" };
     expect(await statusOf(headers, { tokens }, '{"questionId":"k57"}')).toBe(200);
+  });
+
+  test("binds a call to its path, which the signature does not cover", async () => {
+    const paths = ["testcases", "submission-running", "submission-result", "elsewhere"];
+    const accepted = async (id: string, body: string) => {
+      const statuses = await Promise.all(
+        paths.map((path) =>
+          statusOf({ authorization, "webhook-id": id }, { tokens }, body, `/coding/personalized-${path}`),
+        ),
+      );
+      return paths.filter((_, index) => statuses[index] === 200);
+    };
+    const body = '{"submissionId":"k97"}';
+    expect(await accepted("running-k97", body)).toEqual(["submission-running", "elsewhere"]);
+    expect(await accepted("result-k97", body)).toEqual(["submission-result", "elsewhere"]);
+    expect(await accepted("last-word-k97", body)).toEqual(["submission-result", "elsewhere"]);
+    expect(await accepted("testcases-00ff", '{"questionId":"k57"}')).toEqual(["testcases", "elsewhere"]);
   });
 });

@@ -1,4 +1,4 @@
-import { parseCallbackId } from "./callbackId.js";
+import { parseCallbackId, type CallbackId } from "./callbackId.js";
 import { isAcceptedToken, isSigned, parseList, type SignedHeaders } from "./secrets.js";
 
 /** The largest body of a callback in bytes: Gavel's own texts are at most 8 KiB each by default. */
@@ -42,7 +42,7 @@ export type Verified =
  * ```
  *
  * 401: wrong or missing token or signature, or a timestamp outside the window. 400: not a JSON object, or a
- * `webhook-id` that belongs to another submission. 413: more than 1 MiB. 503: neither secret nor token is given, or a
+ * `webhook-id` that belongs to another submission or another path. 413: more than 1 MiB. 503: neither secret nor token is given, or a
  * secret is malformed. It is not 401, because Gavel gives up after a 401 and tries again after a 503. For 401 and 503,
  * the log says what to do.
  */
@@ -61,8 +61,8 @@ export async function verifyCallback(request: Request, options: VerifyOptions): 
   }
   const webhookId = request.headers.get("webhook-id") ?? undefined;
   const id = webhookId === undefined ? undefined : parseCallbackId(webhookId);
-  if (webhookId !== undefined && !isConsistent(id, body)) {
-    return { ok: false, status: 400, message: "The webhook-id does not match the body." };
+  if (webhookId !== undefined && !isConsistent(id, body, new URL(request.url).pathname)) {
+    return { ok: false, status: 400, message: "The webhook-id does not match the path and the body." };
   }
   return { ok: true, body, webhookId, generation: id?.generation ?? 1 };
 }
@@ -155,9 +155,24 @@ function jsonObject(text: string): Record<string, unknown> | undefined {
   }
 }
 
-/** A callback names its submission in the body and in the id. Other calls have a random id. */
-function isConsistent(id: ReturnType<typeof parseCallbackId>, body: Record<string, unknown>): boolean {
+/** The kinds of calls that Gavel makes to a path, by its end. The signature does not cover the path. */
+const KINDS_OF_PATH: [string, string[]][] = [
+  ["testcases", ["testcases", "doctor"]],
+  ["submission-running", ["running", "doctor"]],
+  ["submission-result", ["result", "last-word", "doctor"]],
+];
+
+/** A callback names its submission in the body and in the id, and its kind in the path and in the id. */
+function isConsistent(
+  id: ReturnType<typeof parseCallbackId>,
+  body: Record<string, unknown>,
+  path: string,
+): id is CallbackId {
   if (!id) {
+    return false;
+  }
+  const [, kinds] = KINDS_OF_PATH.find(([end]) => path.endsWith(end)) ?? [];
+  if (kinds && !kinds.includes(id.kind)) {
     return false;
   }
   const isCallback = id.kind === "running" || id.kind === "result" || id.kind === "last-word";
