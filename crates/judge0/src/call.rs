@@ -85,6 +85,11 @@ impl Judge0Error {
         }
     }
 
+    /// Whether the same call may succeed later.
+    pub(crate) fn can_pass(&self) -> bool {
+        self.is_outage() || matches!(self, Self::Busy { .. })
+    }
+
     /// The label value in metrics.
     fn label(&self) -> &'static str {
         match self {

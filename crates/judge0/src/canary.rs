@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::debug;
 
+use crate::breaker::BreakerState;
 use crate::call::Judge0Error;
 use crate::limits::{Judge0Limits, RunSettings};
 use crate::outcome::{TestResult, interpret};
@@ -82,26 +83,35 @@ impl Canary {
             return Ok(run.result.clone());
         }
         let sent_at = Instant::now();
-        let result = self.run(language, sent_at).await?;
+        let result = self.run(language).await?;
         debug!(%language, ?result, "ran a canary on Judge0");
         *last = Some(LastRun { language, sent_at, result: result.clone() });
         Ok(result)
     }
 
-    async fn run(&self, language: LanguageId, sent_at: Instant) -> Result<CanaryResult, Judge0Error> {
-        let settings = settings(*self.shared.limits.borrow());
-        let source = text::encode(SOURCE.as_bytes());
-        let entry = BatchEntry::new(language, &source, String::new(), &settings);
-        let posted = self.shared.client.submit(&[entry]).await;
-        self.shared.breaker.note(&posted);
-        let token = match posted?.pop() {
-            Some(EntryResult::Token(token)) => token,
+    async fn run(&self, language: LanguageId) -> Result<CanaryResult, Judge0Error> {
+        let mut settings = settings(*self.shared.limits.borrow());
+        let mut posted = self.submit(language, &settings).await?;
+        let accepted = *self.shared.accepted.borrow();
+        if let (EntryResult::Rejected(text), Some(accepted)) = (&posted, accepted)
+            && !names_language(text)
+        {
+            // Judge0 hides lower limits. It accepts those of a test that it accepted before.
+            settings = accepted;
+            posted = self.submit(language, &settings).await?;
+        }
+        let token = match posted {
+            EntryResult::Token(token) => token,
             // It has no such language: it works, and cannot tell more.
-            Some(EntryResult::Rejected(_)) => return Ok(CanaryResult::Ran),
-            Some(EntryResult::Invalid) | None => {
+            EntryResult::Rejected(text) if names_language(&text) => return Ok(CanaryResult::Ran),
+            EntryResult::Rejected(text) => {
+                return Ok(CanaryResult::Broken(format!("it rejected a canary: {text}")));
+            }
+            EntryResult::Invalid => {
                 return Ok(CanaryResult::Broken("answer without a token".to_owned()));
             }
         };
+        let sent_at = Instant::now();
         let (result, receiver) = oneshot::channel();
         let deadline = sent_at + settings.wall_time + self.shared.tuning.lost_after;
         let max_run_time = self.shared.max_run_time(&settings);
@@ -121,6 +131,24 @@ impl Canary {
             None => CanaryResult::Broken("the Judge0 poller has stopped".to_owned()),
         })
     }
+
+    async fn submit(&self, language: LanguageId, settings: &RunSettings) -> Result<EntryResult, Judge0Error> {
+        let source = text::encode(SOURCE.as_bytes());
+        let entry = [BatchEntry::new(language, &source, String::new(), settings)];
+        let submit = || self.shared.client.submit(&entry);
+        let posted = if self.shared.breaker.state() == BreakerState::Closed {
+            self.shared.call_with_retries(submit).await
+        } else {
+            // A probe is repeated as a whole.
+            submit().await
+        };
+        Ok(posted?.pop().unwrap_or(EntryResult::Invalid))
+    }
+}
+
+/// Whether a rejection says that Judge0 does not have the language.
+fn names_language(rejection: &str) -> bool {
+    rejection.contains("language_id")
 }
 
 /// Limits that suffice for any runtime, within those of Judge0.

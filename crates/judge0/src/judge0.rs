@@ -6,7 +6,7 @@ use gavel_domain::LanguageId;
 use gavel_domain::engine::EngineFault;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 
 use crate::breaker::Breaker;
 use crate::call::Judge0Error;
@@ -15,7 +15,7 @@ use crate::client::{InvalidJudge0Config, Judge0Client, Judge0Config};
 use crate::deletion;
 use crate::limits::Judge0Limits;
 use crate::poller::{self, SentTest};
-use crate::shared::{Shared, handback_delay, unavailable};
+use crate::shared::{Shared, unavailable, unavailable_after};
 use crate::tuning::Tuning;
 use crate::upkeep;
 
@@ -84,30 +84,13 @@ impl Judge0 {
     where
         F: Future<Output = Result<T, Judge0Error>>,
     {
-        let deadline = Instant::now() + self.shared.tuning.retry_budget;
-        let attempts = async {
-            let mut attempt = 0;
-            loop {
-                attempt += 1;
-                let called = call().await;
-                self.shared.breaker.note(&called);
-                let error = match called {
-                    Err(error) if error.is_outage() || matches!(error, Judge0Error::Busy { .. }) => error,
-                    called => return Ok(called),
-                };
-                let delay = self.shared.tuning.retry.delay(attempt, rand::random());
-                let delay = delay.max(error.retry_after().unwrap_or_default());
-                if Instant::now() + delay >= deadline {
-                    let retry_after = delay.max(handback_delay());
-                    return Err(EngineFault::Unavailable { retry_after, source: error.into() });
-                }
-                sleep(delay).await;
-            }
-        };
         tokio::select! {
             biased;
             problem = self.shared.breaker.problem() => Err(unavailable(problem)),
-            result = attempts => result,
+            result = self.shared.call_with_retries(call) => match result {
+                Err(error) if error.can_pass() => Err(unavailable_after(error)),
+                result => Ok(result),
+            },
         }
     }
 }

@@ -12,6 +12,8 @@ use crate::report::{number, whole};
 const MIN_MEMORY_KB: u64 = 2_048;
 /// The lowest wall time limit that Judge0 accepts (recorded: "must be greater than or equal to 1").
 const MIN_WALL_TIME: Duration = Duration::from_secs(1);
+/// Judge0's default maximum of the memory limit, in KB, used if it does not report one.
+const DEFAULT_MAX_MEMORY_KB: u64 = 512_000;
 /// Judge0's default batch size, used if it does not report one.
 const DEFAULT_MAX_BATCH: usize = 20;
 
@@ -137,7 +139,8 @@ impl Judge0Limits {
     }
 
     /// Returns the limits to send with a question's tests. The memory limit is the question's plus
-    /// `runtime_memory_bytes`, which the language's runtime itself needs, but at most what Judge0 allows. The output
+    /// `runtime_memory_bytes`, which the language's runtime itself needs, but at most what Judge0 allows, or allows by
+    /// default if it does not say. The output
     /// limit is `max_output_bytes`, or twice the expected output if that is more, but at most what Judge0 allows.
     ///
     /// # Errors
@@ -167,7 +170,8 @@ impl Judge0Limits {
         }
         let file_kb = self.file_kb(question, max_output_bytes)?;
         let granted_kb = memory_kb.saturating_add(runtime_memory_bytes.div_ceil(1_024));
-        let memory_kb = granted_kb.min(self.max_memory_kb.unwrap_or(u64::MAX));
+        let max_memory_kb = self.max_memory_kb.unwrap_or(DEFAULT_MAX_MEMORY_KB.max(memory_kb));
+        let memory_kb = granted_kb.min(max_memory_kb);
         let stack_kb = self.max_stack_kb.map(|allowed| allowed.min(memory_kb));
         Ok(RunSettings { cpu_time, wall_time, memory_kb, stack_kb, file_kb })
     }
@@ -254,8 +258,10 @@ mod tests {
         // A question that fits by itself stays possible.
         assert_eq!(memory_kb(500.0, 160 * MIB), 512_000);
         let unknown = Judge0Limits { max_memory_kb: None, ..limits() };
-        let settings = unknown.fit(&question(1.0, 500.0, 3), 160 * MIB, 1_000).unwrap();
-        assert_eq!(settings.memory_kb, (500 + 160) * 1_024);
+        for (mb, granted_kb) in [(256.0, (256 + 160) * 1_024), (400.0, 512_000), (600.0, 600 * 1_024)] {
+            let settings = unknown.fit(&question(1.0, mb, 3), 160 * MIB, 1_000).unwrap();
+            assert_eq!(settings.memory_kb, granted_kb);
+        }
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub(crate) enum PollResult {
 pub(crate) struct SentTest {
     pub(crate) token: String,
     pub(crate) sent_at: Instant,
-    /// When the test counts as lost.
+    /// When the test must have started.
     pub(crate) deadline: Instant,
     /// How long the test may take once it has started.
     pub(crate) max_run_time: Duration,
@@ -172,7 +172,7 @@ impl InFlight {
             self.stall.note_progress(now);
             now
         });
-        if now < polled.test.deadline.min(started_at + polled.test.max_run_time) {
+        if now < started_at + polled.test.max_run_time {
             polled.due = now + interval(polled.test.sent_at, now, tuning);
             return None;
         }
@@ -184,7 +184,7 @@ impl InFlight {
     async fn check_progress(&mut self, shared: &Shared) {
         let waiting = || self.tests.values().filter(|polled| polled.started_at.is_none());
         let Some(oldest) = waiting().map(|polled| polled.test.sent_at).min() else { return };
-        if !self.stall.is_suspicious(oldest, Instant::now()) {
+        if !self.stall.must_ask(oldest, Instant::now()) {
             return;
         }
         let tokens: Vec<String> = waiting().map(|polled| polled.test.token.clone()).collect();

@@ -20,7 +20,7 @@ use crate::limits::{Judge0Limits, RunSettings};
 use crate::outcome::{TestResult, interpret};
 use crate::poller::{PollResult, SentTest};
 use crate::post::{BatchEntry, EntryResult};
-use crate::shared::unavailable;
+use crate::shared::{unavailable, unavailable_after};
 use crate::text;
 
 /// The reason for the learner if Judge0 would refuse the program again.
@@ -29,16 +29,29 @@ const REJECTED: &str = "the judge cannot run this submission";
 /// What is known about a test.
 enum KnownResult {
     Ran(Execution),
-    /// Judge0 failed on the test too often. Holds the last cause.
-    Failed(String),
+    /// Judge0 failed on the test too often. Holds the last failure.
+    Failed(TestFailure),
+}
+
+/// Why a test has no result.
+struct TestFailure {
+    cause: String,
+    /// The compiler's output, if the program did not compile although it had compiled for another test.
+    compiler_output: Option<Vec<u8>>,
+}
+
+impl From<String> for TestFailure {
+    fn from(cause: String) -> Self {
+        Self { cause, compiler_output: None }
+    }
 }
 
 /// What is learned about a test in flight.
 enum Finding {
     /// The poller is done with it.
     Polled(PollResult),
-    /// Judge0 failed on it, for this cause, and a canary ran after that.
-    Failed(String, Result<CanaryResult, Judge0Error>),
+    /// Judge0 failed on it, and a canary ran after that.
+    Failed(TestFailure, Result<CanaryResult, Judge0Error>),
     /// A tool of its language seems to be missing, and a canary in the language ran after that.
     MaybeMissing { tool: &'static str, otherwise: TestResult, canary: Result<CanaryResult, Judge0Error> },
 }
@@ -64,6 +77,8 @@ struct JobRun<'a> {
     compiles: bool,
     /// How many times Judge0 has failed on each test while it ran other programs.
     failures: Vec<u32>,
+    /// The number of tests whose failure a canary is to explain.
+    unexplained: &'a AtomicUsize,
 }
 
 impl Judge0 {
@@ -74,8 +89,9 @@ impl Judge0 {
     ///
     /// # Errors
     /// Returns [`EngineFault::Final`] if the question does not fit Judge0's limits, Judge0 rejects the program, or
-    /// Judge0 fails on one test too often; [`EngineFault::Unavailable`] if Judge0 cannot be used now. What the
-    /// observer has seen remains valid.
+    /// Judge0 fails on one test too often; [`EngineFault::Transient`] if Judge0 broke after it had failed on one of the
+    /// job's tests, which may be the reason; [`EngineFault::Unavailable`] if Judge0 cannot be used now for another
+    /// reason. What the observer has seen remains valid.
     pub async fn run(
         &self,
         job: &Job<'_>,
@@ -90,6 +106,7 @@ impl Judge0 {
             .fit(job.question, runtime_memory_bytes, job.max_output_bytes)
             .map_err(|misfit| final_fault("the question's limits are not supported by this judge", misfit))?;
         let tests = job.question.tests.len();
+        let unexplained = AtomicUsize::new(0);
         let run = JobRun {
             judge0: self,
             job,
@@ -102,12 +119,16 @@ impl Judge0 {
             observed: 0,
             compiles: false,
             failures: vec![0; tests],
+            unexplained: &unexplained,
         };
         let breaker = self.breaker();
         tokio::select! {
             ended = run.drive(observer) => ended,
             // The results of the tests in flight are of no use any more.
-            problem = breaker.problem() => Err(unavailable(problem)),
+            problem = breaker.problem() => Err(match unexplained.load(Ordering::Relaxed) {
+                0 => unavailable(problem),
+                _ => EngineFault::Transient(problem.into()),
+            }),
         }
     }
 }
@@ -124,7 +145,10 @@ impl JobRun<'_> {
                             return Ok(Progress::Ran);
                         }
                     }
-                    KnownResult::Failed(cause) => return Err(self.too_many_failures(&cause)),
+                    KnownResult::Failed(TestFailure { compiler_output: Some(output), .. }) => {
+                        return Ok(Progress::CompileError(output));
+                    }
+                    KnownResult::Failed(failure) => return Err(self.too_many_failures(&failure.cause)),
                 }
             }
             if self.known.is_empty() {
@@ -186,7 +210,7 @@ impl JobRun<'_> {
                 EntryResult::Rejected(text) => {
                     return Err(final_fault(REJECTED, format!("Judge0 rejected the submission: {text}")));
                 }
-                EntryResult::Invalid => self.check_failure(test, "answer without a token".to_owned()),
+                EntryResult::Invalid => self.check_failure(test, "answer without a token".to_owned().into()),
             }
         }
         Ok(count)
@@ -194,6 +218,7 @@ impl JobRun<'_> {
 
     async fn follow(&mut self, test: usize, token: String, sent_at: Instant) -> Result<(), EngineFault> {
         const POLLER_STOPPED: &str = "the Judge0 poller has stopped";
+        self.judge0.shared.accepted.send_replace(Some(self.settings));
         let (result, receiver) = oneshot::channel();
         let deadline = sent_at + self.settings.wall_time + self.judge0.shared.tuning.lost_after;
         let max_run_time = self.judge0.shared.max_run_time(&self.settings);
@@ -214,13 +239,15 @@ impl JobRun<'_> {
             Finding::Polled(PollResult::Finished(report)) => {
                 return Ok(self.take_result(test, interpret(report, &self.settings)));
             }
-            Finding::Polled(PollResult::Lost(cause)) => self.check_failure(test, cause.to_owned()),
+            Finding::Polled(PollResult::Lost(cause)) => self.check_failure(test, cause.to_owned().into()),
             Finding::Polled(PollResult::Unavailable(cause)) => return Err(unavailable(cause)),
-            Finding::Failed(cause, canary) => {
+            Finding::Failed(failure, canary) => {
                 self.must_have_run(canary)?;
-                self.count_failure(test, cause);
+                self.unexplained.fetch_sub(1, Ordering::Relaxed);
+                self.count_failure(test, failure);
             }
             Finding::MaybeMissing { tool, otherwise, canary } => {
+                self.unexplained.fetch_sub(1, Ordering::Relaxed);
                 if self.must_have_run(canary)? == CanaryResult::ToolMissing {
                     return Err(self.tool_missing(tool));
                 }
@@ -237,35 +264,42 @@ impl JobRun<'_> {
                 self.judge0.breaker().note_finished_test();
                 self.record(test, KnownResult::Ran(execution));
             }
-            // Judge0 compiles again for each test: a program that compiled once is not at fault.
-            TestResult::CompileError(_) if self.compiles => {
-                let cause = "compilation failed after it had succeeded for another test";
-                self.check_failure(test, cause.to_owned());
+            // Judge0 compiles again for each test. If the program compiled once, Judge0 may be at fault; but the program
+            // may ask for the time.
+            TestResult::CompileError(output) if self.compiles => {
+                let cause = "compilation failed after it had succeeded for another test".to_owned();
+                self.check_failure(test, TestFailure { cause, compiler_output: Some(output) });
             }
             TestResult::CompileError(output) => {
                 self.judge0.breaker().note_finished_test();
                 return Some(output);
             }
-            TestResult::Failed(cause) => self.check_failure(test, cause),
+            TestResult::Failed(cause) => self.check_failure(test, cause.into()),
             TestResult::MaybeMissing { tool, otherwise } => self.check_tool(test, tool, *otherwise),
         }
         None
     }
 
     /// Finds out whether Judge0 fails on every program or only on this one.
-    fn check_failure(&mut self, test: usize, cause: String) {
+    fn check_failure(&mut self, test: usize, failure: TestFailure) {
+        self.unexplained.fetch_add(1, Ordering::Relaxed);
         let (canary, failed_at) = (Arc::clone(&self.judge0.canary), Instant::now());
         self.in_flight
-            .push(Box::pin(async move { (test, Finding::Failed(cause, canary.check(failed_at).await)) }));
+            .push(Box::pin(async move { (test, Finding::Failed(failure, canary.check(failed_at).await)) }));
     }
 
     /// Finds out whether a tool of the language is missing, or the program wrote the message about that.
     fn check_tool(&mut self, test: usize, tool: &'static str, otherwise: TestResult) {
+        self.unexplained.fetch_add(1, Ordering::Relaxed);
         let (canary, language, seen_at) =
             (Arc::clone(&self.judge0.canary), self.job.language, Instant::now());
         self.in_flight.push(Box::pin(async move {
-            let canary = canary.check_language(language, seen_at).await;
-            (test, Finding::MaybeMissing { tool, otherwise, canary })
+            let finding = match canary.check_language(language, seen_at).await {
+                // Perhaps Judge0 fails in this language only.
+                Ok(CanaryResult::Broken(cause)) => Finding::Failed(cause.into(), canary.check(seen_at).await),
+                canary => Finding::MaybeMissing { tool, otherwise, canary },
+            };
+            (test, finding)
         }));
     }
 
@@ -274,21 +308,23 @@ impl JobRun<'_> {
         match canary {
             Ok(CanaryResult::Broken(cause)) => {
                 self.judge0.breaker().open_not_running(cause.clone());
-                Err(unavailable(cause))
+                // This job's test may be the reason.
+                Err(EngineFault::Transient(cause.into()))
             }
             Ok(result) => Ok(result),
-            Err(error) => Err(unavailable(error)),
+            Err(error) => Err(unavailable_after(error)),
         }
     }
 
     /// Counts a failure of Judge0 on a test, which is then sent again under a new token, unless it failed too often.
-    fn count_failure(&mut self, test: usize, cause: String) {
+    fn count_failure(&mut self, test: usize, failure: TestFailure) {
         self.failures[test] += 1;
+        let cause = &failure.cause;
         tracing::warn!(test, cause, times = self.failures[test], "Judge0 failed on a test");
         if self.failures[test] < self.judge0.shared.tuning.max_failures {
             self.unsent.insert(test);
         } else {
-            self.record(test, KnownResult::Failed(cause));
+            self.record(test, KnownResult::Failed(failure));
         }
     }
 

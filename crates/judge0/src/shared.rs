@@ -6,8 +6,10 @@ use std::time::Duration;
 use gavel_domain::LanguageId;
 use gavel_domain::engine::{EngineFault, FaultSource};
 use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep};
 
 use crate::breaker::Breaker;
+use crate::call::Judge0Error;
 use crate::client::Judge0Client;
 use crate::limits::{Judge0Limits, RunSettings};
 use crate::tuning::Tuning;
@@ -17,6 +19,8 @@ pub(crate) struct Shared {
     pub(crate) client: Judge0Client,
     pub(crate) breaker: Breaker,
     pub(crate) limits: watch::Sender<Option<Judge0Limits>>,
+    /// The settings of the test that Judge0 last accepted.
+    pub(crate) accepted: watch::Sender<Option<RunSettings>>,
     pub(crate) languages: watch::Sender<Vec<(LanguageId, String)>>,
     pub(crate) tuning: Tuning,
     /// The tokens of submissions to delete at Judge0.
@@ -31,6 +35,7 @@ impl Shared {
             client,
             breaker: Breaker::new(tuning.probe),
             limits: watch::Sender::new(None),
+            accepted: watch::Sender::new(None),
             languages: watch::Sender::new(Vec::new()),
             tuning,
             deletions,
@@ -48,6 +53,33 @@ impl Shared {
         compile_time + settings.wall_time + self.tuning.start_grace
     }
 
+    /// Makes a call until it succeeds, Judge0 rejects it, or the retry budget is used up.
+    ///
+    /// # Errors
+    /// Returns the last error.
+    pub(crate) async fn call_with_retries<T, F>(&self, call: impl Fn() -> F) -> Result<T, Judge0Error>
+    where
+        F: Future<Output = Result<T, Judge0Error>>,
+    {
+        let deadline = Instant::now() + self.tuning.retry_budget;
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let called = call().await;
+            self.breaker.note(&called);
+            let error = match called {
+                Err(error) if error.can_pass() => error,
+                called => return called,
+            };
+            let delay = self.tuning.retry.delay(attempt, rand::random());
+            let delay = delay.max(error.retry_after().unwrap_or_default());
+            if Instant::now() + delay >= deadline {
+                return Err(error);
+            }
+            sleep(delay).await;
+        }
+    }
+
     /// Has a submission deleted at Judge0, if Judge0 allows that. It stays there if too many others wait.
     pub(crate) fn delete(&self, token: String) {
         let _ = self.deletions.try_send(token);
@@ -62,6 +94,12 @@ impl Shared {
 /// The fault of an engine that cannot take jobs now.
 pub(crate) fn unavailable(source: impl Into<FaultSource>) -> EngineFault {
     EngineFault::Unavailable { retry_after: handback_delay(), source: source.into() }
+}
+
+/// The fault of a job that needs a call which failed.
+pub(crate) fn unavailable_after(error: Judge0Error) -> EngineFault {
+    let retry_after = error.retry_after().unwrap_or_default().max(handback_delay());
+    EngineFault::Unavailable { retry_after, source: error.into() }
 }
 
 /// The delay before a submission that was handed back is tried again: long enough to spare Judge0, short enough for

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gavel_domain::Backoff;
 use gavel_domain::error::chain;
 use tokio::time::{Instant, sleep, timeout};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::breaker::BreakerState;
 use crate::call::Judge0Error;
@@ -24,7 +24,15 @@ pub(crate) async fn run(shared: Arc<Shared>, canary: Arc<Canary>) {
             sleep(shared.breaker.probe_delay()).await;
             match probe(&shared, &canary).await {
                 Ok(()) => shared.breaker.close(),
-                Err(state) => shared.breaker.stay_open(state),
+                // A busy Judge0 is alive: it is probed again soon.
+                Err(ProbeFailure::Call(error @ Judge0Error::Busy { .. })) => {
+                    debug!(cause = chain(&error), "cannot probe Judge0");
+                    sleep(error.retry_after().unwrap_or_default()).await;
+                }
+                Err(ProbeFailure::Call(error)) => shared.breaker.stay_open(BreakerState::of(&error)),
+                Err(ProbeFailure::NotRunning(cause)) => {
+                    shared.breaker.stay_open(BreakerState::NotRunning(cause));
+                }
             }
             continue;
         }
@@ -53,22 +61,34 @@ pub(crate) async fn run(shared: Arc<Shared>, canary: Arc<Canary>) {
     }
 }
 
-/// Finds out whether Judge0 works again. Returns the state of the breaker if not.
-async fn probe(shared: &Shared, canary: &Canary) -> Result<(), BreakerState> {
-    let limits = shared.client.limits().await.map_err(|error| BreakerState::of(&error))?;
-    shared.client.poll(&[PROBE_TOKEN]).await.map_err(|error| BreakerState::of(&error))?;
+/// Why a probe failed.
+enum ProbeFailure {
+    /// A call failed.
+    Call(Judge0Error),
+    /// Judge0 runs no programs, for this reason.
+    NotRunning(String),
+}
+
+impl From<Judge0Error> for ProbeFailure {
+    fn from(error: Judge0Error) -> Self {
+        Self::Call(error)
+    }
+}
+
+/// Finds out whether Judge0 works again.
+async fn probe(shared: &Shared, canary: &Canary) -> Result<(), ProbeFailure> {
+    let limits = shared.client.limits().await?;
+    shared.client.poll(&[PROBE_TOKEN]).await?;
     set_limits(shared, limits);
     if shared.breaker.must_run_a_program() {
         // Without workers each canary would only fill the queue.
         let workers = shared.client.workers().await;
         if let Some(problem) = workers.ok().and_then(|workers| workers.problem()) {
-            return Err(BreakerState::NotRunning(problem));
+            return Err(ProbeFailure::NotRunning(problem));
         }
-        match canary.check(Instant::now()).await {
-            Ok(CanaryResult::Broken(cause)) => return Err(BreakerState::NotRunning(cause)),
-            Err(error @ Judge0Error::Busy { .. }) => return Err(BreakerState::NotRunning(chain(&error))),
-            Err(error) => return Err(BreakerState::of(&error)),
-            Ok(CanaryResult::Ran | CanaryResult::ToolMissing) => shared.breaker.note_finished_test(),
+        match canary.check(Instant::now()).await? {
+            CanaryResult::Broken(cause) => return Err(ProbeFailure::NotRunning(cause)),
+            CanaryResult::Ran | CanaryResult::ToolMissing => shared.breaker.note_finished_test(),
         }
     }
     Ok(())

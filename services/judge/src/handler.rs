@@ -21,6 +21,10 @@ use crate::engine::Engine;
 
 const BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), cap: Duration::from_secs(30) };
 
+/// The delays after failures that are not counted: the submission may be what breaks its engine, each time for all
+/// others, until it is given up by its age.
+const UNCOUNTED_BACKOFF: Backoff = Backoff { base: Duration::from_secs(5), cap: Duration::from_mins(10) };
+
 /// The reason in the verdict of a submission that the judge gives up. The cause is for the operator: it goes to the
 /// dead letter and the log.
 const GIVE_UP_REASON: &str = "the submission could not be judged because of a system error";
@@ -82,7 +86,8 @@ impl<E: Engine> Judge<E> {
         question
     }
 
-    async fn verdict(&self, ready: &Ready, question: &Question) -> Result<Verdict, NoVerdict> {
+    async fn verdict(&self, delivery: &Delivery<Ready>, question: &Question) -> Result<Verdict, NoVerdict> {
+        let ready = &delivery.event;
         let source = normalize_newlines(&ready.source);
         let job = Job {
             language: ready.submission.language,
@@ -113,7 +118,11 @@ impl<E: Engine> Judge<E> {
                 warn!(submission_id = %ready.submission.id, %cause, "the engine cannot run the submission");
                 Ok(scorer.error(&reason))
             }
-            (None, Err(EngineFault::Transient(source))) => Err(Cause::from(&*source).into()),
+            (None, Err(EngineFault::Transient(source))) => {
+                let backoff = transient_backoff(self.counts_deliveries(ready));
+                let retry_after = backoff.delay(delivery.attempt, rand::random());
+                Err(NoVerdict { retry_after: Some(retry_after), cause: Cause::from(&*source) })
+            }
             (None, Err(EngineFault::Unavailable { retry_after, source })) => {
                 Err(NoVerdict { retry_after: Some(retry_after), cause: Cause::from(&*source) })
             }
@@ -142,6 +151,11 @@ impl<E: Engine> Judge<E> {
     }
 }
 
+/// The delays after transient faults of an engine.
+fn transient_backoff(counts_deliveries: bool) -> Backoff {
+    if counts_deliveries { BACKOFF } else { UNCOUNTED_BACKOFF }
+}
+
 fn assignment(delivery: &Delivery<Ready>) -> Assignment {
     Assignment { ready_at_ms: epoch_ms(delivery.stored_at), attempts: delivery.attempt }
 }
@@ -160,7 +174,7 @@ impl<E: Engine> Handler for Judge<E> {
         let toolchain = self.engine.toolchain(ready.submission.language);
         let result = match self.question(&ready.bundle).await {
             Ok(question) => {
-                self.verdict(ready, &question).await.map(|verdict| Verdict { toolchain, ..verdict })
+                self.verdict(delivery, &question).await.map(|verdict| Verdict { toolchain, ..verdict })
             }
             // On the first delivery, a replica of the bundle store may only lag behind.
             Err(error)
@@ -193,5 +207,18 @@ impl<E: Engine> Handler for Judge<E> {
 
     fn give_up(&self, event: &Ready, _cause: &Cause) -> Vec<Outgoing> {
         vec![self.judged(event, None, Verdict::error(GIVE_UP_REASON))]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn submission_that_may_break_its_engine_returns_ever_more_rarely() {
+        let delays =
+            |counts| [1, 4, 20].map(|attempt| transient_backoff(counts).delay(attempt, 1.0).as_secs());
+        assert_eq!(delays(false), [5, 40, 600]);
+        assert_eq!(delays(true), [1, 8, 30]);
     }
 }

@@ -1,6 +1,7 @@
 //! Whose fault it is: Judge0's, or the program's, which may forge what Judge0 says.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use gavel_domain::engine::Progress;
 use gavel_domain::{LanguageId, Outcome};
@@ -36,7 +37,10 @@ async fn wave_of_internal_errors_opens_breaker_and_ends_no_submission() {
     let submissions = (0..8).map(|_| run(&judge0, "echo", &question));
     for (executions, ended) in futures::future::join_all(submissions).await {
         assert!(executions.is_empty());
-        let Err(ComparableFault::Unavailable { cause, .. }) = ended else { panic!("{ended:?}") };
+        let Err(ComparableFault::Unavailable { cause, .. } | ComparableFault::Transient(cause)) = ended
+        else {
+            panic!("{ended:?}")
+        };
         assert!(cause.contains("internal error (status 13)"), "{cause}");
     }
     let state = wait_for_state(&judge0, |state| *state != BreakerState::Closed).await;
@@ -53,6 +57,59 @@ async fn wave_of_internal_errors_opens_breaker_and_ends_no_submission() {
     mock.clear_faults();
     wait_for_state(&judge0, |state| *state == BreakerState::Closed).await;
     assert_eq!(run(&judge0, "echo", &question).await.1, Ok(Progress::Ran));
+}
+
+/// Such a submission must not return as often as one that was only in flight.
+#[tokio::test]
+async fn submission_that_precedes_a_broken_canary_is_distinguished_from_others_in_flight() {
+    let is_broken = AtomicBool::new(false);
+    let script = move |program: &Program| match program.source.as_str() {
+        "poison" => {
+            is_broken.store(true, Ordering::Relaxed);
+            json!({ "status_id": 13 })
+        }
+        "0" if is_broken.swap(false, Ordering::Relaxed) => json!({ "status_id": 13 }),
+        _ => accepted(&program.stdin),
+    };
+    let (_mock, judge0) = pair(settings(script), tuning()).await;
+    let (one, many) = (question(1), question(500));
+    let ((_, poison), (_, other)) = tokio::join!(run(&judge0, "poison", &one), run(&judge0, "echo", &many));
+    let Err(ComparableFault::Transient(cause)) = poison else { panic!("{poison:?}") };
+    assert!(cause.contains("internal error (status 13)"), "{cause}");
+    assert!(matches!(other, Err(ComparableFault::Unavailable { .. })), "{other:?}");
+    wait_for_state(&judge0, |state| *state == BreakerState::Closed).await;
+}
+
+/// Judge0 compiles for each test, and a program can look at the time (`__TIME__`).
+#[tokio::test]
+async fn program_that_stops_compiling_has_a_compile_error() {
+    use base64::Engine as _;
+    let output = base64::prelude::BASE64_STANDARD.encode("static assertion failed");
+    let script = move |program: &Program| match (program.source.as_str(), program.stdin.as_str()) {
+        ("moody", "1\n") => json!({ "status_id": 6, "compile_output": output }),
+        _ => accepted(&program.stdin),
+    };
+    let mock = gavel_testkit::MockJudge0::start(settings(script)).await;
+    let one_by_one = gavel_judge0::Judge0Config { window: 0, ..crate::support::config(mock.url()) };
+    let judge0 = gavel_judge0::Judge0::start(&one_by_one, tuning()).unwrap();
+    let (executions, ended) = run(&judge0, "moody", &question(3)).await;
+    let output = b"static assertion failed".to_vec();
+    assert_eq!((executions.len(), ended), (1, Ok(Progress::CompileError(output))));
+    assert_eq!(times_submitted(&mock, "moody"), 1 + 5, "Judge0 may be at fault, so it is tried again");
+}
+
+#[tokio::test]
+async fn language_in_which_judge0_fails_does_not_pause_the_others() {
+    let script = |program: &Program| match (program.source.as_str(), &program.entry["language_id"]) {
+        ("x", _) => no_compiler(),
+        ("0", language) if *language == GO.0 => json!({ "status_id": 13 }),
+        _ => accepted(&program.stdin),
+    };
+    let (_mock, judge0) = pair(settings(script), tuning()).await;
+    let cause = "Judge0 failed on a test 5 times; the last cause: internal error (status 13)";
+    let fault = final_fault("the submission could not be judged because of a system error", cause);
+    assert_eq!(run_in(&judge0, GO, "x", &question(1)).await.1, Err(fault));
+    assert_eq!(judge0.breaker().state(), BreakerState::Closed);
 }
 
 #[tokio::test]

@@ -1,9 +1,12 @@
 //! The breaker, with a Judge0 that is unreachable or rejects the API key.
 
+use std::time::Duration;
+
+use gavel_domain::Backoff;
 use gavel_domain::engine::Progress;
-use gavel_judge0::{BreakerState, Judge0, Judge0Config};
+use gavel_judge0::{BreakerState, Judge0, Judge0Config, Tuning};
 use gavel_testkit::MockJudge0;
-use gavel_testkit::judge0::{Judge0Fault, Route, Settings};
+use gavel_testkit::judge0::{Judge0Fault, Route, Settings, TestFault};
 
 use crate::support::{ComparableFault, TIMEOUT, config, pair, question, run, tuning, wait_for_state};
 
@@ -102,4 +105,20 @@ fn invalid_configuration_is_rejected_without_showing_keys() {
     let config =
         Judge0Config { api_key: Some("hush".into()), headers: vec![("X".into(), "hush".into())], ..bad };
     assert!(!format!("{config:?}").contains("hush"));
+}
+
+#[tokio::test]
+async fn busy_judge0_is_probed_as_often_as_before() {
+    let (ms, hour) = (Duration::from_millis, Duration::from_hours(1));
+    let tuning = Tuning { probe: Backoff { base: ms(5), cap: hour }, ..tuning() };
+    let (mock, judge0) = pair(Settings::default(), tuning).await;
+    mock.test_fault(None, TestFault::Internal);
+    assert!(run(&judge0, "echo", &question(1)).await.1.is_err());
+    let body = r#"{"error":"queue is full"}"#;
+    mock.fault(Route::PostBatch, None, Judge0Fault::Status { code: 503, retry_after: None, body });
+    // Delays that doubled each time would reach an hour.
+    let posts = mock.request_count(Route::PostBatch);
+    mock.wait_requests(Route::PostBatch, posts + 30, TIMEOUT).await;
+    let problem = judge0.breaker().state().problem().unwrap();
+    assert_eq!(problem, "Judge0 answers but runs no programs: internal error (status 13)");
 }

@@ -8,7 +8,9 @@ use gavel_judge0::Tuning;
 use gavel_testkit::judge0::{Judge0Fault, Program, Route, Settings, TestFault, accepted};
 use serde_json::json;
 
-use crate::support::{ComparableFault, final_fault, pair, question, run, times_submitted, tuning};
+use crate::support::{
+    ComparableFault, final_fault, pair, question, run, times_submitted, tuning, with_limits,
+};
 
 #[tokio::test]
 async fn test_that_judge0_failed_on_is_sent_again_under_a_new_token() {
@@ -23,12 +25,45 @@ async fn test_that_judge0_failed_on_is_sent_again_under_a_new_token() {
 
 #[tokio::test]
 async fn test_that_never_finishes_is_sent_again() {
-    // The wall time is two seconds: Judge0 accepts no less than one.
-    let tuning = Tuning { lost_after: Duration::ZERO, ..tuning() };
-    let (mock, judge0) = pair(Settings::default(), tuning).await;
+    // A second each for the compiler and the program: Judge0 accepts no less.
+    let settings = Settings { config: json!({ "max_wall_time_limit": 1 }), ..Settings::default() };
+    let tuning = Tuning { start_grace: Duration::ZERO, ..tuning() };
+    let (mock, judge0) = pair(settings, tuning).await;
     mock.test_fault(1, TestFault::Stuck);
-    let (executions, ended) = run(&judge0, "echo", &question(1)).await;
+    let (executions, ended) = run(&judge0, "echo", &with_limits(1, 0.5, 64.0)).await;
     assert_eq!((executions.len(), ended, times_submitted(&mock, "echo")), (1, Ok(Progress::Ran), 2));
+}
+
+#[tokio::test]
+async fn test_that_started_late_has_its_full_time() {
+    // The second test starts in time, after 1.2 s of 2 s, and ends after 2.4 s.
+    let settings = Settings { workers: 1, test_time: Duration::from_millis(1_200), ..Settings::default() };
+    let (mock, judge0) = pair(settings, Tuning { lost_after: Duration::ZERO, ..tuning() }).await;
+    assert_eq!(run(&judge0, "echo", &question(2)).await.1, Ok(Progress::Ran));
+    assert_eq!(times_submitted(&mock, "echo"), 2);
+}
+
+/// A status 13 on a busy Judge0 says as little about it as on an idle one.
+#[tokio::test]
+async fn canary_is_retried_while_judge0_is_busy() {
+    let faults = [
+        Judge0Fault::Status { code: 503, retry_after: None, body: r#"{"error":"queue is full"}"# },
+        Judge0Fault::Page(502),
+    ];
+    for fault in faults {
+        let settings = Settings { test_time: Duration::from_millis(500), ..Settings::default() };
+        let (mock, judge0) = pair(settings, tuning()).await;
+        mock.test_fault(1, TestFault::Internal);
+        let question = question(1);
+        let busy = async {
+            mock.wait_requests(Route::PostBatch, 1, crate::support::TIMEOUT).await;
+            mock.fault(Route::PostBatch, 3, fault.clone());
+        };
+        let ((_, ended), ()) = tokio::join!(run(&judge0, "echo", &question), busy);
+        assert_eq!(ended, Ok(Progress::Ran), "{fault:?}");
+        // The test, three canaries that were not accepted and one that was, the test again.
+        assert_eq!(mock.request_count(Route::PostBatch), 6, "{fault:?}");
+    }
 }
 
 /// If the workers are dead, the queue does not move: an outage, not a failure of one test.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gavel_domain::engine::Progress;
 use gavel_judge0::Tuning;
-use gavel_testkit::judge0::{Route, Settings};
+use gavel_testkit::judge0::{Judge0Fault, Route, Settings, TestFault};
 use serde_json::json;
 
 use crate::support::{ComparableFault, TIMEOUT, final_fault, pair, question, run, tuning, with_limits};
@@ -114,4 +114,35 @@ async fn batches_respect_the_batch_size_of_judge0() {
     let (executions, ended) = run(&judge0, "echo", &question(7)).await;
     assert_eq!((executions.len(), ended), (7, Ok(Progress::Ran)));
     assert!(mock.requests().iter().all(|call| call.submissions <= 2));
+}
+
+/// A gateway may hide limits that are lower than those of a canary.
+#[tokio::test]
+async fn canary_that_is_rejected_is_sent_with_the_limits_of_a_test() {
+    let cpu_time = r#"[{"cpu_time_limit":["must be less than or equal to 1"]}]"#;
+    let language = r#"[{"language_id":["language with id 43 doesn't exist"]}]"#;
+    let rejected = "it rejected a canary: cpu_time_limit must be less than or equal to 1";
+    let rows = [
+        (1, cpu_time, Ok(Progress::Ran), 1),
+        (2, cpu_time, Err(ComparableFault::Transient(rejected.to_owned())), 0),
+        (1, language, Ok(Progress::Ran), 0),
+    ];
+    for (times, body, expected, canaries) in rows {
+        let settings = Settings { test_time: Duration::from_millis(500), ..Settings::default() };
+        // No probe sends another canary.
+        let hour = Duration::from_hours(1);
+        let tuning = Tuning { probe: gavel_domain::Backoff { base: hour, cap: hour }, ..tuning() };
+        let (mock, judge0) = pair(settings, tuning).await;
+        mock.test_fault(1, TestFault::Internal);
+        let question = question(1);
+        let rejecting = async {
+            mock.wait_requests(Route::PostBatch, 1, TIMEOUT).await;
+            mock.fault(Route::PostBatch, times, Judge0Fault::Status { code: 422, retry_after: None, body });
+        };
+        let ((_, ended), ()) = tokio::join!(run(&judge0, "echo", &question), rejecting);
+        assert_eq!(ended, expected, "{times} {body}");
+        let sent: Vec<_> = mock.programs().into_iter().filter(|program| program.source == "0").collect();
+        assert_eq!(sent.len(), canaries, "{times} {body}");
+        assert!(sent.iter().all(|canary| canary.entry["cpu_time_limit"] == 1.0), "{sent:?}");
+    }
 }
