@@ -63,15 +63,6 @@ pub enum RunningCallState {
     },
 }
 
-/// The state of a submission's callbacks, for the reporter that is about to send the result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ResultClaim {
-    /// No callback of this submission was claimed before, so nothing was reported either.
-    pub is_first: bool,
-    /// The state of the running callback.
-    pub running: RunningCallState,
-}
-
 /// The record of callbacks. Each generation of a submission has its own.
 #[derive(Clone)]
 pub struct Ledger {
@@ -134,21 +125,20 @@ impl Ledger {
         &self,
         key: &SubmissionKey,
         window: Duration,
-    ) -> Result<ResultClaim, LedgerError> {
+    ) -> Result<RunningCallState, LedgerError> {
         if self.write(&self.claim_of(key, Call::Result, Condition::Once)).await? == Stored::New {
-            return Ok(ResultClaim { is_first: true, running: RunningCallState::Never });
+            return Ok(RunningCallState::Never);
         }
         let subject = topology::claimed(key);
         let (claim, has_ended) = tokio::join!(self.last_on(&subject), self.has_running_ended(key));
         let (claim, has_ended) = (claim?.ok_or(LedgerError::Behind)?, has_ended?);
-        let running = match decode_claim(&claim.payload)?.call {
+        Ok(match decode_claim(&claim.payload)?.call {
             Call::Result => RunningCallState::Never,
             Call::Running { .. } if has_ended => RunningCallState::Ended,
             Call::Running { expires_at_ms } => {
                 RunningCallState::Open { expires_at: expiry(expires_at_ms, claim.time.into(), window) }
             }
-        };
-        Ok(ResultClaim { is_first: false, running })
+        })
     }
 
     /// Whether the running callback is recorded as ended.

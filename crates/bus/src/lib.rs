@@ -32,7 +32,7 @@ pub use connection::{ConnectError, Connection, ConnectionState, NatsConfig};
 pub use consume::{ConsumeSettings, ConsumerState, consume};
 pub use handler::{Cause, Delivery, Failure, Handler};
 pub use heartbeat::{HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT, Heartbeats};
-pub use ledger::{Ledger, LedgerError, ResultClaim, RunningCallState, RunningClaim};
+pub use ledger::{Ledger, LedgerError, RunningCallState, RunningClaim};
 pub use outgoing::{Condition, Outgoing, Trace};
 pub use publish::{PublishError, Stored};
 pub use queue_depth::QueueDepth;

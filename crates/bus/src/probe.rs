@@ -29,7 +29,7 @@ impl Bus {
         match tokio::time::timeout(REQUEST_TIMEOUT, self.reach(stream)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(format!("stream {} is not available: {error}", stream.name())),
-            Err(_) => Err(format!("stream {} is not available: no answer", stream.name())),
+            Err(_) => Err(format!("stream {} is not available: no answer from NATS", stream.name())),
         }
     }
 

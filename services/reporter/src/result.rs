@@ -65,14 +65,12 @@ impl ResultReporter {
     /// Whether nothing is sent for this key any more: a second result would trigger again whatever Convex does after a
     /// result, and a generation with a newer one was reported or given up.
     async fn is_settled(&self, key: &SubmissionKey) -> Result<bool, LedgerError> {
-        if self.ledger.is_reported(key).await? {
-            return Ok(true);
-        }
-        let is_superseded = self.ledger.is_superseded(key).await?;
+        let (is_reported, is_superseded) =
+            tokio::try_join!(self.ledger.is_reported(key), self.ledger.is_superseded(key))?;
         if is_superseded {
             info!(submission_id = %key.id, generation = %key.generation, "refused: a newer generation has begun");
         }
-        Ok(is_superseded)
+        Ok(is_reported || is_superseded)
     }
 
     /// Waits up to [`RUNNING_WAIT`] for `running` to end, and returns whether it has.
@@ -119,22 +117,17 @@ impl Handler for ResultReporter {
     async fn handle(&self, delivery: &Delivery<Judged>) -> Result<Vec<Outgoing>, Failure> {
         let judged = &delivery.event;
         let (id, key) = (&judged.submission.id, judged.submission.key());
-        let open_until = match self.order {
+        let running = match self.order {
             CallbackOrder::Strict => {
-                let claim = self.ledger.claim_result(&key, self.running_window).await.map_err(retry)?;
-                // If no call was claimed before, none was made, and there cannot be a newer generation.
-                if !claim.is_first && self.is_settled(&key).await.map_err(retry)? {
-                    return Ok(Vec::new());
-                }
-                self.after_running(delivery, claim.running).await?
+                self.ledger.claim_result(&key, self.running_window).await.map_err(retry)?
             }
-            CallbackOrder::Guarded => {
-                if self.is_settled(&key).await.map_err(retry)? {
-                    return Ok(Vec::new());
-                }
-                None
-            }
+            CallbackOrder::Guarded => RunningCallState::Never,
         };
+        // Also after the first claim: reporters in guarded order send results without one.
+        if self.is_settled(&key).await.map_err(retry)? {
+            return Ok(Vec::new());
+        }
+        let open_until = self.after_running(delivery, running).await?;
         let permit = self
             .acquire_permit(delivery)
             .await

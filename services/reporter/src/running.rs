@@ -113,7 +113,7 @@ impl RunningReporter {
             state = CallState::Ended;
             drop(permit);
             tokio::time::sleep(pause).await;
-            let Some(retry_permit) = self.convex.acquire_retry_permit().await else { break };
+            let Some(retry_permit) = self.acquire_retry_permit(window).await else { break };
             permit = retry_permit;
             // If the read fails, there may be a verdict.
             if self.ledger.is_judged(&submission.key()).await.unwrap_or(true) {
@@ -121,6 +121,17 @@ impl RunningReporter {
             }
         }
         state
+    }
+
+    /// Waits for a permit for a retry. Results that are retried must not wait for calls that no result waits for, so in
+    /// guarded order it is one of those that `running` calls share.
+    async fn acquire_retry_permit(&self, window: &CallWindow) -> Option<CallPermit> {
+        match self.order {
+            CallbackOrder::Strict => self.convex.acquire_retry_permit().await,
+            CallbackOrder::Guarded => {
+                tokio::time::timeout(window.time_left()?, self.convex.acquire_running_permit()).await.ok()
+            }
+        }
     }
 
     /// Records that the call has ended. If NATS is unreachable this repeats here instead of handing the message

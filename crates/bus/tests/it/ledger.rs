@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use futures::future::join_all;
 use gavel_bus::topology::Stream;
-use gavel_bus::{Bus, Ledger, LedgerError, ResultClaim, RunningCallState, RunningClaim, Stored};
+use gavel_bus::{Bus, Ledger, LedgerError, RunningCallState, RunningClaim, Stored};
 use gavel_testkit::TEST_TIMEOUT;
 
 use crate::support::{Rig, judged, key, publish, stored, within};
@@ -46,19 +46,22 @@ async fn claim_is_won_by_one_of_fifty() {
                 }
             })
         });
-        let (mut won, mut first, mut states) = (0, 0, Vec::new());
+        let (mut won, mut states) = (0, Vec::new());
         for claim in within("the claims", join_all(claims)).await {
             let (running, result) = claim.unwrap();
             won += usize::from(running == Some(RunningClaim::Won));
-            first += usize::from(result.is_some_and(|result| result.is_first));
-            states.extend(result.map(|result| result.running));
+            states.extend(result);
         }
-        assert_eq!(won + first, 1, "{id}: {won} calls of running, {first} first results");
+        assert!(won <= 1, "{id}: {won} calls of running");
         for state in states {
-            assert_eq!(won == 1, matches!(state, RunningCallState::Open { .. }), "{id}: {state:?}");
+            match state {
+                RunningCallState::Never => assert_eq!(won, 0, "{id}: a result that does not know of running"),
+                RunningCallState::Open { .. } => assert_eq!(won, 1, "{id}: a result that waits for nothing"),
+                RunningCallState::Ended => panic!("{id}: no call was recorded as ended"),
+            }
         }
         by_running += won;
-        by_result += first;
+        by_result += 1 - won;
     }
     assert!(by_running > 0 && by_result > 0, "both sides must have had a chance: {by_running}, {by_result}");
 }
@@ -71,10 +74,9 @@ async fn running_callback_is_not_claimed_after_the_verdict() {
     rig.publish(&judged("a")).await;
     assert!(ledger.is_judged(&key("a")).await.unwrap());
     assert_eq!(ledger.claim_running(&key("a"), soon()).await.unwrap(), RunningClaim::Lost);
-    let first = ResultClaim { is_first: true, running: RunningCallState::Never };
-    assert_eq!(ledger.claim_result(&key("a"), WINDOW).await.unwrap(), first);
-    let again = ResultClaim { is_first: false, running: RunningCallState::Never };
-    assert_eq!(ledger.claim_result(&key("a"), WINDOW).await.unwrap(), again);
+    for _ in 0..2 {
+        assert_eq!(ledger.claim_result(&key("a"), WINDOW).await.unwrap(), RunningCallState::Never);
+    }
 }
 
 #[tokio::test]
@@ -86,13 +88,13 @@ async fn result_claim_reports_the_state_of_the_running_callback() {
     let until = SystemTime::UNIX_EPOCH + Duration::from_secs(now) + WINDOW + Duration::from_millis(2_123);
     assert_eq!(ledger.claim_running(&key("a"), until).await.unwrap(), RunningClaim::Won);
     assert_eq!(other.claim_running(&key("a"), until).await.unwrap(), RunningClaim::Lost);
-    let open = ResultClaim { is_first: false, running: RunningCallState::Open { expires_at: until } };
+    let open = RunningCallState::Open { expires_at: until };
     assert_eq!(other.claim_result(&key("a"), WINDOW).await.unwrap(), open);
     assert!(!other.has_running_ended(&key("a")).await.unwrap());
     ledger.running_ended(&key("a")).await.unwrap();
     ledger.running_ended(&key("a")).await.unwrap();
     assert!(other.has_running_ended(&key("a")).await.unwrap());
-    let ended = ResultClaim { is_first: false, running: RunningCallState::Ended };
+    let ended = RunningCallState::Ended;
     assert_eq!(other.claim_result(&key("a"), WINDOW).await.unwrap(), ended);
     assert!(!other.is_reported(&key("a")).await.unwrap());
 }
@@ -119,6 +121,6 @@ async fn lost_answer_grants_no_second_claim() {
         assert_eq!(ledger.claim_running(&a, soon()).await.unwrap(), RunningClaim::Lost);
         assert_eq!(ledger.claim_running(&b, soon()).await.unwrap(), RunningClaim::Lost);
     }
-    assert!(matches!(ledger.claim_result(&a, WINDOW).await.unwrap().running, RunningCallState::Open { .. }));
-    assert_eq!(ledger.claim_result(&b, WINDOW).await.unwrap().running, RunningCallState::Never);
+    assert!(matches!(ledger.claim_result(&a, WINDOW).await.unwrap(), RunningCallState::Open { .. }));
+    assert_eq!(ledger.claim_result(&b, WINDOW).await.unwrap(), RunningCallState::Never);
 }

@@ -67,7 +67,8 @@ async fn reporter_killed_between_report_and_acknowledgement() {
     let proxy = Proxy::start(&rig.nats).await;
     let url = proxy.url();
     rig.add_reporter(&[("NATS_URL", url.as_str())]).await;
-    proxy.hold_answers_after("submission.reported.s1");
+    // The publish, not the read before the call.
+    proxy.hold_answers_after("HPUB submission.reported.s1");
     let submission = submission("s1");
     rig.judge(&submission, passed()).await;
     proxy.wait_held(TEST_TIMEOUT).await.unwrap();

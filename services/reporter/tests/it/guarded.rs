@@ -4,7 +4,7 @@
 use gavel_bus::Stored;
 use gavel_domain::event::{Rejudged, Stage};
 use gavel_domain::{Status as Verdict, Submission};
-use gavel_mock_convex::{Endpoint, HttpFault, Matcher, MockConvex, Status, SubmissionState};
+use gavel_mock_convex::{Endpoint, HttpFault, Matcher, MockConvex, ReceivedCall, Status, SubmissionState};
 use gavel_testkit::fixtures::{passed, submission};
 use gavel_testkit::{Proxy, TEST_TIMEOUT};
 
@@ -232,4 +232,56 @@ async fn late_result_of_an_earlier_generation_leaves_the_later_one() {
     rig.delete_consumers().await;
     rig.wait_idle().await;
     assert_eq!(rig.convex.call_count(None), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strict_reporter_does_not_send_again_what_a_guarded_one_reported() {
+    let mut rig = start(&[]).await;
+    let first = submission("s1");
+    rig.judge(&first, gavel_domain::Verdict { status: Verdict::Failed, ..passed() }).await;
+    rig.wait_reported(std::slice::from_ref(&first)).await;
+    let second = Submission { generation: first.generation.next(), ..first };
+    let (by, reason) = ("the test".into(), "wanted".into());
+    let record = Rejudged { submission: second.clone(), from: Stage::Fetcher, by, reason };
+    assert_eq!(rig.publish_with(&record, &trace_of(&second)).await, Stored::New);
+    rig.judge(&second, passed()).await;
+    rig.wait_reported(std::slice::from_ref(&second)).await;
+    rig.wait_idle().await;
+    let before = rig.convex.call_count(None);
+    // The guarded reporter made no claims, so nothing else tells the strict one that these results were sent.
+    rig.reporter(0).kill().await.unwrap();
+    rig.add_reporter(&[]).await;
+    rig.delete_consumers().await;
+    rig.wait_idle().await;
+    assert_eq!(rig.convex.call_count(None), before);
+    assert_eq!(rig.convex.submission("s1").unwrap().status, Status::Passed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retried_running_calls_leave_permits_for_results() {
+    let rig = start(&[("CONVEX_MAX_IN_FLIGHT", "4")]).await;
+    let all = submissions("s", 4);
+    // The first attempts of `running` fail and the next ones hang; results need a second attempt, too.
+    rig.convex.fault(Matcher::of(Endpoint::RUNNING).first(4), HttpFault::Reset);
+    rig.convex.fault(Matcher::of(Endpoint::RESULT).first(4), HttpFault::Reset);
+    for submission in &all {
+        assert!(rig.begin(submission).await);
+    }
+    rig.convex
+        .wait_for("the first attempts", TEST_TIMEOUT, |convex| {
+            (convex.call_count(Endpoint::RUNNING) >= 4).then_some(())
+        })
+        .await
+        .unwrap();
+    let hold = rig.convex.hold_before(Endpoint::RUNNING);
+    hold.wait_arrived(1, TEST_TIMEOUT).await.unwrap();
+    for submission in &all {
+        rig.judge(submission, passed()).await;
+    }
+    for submission in &all {
+        check_passed(&rig, submission).await;
+    }
+    let is_hanging = |call: &&std::sync::Arc<ReceivedCall>| call.answer().is_none();
+    let calls = rig.convex.calls();
+    assert_eq!(calls.iter().filter(is_hanging).count(), 1, "a quarter of the permits: {calls:#?}");
 }

@@ -105,7 +105,7 @@ async fn lost_answer_to_the_result_claim_or_report() {
     let proxy = Proxy::start(&rig.nats).await;
     let url = proxy.url();
     rig.add_reporter(&[("NATS_URL", url.as_str())]).await;
-    for (id, subject) in [("s1", "callback.claimed.s1"), ("s2", "submission.reported.s2")] {
+    for (id, subject) in [("s1", "HPUB callback.claimed.s1"), ("s2", "HPUB submission.reported.s2")] {
         proxy.hold_answers_after(subject);
         let submission = submission(id);
         rig.judge(&submission, passed()).await;
