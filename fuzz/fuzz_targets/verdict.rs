@@ -7,8 +7,9 @@ use std::time::{Duration, SystemTime};
 
 use gavel_domain::event::Judged;
 use gavel_domain::{
-    Clock, Comparison, Execution, Generation, HiddenOutput, LanguageId, Limits, Outcome, OutputStream, Question,
-    QuestionId, Scorer, Status, Submission, SubmissionId, SubmissionKind, TestCase, Usage, Visibility,
+    Clock, Comparison, Execution, Generation, HiddenOutput, LanguageId, Limits, Outcome, OutputStream,
+    Question, QuestionId, Scorer, Status, Submission, SubmissionId, SubmissionKind, TestCase, Usage,
+    Visibility,
 };
 use gavel_proto::WireEvent;
 use libfuzzer_sys::{arbitrary, arbitrary::Arbitrary, fuzz_target};
