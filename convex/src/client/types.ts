@@ -1,5 +1,10 @@
+import type { components } from "../wire/openapi.js";
+
+/** The types of the wire, generated from `docs/openapi.yaml`. */
+export type Wire = components["schemas"];
+
 /** The list of questions that a submission belongs to. Gavel asks for test cases and reports results separately for each. */
-export type SubmissionKind = "standard" | "personalized";
+export type SubmissionKind = Wire["SubmissionKind"];
 
 /**
  * Where a submission is.
@@ -12,19 +17,16 @@ export type SubmissionKind = "standard" | "personalized";
 export type SubmissionStatus = "queued" | "running" | Verdict;
 
 /** A final status. */
-export type Verdict = "passed" | "failed" | "error";
+export type Verdict = Wire["ResultStatus"];
 
 /** The first test case that failed. Of a hidden test case, input and expected output are never stored. */
-export type FirstFailure = {
-  stdin?: string;
-  actualOutput?: string;
-  expectedOutput?: string;
-  /** For example `Wrong answer`, `Time limit exceeded`, or the text of the compiler. */
-  errorMessage?: string;
-};
+export type FirstFailure = Wire["FirstFailure"];
+
+/** What a result says besides its status. */
+export type ResultDetails = Omit<Wire["ResultRequest"], "submissionId" | "status">;
 
 /** A submission as its author may see it: without the source. */
-export type SubmissionView = {
+export type SubmissionView = ResultDetails & {
   submissionId: string;
   questionId: string;
   kind: SubmissionKind;
@@ -39,15 +41,6 @@ export type SubmissionView = {
   finishedAt?: number;
   /** 1 for the first judging, one more for each rejudge, 0 until Gavel has reported anything. */
   generation: number;
-  passedCount?: number;
-  totalCount?: number;
-  /** Position of the first failing test case in the order of the test cases, counted from 0. */
-  firstFailureIndex?: number;
-  firstFailure?: FirstFailure;
-  stderr?: string;
-  compileOutput?: string;
-  /** Milliseconds from the acceptance by Gavel to the verdict. */
-  durationMs?: number;
 };
 
 /** A test case that learners may see. */
@@ -67,14 +60,9 @@ export type TestCasesView = {
 };
 
 /** A language that at least one running judge offers. */
-export type LanguageView = {
-  /** A Judge0 language id. */
-  id: number;
-  name: string;
-  version: string;
+export type LanguageView = Omit<Wire["Language"], "engines"> & {
+  /** A later Gavel may have others than the description names. */
   engines: string[];
-  /** The number of judges that offer it. */
-  judges: number;
 };
 
 /** The languages of the running judges, from the last answer of Gavel. */
@@ -89,36 +77,16 @@ export type LanguagesView = {
 };
 
 /** How outputs are compared. */
-export type OutputComparison = {
-  /** Ignore white space at the end of the output and of each line. */
-  trimOutputs: boolean;
-  /** Treat a run of spaces and tabs inside a line as one space. */
-  normalizeWhitespace: boolean;
-  caseSensitive: boolean;
-};
+export type OutputComparison = Wire["OutputComparison"];
 
 /** A question with its test cases as the judge needs them. Never send this to a browser. */
-export type JudgeData = {
-  question: {
-    _id: string;
-    /** CPU time for each test case. */
-    timeLimitSeconds: number;
-    memoryLimitMb: number;
-    outputComparison: OutputComparison;
-  };
-  testCases: (TestCase & { _id: string; order: number })[];
-};
+export type JudgeData = Wire["TestCasesResponse"];
 
 /** A question of the package's own tables. */
 export type Question = Omit<JudgeData["question"], "_id"> & { kind: SubmissionKind };
 
-export type TestCase = {
-  /** Of a hidden test case, learners see neither input nor expected output. */
-  visibility: "public" | "hidden";
-  stdin: string;
-  expectedStdout: string;
-  name?: string;
-};
+/** A test case of the package's own tables. Of a hidden one, learners see neither input nor expected output. */
+export type TestCase = Omit<Wire["TestCase"], "_id" | "order">;
 
 /** The arguments of the app's `onResult` mutation. Their validator is `vResultEvent`. */
 export type ResultEvent = {

@@ -1,19 +1,7 @@
-import type { FirstFailure, Verdict } from "./types.js";
+import type { FirstFailure, ResultDetails, Wire } from "./types.js";
 
 /** A result as Gavel reports it. */
-export type ResultBody = {
-  submissionId: string;
-  status: Verdict;
-  details: {
-    passedCount?: number;
-    totalCount?: number;
-    firstFailureIndex?: number;
-    firstFailure?: FirstFailure;
-    stderr?: string;
-    compileOutput?: string;
-    durationMs?: number;
-  };
-};
+export type ResultBody = Pick<Wire["ResultRequest"], "submissionId" | "status"> & { details: ResultDetails };
 
 /** The body of a call does not match the contract. The message names the first field that is wrong. */
 export class InvalidBody extends Error {}

@@ -1,5 +1,5 @@
 import { v, type Infer } from "convex/values";
-import type { LanguagesView } from "../client/types.js";
+import type { LanguagesView, Wire } from "../client/types.js";
 import { internal } from "./_generated/api.js";
 import { internalAction, internalMutation, mutation, query, type MutationCtx } from "./_generated/server.js";
 import { callGavel } from "./ingress.js";
@@ -88,7 +88,7 @@ function parseList({ status, text }: { status: number; text: string }): Infer<ty
   if (status !== 200) {
     throw new Error(`Gavel answered ${status} instead of 200: ${text}`);
   }
-  const list = JSON.parse(text) as Partial<Infer<typeof vList>>;
+  const list = JSON.parse(text) as Partial<Wire["LanguagesResponse"]>;
   if (typeof list.judges !== "number" || !Array.isArray(list.languages)) {
     throw new Error(`Gavel answered no list of languages: ${text}`);
   }

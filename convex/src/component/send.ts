@@ -1,5 +1,6 @@
 import { Workpool, vOnCompleteArgs } from "@convex-dev/workpool";
 import { v, type Infer } from "convex/values";
+import type { Wire } from "../client/types.js";
 import { components, internal } from "./_generated/api.js";
 import type { Doc, Id } from "./_generated/dataModel.js";
 import { internalAction, internalMutation, internalQuery, type MutationCtx } from "./_generated/server.js";
@@ -71,7 +72,7 @@ export const send = internalAction({
       traceparent: traceparent(found.traceId),
       "x-request-id": found.traceId,
     };
-    const init = { method: "POST", headers, body: JSON.stringify(found.body) };
+    const init = { method: "POST", headers, body: JSON.stringify(found.body satisfies Wire["JudgeQuestionRequest"]) };
     const answer = await callGavel("v1/judge-question", init);
     if ("reason" in answer) {
       return answer.reason;
