@@ -1,14 +1,12 @@
 //! A later generation is reported like the first; a late message of an earlier one is refused.
 
-use gavel_bus::Stored;
-use gavel_domain::event::{Rejudged, Stage};
-use gavel_domain::{FirstFailure, Generation, Status, Submission, Verdict};
+use gavel_domain::{FirstFailure, Generation, Status, Verdict};
 use gavel_mock_convex::{Endpoint, HttpFault, Matcher};
 use gavel_testkit::TEST_TIMEOUT;
 use gavel_testkit::fixtures::{passed, submission};
 use serde_json::json;
 
-use crate::rig::{Rig, dead_letter, trace_of};
+use crate::rig::{Rig, dead_letter};
 
 fn failed() -> Verdict {
     let first_failure = FirstFailure {
@@ -22,14 +20,6 @@ fn failed() -> Verdict {
     Verdict { status: Status::Failed, passed_count: Some(0), first_failure, stderr, ..passed() }
 }
 
-async fn rejudge(rig: &Rig, submission: &Submission) -> Submission {
-    let submission = Submission { generation: submission.generation.next(), ..submission.clone() };
-    let (by, reason) = ("the test".into(), "wanted".into());
-    let record = Rejudged { submission: submission.clone(), from: Stage::Fetcher, by, reason };
-    assert_eq!(rig.publish_with(&record, &trace_of(&submission)).await, Stored::New);
-    submission
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn later_generation_is_reported_and_replaces_the_earlier_result() {
     let rig = Rig::start(&[]).await;
@@ -39,7 +29,7 @@ async fn later_generation_is_reported_and_replaces_the_earlier_result() {
     rig.judge(&first, failed()).await;
     rig.wait_reported(std::slice::from_ref(&first)).await;
     assert_eq!(rig.convex.submission("s1").unwrap().fields["firstFailure"]["errorMessage"], "Runtime error");
-    let second = rejudge(&rig, &first).await;
+    let second = rig.rejudge(&first).await;
     assert!(rig.begin(&second).await, "the verdict of an earlier generation does not block it");
     rig.convex
         .wait_submission("s1", TEST_TIMEOUT, |state| state.status == gavel_mock_convex::Status::Running)
@@ -66,7 +56,7 @@ async fn late_message_of_an_earlier_generation_is_refused() {
     rig.begin(&first).await;
     rig.judge(&first, failed()).await;
     dead_letter(&mut live).await;
-    let second = rejudge(&rig, &first).await;
+    let second = rig.rejudge(&first).await;
     rig.begin(&second).await;
     rig.judge(&second, passed()).await;
     rig.wait_reported(std::slice::from_ref(&second)).await;

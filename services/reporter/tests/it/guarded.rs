@@ -1,14 +1,12 @@
 //! `CONVEX_ORDER=guarded`: Convex ignores calls that are out of date, so a result is sent at once, whatever became of
 //! the `running` call.
 
-use gavel_bus::Stored;
-use gavel_domain::event::{Rejudged, Stage};
 use gavel_domain::{Status as Verdict, Submission};
 use gavel_mock_convex::{Endpoint, HttpFault, Matcher, MockConvex, ReceivedCall, Status, SubmissionState};
 use gavel_testkit::fixtures::{passed, submission};
 use gavel_testkit::{Proxy, TEST_TIMEOUT};
 
-use crate::rig::{Rig, submissions, trace_of};
+use crate::rig::{Rig, submissions};
 
 /// With a window for `running` that is far longer than a test, a result that waited for its end would never be sent.
 const GUARDED: [(&str, &str); 3] =
@@ -214,10 +212,7 @@ async fn late_result_of_an_earlier_generation_leaves_the_later_one() {
     let hold = rig.convex.hold_before(Matcher::of(Endpoint::RESULT).first(1));
     rig.judge(&first, gavel_domain::Verdict { status: Verdict::Failed, ..passed() }).await;
     rig.wait_reported(std::slice::from_ref(&first)).await;
-    let second = Submission { generation: first.generation.next(), ..first };
-    let (by, reason) = ("the test".into(), "wanted".into());
-    let record = Rejudged { submission: second.clone(), from: Stage::Fetcher, by, reason };
-    assert_eq!(rig.publish_with(&record, &trace_of(&second)).await, Stored::New);
+    let second = rig.rejudge(&first).await;
     assert!(rig.begin(&second).await);
     let is_running = |state: &SubmissionState| state.status == Status::Running;
     rig.convex.wait_submission("s1", TEST_TIMEOUT, is_running).await.unwrap();
@@ -240,10 +235,7 @@ async fn strict_reporter_does_not_send_again_what_a_guarded_one_reported() {
     let first = submission("s1");
     rig.judge(&first, gavel_domain::Verdict { status: Verdict::Failed, ..passed() }).await;
     rig.wait_reported(std::slice::from_ref(&first)).await;
-    let second = Submission { generation: first.generation.next(), ..first };
-    let (by, reason) = ("the test".into(), "wanted".into());
-    let record = Rejudged { submission: second.clone(), from: Stage::Fetcher, by, reason };
-    assert_eq!(rig.publish_with(&record, &trace_of(&second)).await, Stored::New);
+    let second = rig.rejudge(&first).await;
     rig.judge(&second, passed()).await;
     rig.wait_reported(std::slice::from_ref(&second)).await;
     rig.wait_idle().await;

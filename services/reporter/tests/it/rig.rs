@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gavel_bus::topology::{Durable, Stream};
 use gavel_bus::{Stored, Trace};
-use gavel_domain::event::{DeadLetter, Judged, Running};
+use gavel_domain::event::{DeadLetter, Judged, Rejudged, Running, Stage};
 use gavel_domain::{RequestId, Submission, SubmissionId, SubmissionKey, Verdict};
 use gavel_inspect::{Inspector, LiveEvent, LiveEvents};
 use gavel_mock_convex::{Endpoint, Lateness, MockConvex, ReceivedCall, SubmissionState};
@@ -91,6 +91,15 @@ impl Rig {
     pub(crate) async fn run(&self, submission: &Submission) {
         self.begin(submission).await;
         self.judge(submission, passed()).await;
+    }
+
+    /// Begins the next generation as `gavel rejudge` does, and returns its submission.
+    pub(crate) async fn rejudge(&self, submission: &Submission) -> Submission {
+        let submission = Submission { generation: submission.generation.next(), ..submission.clone() };
+        let (by, reason) = ("the test".into(), "wanted".into());
+        let record = Rejudged { submission: submission.clone(), from: Stage::Fetcher, by, reason };
+        assert_eq!(self.publish_with(&record, &trace_of(&submission)).await, Stored::New);
+        submission
     }
 
     /// Waits until these submissions are recorded as reported.
