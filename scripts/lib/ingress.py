@@ -5,12 +5,12 @@ from __future__ import annotations
 import http.client
 import os
 import shutil
-import subprocess
 import tempfile
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lib.background import Background
 from lib.programs import program
 from lib.project import Problem, environment
 from lib.stack import free_ports
@@ -31,10 +31,8 @@ class Server:
 
     def __init__(self, command: list[str], env: dict[str, str], log: Path, port: int) -> None:
         self.port = port
-        self._log = log
-        with open(log, "wb") as output:
-            self._process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=output,
-                                             stderr=subprocess.STDOUT)
+        self._process = Background(Path(command[0]).name, log)
+        self._process.start(command, env)
 
     def __enter__(self) -> Server:
         return self
@@ -49,7 +47,7 @@ class Server:
     def wait_until(self, path: str, status: int) -> None:
         """Wait until a path answers with a status; a Problem with the log if it does not."""
         deadline = time.monotonic() + READY_SECONDS
-        while self._process.poll() is None and time.monotonic() < deadline:
+        while self._process.is_running() and time.monotonic() < deadline:
             try:
                 if self.request("GET", path).status == status:
                     return
@@ -57,8 +55,7 @@ class Server:
                 pass
             time.sleep(0.05)
         self.stop()
-        log = self._log.read_text(encoding="utf-8", errors="replace")
-        raise Problem(f"{self.url}{path} did not answer {status}; the end of the log:\n{log[-2000:]}")
+        raise Problem(f"{self.url}{path} did not answer {status}; the end of the log:\n{self._process.log_tail()}")
 
     def request(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
         """Send a request and return the answer."""
@@ -71,12 +68,7 @@ class Server:
 
     def stop(self) -> None:
         """Stop the program; kill it if it does not end."""
-        self._process.terminate()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._process.stop()
 
 
 def answer_of(response: http.client.HTTPResponse) -> Answer:
