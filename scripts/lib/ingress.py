@@ -27,18 +27,12 @@ class Answer(NamedTuple):
 
 
 class Server:
-    """A running program with its log; a context manager."""
+    """A running program with its log."""
 
     def __init__(self, command: list[str], env: dict[str, str], log: Path, port: int) -> None:
         self.port = port
         self._process = Background(Path(command[0]).name, log)
         self._process.start(command, env)
-
-    def __enter__(self) -> Server:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     @property
     def url(self) -> str:
