@@ -49,8 +49,8 @@ def run(gavel: Path, nats_server: str) -> int:
         url = f"http://127.0.0.1:{page_port}/"
         if not app.wait_ready(url, READY_SECONDS):
             raise Problem(f"{app.name} did not start; the end of its log:\n{app.log_tail()}")
-        print(welcome(url), flush=True)
         try:
+            print(welcome(url), flush=True)
             return watch([stack.process, app])
         except KeyboardInterrupt:
             info("\nstopping")
