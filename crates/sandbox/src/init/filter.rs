@@ -15,8 +15,10 @@ use super::step::{StepContext, StepError};
 /// Offsets in `struct seccomp_data` (`linux/seccomp.h`).
 const NUMBER_OFFSET: u32 = 0;
 const ARCHITECTURE_OFFSET: u32 = 4;
-/// The lower half of the first argument; both supported machines are little-endian.
+/// The lower halves of the first three arguments; both supported machines are little-endian.
 const FIRST_ARGUMENT_OFFSET: u32 = 16;
+const SECOND_ARGUMENT_OFFSET: u32 = 24;
+const THIRD_ARGUMENT_OFFSET: u32 = 32;
 
 #[cfg(target_arch = "x86_64")]
 const NATIVE_ARCHITECTURE: u32 = 0xC000_003E;
@@ -140,6 +142,7 @@ fn program() -> Vec<sock_filter> {
         jump(libc::BPF_JGE, X32_BIT, 0, 1),
         ret(KILL),
     ];
+    code.extend(keep_output_blocking());
     for call in REFUSED_CALLS {
         code.extend([jump(libc::BPF_JEQ, number(*call), 0, 1), ret(errno(libc::EPERM))]);
     }
@@ -176,6 +179,37 @@ fn program() -> Vec<sock_filter> {
     code
 }
 
+/// Makes `O_NONBLOCK` on descriptors 1 and 2 succeed without effect.
+///
+/// Some runtimes make their standard output non-blocking and buffer what a full pipe does not take; if the program then
+/// exits at once, that output is lost. On a blocking pipe, each write returns after all of it was written. Comes
+/// before the long list, because the kernel evaluates the filter for each `fcntl` and `ioctl`.
+fn keep_output_blocking() -> Vec<sock_filter> {
+    let nonblock = libc::O_NONBLOCK.unsigned_abs();
+    let is_output = [
+        load(FIRST_ARGUMENT_OFFSET),
+        jump(libc::BPF_JEQ, libc::STDOUT_FILENO.unsigned_abs(), 2, 0),
+        jump(libc::BPF_JEQ, libc::STDERR_FILENO.unsigned_abs(), 1, 0),
+        ret(ALLOW),
+        ret(errno(0)),
+    ];
+    let mut code = vec![
+        jump(libc::BPF_JEQ, number(libc::SYS_fcntl), 0, 9),
+        load(SECOND_ARGUMENT_OFFSET),
+        jump(libc::BPF_JEQ, libc::F_SETFL.unsigned_abs(), 0, 5),
+        load(THIRD_ARGUMENT_OFFSET),
+        jump(libc::BPF_JSET, nonblock, 0, 3),
+    ];
+    code.extend(is_output);
+    code.extend([
+        jump(libc::BPF_JEQ, number(libc::SYS_ioctl), 0, 7),
+        load(SECOND_ARGUMENT_OFFSET),
+        jump(libc::BPF_JEQ, u32::try_from(libc::FIONBIO).unwrap_or(0), 0, 3),
+    ]);
+    code.extend(is_output);
+    code
+}
+
 fn number(call: c_long) -> u32 {
     u32::try_from(call).unwrap_or(u32::MAX)
 }
@@ -205,7 +239,7 @@ mod tests {
     use super::*;
 
     /// Interprets the filter, which has only a few kinds of instructions, and returns its answer.
-    fn decide(architecture: u32, call: u32, argument: u32) -> u32 {
+    fn decide(architecture: u32, call: u32, arguments: [u32; 3]) -> u32 {
         let code = program();
         let (mut at, mut value) = (0_usize, 0_u32);
         loop {
@@ -218,7 +252,7 @@ mod tests {
                 value = match step.k {
                     NUMBER_OFFSET => call,
                     ARCHITECTURE_OFFSET => architecture,
-                    _ => argument,
+                    offset => arguments[(offset - FIRST_ARGUMENT_OFFSET) as usize / 8],
                 };
                 continue;
             }
@@ -232,13 +266,13 @@ mod tests {
     }
 
     fn native(call: c_long, argument: u32) -> u32 {
-        decide(NATIVE_ARCHITECTURE, number(call), argument)
+        decide(NATIVE_ARCHITECTURE, number(call), [argument, 0, 0])
     }
 
     #[test]
     fn calls_through_other_tables_kill() {
-        assert_eq!(decide(0x4000_0003, 1, 0), KILL, "i386");
-        assert_eq!(decide(NATIVE_ARCHITECTURE, X32_BIT | 1, 0), KILL, "x32");
+        assert_eq!(decide(0x4000_0003, 1, [0; 3]), KILL, "i386");
+        assert_eq!(decide(NATIVE_ARCHITECTURE, X32_BIT | 1, [0; 3]), KILL, "x32");
     }
 
     #[test]
@@ -266,5 +300,26 @@ mod tests {
         }
         assert_eq!(native(libc::SYS_personality, u32::MAX), ALLOW);
         assert_eq!(native(libc::SYS_personality, 0x0040_0000), errno(libc::EPERM));
+    }
+    #[test]
+    fn output_cannot_become_non_blocking() {
+        let fcntl = |descriptor, command: i32, flags: i32| {
+            let arguments = [descriptor, command.unsigned_abs(), flags.unsigned_abs()];
+            decide(NATIVE_ARCHITECTURE, number(libc::SYS_fcntl), arguments)
+        };
+        let ioctl = |descriptor, request| {
+            decide(NATIVE_ARCHITECTURE, number(libc::SYS_ioctl), [descriptor, request, 0])
+        };
+        let fionbio = u32::try_from(libc::FIONBIO).unwrap();
+        let succeed = errno(0);
+        for (descriptor, expected) in [(0, ALLOW), (1, succeed), (2, succeed), (3, ALLOW), (u32::MAX, ALLOW)]
+        {
+            let flags = libc::O_NONBLOCK | libc::O_APPEND | libc::O_WRONLY;
+            assert_eq!(fcntl(descriptor, libc::F_SETFL, flags), expected, "{descriptor}");
+            assert_eq!(ioctl(descriptor, fionbio), expected, "{descriptor}");
+            assert_eq!(fcntl(descriptor, libc::F_SETFL, libc::O_WRONLY), ALLOW);
+            assert_eq!(fcntl(descriptor, libc::F_GETFL, libc::O_NONBLOCK), ALLOW);
+            assert_eq!(ioctl(descriptor, 0x5401), ALLOW, "TCGETS");
+        }
     }
 }

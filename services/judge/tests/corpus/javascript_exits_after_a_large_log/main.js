@@ -1,0 +1,3 @@
+const text = "0123456789abcde\n".repeat(524288);
+console.log(text.slice(0, -1));
+process.exit(0);

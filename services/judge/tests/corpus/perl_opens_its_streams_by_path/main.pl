@@ -1,0 +1,10 @@
+$| = 1;
+print "first\n";
+open(my $in, "<", "/dev/stdin") or die "in: $!";
+open(my $out, ">", "/dev/stdout") or die "out: $!";
+print {$out} <$in>;
+close($out);
+open(my $end, ">>", "/dev/stdout") or die "end: $!";
+print $end "last\n";
+open(my $err, ">", "/dev/stderr") or die "err: $!";
+print $err "error\n";
