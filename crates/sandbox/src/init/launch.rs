@@ -44,7 +44,7 @@ pub(super) fn start(stack: &mut ChildStack, launch: &Launch<'_>) -> io::Result<l
     let own = [
         (libc::RLIMIT_CPU, cpu_seconds, cpu_seconds.saturating_add(1)),
         (libc::RLIMIT_FSIZE, launch.limits.file_bytes, launch.limits.file_bytes),
-        (libc::RLIMIT_STACK, launch.limits.stack_bytes, launch.limits.stack_bytes),
+        (libc::RLIMIT_STACK, launch.limits.stack_bytes(), launch.limits.stack_bytes()),
     ];
     let extra = launch.extra_limits.iter().map(|(kind, value)| (*kind, *value, *value));
     let limits: Vec<_> =

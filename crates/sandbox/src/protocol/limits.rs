@@ -22,8 +22,6 @@ pub struct RunLimits {
     pub processes: u32,
     /// The size of one file, in bytes. Default 64 MiB.
     pub file_bytes: u64,
-    /// The main thread's stack, in bytes. Default 64 MiB.
-    pub stack_bytes: u64,
 }
 
 /// The limits that the init enforces. The judge itself enforces those on output.
@@ -34,7 +32,16 @@ pub(crate) struct ResourceLimits {
     pub(crate) memory_bytes: u64,
     pub(crate) processes: u32,
     pub(crate) file_bytes: u64,
-    pub(crate) stack_bytes: u64,
+}
+
+impl ResourceLimits {
+    /// The limit of a stack's address space, in bytes: more than the memory limit, so that a stack that is used ends at
+    /// the memory limit. The C library gives each thread as much address space, and the kernel may refuse a thread more
+    /// than the machine's memory.
+    pub(crate) fn stack_bytes(&self) -> u64 {
+        const BEYOND_MEMORY: u64 = 64 << 20;
+        self.memory_bytes.saturating_add(BEYOND_MEMORY)
+    }
 }
 
 impl Default for RunLimits {
@@ -47,7 +54,6 @@ impl Default for RunLimits {
             stderr_bytes: 256 << 10,
             processes: 64,
             file_bytes: 64 << 20,
-            stack_bytes: 64 << 20,
         }
     }
 }
@@ -62,7 +68,6 @@ impl RunLimits {
         stderr_bytes: 0,
         processes: 64,
         file_bytes: 64 << 20,
-        stack_bytes: 64 << 20,
     };
     /// The limits for asking a toolchain for its version.
     pub(crate) const VERSION: Self = Self { stdout_bytes: 16 << 10, ..Self::COMPILATION };
@@ -75,7 +80,6 @@ impl RunLimits {
             memory_bytes: self.memory_bytes,
             processes: self.processes,
             file_bytes: self.file_bytes,
-            stack_bytes: self.stack_bytes,
         }
     }
 }

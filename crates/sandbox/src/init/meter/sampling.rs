@@ -108,7 +108,7 @@ pub(super) fn process_limits(
 ) -> Vec<(libc::__rlimit_resource_t, u64)> {
     // If the init has the same user id, it counts as one of them.
     let processes = u64::from(limits.processes).saturating_add(u64::from(mapping == IdMapping::JudgeOnly));
-    let stacks = limits.stack_bytes.saturating_mul(processes);
+    let stacks = limits.stack_bytes().saturating_mul(processes);
     let data = limits.memory_bytes.saturating_mul(2).saturating_add(stacks);
     vec![(libc::RLIMIT_NPROC, processes), (libc::RLIMIT_DATA, data)]
 }

@@ -4,6 +4,4 @@ int deeper(int depth) {
     return deeper(depth + 1) + frame[0];
 }
 
-int main(void) {
-    return deeper(0);
-}
+int main(void) { return deeper(0); }

@@ -1,0 +1,2 @@
+deeper <- function(depth) deeper(depth + 1) + depth
+deeper(0)

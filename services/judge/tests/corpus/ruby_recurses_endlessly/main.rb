@@ -1,0 +1,2 @@
+def deeper(depth) = deeper(depth + 1) + depth
+deeper(0)
