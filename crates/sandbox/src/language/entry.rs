@@ -67,8 +67,11 @@ pub struct UnservedLanguage {
 /// The environment variables of every program.
 const COMMON_ENVIRONMENT: [&str; 4] =
     ["PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/box/work", "LANG=C.UTF-8", "TMPDIR=/tmp"];
-/// Replaced by the memory limit of the run, in MiB, without what is granted to the language's runtime.
-const MEMORY_PLACEHOLDER: &str = "{memory_mib}";
+/// What the JVM keeps in the heap before the program starts, and the header of an array as large as the limit.
+const JVM_OWN_OBJECTS_MIB: u64 = 4;
+/// The largest stack of a JVM's threads. To fill it and to unwind it takes about 0.7 s of CPU time, so that endless
+/// recursion ends with a `StackOverflowError` within the time limits of most questions.
+const MAX_JVM_STACK_MIB: u64 = 128;
 
 impl Language {
     /// The environment of the language's compiler and programs.
@@ -124,9 +127,16 @@ impl Language {
     }
 }
 
-/// The text with the memory limit inserted; at least 1, since no runtime accepts 0 as a limit.
+/// The text with the sizes inserted that follow from the memory limit, in MiB.
 fn expand(text: &str, limits: &RunLimits) -> String {
-    text.replace(MEMORY_PLACEHOLDER, &(limits.memory_bytes / MIB).max(1).to_string())
+    // No runtime accepts 0 as a limit.
+    let memory = (limits.memory_bytes / MIB).max(1);
+    let young = (memory / 4).clamp(8, 64);
+    let heap = memory.saturating_add(young + JVM_OWN_OBJECTS_MIB);
+    let stack = memory.min(MAX_JVM_STACK_MIB);
+    [("{memory_mib}", memory), ("{young_mib}", young), ("{heap_mib}", heap), ("{stack_mib}", stack)]
+        .into_iter()
+        .fold(text.to_owned(), |text, (placeholder, mib)| text.replace(placeholder, &mib.to_string()))
 }
 
 /// Parses a regular expression in which `^` and `$` match at each line.
@@ -138,3 +148,6 @@ fn pattern<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Regex>, 
         |error: regex::Error| error.to_string().lines().last().unwrap_or_default().trim().to_owned();
     built.map(Some).map_err(|error| D::Error::custom(format!("not a regular expression: {}", problem(error))))
 }
+
+#[cfg(test)]
+mod tests;
