@@ -7,6 +7,7 @@ pub(crate) mod async_fd;
 pub(crate) mod cache;
 pub(crate) mod capture;
 pub(crate) mod cgroup;
+pub(crate) mod compiler_output;
 pub(crate) mod config;
 pub(crate) mod cpus;
 pub(crate) mod elf;

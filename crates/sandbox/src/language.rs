@@ -5,8 +5,8 @@ mod entry;
 mod table;
 mod version;
 
-pub(crate) use entry::Language;
 pub use entry::{InstalledLanguage, UnservedLanguage};
+pub(crate) use entry::{Language, is_program_path};
 pub use table::{Languages, TableError};
 pub(crate) use version::is_older;
 pub use version::{ParseVersionRuleError, VersionRule};

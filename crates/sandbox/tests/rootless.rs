@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "it/artefacts.rs"]
+mod artefacts;
 #[path = "it/cleanliness.rs"]
 mod cleanliness;
 #[path = "it/compiling.rs"]

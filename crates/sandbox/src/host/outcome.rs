@@ -8,6 +8,9 @@ use regex::bytes::Regex;
 use crate::protocol::limits::RunLimits;
 use crate::protocol::wire::{KillReason, ProcessExit, RunReport};
 
+/// The exit code of a program that the kernel refuses to execute, as in a shell.
+const NOT_EXECUTED: i32 = 126;
+
 /// What the judge knows about the run in addition to the report.
 pub(crate) struct Evidence<'a> {
     pub(crate) limits: &'a RunLimits,
@@ -47,6 +50,7 @@ pub(crate) fn decide(report: &RunReport, evidence: &Evidence<'_>) -> Outcome {
         ProcessExit::Exited(0) => Outcome::Exited { code: 0 },
         _ if ran_out_of_memory(report.exit, evidence) => Outcome::MemoryLimit,
         ProcessExit::Exited(code) | ProcessExit::NotStarted(code) => Outcome::Exited { code },
+        ProcessExit::NotExecuted(_) => Outcome::Exited { code: NOT_EXECUTED },
         ProcessExit::Signaled(signal) => Outcome::Signaled { signal },
         ProcessExit::MemoryLimitTooLow => Outcome::MemoryLimit,
     }
@@ -107,6 +111,12 @@ mod tests {
         assert_eq!(decided(&report(ProcessExit::Exited(0)), |_| ()), Outcome::Exited { code: 0 });
         assert_eq!(decided(&report(ProcessExit::Exited(3)), |_| ()), Outcome::Exited { code: 3 });
         assert_eq!(decided(&report(ProcessExit::Signaled(11)), |_| ()), Outcome::Signaled { signal: 11 });
+    }
+
+    #[test]
+    fn refused_program_exits_as_in_a_shell() {
+        let refused = report(ProcessExit::NotExecuted(libc::ENOEXEC));
+        assert_eq!(decided(&refused, |_| ()), Outcome::Exited { code: 126 });
     }
 
     #[test]

@@ -12,6 +12,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::host::cache;
 use crate::host::capture::{Capture, Captured};
+use crate::host::compiler_output::{self, Failure, INTERNAL_ERROR};
+use crate::host::elf;
 use crate::host::error::SandboxError;
 use crate::host::memfd;
 use crate::host::outcome::{self, Evidence};
@@ -19,7 +21,7 @@ use crate::host::pool::{Pool, SlotPermit};
 use crate::host::program::{Compilation, Program};
 use crate::host::slot::{FinishedRun, RunStreams, Slot};
 use crate::host::toolchain::ToolchainCheck;
-use crate::language::Language;
+use crate::language::{Language, is_program_path};
 use crate::protocol::limits::RunLimits;
 use crate::protocol::wire::{
     ArtefactRequest, ArtefactStatus, FileLocation, FileSpec, ProcessExit, RunRequest,
@@ -28,6 +30,10 @@ use crate::protocol::wire::{
 /// The largest program that a compiler may create, in bytes.
 const MAX_PROGRAM_BYTES: u64 = 64 << 20;
 const MIB: u64 = 1 << 20;
+/// Said if the compiler succeeds and there is nothing to run.
+const NO_PROGRAM: &str = "The source was compiled, but not to a program that can run. Is it a library, or is its main function missing?";
+/// Said on standard error if the kernel refuses to execute the program.
+const NOT_EXECUTABLE: &str = "The program cannot be started: its file is not a valid executable.";
 
 /// One slot, lent to one submission: compile once, run many times, each time in a clean box. Dropping the workspace
 /// unloads the program and frees the slot for the next submission; dropping the future of a run ends the run.
@@ -169,7 +175,11 @@ impl Workspace {
         let outcome = outcome::decide(&finished.report, &evidence);
         let usage = outcome::usage(&finished.report);
         let Captured { matched_bytes, bytes: stdout, .. } = finished.stdout;
-        Ok(Execution { outcome, matched_bytes, stdout, stderr: finished.stderr.bytes, usage })
+        let stderr = match finished.report.exit {
+            ProcessExit::NotExecuted(_) => NOT_EXECUTABLE.into(),
+            _ => finished.stderr.bytes,
+        };
+        Ok(Execution { outcome, matched_bytes, stdout, stderr, usage })
     }
 
     /// Asks a language's toolchain for its version.
@@ -225,11 +235,16 @@ impl Workspace {
         let streams = RunStreams { stdin: prepared.stdin, stdout, stderr };
         let program = prepared.request.argv.first().cloned().unwrap_or_default();
         let finished = slot.run(prepared.request, streams, &prepared.contents).await?;
+        match finished.report.exit {
+            ProcessExit::NotExecuted(_) if is_program_path(&program) => {}
+            // Whatever is wrong, a new slot may not have it.
+            ProcessExit::NotStarted(errno) | ProcessExit::NotExecuted(errno) => {
+                return Err(SandboxError::Launch { program, errno: Errno::from_raw_os_error(errno) });
+            }
+            _ => {}
+        }
         if !finished.report.unusable {
             permit.slot = Some(slot);
-        }
-        if let ProcessExit::NotStarted(errno) = finished.report.exit {
-            return Err(SandboxError::Launch { program, errno: Errno::from_raw_os_error(errno) });
         }
         Ok(finished)
     }
@@ -252,7 +267,7 @@ fn compiled(
     limits: &RunLimits,
     finished: FinishedRun,
 ) -> Result<Compilation, SandboxError> {
-    let FinishedRun { report, stdout, artefact, .. } = finished;
+    let FinishedRun { report, mut stdout, artefact, .. } = finished;
     let evidence = Evidence {
         limits,
         stdout_overflowed: stdout.overflowed,
@@ -261,22 +276,36 @@ fn compiled(
         out_of_memory: None,
         image_bytes: 0,
     };
-    let note = match (outcome::decide(&report, &evidence), report.artefact, artefact) {
+    let outcome = outcome::decide(&report, &evidence);
+    let failure =
+        if outcome.is_success() { Failure::Source } else { compiler_output::clean(&mut stdout.bytes) };
+    let note = match (outcome, report.artefact, artefact) {
         (Outcome::Exited { code: 0 }, ArtefactStatus::Sent, Some(file)) => {
-            let copy = memfd::sealed_copy("program", &mut File::from(file), MAX_PROGRAM_BYTES);
-            if let Some(copy) = copy.map_err(prepare("program"))? {
+            let mut file = File::from(file);
+            if language.is_native() && !elf::is_executable(&file) {
+                NO_PROGRAM.to_owned()
+            } else if let Some(copy) =
+                memfd::sealed_copy("program", &mut file, MAX_PROGRAM_BYTES).map_err(prepare("program"))?
+            {
                 return Ok(Compilation::Ready(Program::new(language, copy)));
+            } else {
+                too_large()
             }
-            too_large()
         }
         (Outcome::Exited { code: 0 }, ArtefactStatus::TooLarge, _)
         | (Outcome::Signaled { signal: libc::SIGXFSZ }, ..) => too_large(),
-        (Outcome::Exited { code: 0 }, ..) => "The compiler created no program.".to_owned(),
-        (Outcome::Exited { .. }, ..) => String::new(),
-        (Outcome::Signaled { signal }, ..) => format!("The compiler was killed by signal {signal}."),
+        (Outcome::Exited { code: 0 }, ..) => NO_PROGRAM.to_owned(),
+        (Outcome::OutputLimit { .. }, ..) if failure == Failure::Source => {
+            "The compiler wrote too much.".to_owned()
+        }
+        (Outcome::Exited { .. } | Outcome::OutputLimit { .. }, ..) => match failure {
+            Failure::Source => String::new(),
+            Failure::FileTooLarge => too_large(),
+            Failure::Other(sentence) => sentence.to_owned(),
+        },
+        (Outcome::Signaled { .. }, ..) => INTERNAL_ERROR.to_owned(),
         (Outcome::TimeLimit { .. }, ..) => "The compilation took too long.".to_owned(),
         (Outcome::MemoryLimit, ..) => "The compilation used too much memory.".to_owned(),
-        (Outcome::OutputLimit { .. }, ..) => "The compiler wrote too much.".to_owned(),
     };
     let mut output = stdout.bytes;
     if !note.is_empty() {

@@ -3,7 +3,7 @@
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
-use std::{io, ptr};
+use std::ptr;
 
 use crate::protocol::limits::ResourceLimits;
 use crate::spawn::{self, ChildStack};
@@ -29,11 +29,17 @@ pub(super) struct Launch<'a> {
     pub(super) streams: ProgramStreams<'a>,
 }
 
+/// Why a program was not started; each holds the errno.
+#[derive(Clone, Copy)]
+pub(super) enum LaunchError {
+    /// A step before its execution failed.
+    Prepare(i32),
+    /// The kernel refused to execute it.
+    Execute(i32),
+}
+
 /// Starts the program and returns its process id once it has been executed.
-///
-/// # Errors
-/// Returns the error of the system call that failed before the program was executed.
-pub(super) fn start(stack: &mut ChildStack, launch: &Launch<'_>) -> io::Result<libc::pid_t> {
+pub(super) fn start(stack: &mut ChildStack, launch: &Launch<'_>) -> Result<libc::pid_t, LaunchError> {
     let argv = pointers(launch.argv);
     let env = pointers(launch.env);
     // In whole seconds for each process: only a second line of defence behind the init's own measurement, which names
@@ -49,20 +55,19 @@ pub(super) fn start(stack: &mut ChildStack, launch: &Launch<'_>) -> io::Result<l
     let extra = launch.extra_limits.iter().map(|(kind, value)| (*kind, *value, *value));
     let limits: Vec<_> =
         own.into_iter().chain(extra).map(|(kind, now, max)| (kind, capped_limit(kind, now, max))).collect();
-    let mut errno = 0;
+    let mut failed = None;
     let mut child = || {
         // SAFETY: every call is a plain system call on memory that was made before the clone; the init has one
         // thread, which is suspended until this child has executed or exited.
-        errno = unsafe { become_program(launch, &limits, &argv, &env) };
+        failed = Some(unsafe { become_program(launch, &limits, &argv, &env) });
     };
     // SAFETY: the child calls `become_program` only, which allocates nothing, takes no lock and cannot panic.
-    let (pid, _) = unsafe { spawn::vfork(stack, 0, &mut child) }?;
-    if errno == 0 {
-        return Ok(pid);
-    }
+    let cloned = unsafe { spawn::vfork(stack, 0, &mut child) };
+    let (pid, _) = cloned.map_err(|error| LaunchError::Prepare(error.raw_os_error().unwrap_or(libc::EIO)))?;
+    let Some(error) = failed else { return Ok(pid) };
     // SAFETY: waits for the child that has just exited; a null status is allowed.
     unsafe { libc::waitpid(pid, ptr::null_mut(), 0) };
-    Err(io::Error::from_raw_os_error(errno))
+    Err(error)
 }
 
 /// The limit, reduced to what this process may set.
@@ -77,7 +82,7 @@ fn pointers(texts: &[CString]) -> Vec<*const libc::c_char> {
     texts.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect()
 }
 
-/// Turns the child into the program. Returns only on failure, with the errno.
+/// Turns the child into the program. Returns only on failure.
 ///
 /// # Safety
 /// For a child between `vfork` and exec only. `argv` and `env` end with a null pointer.
@@ -86,15 +91,15 @@ unsafe fn become_program(
     limits: &[(libc::__rlimit_resource_t, libc::rlimit)],
     argv: &[*const libc::c_char],
     env: &[*const libc::c_char],
-) -> i32 {
+) -> LaunchError {
     // SAFETY: raw system calls with valid pointers. Each comes before the privilege that it needs is given up.
     unsafe {
         if !become_first_oom_victim(launch.proc.as_raw_fd()) || !install_streams(&launch.streams) {
-            return last_errno();
+            return LaunchError::Prepare(last_errno());
         }
         for (kind, limit) in limits {
             if libc::setrlimit(*kind, limit) != 0 {
-                return last_errno();
+                return LaunchError::Prepare(last_errno());
             }
         }
         let mut none: libc::sigset_t = std::mem::zeroed();
@@ -108,10 +113,10 @@ unsafe fn become_program(
             || libc::syscall(libc::SYS_setresuid, id, id, id) != 0
             || libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut()) != 0
         {
-            return last_errno();
+            return LaunchError::Prepare(last_errno());
         }
         libc::execve(argv[0], argv.as_ptr(), env.as_ptr());
-        last_errno()
+        LaunchError::Execute(last_errno())
     }
 }
 

@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, ResolveFlags, fchmod, flistxattr_query, fstat, open, openat2, sendfile};
 use rustix::io::Errno;
 
-use super::launch::{self, Launch, ProgramStreams};
+use super::launch::{self, Launch, LaunchError, ProgramStreams};
 use super::meter::Meter;
 use super::reap::{Children, ExitedChildren, own_peak_bytes};
 use super::root::{self, InitMounts};
@@ -147,7 +147,7 @@ impl Runner {
             launch::start(&mut self.stack, &launch)
         };
         drop((stdin, stdout, stderr, fds));
-        let main = main.map_err(|error| RunError::NotStarted(not_started(&error)))?;
+        let main = main.map_err(|error| RunError::NotStarted(not_started(error)))?;
         let mut exited = ExitedChildren::new(main);
         let waited = self.wait_for_end(channel, &mut exited, started, request.limits);
         let elapsed = started.elapsed();
@@ -316,10 +316,15 @@ fn limit_refused(errno: Errno) -> ProcessExit {
 
 /// The exit to report if the program could not be started. Starting takes memory, too: if the limit is below that, it
 /// is the program's memory limit and not a fault.
-fn not_started(error: &std::io::Error) -> ProcessExit {
-    match error.raw_os_error() {
-        Some(libc::ENOMEM) => ProcessExit::MemoryLimitTooLow,
-        errno => ProcessExit::NotStarted(errno.unwrap_or(libc::EIO)),
+fn not_started(error: LaunchError) -> ProcessExit {
+    match error {
+        LaunchError::Prepare(libc::ENOMEM) | LaunchError::Execute(libc::ENOMEM) => {
+            ProcessExit::MemoryLimitTooLow
+        }
+        // These say nothing about the program: the file is still open elsewhere, or the machine lacks something.
+        LaunchError::Execute(errno @ (libc::ETXTBSY | libc::EAGAIN | libc::EMFILE | libc::ENFILE))
+        | LaunchError::Prepare(errno) => ProcessExit::NotStarted(errno),
+        LaunchError::Execute(errno) => ProcessExit::NotExecuted(errno),
     }
 }
 

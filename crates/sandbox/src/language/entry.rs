@@ -117,6 +117,11 @@ impl Language {
         if self.compile.is_empty() { &self.source } else { &self.artefact }
     }
 
+    /// Whether the kernel itself executes the program, instead of an interpreter.
+    pub(crate) fn is_native(&self) -> bool {
+        self.run.first().is_some_and(|path| is_program_path(path))
+    }
+
     /// The reason why the language is not served if its toolchain is missing.
     pub(crate) fn missing_reason(&self) -> String {
         let remedy = match &self.key {
@@ -125,6 +130,11 @@ impl Language {
         };
         format!("its toolchain {} is missing{remedy}", self.toolchain)
     }
+}
+
+/// Whether a path of the box is in the directory of the submission's own program.
+pub(crate) fn is_program_path(path: &str) -> bool {
+    path.starts_with("/box/program/")
 }
 
 /// The text with the sizes inserted that follow from the memory limit, in MiB.

@@ -124,8 +124,10 @@ pub(crate) enum FromInit {
 pub(crate) enum ProcessExit {
     Exited(i32),
     Signaled(i32),
-    /// It could not be executed; the number is an errno.
+    /// A step before its execution failed; the number is an errno.
     NotStarted(i32),
+    /// The kernel refused to execute it; the number is an errno.
+    NotExecuted(i32),
     /// Its memory limit is below what must stay resident, and could not be set.
     MemoryLimitTooLow,
 }

@@ -6,6 +6,7 @@
 /// Whether programs have separate ids.
 const AS_ROOT: bool = true;
 
+mod artefacts;
 mod cleanliness;
 mod compiling;
 mod isolation;

@@ -1,0 +1,3 @@
+char data[1u << 30] = {1};
+
+int main(void) { return data[5]; }

@@ -1,0 +1,3 @@
+const char interpreter[] __attribute__((section(".interp"))) = "/dev/null";
+
+int main(void) { return 0; }

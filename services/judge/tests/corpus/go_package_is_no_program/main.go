@@ -1,0 +1,3 @@
+package foo
+
+func One() int { return 1 }
