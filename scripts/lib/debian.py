@@ -1,4 +1,4 @@
-"""Packages installed with apt-get, if this user may."""
+"""Debian packages: installed with apt-get, if this user may, or unpacked from another release."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 
-from lib.project import Problem, info
+from lib.project import TOOLS, Problem, info
+
+# The second has the releases that the first no longer has.
+MIRRORS = ("http://deb.debian.org/debian", "http://archive.debian.org/debian")
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
 def install(packages: list[str]) -> None:
@@ -24,6 +30,46 @@ def install(packages: list[str]) -> None:
     apt(prefix, [*options, "update"])
     if apt(prefix, [*options, "install", "-y", "--no-install-recommends", *packages]) != 0:
         raise Problem(f"apt-get could not install {' '.join(packages)} (see above); to try it yourself, run\n  {by_hand}")
+
+
+def unpack(suite: str, packages: list[str], folder: Path, prefix: list[str]) -> None:
+    """Download the packages of a Debian release, without their dependencies, and unpack them into a folder.
+
+    apt-get verifies the signature of the release and the digest of each package. It keeps its lists in a temporary folder,
+    so that this system's package sources stay as they are.
+    """
+    if shutil.which("apt-get") is None or not KEYRING.exists():
+        raise Problem(f"packages of Debian {suite} need apt-get and {KEYRING}: install Debian's packages apt and debian-archive-keyring")
+    TOOLS.mkdir(exist_ok=True)
+    info(f"downloading {' '.join(packages)} of Debian {suite}")
+    with tempfile.TemporaryDirectory(prefix="apt-", dir=TOOLS) as temporary:
+        own = Path(temporary)
+        if not any(download(mirror, suite, packages, own) for mirror in MIRRORS):
+            raise Problem(f"apt-get could not download packages of Debian {suite} from {' or '.join(MIRRORS)} (see above): check the "
+                          "network and apt's proxy setting")
+        for archive in sorted(own.glob("*.deb")):
+            command = [*prefix, "dpkg-deb", "--extract", str(archive), str(folder)]
+            if subprocess.run(command, stdin=subprocess.DEVNULL, stdout=2, check=False).returncode != 0:
+                raise Problem(f"`{' '.join(command)}` failed (see above)")
+
+
+def download(mirror: str, suite: str, packages: list[str], folder: Path) -> bool:
+    """Download packages into a folder with an apt that knows one release only. Returns whether all were downloaded."""
+    for name in ("lists/partial", "cache/archives/partial", "preferences"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / "status").touch()
+    sources = folder / "sources.list"
+    sources.write_text(f"deb [signed-by={KEYRING}] {mirror} {suite} main\n", encoding="utf-8")
+    settings = {
+        "Dir::Etc::SourceList": sources, "Dir::Etc::SourceParts": "-", "Dir::Etc::Preferences": "-",
+        "Dir::Etc::PreferencesParts": folder / "preferences", "Dir::State": folder, "Dir::State::Status": folder / "status",
+        "Dir::Cache": folder / "cache", "APT::Update::Error-Mode": "any", "Acquire::Languages": "none", "Acquire::Retries": 3,
+        # The user of apt's downloads may not read this folder.
+        "APT::Sandbox::User": "root",
+    }
+    apt_get = ["apt-get", "-q", *(part for name, value in settings.items() for part in ("-o", f"{name}={value}"))]
+    return all(subprocess.run([*apt_get, *arguments], cwd=folder, stdin=subprocess.DEVNULL, stdout=2, check=False).returncode == 0
+               for arguments in (["update"], ["download", *packages]))
 
 
 def candidate(package: str) -> str:

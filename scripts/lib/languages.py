@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from lib import debian
-from lib.project import ROOT, Problem, info
+from lib import private
+from lib.project import ROOT, Problem
 
 TABLE = ROOT / "crates" / "sandbox" / "languages.toml"
-# The sandbox's table expects npm's packages here: below /usr, which programs can read.
-NPM_FOLDER = Path("/usr/local/lib/gavel")
 # Files without which an installed compiler cannot compile.
 FILES = {"libc6-dev": "/usr/include/stdio.h"}
-# Not installed for the tests: they take long to install, and Kotlin's compiler is slow.
-TOO_LARGE_FOR_TESTS = {"haskell", "kotlin"}
+# Not installed for the tests: they take long to install, or their compiler is slow.
+TOO_LARGE_FOR_TESTS = {"haskell", "kotlin", "swift"}
+# The Judge0 ids that the app offers.
+OFFERED = (50, 51, 52, 54, 60, 61, 62, 63, 68, 70, 71, 72, 73, 74, 78, 83)
 
 
 class Language(NamedTuple):
@@ -27,12 +26,25 @@ class Language(NamedTuple):
     ids: list[int]
     toolchain: str
     debian: list[str]
+    debian_suite: str
     npm: list[str]
 
     def is_installed(self) -> bool:
         """Whether its toolchain and the files that it needs are installed."""
-        files = [self.toolchain, *(FILES[package] for package in self.debian if package in FILES)]
-        return all(Path(file).exists() for file in files)
+        files = [self.toolchain, *(FILES[package] for package in self.debian if package in FILES and not self.debian_suite)]
+        own = self.private_part()
+        return all(Path(file).exists() for file in files) and (own is None or own.is_installed())
+
+    def private_part(self) -> private.Toolchain | None:
+        """The packages for a private folder; None if all packages come from this system's Debian release."""
+        if not self.debian_suite and not self.npm:
+            return None
+        return private.Toolchain(self.key, self.debian_suite, self.debian if self.debian_suite else [], self.npm)
+
+    def packages(self) -> str:
+        """The packages, for people. Of those of another Debian release only the first, which the others support."""
+        debian = [f"{self.debian[0]} (Debian {self.debian_suite})"] if self.debian_suite else self.debian
+        return " ".join([*debian, *self.npm])
 
 
 def table() -> list[Language]:
@@ -42,8 +54,8 @@ def table() -> list[Language]:
     except ImportError:
         raise Problem("Python 3.11 or later is needed to read TOML") from None
     entries = tomllib.loads(TABLE.read_text(encoding="utf-8"))["language"]
-    return [Language(entry["key"], entry["name"], entry["ids"], entry["toolchain"], entry["debian"], entry.get("npm", []))
-            for entry in entries]
+    return [Language(entry["key"], entry["name"], entry["ids"], entry["toolchain"], entry["debian"],
+                     entry.get("debian_suite", ""), entry.get("npm", [])) for entry in entries]
 
 
 def chosen(names: list[str]) -> list[Language]:
@@ -66,26 +78,18 @@ def for_tests() -> list[Language]:
 
 
 def missing_packages(languages: list[Language]) -> list[str]:
-    """The Debian packages of the languages that are not installed, each once."""
+    """The packages of this system's Debian release that the languages need and that are not installed, each once."""
     missing = [language for language in languages if not language.is_installed()]
-    packages = [package for language in missing for package in language.debian]
+    packages = [package for language in missing if not language.debian_suite for package in language.debian]
     if any(language.npm for language in missing) and shutil.which("npm") is None:
         # A Node.js that is not from Debian includes npm.
         packages.append("npm")
     return list(dict.fromkeys(packages))
 
 
-def install_npm(languages: list[Language]) -> None:
-    """Install the npm packages of the languages; call this after Debian's are installed."""
+def install_private(languages: list[Language]) -> None:
+    """Install the toolchains with a private folder; call this after the missing packages are installed."""
     for language in languages:
-        if language.npm and not language.is_installed():
-            folder = NPM_FOLDER / language.key
-            prefix = debian.privileged()
-            command = ["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--save-exact", *language.npm]
-            if prefix is None:
-                raise Problem(f"this user may not write {folder}; run\n  sudo {' '.join(command)}\nthen run this again")
-            info(f"installing {' '.join(language.npm)} with npm into {folder}")
-            make = [*prefix, "mkdir", "-p", str(folder)]
-            for step in (make, [*prefix, *command]):
-                if subprocess.run(step, stdin=subprocess.DEVNULL, stdout=2, check=False).returncode != 0:
-                    raise Problem(f"`{' '.join(step)}` failed (see above)")
+        own = language.private_part()
+        if own is not None and not language.is_installed():
+            own.install()

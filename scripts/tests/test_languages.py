@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 import unittest
@@ -11,11 +12,11 @@ from unittest import mock
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lib import languages  # noqa: E402  (the scripts are no installed package)
-from lib.project import Problem  # noqa: E402
+from lib.project import ROOT, Problem  # noqa: E402
 
 
-def language(key: str, toolchain: str, debian: list[str], npm: list[str] | None = None) -> languages.Language:
-    return languages.Language(key, key, [1], toolchain, debian, npm or [])
+def language(key: str, toolchain: str, debian: list[str], npm: list[str] | None = None, suite: str = "") -> languages.Language:
+    return languages.Language(key, key, [1], toolchain, debian, suite, npm or [])
 
 
 class Choosing(unittest.TestCase):
@@ -23,8 +24,15 @@ class Choosing(unittest.TestCase):
         self.assertEqual([each.key for each in languages.chosen(["Java", "73", "54", "cpp"])], ["java", "rust", "cpp"])
 
     def test_unknown_language_is_refused(self) -> None:
-        with self.assertRaisesRegex(Problem, "cannot install the language swift.* c cpp .*SANDBOX_LANGUAGES"):
-            languages.chosen(["swift"])
+        with self.assertRaisesRegex(Problem, "cannot install the language zig.* c cpp .*SANDBOX_LANGUAGES"):
+            languages.chosen(["zig"])
+
+    def test_offered_languages_are_those_of_the_catalogue(self) -> None:
+        catalogue = (ROOT / "crates" / "domain" / "src" / "catalogue" / "table.rs").read_text(encoding="utf-8")
+        offered = re.findall(r"entry\((\d+),[^\n]*\.metric_label", catalogue)
+        self.assertEqual(sorted(map(int, offered)), list(languages.OFFERED))
+        chosen = languages.chosen([str(each) for each in languages.OFFERED])
+        self.assertLess({"python2", "swift", "kotlin", "haskell"}, {each.key for each in chosen})
 
     def test_tests_exclude_large_toolchains(self) -> None:
         keys = {each.key for each in languages.table()}
@@ -55,3 +63,8 @@ class Missing(unittest.TestCase):
             self.assertEqual(languages.missing_packages(wanted), ["nodejs", "npm"])
         with mock.patch("shutil.which", return_value="/usr/bin/npm"):
             self.assertEqual(languages.missing_packages(wanted), ["nodejs"])
+
+    def test_packages_of_another_release_are_not_installed_with_the_systems_apt(self) -> None:
+        wanted = [language("old", self.gone, ["python2.7"], suite="bullseye"), language("a", self.gone, ["one"])]
+        self.assertEqual(languages.missing_packages(wanted), ["one"])
+        self.assertEqual(wanted[0].packages(), "python2.7 (Debian bullseye)")

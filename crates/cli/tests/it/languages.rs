@@ -35,7 +35,7 @@ async fn languages_count_live_judges_only() {
     assert_eq!((&python["name"], &python["judges"]), (&"Python".into(), &1.into()));
     assert!(python["version"].as_str().unwrap().starts_with("3."), "{python}");
     assert_eq!(python["engines"], serde_json::json!(["sandbox"]));
-    assert!(entry(&listing, 54).is_some() && entry(&listing, 83).is_none());
+    assert!(entry(&listing, 54).is_some() && entry(&listing, 81).is_none());
 
     let second = service("gavel-judge", &pipeline.nats, &pipeline.convex);
     let listing = until_judges(&pipeline, 2).await;
@@ -55,12 +55,12 @@ async fn languages_list_both_engines_and_survive_nats_outage() {
     let pipeline = Pipeline::start(Vec::new()).await;
     let variables = [("ENGINE", "auto"), ("JUDGE0_BASE_URL", url.as_str())];
     let _auto = service_with("gavel-judge", &pipeline.nats, &pipeline.convex, &variables);
-    let has_swift = async || entry(&languages(&pipeline).await, 83).is_some();
-    gavel_testkit::wait_until("Judge0's languages", TEST_TIMEOUT, has_swift).await.unwrap();
+    let has_scala = async || entry(&languages(&pipeline).await, 81).is_some();
+    gavel_testkit::wait_until("Judge0's languages", TEST_TIMEOUT, has_scala).await.unwrap();
     let listing = languages(&pipeline).await;
-    let swift = entry(&listing, 83).unwrap();
-    assert_eq!((&swift["name"], &swift["judges"]), (&"Swift (5.2.3)".into(), &1.into()));
-    assert_eq!(swift["engines"], serde_json::json!(["judge0"]));
+    let scala = entry(&listing, 81).unwrap();
+    assert_eq!((&scala["name"], &scala["judges"]), (&"Scala (2.13.2)".into(), &1.into()));
+    assert_eq!(scala["engines"], serde_json::json!(["judge0"]));
     assert_eq!(entry(&listing, 71).unwrap()["engines"], serde_json::json!(["sandbox"]), "auto prefers it");
 
     pipeline.nats.kill().await.unwrap();

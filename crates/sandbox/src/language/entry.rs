@@ -20,6 +20,8 @@ pub(crate) struct Language {
     #[serde(default)]
     #[expect(dead_code, reason = "for scripts/languages, which reads the same table")]
     npm: Vec<String>,
+    #[expect(dead_code, reason = "for scripts/languages, which reads the same table")]
+    debian_suite: Option<String>,
     pub(crate) toolchain: String,
     pub(crate) version: Vec<String>,
     pub(crate) source: String,

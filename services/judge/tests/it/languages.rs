@@ -59,8 +59,8 @@ async fn unserved_language_leads_to_an_error_and_a_remedy_in_the_log() {
     let rig = Rig::start().await;
     let judge = ServiceProcess::start(rig.builder().env("LANGUAGE_VERSIONS", "at-least")).await;
     let rows = [
-        (83, "Swift is not available on this judge.", "add it to the file that SANDBOX_LANGUAGES names"),
-        (70, "Python 2 is not available on this judge.", "add it to the file that SANDBOX_LANGUAGES names"),
+        (81, "Scala is not available on this judge.", "add it to the file that SANDBOX_LANGUAGES names"),
+        (36, "Python 2 is not available on this judge.", "add it to the file that SANDBOX_LANGUAGES names"),
         (
             4711,
             "Language 4711 is not available on this judge.",

@@ -1,0 +1,61 @@
+"""Toolchains in private folders below /usr/local/lib/gavel: packages of another Debian release, or of npm."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from pathlib import Path
+
+from lib import debian, npm
+from lib.project import ROOT, Problem, info
+
+# The sandbox's table expects the folders here: below /usr, which programs can read.
+PARENT = Path("/usr/local/lib/gavel")
+SCRIPTS = ROOT / "scripts" / "toolchains"
+
+
+class Toolchain:
+    """The packages of a folder, and the script that prepares them, if there is one."""
+
+    def __init__(self, key: str, suite: str, packages: list[str], npm_packages: list[str]) -> None:
+        self.folder = PARENT / key
+        self.suite = suite
+        self.packages = packages
+        self.npm_packages = npm_packages
+        self.script = SCRIPTS / key
+
+    def recipe(self) -> str:
+        """The digest of the packages and the script. The folder keeps it, so that a change is noticed."""
+        script = self.script.read_text(encoding="utf-8") if self.script.exists() else ""
+        return hashlib.sha256(repr((self.suite, self.packages, self.npm_packages, script)).encode()).hexdigest()
+
+    def is_installed(self) -> bool:
+        """Whether the folder was completed from the same packages."""
+        mark = self.folder / ".recipe"
+        return mark.is_file() and mark.read_text(encoding="utf-8") == self.recipe()
+
+    def install(self) -> None:
+        """Unpack the packages into a new folder, put it in place of the old one, and prepare it there."""
+        prefix = debian.privileged()
+        if prefix is None:
+            raise Problem(f"this user may not write {self.folder}: run this as root, or with a sudo that needs no password")
+        new = self.folder.with_name(f"{self.folder.name}.new")
+        run([*prefix, "rm", "-rf", str(new)])
+        run([*prefix, "mkdir", "-p", str(new)])
+        if self.suite:
+            debian.unpack(self.suite, self.packages, new, prefix)
+        if self.npm_packages:
+            npm.install(self.npm_packages, new, prefix)
+        run([*prefix, "rm", "-rf", str(self.folder)])
+        run([*prefix, "mv", str(new), str(self.folder)])
+        if self.script.exists():
+            info(f"preparing {self.folder}")
+            run([*prefix, str(self.script)], folder=self.folder)
+        run([*prefix, "tee", str(self.folder / ".recipe")], text=self.recipe())
+
+
+def run(command: list[str], folder: Path | None = None, text: str = "") -> None:
+    """Run a step of the installation; what it prints is progress."""
+    done = subprocess.run(command, cwd=folder, input=text, text=True, stdout=subprocess.DEVNULL if text else 2, check=False)
+    if done.returncode != 0:
+        raise Problem(f"`{' '.join(command)}` failed (see above)")

@@ -1,0 +1,113 @@
+"""Toolchains in private folders: unpacked, prepared and marked, and repaired after an interruption."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from lib import debian, private  # noqa: E402  (the scripts are no installed package)
+from lib.project import Problem  # noqa: E402
+
+APT_GET = """#!/bin/sh
+echo "$@" >> "$LOG"
+cat sources.list >> "$LOG"
+case "$*" in *" update") grep -q "$MIRROR" sources.list; exit;; esac
+touch old.deb
+"""
+DPKG_DEB = """#!/bin/sh
+mkdir -p "$3/bin" && echo unpacked > "$3/bin/tool"
+"""
+NPM = """#!/bin/sh
+echo "npm $@" >> "$LOG"
+[ "$REGISTRY" = reachable ] && mkdir -p "$3/node_modules"
+"""
+
+
+class Private(unittest.TestCase):
+    def setUp(self) -> None:
+        holder = tempfile.TemporaryDirectory()
+        self.addCleanup(holder.cleanup)
+        self.folder = Path(holder.name)
+        self.log = self.folder / "log"
+        self.log.touch()
+        (self.folder / "programs").mkdir()
+        for name, text in (("apt-get", APT_GET), ("dpkg-deb", DPKG_DEB), ("npm", NPM)):
+            self.script(self.folder / "programs" / name, text)
+        (self.folder / "scripts").mkdir()
+        keyring = self.folder / "keyring"
+        keyring.touch()
+        path = os.pathsep.join([str(self.folder / "programs"), os.environ["PATH"]])
+        variables = {"PATH": path, "LOG": str(self.log), "MIRROR": "deb.debian.org", "REGISTRY": "reachable"}
+        for patch in (mock.patch.dict(os.environ, variables), mock.patch.object(private, "PARENT", self.folder / "gavel"),
+                      mock.patch.object(private, "SCRIPTS", self.folder / "scripts"),
+                      mock.patch.object(debian, "TOOLS", self.folder / "tools"), mock.patch.object(debian, "KEYRING", keyring),
+                      mock.patch.object(debian, "privileged", mock.Mock(return_value=[]))):
+            patch.start()
+            self.addCleanup(patch.stop)
+        self.old = private.Toolchain("old", "bullseye", ["old", "library"], [])
+
+    def script(self, path: Path, text: str) -> None:
+        path.write_text(text, encoding="utf-8")
+        path.chmod(0o755)
+
+    def test_packages_of_a_release_are_unpacked(self) -> None:
+        self.assertFalse(self.old.is_installed())
+        self.old.install()
+        self.assertTrue(self.old.is_installed())
+        self.assertTrue((self.folder / "gavel" / "old" / "bin" / "tool").exists())
+        log = self.log.read_text(encoding="utf-8")
+        self.assertRegex(log, r"download old library\n")
+        self.assertIn(f"deb [signed-by={self.folder / 'keyring'}] http://deb.debian.org/debian bullseye main\n", log)
+        self.assertIn("Dir::Etc::SourceParts=- ", log)
+        self.assertEqual(list((self.folder / "tools").iterdir()), [])
+
+    def test_release_that_was_archived_is_found(self) -> None:
+        with mock.patch.dict(os.environ, {"MIRROR": "archive.debian.org"}):
+            self.old.install()
+        self.assertTrue(self.old.is_installed())
+
+    def test_unreachable_release_is_named_and_leaves_the_installed_toolchain(self) -> None:
+        self.old.install()
+        newer = private.Toolchain("old", "bullseye", ["old"], [])
+        self.assertFalse(newer.is_installed())
+        with mock.patch.dict(os.environ, {"MIRROR": "none"}), \
+                self.assertRaisesRegex(Problem, "Debian bullseye from http://deb.debian.org/debian or .*check the network"):
+            newer.install()
+        self.assertTrue(self.old.is_installed())
+
+    def test_script_prepares_the_folder_and_is_repeated_after_a_failure(self) -> None:
+        script = self.folder / "scripts" / "old"
+        self.script(script, "#!/bin/sh\ntouch begun; exit 1\n")
+        with self.assertRaisesRegex(Problem, "scripts/old` failed"):
+            self.old.install()
+        self.assertTrue((self.folder / "gavel" / "old" / "begun").exists())
+        self.assertFalse(self.old.is_installed())
+        self.script(script, "#!/bin/sh\ncat bin/tool > prepared\n")
+        self.old.install()
+        self.assertEqual((self.folder / "gavel" / "old" / "prepared").read_text(encoding="utf-8"), "unpacked\n")
+        self.assertFalse((self.folder / "gavel" / "old" / "begun").exists())
+        self.assertTrue(self.old.is_installed())
+        self.script(script, "#!/bin/sh\n")
+        self.assertFalse(self.old.is_installed(), "prepared by another script")
+
+    def test_npm_packages_are_installed(self) -> None:
+        new = private.Toolchain("new", "", [], ["compiler@1.2.3"])
+        with mock.patch.dict(os.environ, {"REGISTRY": "unreachable"}), \
+                self.assertRaisesRegex(Problem, r"npm could not install compiler@1.2.3 \(see above\): check the network"):
+            new.install()
+        self.assertFalse(new.is_installed())
+        new.install()
+        self.assertTrue(new.is_installed())
+        self.assertIn("--save-exact --ignore-scripts compiler@1.2.3\n", self.log.read_text(encoding="utf-8"))
+        self.assertFalse(private.Toolchain("new", "", [], ["compiler@1.2.4"]).is_installed())
+
+    def test_user_without_rights_gets_an_error(self) -> None:
+        with mock.patch.object(debian, "privileged", mock.Mock(return_value=None)), \
+                self.assertRaisesRegex(Problem, r"may not write .*gavel/old: run this as root, or with a sudo"):
+            self.old.install()

@@ -1,0 +1,4 @@
+try:
+    everything = bytearray(1 << 50)
+except MemoryError:
+    print "handled"
