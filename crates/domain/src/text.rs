@@ -13,6 +13,13 @@ pub fn is_js_whitespace(c: char) -> bool {
     matches!(c, '\u{feff}') || (c.is_whitespace() && c != '\u{85}')
 }
 
+/// The source of a program as all compilers and interpreters take it: without a byte order mark at the start, which some
+/// editors write and some interpreters take for code, and with `\n` for `\r\n`.
+#[must_use]
+pub fn normalize_source(source: &str) -> String {
+    normalize_newlines(source.strip_prefix('\u{feff}').unwrap_or(source))
+}
+
 /// Replaces `\r\n` by `\n`, as required for sources and inputs (contract, "Judging semantics").
 #[must_use]
 pub fn normalize_newlines(text: &str) -> String {
@@ -64,6 +71,13 @@ mod tests {
     #[test]
     fn only_crlf_is_replaced() {
         assert_eq!(normalize_newlines("a\r\nb\rc\n\r\r\n"), "a\nb\rc\n\r\n");
+    }
+
+    #[test]
+    fn only_the_byte_order_mark_at_the_start_of_a_source_is_dropped() {
+        assert_eq!(normalize_source("\u{feff}a\r\n\u{feff}b"), "a\n\u{feff}b");
+        assert_eq!(normalize_source("\u{feff}\u{feff}a"), "\u{feff}a");
+        assert_eq!(normalize_source("\u{feff}"), "");
     }
 
     proptest! {

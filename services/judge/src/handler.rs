@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use gavel_bus::{BundleError, Bundles, Bus, Cause, Delivery, Failure, Handler, Outgoing};
 use gavel_domain::engine::{EngineFault, Job, Progress};
 use gavel_domain::event::{Assignment, BundleKey, Expired, Judged, Ready, Running, Stage};
-use gavel_domain::text::normalize_newlines;
+use gavel_domain::text::normalize_source;
 use gavel_domain::time::epoch_ms;
 use gavel_domain::{Backoff, HiddenOutput, Question, Scorer, Verdict};
 use gavel_runtime::telemetry::counted_verdict;
@@ -88,7 +88,7 @@ impl<E: Engine> Judge<E> {
 
     async fn verdict(&self, delivery: &Delivery<Ready>, question: &Question) -> Result<Verdict, NoVerdict> {
         let ready = &delivery.event;
-        let source = normalize_newlines(&ready.source);
+        let source = normalize_source(&ready.source);
         let job = Job {
             language: ready.submission.language,
             source: &source,

@@ -53,6 +53,27 @@ async fn operators_file_replaces_and_adds_language_ids() {
     }
 }
 
+/// Perl and PHP take the mark for code and for output. The same program without it is already compiled.
+#[tokio::test(flavor = "multi_thread")]
+async fn byte_order_mark_before_a_source_is_dropped() {
+    let rig = Rig::start().await;
+    let _judge = ServiceProcess::start(rig.builder()).await;
+    let c = "#include <stdio.h>\nint main(void) { int n; scanf(\"%d\", &n); printf(\"%d\", n); }";
+    for (id, language, source) in
+        [("perl", 85, "print <STDIN>;"), ("php", 68, "<?php echo fgets(STDIN);"), ("c", 50, c)]
+    {
+        let mut verdicts = Vec::new();
+        for mark in ["", "\u{feff}"] {
+            let id = format!("{id}-{}", mark.len());
+            let end = rig.watch(&id).await;
+            rig.ready_in(LanguageId(language), &id, rig.question().await, &format!("{mark}{source}")).await;
+            verdicts.push(end.await.judged.verdict);
+        }
+        assert_eq!(verdicts[1].status, verdicts[0].status, "{id}: {:?}", verdicts[1].first_failure);
+        assert_ne!(verdicts[1].status, Status::Failed, "{id}: {:?}", verdicts[1].first_failure);
+    }
+}
+
 /// The verdict comes without a retry. The learner sees no advice to the operator: that is in the log.
 #[tokio::test(flavor = "multi_thread")]
 async fn unserved_language_leads_to_an_error_and_a_remedy_in_the_log() {
