@@ -14,6 +14,7 @@ pub(crate) mod elf;
 pub(crate) mod error;
 pub(crate) mod init_process;
 pub(crate) mod memfd;
+pub(crate) mod messages;
 pub(crate) mod outcome;
 pub(crate) mod pending_cleanup;
 pub(crate) mod pool;

@@ -88,11 +88,14 @@ mod tests {
         environment.environment.push("A=b".to_owned());
         let mut shifted = c.clone();
         shifted.environment.push(shifted.compile.pop().unwrap());
+        let mut fallbacks = c.clone();
+        fallbacks.compile_fallbacks.push(c.compile.clone());
         let keys = [
             key(c, "12", b"int main(){}"),
             key(c, "13", b"int main(){}"),
             key(c, "12", b"int main(){ }"),
             key(&flags, "12", b"int main(){}"),
+            key(&fallbacks, "12", b"int main(){}"),
             key(&environment, "12", b"int main(){}"),
             key(&shifted, "12", b"int main(){}"),
         ];

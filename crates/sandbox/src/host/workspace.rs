@@ -16,6 +16,7 @@ use crate::host::compiler_output::{self, Failure, INTERNAL_ERROR};
 use crate::host::elf;
 use crate::host::error::SandboxError;
 use crate::host::memfd;
+use crate::host::messages;
 use crate::host::outcome::{self, Evidence};
 use crate::host::pool::{Pool, SlotPermit};
 use crate::host::program::{Compilation, Program};
@@ -97,10 +98,31 @@ impl Workspace {
         source: &[u8],
     ) -> Result<Compilation, SandboxError> {
         let source = memfd::sealed("source", source).map_err(prepare("source"))?;
-        let limits = entry.compile_limits();
+        // The messages of the first command: the others stand for older standards of the language.
+        let mut messages = None;
+        for command in entry.compile_commands() {
+            let limits = entry.compile_limits();
+            let finished = self.run_compiler(&entry, command, &limits, source.as_fd()).await?;
+            let is_rejected = is_rejected(&finished);
+            match compiled(Arc::clone(&entry), &limits, finished)? {
+                Compilation::Failed { output } if is_rejected => messages = messages.or(Some(output)),
+                Compilation::Failed { .. } if messages.is_some() => break,
+                compilation => return Ok(compilation),
+            }
+        }
+        Ok(Compilation::Failed { output: messages.unwrap_or_default() })
+    }
+
+    async fn run_compiler(
+        &mut self,
+        entry: &Language,
+        command: &[String],
+        limits: &RunLimits,
+        source: BorrowedFd<'_>,
+    ) -> Result<FinishedRun, SandboxError> {
         let request = RunRequest {
-            argv: entry.compile.clone(),
-            env: entry.env(&limits),
+            argv: command.to_vec(),
+            env: entry.env(limits),
             files: vec![FileSpec {
                 location: FileLocation::WorkDir,
                 name: entry.source.clone(),
@@ -109,12 +131,9 @@ impl Workspace {
             limits: limits.resources(),
             artefact: Some(ArtefactRequest { name: entry.artefact.clone(), max_bytes: MAX_PROGRAM_BYTES }),
         };
-        let contents = vec![source.as_fd()];
-        let stdin = no_input()?;
-        let prepared =
-            PreparedRun { request, limits: &limits, stdin, contents, expected: b"", merge_stderr: true };
-        let finished = self.execute(prepared).await?;
-        compiled(entry, &limits, finished)
+        let (contents, stdin) = (vec![source], no_input()?);
+        let prepared = PreparedRun { request, limits, stdin, contents, expected: b"", merge_stderr: true };
+        self.execute(prepared).await
     }
 
     /// Runs the program on one input, without an expected output.
@@ -174,10 +193,13 @@ impl Workspace {
         };
         let outcome = outcome::decide(&finished.report, &evidence);
         let usage = outcome::usage(&finished.report);
-        let Captured { matched_bytes, bytes: stdout, .. } = finished.stdout;
+        let Captured { mut matched_bytes, bytes: mut stdout, .. } = finished.stdout;
+        if language.drop_byte_order_marks {
+            matched_bytes = messages::drop_byte_order_marks(&expected[..matched_bytes], &mut stdout);
+        }
         let stderr = match finished.report.exit {
             ProcessExit::NotExecuted(_) => NOT_EXECUTABLE.into(),
-            _ => finished.stderr.bytes,
+            _ => messages::without_program_dir(finished.stderr.bytes),
         };
         Ok(Execution { outcome, matched_bytes, stdout, stderr, usage })
     }
@@ -259,6 +281,12 @@ impl Drop for Workspace {
             self.pool.release(permit);
         }
     }
+}
+
+/// Whether the compiler ended by itself and rejected the source, so that another command may accept it.
+fn is_rejected(FinishedRun { report, stdout, .. }: &FinishedRun) -> bool {
+    let is_failure = matches!(report.exit, ProcessExit::Exited(code) if code != 0);
+    is_failure && report.kill_reason.is_none() && !report.out_of_memory && !stdout.overflowed
 }
 
 /// The result of a compilation, from the run of the compiler.

@@ -28,6 +28,9 @@ const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 /// The users that programs can look up; the host's own list stays hidden.
 const PASSWD: &str = "root:x:0:0:root:/:/bin/false\nrunner:x:RUNNER:RUNNER:runner:/box/work:/bin/false\n";
 const GROUP: &str = "root:x:0:\nrunner:x:RUNNER:\n";
+/// What Node.js loads before a program: `os.cpus()` would be empty, since `/proc` does not show the processors. A program
+/// sees as many as it may use, with nothing about them.
+const NODE_CPUS: &str = include_str!("cpus.js");
 
 /// Mounts that have no path, for the init alone.
 pub(super) struct InitMounts {
@@ -102,7 +105,9 @@ fn write_etc(setup: &SlotSetup) -> Result<(), StepError> {
         let content = content.replace("RUNNER", &setup.uid.to_string());
         fs::write(format!("{NEW_ROOT}/etc/{name}"), content).step(|| format!("write /etc/{name}"))?;
     }
-    Ok(())
+    make_dir(&format!("{NEW_ROOT}/etc/gavel"))?;
+    fs::write(format!("{NEW_ROOT}/etc/gavel/cpus.js"), NODE_CPUS)
+        .step(|| "write /etc/gavel/cpus.js".to_owned())
 }
 
 /// Binds one file or directory of the host at the same path.

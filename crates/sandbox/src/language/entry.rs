@@ -28,6 +28,8 @@ pub(crate) struct Language {
     #[serde(default)]
     pub(crate) compile: Vec<String>,
     #[serde(default)]
+    pub(crate) compile_fallbacks: Vec<Vec<String>>,
+    #[serde(default)]
     pub(crate) artefact: String,
     pub(crate) run: Vec<String>,
     #[serde(default)]
@@ -42,6 +44,8 @@ pub(crate) struct Language {
     pub(crate) compile_cpu_s: Option<u16>,
     #[serde(default, deserialize_with = "pattern")]
     pub(crate) out_of_memory: Option<Regex>,
+    #[serde(default)]
+    pub(crate) drop_byte_order_marks: bool,
 }
 
 /// A language whose toolchain works on this machine.
@@ -85,6 +89,11 @@ impl Language {
     /// The command that runs a program within these limits, which do not include what is granted to the runtime.
     pub(crate) fn run_command(&self, limits: &RunLimits) -> Vec<String> {
         self.run.iter().map(|argument| expand(argument, limits)).collect()
+    }
+
+    /// The commands that compile a source: a command is used if those before it rejected the source.
+    pub(crate) fn compile_commands(&self) -> impl Iterator<Item = &Vec<String>> {
+        std::iter::once(&self.compile).chain(&self.compile_fallbacks)
     }
 
     /// The limits of the language's compiler.

@@ -18,6 +18,9 @@ const RESERVED_DIRS: [&str; 7] = ["/proc", "/sys", "/dev", "/box", "/tmp", "/run
 /// The maximum memory that one entry may request, in MiB.
 const MAX_MEMORY_MIB: u32 = 1 << 20;
 
+/// The maximum number of commands in `compile_fallbacks`: a source that does not compile costs all of them.
+const MAX_FALLBACKS: usize = 3;
+
 /// The languages to serve if their toolchains are installed.
 #[derive(Clone, Debug)]
 pub struct Languages {
@@ -163,13 +166,13 @@ fn check(language: &Language, seen: &mut HashSet<u32>) -> Result<(), (&'static s
     if language.name.trim().is_empty() || language.name.len() > 100 {
         return fail("name", "must be 1 to 100 bytes");
     }
-    for (field, command, needed) in [
-        ("version", &language.version, true),
-        ("compile", &language.compile, false),
-        ("run", &language.run, true),
-    ] {
+    let fallbacks = language.compile_fallbacks.iter().map(|command| ("compile_fallbacks", command));
+    let commands = [("version", &language.version), ("compile", &language.compile), ("run", &language.run)];
+    for (field, command) in commands.into_iter().chain(fallbacks.clone()) {
         match command.first() {
-            None if needed => return fail(field, "must be a command: a program and its arguments"),
+            None if field != "compile" => {
+                return fail(field, "must be a command: a program and its arguments");
+            }
             Some(program) if !program.starts_with('/') => {
                 return fail(field, "must start with an absolute path");
             }
@@ -184,6 +187,12 @@ fn check(language: &Language, seen: &mut HashSet<u32>) -> Result<(), (&'static s
     }
     if language.compile.is_empty() != language.artefact.is_empty() {
         return fail("artefact", "must be set if and only if `compile` is set");
+    }
+    if language.compile.is_empty() && !language.compile_fallbacks.is_empty() {
+        return fail("compile_fallbacks", "must not be set without `compile`");
+    }
+    if language.compile_fallbacks.len() > MAX_FALLBACKS {
+        return Err(("compile_fallbacks", format!("must be at most {MAX_FALLBACKS} commands")));
     }
     if !language.artefact.is_empty() && !is_file_name(&language.artefact) {
         return fail("artefact", "must be a file name without a directory");
@@ -217,7 +226,7 @@ fn check(language: &Language, seen: &mut HashSet<u32>) -> Result<(), (&'static s
         ("mounts", &language.mounts),
         ("environment", &language.environment),
     ];
-    match lists.into_iter().find(|(_, list)| list.iter().any(|text| text.contains('\0'))) {
+    match lists.into_iter().chain(fallbacks).find(|(_, list)| list.iter().any(|text| text.contains('\0'))) {
         Some((field, _)) => fail(field, "must not contain a NUL byte"),
         None => Ok(()),
     }

@@ -87,6 +87,21 @@ fn mistake_is_reported_with_line_and_field() {
         ("source = \"main.zig\"", "source = \"../main.zig\"", "line 7, source: must be a file name"),
         ("artefact = \"main\"", "", "line 2, artefact: must be set if and only if `compile`"),
         ("compile = [\"/opt", "compile = [\"opt", "line 8, compile: must start with an absolute path"),
+        (
+            "mounts = [\"/opt/zig\"]",
+            "compile_fallbacks = [[\"zig\"]]",
+            "line 11, compile_fallbacks: must start with an absolute path",
+        ),
+        (
+            "mounts = [\"/opt/zig\"]",
+            "compile_fallbacks = [[]]",
+            "line 11, compile_fallbacks: must be a command",
+        ),
+        (
+            "mounts = [\"/opt/zig\"]",
+            "compile_fallbacks = [[\"/a\"], [\"/b\"], [\"/c\"], [\"/d\"]]",
+            "line 11, compile_fallbacks: must be at most 3 commands",
+        ),
         ("[\"/box/program/main\"]", "[\"/usr/bin/true\"]", "line 10, run: must run /box/program/main"),
         (
             "mounts = [\"/opt/zig\"]",
@@ -115,6 +130,21 @@ fn mistake_is_reported_with_line_and_field() {
         assert!(problem.starts_with(expected), "{to}: {problem}");
         assert!(!problem.contains('\n'), "{problem}");
     }
+}
+
+#[test]
+fn fallbacks_need_a_compile_command() {
+    let interpreted = "
+[[language]]
+ids = [200]
+name = \"Zig\"
+toolchain = \"/opt/zig/zig\"
+version = [\"/opt/zig/zig\"]
+source = \"main.zig\"
+run = [\"/opt/zig/zig\", \"/box/program/main.zig\"]
+compile_fallbacks = [[\"/opt/zig/zig\"]]
+";
+    assert_eq!(problem(interpreted), "line 9, compile_fallbacks: must not be set without `compile`");
 }
 
 #[test]

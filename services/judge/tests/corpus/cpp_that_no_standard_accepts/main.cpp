@@ -1,0 +1,3 @@
+int checked(int number) throw(int) { return number; }
+
+int main() { return checked("text"); }

@@ -1,0 +1,7 @@
+using System.Threading.Tasks;
+
+class Program {
+    static async Task Main() {
+        await Task.Delay(1);
+    }
+}

@@ -1,0 +1,7 @@
+class First {
+    static void Main() {}
+}
+
+class Second {
+    static void Main() {}
+}

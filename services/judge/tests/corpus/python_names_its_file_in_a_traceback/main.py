@@ -1,0 +1,5 @@
+def fails():
+    return {}["key"]
+
+
+fails()
