@@ -2,6 +2,8 @@
 //! only runs the commands that it names.
 
 mod entry;
+#[cfg(test)]
+mod memory_reports;
 mod table;
 mod version;
 

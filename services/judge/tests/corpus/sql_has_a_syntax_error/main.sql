@@ -1,2 +1,2 @@
 select 1;
-selct 2;
+select from;

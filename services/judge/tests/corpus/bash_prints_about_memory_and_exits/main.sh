@@ -1,0 +1,2 @@
+echo "sort: Cannot allocate memory" >&2
+exit 3

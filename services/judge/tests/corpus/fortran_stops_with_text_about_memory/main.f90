@@ -1,0 +1,3 @@
+program main
+    error stop "Error allocating 8 bytes: Cannot allocate memory"
+end program

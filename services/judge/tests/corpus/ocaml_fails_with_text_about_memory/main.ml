@@ -1,0 +1,1 @@
+let () = failwith "Out_of_memory"

@@ -1,0 +1,1 @@
+die "Out of memory!"

@@ -1,0 +1,4 @@
+import sys
+
+print("MemoryError", file=sys.stderr)
+raise RuntimeError("no\nMemoryError")

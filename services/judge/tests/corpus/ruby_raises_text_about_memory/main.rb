@@ -1,0 +1,1 @@
+raise "failed to allocate memory (NoMemoryError)"
