@@ -62,6 +62,18 @@ fn entry_names_begin_with_the_catalogue_label_of_each_id() {
 }
 
 #[test]
+fn languages_page_lists_each_entry_with_its_ids() {
+    let page = include_str!("../../../../../docs/languages.md");
+    for language in Languages::default().entries() {
+        let mut ids = language.ids.clone();
+        ids.sort_unstable();
+        let ids: Vec<_> = ids.iter().map(u32::to_string).collect();
+        let row = format!("| {} | {} |", language.name, ids.join(", "));
+        assert!(page.contains(&row), "docs/languages.md has no row that begins with {row}");
+    }
+}
+
+#[test]
 fn operator_entry_adds_ids_and_overrides_others() {
     let table = with(ZIG).unwrap();
     assert_eq!(entry(&table, 200).unwrap().name, "Zig");
