@@ -5,6 +5,7 @@ use crate::language::Languages;
 
 const CPP: u32 = 54;
 const PYTHON: u32 = 71;
+const PYTHON_2: u32 = 70;
 const NODE: u32 = 63;
 const CSHARP: u32 = 51;
 const RUBY: u32 = 72;
@@ -23,6 +24,10 @@ const SQL: u32 = 82;
 
 /// What runtimes print.
 const REPORTS: &[(u32, &str)] = &[
+    (
+        PYTHON_2,
+        "Traceback (most recent call last):\n  File \"main.py\", line 1, in <module>\n    x = [0] * (1 << 60)\nMemoryError\n",
+    ),
     (CPP, "terminate called after throwing an instance of 'std::bad_alloc'\n  what():  std::bad_alloc\n"),
     (
         PYTHON,
@@ -119,6 +124,7 @@ const REPORTS: &[(u32, &str)] = &[
 
 /// What programs print or raise.
 const LOOKALIKES: &[(u32, &str)] = &[
+    (PYTHON_2, "MemoryError\n"),
     (CPP, "  what():  std::bad_alloc\n"),
     (CPP, "terminate called after throwing an instance of 'std::runtime_error'\n  what():  std::bad_alloc\n"),
     (
