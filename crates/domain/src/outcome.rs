@@ -61,7 +61,8 @@ impl Outcome {
 pub struct Usage {
     /// The CPU time, user and system, of all processes and threads.
     pub cpu_time: Duration,
-    /// The wall time from the start of the program to its end.
+    /// The wall time from the start of the program to its end. The sandbox leaves out the time in which the program was
+    /// runnable and waited for a CPU.
     pub wall_time: Duration,
     /// The peak memory of the whole process tree, in bytes.
     pub memory_bytes: u64,

@@ -16,9 +16,11 @@ mod ipc;
 mod launch;
 mod meter;
 mod privileges;
+mod processes;
 mod reap;
 mod root;
 mod run;
+mod run_clock;
 mod step;
 
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};

@@ -28,9 +28,10 @@ mod language;
 mod protocol;
 mod spawn;
 
+pub use host::check::HostCheck;
 pub use host::config::{InitProgram, MAX_SLOTS, ParseTierError, SandboxConfig, TierChoice};
 pub use host::error::{SandboxError, SlotError, StartError};
-pub use host::probe::{HostCheck, probe};
+pub use host::probe::probe;
 pub use host::program::{Compilation, Program};
 pub use host::sandbox::Sandbox;
 pub use host::tier::Tier;

@@ -11,6 +11,8 @@ mod cleanliness;
 mod compiling;
 #[path = "it/isolation.rs"]
 mod isolation;
+#[path = "it/load.rs"]
+mod load;
 #[path = "it/outcomes.rs"]
 mod outcomes;
 #[path = "it/streams.rs"]

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+mod busy;
 mod events;
 pub mod fixtures;
 mod jetstream;
@@ -18,6 +19,7 @@ pub mod rig;
 mod service;
 mod wait;
 
+pub use busy::BusyProcesses;
 pub use events::Events;
 pub use jetstream::JetStream;
 pub use judge0::MockJudge0;

@@ -26,14 +26,15 @@ pub(super) async fn check() -> Vec<Finding> {
         )];
     }
     let config = SandboxConfig {
-        slots: settings.slots.clamp(1, 4),
+        slots: settings.slots,
         languages: settings.languages,
         versions: settings.versions,
         tier: settings.sandbox_tier,
         ..SandboxConfig::default()
     };
     let mut findings = isolation(&config).await;
-    findings.extend(toolchains(config).await);
+    let slots = config.slots.min(4);
+    findings.extend(toolchains(SandboxConfig { slots, ..config }).await);
     findings
 }
 

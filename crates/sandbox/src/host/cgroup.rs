@@ -76,6 +76,15 @@ impl Cgroups {
         self.hierarchy.version
     }
 
+    /// The smallest memory limit of the groups above the slots, in bytes; the largest number if there is none.
+    pub(crate) fn memory_limit(&self) -> u64 {
+        let groups = self.hierarchy.bases.iter().flat_map(|base| base.ancestors());
+        let files =
+            groups.flat_map(|group| ["memory.max", "memory.limit_in_bytes"].map(|name| group.join(name)));
+        let limits = files.filter_map(|file| fs::read_to_string(file).ok()?.trim().parse().ok());
+        limits.min().unwrap_or(u64::MAX)
+    }
+
     /// Creates a slot's group.
     pub(crate) fn slot(&self, name: &str) -> Result<SlotGroup, SlotError> {
         let version = self.hierarchy.version;

@@ -23,26 +23,32 @@ struct Cpu {
 impl CpuClaims {
     /// Claims a CPU for each slot. If there are fewer CPUs than slots, the remaining slots share.
     pub(crate) fn new(slots: usize) -> Self {
-        let allowed: Vec<usize> = sched_getaffinity(None)
-            .map(|set| (0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect())
-            .unwrap_or_default();
+        let allowed = allowed();
         let claimed = allowed.iter().filter_map(|cpu| claim(*cpu));
         let mut cpus: Vec<_> = claimed.take(slots).collect();
         // Each judge starts at another CPU, so that not all of them share the same one.
         let first = usize::try_from(std::process::id()).unwrap_or(0) % allowed.len().max(1);
         let shared = allowed.iter().cycle().skip(first).map(|cpu| Cpu { number: *cpu, claim: None });
         cpus.extend(shared.take(slots - cpus.len()));
-        let shared = cpus.iter().filter(|cpu| cpu.claim.is_none()).count();
-        if shared > 0 {
-            tracing::info!(slots = shared, "some slots share a CPU: the times of their runs vary more");
-        }
         Self(cpus)
+    }
+
+    /// How many slots share a CPU.
+    pub(crate) fn shared(&self) -> usize {
+        self.0.iter().filter(|cpu| cpu.claim.is_none()).count()
     }
 
     /// The CPU of this slot.
     pub(crate) fn cpu_of(&self, slot_index: usize) -> Option<usize> {
         self.0.get(slot_index).map(|cpu| cpu.number)
     }
+}
+
+/// The CPUs that this process may use.
+pub(crate) fn allowed() -> Vec<usize> {
+    sched_getaffinity(None)
+        .map(|set| (0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect())
+        .unwrap_or_default()
 }
 
 /// Claims a CPU. Returns `None` if another judge has claimed it.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use gavel_domain::engine::EngineFault;
 use gavel_domain::{LanguageId, catalogue};
@@ -120,8 +121,20 @@ pub enum SandboxError {
     /// The slot's init exited during a run.
     #[error("the slot's init exited during a run: {0}")]
     Lost(String),
-    /// The slot did not answer within the wall time limit of the run and a grace period.
-    #[error("the slot did not end a run within {grace_seconds} s after its wall time limit")]
+    /// A run waited too long for a CPU that other processes used.
+    #[error(
+        "a run of {program} waited {} s for a CPU: this machine has too much other work. Use fewer slots (JUDGE_SLOTS) \
+         or more CPUs",
+        waited.as_secs()
+    )]
+    Starved {
+        /// The path of the executable in the box.
+        program: String,
+        /// The time in which the run was runnable and had no CPU.
+        waited: Duration,
+    },
+    /// The slot did not answer within the limits of the run on time and a grace period.
+    #[error("the slot did not end a run within {grace_seconds} s after its limits on time")]
     Stuck {
         /// The grace period, in seconds.
         grace_seconds: u64,

@@ -85,6 +85,7 @@ mod tests {
             out_of_memory: false,
             cpu_ns: 1,
             wall_ns: 1,
+            waiting_ns: 0,
             memory_bytes: 1,
             artefact: ArtefactStatus::NotRequested,
             unusable: false,

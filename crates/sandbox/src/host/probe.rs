@@ -1,38 +1,13 @@
 //! What this machine offers to the sandbox: a check of each means of isolation, with the remedy if it is missing.
 
-use std::fmt;
-
 use crate::host::cgroup;
+use crate::host::check::HostCheck;
 use crate::host::config::{SandboxConfig, TierChoice};
 use crate::host::error::{self, StartError};
+use crate::host::overcommit;
 use crate::host::sandbox::Sandbox;
 use crate::host::tier;
 use crate::protocol::ids::IdMapping;
-
-/// The result of checking one thing that the sandbox needs or can use.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostCheck {
-    /// What was checked.
-    pub name: &'static str,
-    /// Whether it is available.
-    pub ok: bool,
-    /// What the check found, in one clause.
-    pub detail: String,
-    /// What does not work without it, in one clause.
-    pub impact: &'static str,
-    /// What to do if it is missing; empty if there is nothing to do or to say.
-    pub remedy: &'static str,
-}
-
-impl fmt::Display for HostCheck {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, detail, impact, remedy, .. } = self;
-        if self.ok {
-            return write!(f, "ok       {name}: {detail}");
-        }
-        write!(f, "missing  {name}: {detail}\n         without it: {impact}\n         remedy: {remedy}")
-    }
-}
 
 /// The oldest kernel that has everything the sandbox uses (`mount_setattr`).
 const MIN_KERNEL: (u32, u32) = (5, 12);
@@ -40,6 +15,7 @@ const MIN_KERNEL: (u32, u32) = (5, 12);
 /// Checks the machine and builds one slot of the configured tier. Blocks for some tens of milliseconds.
 pub async fn probe(config: &SandboxConfig) -> Vec<HostCheck> {
     let mut checks = vec![kernel(), filter(), user_namespaces(), ids(config)];
+    checks.extend([overcommit::waiting_time(), overcommit::cpus(config.slots)]);
     checks.extend(cgroups());
     checks.push(slot(config).await);
     checks

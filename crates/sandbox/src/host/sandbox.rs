@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 use crate::host::cache::ProgramCache;
 use crate::host::config::{MAX_SLOTS, SandboxConfig};
 use crate::host::error::{SandboxError, SlotError, StartError};
+use crate::host::overcommit;
 use crate::host::pool::{Pool, SlotPermit};
 use crate::host::slot::Slot;
 use crate::host::slot_builder::SlotBuilder;
@@ -34,6 +35,7 @@ impl Sandbox {
         for (language, check) in checks {
             pool.toolchains.add(&language, &check, rule);
         }
+        overcommit::warn(&pool.builder);
         Ok(Self(Arc::new(pool)))
     }
 

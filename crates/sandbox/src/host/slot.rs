@@ -16,7 +16,7 @@ use crate::host::slot_ids::SlotIds;
 use crate::protocol::channel::{Channel, ChannelError};
 use crate::protocol::wire::{FromInit, RunReport, RunRequest, ToInit};
 
-/// How long an init may take to answer after a run's wall time limit, and to start: cleaning up after a run with
+/// How long an init may take to answer after a run's last limit on time, and to start: cleaning up after a run with
 /// thousands of processes and files takes a while.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Runs shorter than this are not read while they write: until then their output waits in the pipe.
@@ -76,10 +76,11 @@ impl Slot {
         let error_fd = stderr_end.as_ref().map_or(stdout_end.as_fd(), AsFd::as_fd);
         let ends = [stdin.as_fd(), stdout_end.as_fd(), error_fd];
         let fds: Vec<_> = ends.into_iter().chain(files.iter().copied()).collect();
-        let wall_time = Duration::from_nanos(request.limits.wall_ns);
+        let limits = &request.limits;
+        let longest = Duration::from_nanos(limits.wall_ns.saturating_add(limits.waiting_ns));
         self.send(&ToInit::Run(request), &fds).await?;
         drop((stdin, stdout_end, stderr_end));
-        let timeout = wall_time.saturating_add(RESPONSE_TIMEOUT);
+        let timeout = longest.saturating_add(RESPONSE_TIMEOUT);
         match tokio::time::timeout(timeout, self.capture(stdout, stderr)).await {
             Ok(ended) => ended,
             Err(_) => Err(SandboxError::Stuck { grace_seconds: RESPONSE_TIMEOUT.as_secs() }),

@@ -31,7 +31,7 @@ pub(crate) struct SlotBuilder {
     pub(super) cgroups: Option<Cgroups>,
     id_mapping: IdMapping,
     /// The CPUs that slots are pinned to.
-    cpus: CpuClaims,
+    pub(super) cpus: CpuClaims,
     pub(crate) config: SandboxConfig,
     /// The init's executable, sealed.
     pub(super) init_program: OwnedFd,

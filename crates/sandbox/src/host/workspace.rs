@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use gavel_domain::{Execution, LanguageId, Outcome};
@@ -25,7 +26,7 @@ use crate::host::toolchain::ToolchainCheck;
 use crate::language::{Language, is_program_path};
 use crate::protocol::limits::RunLimits;
 use crate::protocol::wire::{
-    ArtefactRequest, ArtefactStatus, FileLocation, FileSpec, ProcessExit, RunRequest,
+    ArtefactRequest, ArtefactStatus, FileLocation, FileSpec, KillReason, ProcessExit, RunRequest,
 };
 
 /// The largest program that a compiler may create, in bytes.
@@ -35,6 +36,8 @@ const MIB: u64 = 1 << 20;
 const NO_PROGRAM: &str = "The source was compiled, but not to a program that can run. Is it a library, or is its main function missing?";
 /// Said on standard error if the kernel refuses to execute the program.
 const NOT_EXECUTABLE: &str = "The program cannot be started: its file is not a valid executable.";
+/// A run that waits longer than this for a CPU is worth a line in the log.
+const LONG_WAIT: Duration = Duration::from_secs(1);
 
 /// One slot, lent to one submission: compile once, run many times, each time in a clean box. Dropping the workspace
 /// unloads the program and frees the slot for the next submission; dropping the future of a run ends the run.
@@ -267,6 +270,13 @@ impl Workspace {
         }
         if !finished.report.unusable {
             permit.slot = Some(slot);
+        }
+        let waited = Duration::from_nanos(finished.report.waiting_ns);
+        if finished.report.kill_reason == Some(KillReason::Starved) {
+            return Err(SandboxError::Starved { program, waited });
+        }
+        if waited > LONG_WAIT {
+            tracing::debug!(?waited, "a run waited for a CPU");
         }
         Ok(finished)
     }

@@ -118,6 +118,11 @@ const REFUSED_CALLS: &[c_long] = &[
     libc::SYS_sysfs,
 ];
 
+/// Answered with success, and without effect: a run that lowers its own priority would wait behind any other work, and
+/// that waiting is not charged. Programs and tools that lower it take a refusal for a failure.
+const IGNORED_CALLS: &[c_long] =
+    &[libc::SYS_setpriority, libc::SYS_sched_setscheduler, libc::SYS_sched_setparam, libc::SYS_sched_setattr];
+
 /// Allowed values of `personality`: the default, no address randomisation, and the query of the current value.
 const ALLOWED_PERSONALITIES: [u32; 3] = [0, 0x0004_0000, u32::MAX];
 
@@ -146,6 +151,9 @@ fn program() -> Vec<sock_filter> {
     for call in REFUSED_CALLS {
         code.extend([jump(libc::BPF_JEQ, number(*call), 0, 1), ret(errno(libc::EPERM))]);
     }
+    for call in IGNORED_CALLS {
+        code.extend([jump(libc::BPF_JEQ, number(*call), 0, 1), ret(errno(0))]);
+    }
     // The C library then falls back to `clone`, whose flags the filter can see.
     code.extend([jump(libc::BPF_JEQ, number(libc::SYS_clone3), 0, 1), ret(errno(libc::ENOSYS))]);
     let namespaces = u32::try_from(NAMESPACE_FLAGS).unwrap_or(u32::MAX);
@@ -167,6 +175,14 @@ fn program() -> Vec<sock_filter> {
             ret(ALLOW),
         ]);
     }
+    // A core that a program shares with no other keeps other work waiting, and the program itself.
+    code.extend([
+        jump(libc::BPF_JEQ, number(libc::SYS_prctl), 0, 4),
+        load(FIRST_ARGUMENT_OFFSET),
+        jump(libc::BPF_JEQ, libc::PR_SCHED_CORE.unsigned_abs(), 0, 1),
+        ret(errno(libc::EPERM)),
+        ret(ALLOW),
+    ]);
     code.extend([
         jump(libc::BPF_JEQ, number(libc::SYS_personality), 0, 5),
         load(FIRST_ARGUMENT_OFFSET),
@@ -280,6 +296,9 @@ mod tests {
         for call in REFUSED_CALLS {
             assert_eq!(native(*call, 0), errno(libc::EPERM), "{call}");
         }
+        for call in IGNORED_CALLS {
+            assert_eq!(native(*call, 0), errno(0), "{call}");
+        }
         for call in
             [libc::SYS_read, libc::SYS_execve, libc::SYS_futex, libc::SYS_shmget, libc::SYS_exit_group]
         {
@@ -298,6 +317,8 @@ mod tests {
         for family in [2, 10, 16, 17, 40] {
             assert_eq!(native(libc::SYS_socket, family), errno(libc::EAFNOSUPPORT), "{family}");
         }
+        assert_eq!(native(libc::SYS_prctl, libc::PR_SET_NAME.unsigned_abs()), ALLOW);
+        assert_eq!(native(libc::SYS_prctl, libc::PR_SCHED_CORE.unsigned_abs()), errno(libc::EPERM));
         assert_eq!(native(libc::SYS_personality, u32::MAX), ALLOW);
         assert_eq!(native(libc::SYS_personality, 0x0040_0000), errno(libc::EPERM));
     }

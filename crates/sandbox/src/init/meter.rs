@@ -74,6 +74,11 @@ impl Meter {
         }
     }
 
+    /// Whether no process can hide CPU time, so that time without CPU time is certain to be time off the CPU.
+    pub(super) fn is_complete(&self) -> bool {
+        matches!(self, Self::Cgroup(_))
+    }
+
     /// Checks a run in progress. Returns its CPU time in nanoseconds, and whether it must end because of its memory.
     pub(super) fn check(&mut self, exited: &ExitedChildren) -> Result<(u64, bool), Errno> {
         match self {

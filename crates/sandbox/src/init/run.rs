@@ -7,13 +7,15 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, ResolveFlags, fchmod, flistxattr_query, fstat, open, openat2, sendfile};
 use rustix::io::Errno;
+use rustix::rand::{GetRandomFlags, getrandom};
 
 use super::launch::{self, Launch, LaunchError, ProgramStreams};
 use super::meter::Meter;
 use super::reap::{Children, ExitedChildren, own_peak_bytes};
 use super::root::{self, InitMounts};
+use super::run_clock::{RunClock, Sample};
 use super::step::{StepContext, StepError};
-use super::{artefact, cleanup, ipc};
+use super::{artefact, cleanup, ipc, processes};
 use crate::protocol::channel::{Channel, ChannelError};
 use crate::protocol::ids::IdMapping;
 use crate::protocol::limits::ResourceLimits;
@@ -99,6 +101,7 @@ impl Runner {
             out_of_memory: false,
             cpu_ns: 0,
             wall_ns: 0,
+            waiting_ns: 0,
             memory_bytes: 0,
             artefact: ArtefactStatus::NotRequested,
             unusable: false,
@@ -134,7 +137,7 @@ impl Runner {
         let limited = self.meter.set_limits(&request.limits, self.loaded_bytes);
         limited.map_err(|errno| RunError::NotStarted(limit_refused(errno)))?;
         self.meter.start().map_err(RunError::from_errno)?;
-        let started = Instant::now();
+        let mut clock = RunClock::start(Duration::from_nanos(request.limits.wall_ns));
         let main = {
             let (argv, env) = (c_strings(&request.argv), c_strings(&request.env));
             let streams =
@@ -146,19 +149,21 @@ impl Runner {
                 Launch { argv: &argv, env: &env, directory, uid, limits, extra_limits, proc, streams };
             launch::start(&mut self.stack, &launch)
         };
-        drop((stdin, stdout, stderr, fds));
+        drop((stdin, fds));
         let main = main.map_err(|error| RunError::NotStarted(not_started(error)))?;
         let mut exited = ExitedChildren::new(main);
-        let waited = self.wait_for_end(channel, &mut exited, started, request.limits);
-        let elapsed = started.elapsed();
+        let outputs = [stdout, stderr];
+        let waited = self.wait_for_end(channel, &mut exited, &mut clock, request.limits, &outputs);
+        let ended = Instant::now();
         Children::kill_all(&mut exited);
         self.make_room_for_cleanup().map_err(RunError::from_errno)?;
         report.kill_reason = waited?;
-        report.wall_ns = nanoseconds(elapsed);
         report.exit = exited.main_exit();
         // Until it has executed, a child counts the init's memory as its own: a smaller value says nothing.
         let largest = if exited.largest_bytes > self.own_bytes { exited.largest_bytes } else { 0 };
         let reading = self.meter.finish(&exited, largest).map_err(RunError::from_errno)?;
+        let time = clock.finish(ended, reading.cpu_ns);
+        (report.wall_ns, report.waiting_ns) = (nanoseconds(time.charged), nanoseconds(time.waited));
         report.cpu_ns = reading.cpu_ns;
         report.memory_bytes = reading.memory_bytes;
         report.out_of_memory = reading.out_of_memory;
@@ -171,19 +176,16 @@ impl Runner {
         &mut self,
         channel: &Channel,
         exited: &mut ExitedChildren,
-        started: Instant,
+        clock: &mut RunClock,
         limits: ResourceLimits,
+        outputs: &[OwnedFd; 2],
     ) -> Result<Option<KillReason>, RunError> {
-        let deadline = started + Duration::from_nanos(limits.wall_ns);
-        let mut next_check = started + self.check_interval(limits.cpu_ns);
+        let mut next_check = Instant::now() + self.check_interval(limits.cpu_ns, limits.wall_ns);
         loop {
             if self.children.reap(exited) {
                 return Ok(None);
             }
             let now = Instant::now();
-            if now >= deadline {
-                return Ok(Some(KillReason::WallLimit));
-            }
             if now >= next_check {
                 let (used_ns, memory_exceeded) = self.meter.check(exited).map_err(RunError::from_errno)?;
                 if memory_exceeded {
@@ -192,18 +194,43 @@ impl Runner {
                 if used_ns >= limits.cpu_ns {
                     return Ok(Some(KillReason::CpuLimit));
                 }
-                next_check = now + self.check_interval(limits.cpu_ns - used_ns);
+                clock.update(now, used_ns, || self.sample(outputs)).map_err(RunError::from_errno)?;
+                let time = clock.time(now);
+                let (charged_ns, waited_ns) = (nanoseconds(time.charged), nanoseconds(time.waited));
+                if charged_ns >= limits.wall_ns {
+                    return Ok(Some(KillReason::WallLimit));
+                }
+                if waited_ns >= limits.waiting_ns {
+                    // What looks like waiting may be CPU time that was not seen.
+                    let certain = self.meter.is_complete();
+                    return Ok(Some(if certain { KillReason::Starved } else { KillReason::WallLimit }));
+                }
+                next_check = now + self.check_interval(limits.cpu_ns - used_ns, limits.wall_ns - charged_ns);
             }
-            if self.wait(channel, deadline.min(next_check).saturating_duration_since(now))? {
+            if self.wait(channel, next_check.saturating_duration_since(now))? {
                 return Ok(Some(KillReason::StopRequested));
             }
         }
     }
 
-    /// The time until the next check: the shortest in which all CPUs together can use this much CPU time.
-    fn check_interval(&self, cpu_ns: u64) -> Duration {
-        let shortest = Duration::from_nanos(cpu_ns / u64::from(self.cpus)).max(MIN_CHECK_INTERVAL);
-        shortest.min(self.meter.max_check_interval())
+    /// Looks at the run's threads and at the pipes that it writes to.
+    fn sample(&self, outputs: &[OwnedFd; 2]) -> Result<Sample, Errno> {
+        let mut polled = outputs.each_ref().map(|output| PollFd::new(output, PollFlags::OUT));
+        poll(&mut polled, Some(&Timespec::default()))?;
+        let is_output_full = polled.iter().any(|output| output.revents().is_empty());
+        Ok(Sample { threads: processes::threads(&self.mounts.proc)?, is_output_full })
+    }
+
+    /// The time until the next check: the shortest in which all CPUs together can use this much CPU time, or in which
+    /// this much wall time can pass. It varies, so that a program cannot be runnable at each check and asleep between
+    /// them.
+    fn check_interval(&self, cpu_ns: u64, wall_ns: u64) -> Duration {
+        let shortest = Duration::from_nanos(wall_ns.min(cpu_ns / u64::from(self.cpus)));
+        let mut random = [0_u8];
+        // Without a random byte, the interval is the shorter one.
+        let _ = getrandom(&mut random, GetRandomFlags::NONBLOCK);
+        let half = self.meter.max_check_interval() / 2;
+        shortest.max(MIN_CHECK_INTERVAL).min(half + half * u32::from(random[0]) / 255)
     }
 
     /// Waits until a child exits, a message arrives or the time has passed. Returns whether the judge stopped the run.

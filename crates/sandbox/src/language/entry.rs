@@ -105,6 +105,7 @@ impl Language {
             memory_bytes: self.compile_memory_mib.map_or(defaults.memory_bytes, |mib| u64::from(mib) * MIB),
             cpu_time,
             wall_time: cpu_time * 2,
+            max_waiting: RunLimits::max_waiting_for(cpu_time * 2),
             ..defaults
         }
     }

@@ -9,8 +9,11 @@ use serde::{Deserialize, Serialize};
 pub struct RunLimits {
     /// CPU time, user and system, of all processes and threads. Default 2 s.
     pub cpu_time: Duration,
-    /// Time from start to end. Default 4 s.
+    /// Time from start to end, without the time in which the run is runnable and waits for a CPU. Default 4 s.
     pub wall_time: Duration,
+    /// Time in which the run is runnable and waits for a CPU. A run that waits longer is starved by other work on the
+    /// machine, which is a fault and not an outcome. Default [`Self::max_waiting_for`] the default wall time.
+    pub max_waiting: Duration,
     /// Memory, including the files that the run writes. Default 256 MiB. A language's runtime may be granted more
     /// (`extra_memory_mib` in `languages.toml`).
     pub memory_bytes: u64,
@@ -29,6 +32,7 @@ pub struct RunLimits {
 pub(crate) struct ResourceLimits {
     pub(crate) cpu_ns: u64,
     pub(crate) wall_ns: u64,
+    pub(crate) waiting_ns: u64,
     pub(crate) memory_bytes: u64,
     pub(crate) processes: u32,
     pub(crate) file_bytes: u64,
@@ -49,6 +53,7 @@ impl Default for RunLimits {
         Self {
             cpu_time: Duration::from_secs(2),
             wall_time: Duration::from_secs(4),
+            max_waiting: Self::max_waiting_for(Duration::from_secs(4)),
             memory_bytes: 256 << 20,
             stdout_bytes: 1 << 20,
             stderr_bytes: 256 << 10,
@@ -59,10 +64,11 @@ impl Default for RunLimits {
 }
 
 impl RunLimits {
-    /// The limits of one compilation: 10 s of CPU time, 20 s of wall time, 512 MiB, 64 KiB of output.
+    /// The limits of one compilation: 30 s of CPU time, 60 s of wall time, 512 MiB, 64 KiB of output.
     pub(crate) const COMPILATION: Self = Self {
-        cpu_time: Duration::from_secs(10),
-        wall_time: Duration::from_secs(20),
+        cpu_time: Duration::from_secs(30),
+        wall_time: Duration::from_mins(1),
+        max_waiting: Self::max_waiting_for(Duration::from_mins(1)),
         memory_bytes: 512 << 20,
         stdout_bytes: 64 << 10,
         stderr_bytes: 0,
@@ -72,11 +78,19 @@ impl RunLimits {
     /// The limits for asking a toolchain for its version.
     pub(crate) const VERSION: Self = Self { stdout_bytes: 16 << 10, ..Self::COMPILATION };
 
+    /// How long a run with this wall time limit may wait for a CPU before it is starved: ten times the limit, so that it
+    /// finishes on a machine with twenty times more work than CPUs, and 30 s, so that a short run outlasts a burst.
+    #[must_use]
+    pub const fn max_waiting_for(wall_time: Duration) -> Duration {
+        wall_time.saturating_mul(10).saturating_add(Duration::from_secs(30))
+    }
+
     /// The part of the limits that the init enforces.
     pub(crate) fn resources(&self) -> ResourceLimits {
         ResourceLimits {
             cpu_ns: nanoseconds(self.cpu_time),
             wall_ns: nanoseconds(self.wall_time),
+            waiting_ns: nanoseconds(self.max_waiting),
             memory_bytes: self.memory_bytes,
             processes: self.processes,
             file_bytes: self.file_bytes,

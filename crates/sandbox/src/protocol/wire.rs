@@ -137,6 +137,8 @@ pub(crate) enum ProcessExit {
 pub(crate) enum KillReason {
     CpuLimit,
     WallLimit,
+    /// It waited too long for a CPU.
+    Starved,
     /// Sampling found too much memory in use, or the kernel has killed a process for its memory.
     MemoryLimit,
     /// [`ToInit::StopRun`].
@@ -162,7 +164,10 @@ pub(crate) struct RunReport {
     /// Whether the kernel killed at least one process of the run because memory ran out.
     pub(crate) out_of_memory: bool,
     pub(crate) cpu_ns: u64,
+    /// The elapsed time without `waiting_ns`.
     pub(crate) wall_ns: u64,
+    /// The time in which the run was runnable and waited for a CPU that others used.
+    pub(crate) waiting_ns: u64,
     pub(crate) memory_bytes: u64,
     pub(crate) artefact: ArtefactStatus,
     /// The slot could not be cleaned and must not be used again.

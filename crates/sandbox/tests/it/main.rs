@@ -11,6 +11,7 @@ mod cleanliness;
 mod compiling;
 mod isolation;
 mod lifecycle;
+mod load;
 mod outcomes;
 mod streams;
 mod support;

@@ -69,9 +69,11 @@ impl SandboxEngine {
 fn run_limits(job: &Job<'_>, test: &TestCase) -> RunLimits {
     // A correct answer must fit, and a wrong one should fit well enough to be compared.
     let expected = u64::try_from(test.expected_stdout.len()).unwrap_or(u64::MAX);
+    let wall_time = job.question.limits.wall_time();
     RunLimits {
         cpu_time: job.question.limits.cpu_time,
-        wall_time: job.question.limits.wall_time(),
+        wall_time,
+        max_waiting: RunLimits::max_waiting_for(wall_time),
         memory_bytes: job.question.limits.memory_bytes,
         stdout_bytes: job.max_output_bytes.max(expected.saturating_mul(2)),
         stderr_bytes: job.max_output_bytes,

@@ -136,9 +136,11 @@ impl CaseLimits {
     /// The defaults are more than any case needs, even on a busy machine.
     fn run_limits(&self) -> RunLimits {
         let defaults = RunLimits::default();
+        let wall_time = Duration::from_millis(self.wall_ms.unwrap_or(60_000));
         RunLimits {
             cpu_time: Duration::from_millis(self.cpu_ms.unwrap_or(5_000)),
-            wall_time: Duration::from_millis(self.wall_ms.unwrap_or(60_000)),
+            wall_time,
+            max_waiting: RunLimits::max_waiting_for(wall_time),
             memory_bytes: self.memory_mib.unwrap_or(64) << 20,
             processes: self.processes.unwrap_or(defaults.processes),
             stdout_bytes: self.stdout_bytes.unwrap_or(defaults.stdout_bytes),

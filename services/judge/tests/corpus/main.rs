@@ -4,6 +4,8 @@
 //! Each case is a separate test on every tier that the machine supports. It runs twice in the same pooled slot, and
 //! nothing of the first run may be left for the second. The test `together` runs all cases in parallel. Cases are skipped
 //! if the toolchain of their language is not installed; `scripts/languages --list` and `scripts/test` show which.
+//!
+//! `BUSY_PROCESSES=16` in the environment runs everything together with that many processes that never sleep.
 
 #![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
@@ -15,6 +17,7 @@ use std::sync::Arc;
 
 use gavel_domain::error::chain;
 use gavel_sandbox::{InitProgram, Languages, Sandbox, SandboxConfig, TierChoice};
+use gavel_testkit::BusyProcesses;
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
@@ -62,7 +65,15 @@ fn main() {
         trials
             .push(Trial::test(format!("{name}::together"), move || runtime.block_on(together(cases, tier))));
     }
-    libtest_mimic::run(&arguments, trials).exit();
+    let busy = BusyProcesses::start(busy_processes());
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    drop(busy);
+    conclusion.exit();
+}
+
+/// The number of processes that `BUSY_PROCESSES` asks for.
+fn busy_processes() -> usize {
+    std::env::var("BUSY_PROCESSES").map_or(0, |number| number.parse().expect("BUSY_PROCESSES is a number"))
 }
 
 /// The tiers that this machine supports.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustix::io::{Errno, pread, pwrite};
 
 use super::reading::Reading;
+use crate::init::run_clock::own_cpu_time;
 use crate::protocol::wire::{CgroupFile, CgroupVersion};
 
 /// The lowest memory limit that is set, in bytes: starting a program takes this much before there is a program that
@@ -15,9 +16,9 @@ const MIN_LIMIT_BYTES: u64 = 4 << 20;
 const BATCH_BYTES: u64 = 256 << 10;
 /// The memory that the init may need for the cleanup after a run that used all its memory, in bytes.
 const CLEANUP_BYTES: u64 = 64 << 20;
-/// The time between two checks. They are needed since the kernel kills only one process when memory runs out, and
-/// others may wait for that process.
-pub(super) const CHECK_INTERVAL: Duration = Duration::from_millis(250);
+/// The longest time between two checks. They are needed since the kernel kills only one process when memory runs out,
+/// and others may wait for that process, and since waiting for a CPU is seen only while it lasts.
+pub(super) const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The cgroup's files and the limits that are set.
 pub(in crate::init) struct CgroupMeter {
@@ -39,6 +40,8 @@ pub(in crate::init) struct CgroupMeter {
 #[derive(Clone, Copy, Default)]
 struct Baseline {
     cpu_ns: u64,
+    /// CPU time of the init itself, which is in the same group.
+    own_cpu: Duration,
     memory_bytes: u64,
     /// The peak of all runs so far, or `None` if the peak has been reset.
     former_peak: Option<u64>,
@@ -124,9 +127,9 @@ impl CgroupMeter {
         let from = if resettable { CgroupFile::MemoryPeak } else { CgroupFile::MemoryCurrent };
         let former_peak =
             if resettable { None } else { Some(self.number(CgroupFile::MemoryPeak).unwrap_or(u64::MAX)) };
-        let cpu_ns = self.total_cpu_ns()?;
-        self.baseline =
-            Baseline { cpu_ns, memory_bytes: self.number(from)?, former_peak, kills: self.kills()? };
+        let memory_bytes = self.number(from)?;
+        let (own_cpu, cpu_ns) = (own_cpu_time(), self.total_cpu_ns()?);
+        self.baseline = Baseline { cpu_ns, own_cpu, memory_bytes, former_peak, kills: self.kills()? };
         Ok(())
     }
 
@@ -136,9 +139,11 @@ impl CgroupMeter {
         Ok((self.cpu_ns()?, self.has_killed()?))
     }
 
-    /// CPU time of the slot since the start, in nanoseconds.
+    /// CPU time of the slot since the start, without that of the init, in nanoseconds.
     fn cpu_ns(&self) -> Result<u64, Errno> {
-        Ok(self.total_cpu_ns()?.saturating_sub(self.baseline.cpu_ns))
+        let total_ns = self.total_cpu_ns()?.saturating_sub(self.baseline.cpu_ns);
+        let own = own_cpu_time().saturating_sub(self.baseline.own_cpu);
+        Ok(total_ns.saturating_sub(u64::try_from(own.as_nanos()).unwrap_or(u64::MAX)))
     }
 
     /// Reads what was used since the start.

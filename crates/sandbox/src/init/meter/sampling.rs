@@ -2,23 +2,23 @@
 //!
 //! This is the lesser tier, used only if it is named. A run can exceed its memory limit by what it allocates between
 //! two samples, and memory that is in no address space (the content of a pipe, an unmapped memory file) is not seen.
-//! The CPU time of children that their parent discards without reaping is lost when they exit; wall time still bounds
-//! it. The largest resident set of each process comes from the kernel, so that a process that used too much memory is
+//! The CPU time of children that their parent discards without reaping is lost when they exit, and looks as if the run
+//! had waited for its CPU; the limit on waiting bounds it. The largest resident set of each process comes from the kernel, so that a process that used too much memory is
 //! found however it ends.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use rustix::fs::{Dir, Mode, OFlags, openat};
+use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::{Errno, read};
 
 use super::reading::Reading;
-use crate::init::cleanup;
 use crate::init::reap::ExitedChildren;
+use crate::init::{cleanup, processes};
 use crate::protocol::ids::IdMapping;
 use crate::protocol::limits::ResourceLimits;
 
-/// The time between two samples.
+/// The longest time between two samples.
 pub(super) const CHECK_INTERVAL: Duration = Duration::from_millis(5);
 /// The memory of the smallest program, in bytes, as far as sampling can measure it.
 const MIN_USED_BYTES: u64 = 256 << 10;
@@ -27,6 +27,8 @@ const MIN_USED_BYTES: u64 = 256 << 10;
 pub(in crate::init) struct SamplingMeter {
     proc: OwnedFd,
     box_dir: OwnedFd,
+    /// The length of a tick of the kernel's clock.
+    tick_ns: u64,
     limit_bytes: u64,
     /// The memory that the empty box uses.
     empty_box_bytes: u64,
@@ -42,6 +44,7 @@ impl SamplingMeter {
             proc: openat(proc, ".", directory, Mode::empty())?,
             empty_box_bytes: cleanup::used_bytes(&box_dir)?,
             box_dir: box_dir.as_fd().try_clone_to_owned().map_err(|_| Errno::MFILE)?,
+            tick_ns: 1_000_000_000 / rustix::param::clock_ticks_per_second(),
             limit_bytes: 0,
             peak_bytes: 0,
             cpu_ns: 0,
@@ -55,8 +58,11 @@ impl SamplingMeter {
 
     pub(super) fn check(&mut self, exited: &ExitedChildren) -> Result<(u64, bool), Errno> {
         let files = cleanup::used_bytes(&self.box_dir)?.saturating_sub(self.empty_box_bytes);
-        let (mut cpu_ns, mut bytes) = (exited.cpu_ns, files);
-        let pids = self.pids()?;
+        let pids = processes::pids(&self.proc)?;
+        // Before the clocks are read: a child that is reaped meanwhile must not count twice.
+        let reaped = pids.iter().filter_map(|pid| processes::reaped_cpu_ticks(&self.proc, *pid));
+        let mut cpu_ns = reaped.fold(exited.cpu_ns, |sum, ticks| sum.saturating_add(ticks * self.tick_ns));
+        let mut bytes = files;
         for pid in &pids {
             cpu_ns = cpu_ns.saturating_add(cpu_time_ns(*pid).unwrap_or(0));
             bytes = bytes.saturating_add(self.memory(*pid, "status", ["RssAnon:", "RssShmem:"]).unwrap_or(0));
@@ -79,13 +85,6 @@ impl SamplingMeter {
             memory_bytes: self.peak_bytes.max(MIN_USED_BYTES),
             out_of_memory: self.peak_bytes.max(largest_bytes) > self.limit_bytes,
         }
-    }
-
-    /// Every process of the slot except the init.
-    fn pids(&self) -> Result<Vec<i32>, Errno> {
-        let entries = Dir::read_from(&self.proc)?;
-        let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str().ok()?.parse().ok());
-        Ok(numbers.filter(|pid| *pid != 1).collect())
     }
 
     /// The sum of two lines of a process's file, in bytes, or `None` if the file cannot be read.

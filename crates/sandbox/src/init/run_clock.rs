@@ -1,0 +1,242 @@
+//! The time that a run is charged with: the elapsed time without the time in which the run was runnable and waited for
+//! a CPU that others used (`docs/adr/0010-charged-time.md`).
+
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::time::{ClockId, clock_gettime};
+
+use super::processes::ThreadReading;
+
+/// What the run does at one moment.
+pub(super) struct Sample {
+    pub(super) threads: Vec<ThreadReading>,
+    /// Whether its output fills a pipe that the judge has not read.
+    pub(super) is_output_full: bool,
+}
+
+/// Time off the CPU that is worth a look at the threads.
+const NOTABLE_TIME: Duration = Duration::from_millis(1);
+/// The time between two samples, as a multiple of what the last one cost: many threads take long to read.
+const MIN_SAMPLE_SPACING: u32 = 16;
+
+/// Measures the charged time of one run.
+pub(super) struct RunClock {
+    started: Instant,
+    limit: Duration,
+    /// The time and the CPU time of the run at the last sample.
+    sampled: Instant,
+    sampled_cpu_ns: u64,
+    /// No sample before this time, unless the run reaches its limit.
+    next_sample: Instant,
+    waiting: Waiting,
+}
+
+/// The time of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RunTime {
+    pub(super) charged: Duration,
+    pub(super) waited: Duration,
+}
+
+impl RunClock {
+    /// A clock that starts now. `limit` is the wall time limit.
+    pub(super) fn start(limit: Duration) -> Self {
+        let started = Instant::now();
+        let (sampled, next_sample) = (started, started);
+        Self { started, limit, sampled, sampled_cpu_ns: 0, next_sample, waiting: Waiting::default() }
+    }
+
+    /// The time until `now`. The time since the last sample is charged.
+    pub(super) fn time(&self, now: Instant) -> RunTime {
+        let elapsed = now.saturating_duration_since(self.started);
+        let waited = self.waiting.total().min(elapsed);
+        RunTime { charged: elapsed.saturating_sub(waited), waited }
+    }
+
+    /// Looks at the run if the run was off the CPU since the last sample. `cpu_ns` is the CPU time of the run until
+    /// `now`.
+    pub(super) fn update(
+        &mut self,
+        now: Instant,
+        cpu_ns: u64,
+        look: impl FnOnce() -> Result<Sample, Errno>,
+    ) -> Result<(), Errno> {
+        let off_cpu = self.off_cpu(now, cpu_ns);
+        if off_cpu < NOTABLE_TIME || now < self.next_sample && self.time(now).charged < self.limit {
+            return Ok(());
+        }
+        let before = own_cpu_time();
+        self.waiting.add(off_cpu, look()?);
+        let cost = own_cpu_time().saturating_sub(before);
+        (self.sampled, self.sampled_cpu_ns) = (now, cpu_ns);
+        self.next_sample = now + cost * MIN_SAMPLE_SPACING;
+        Ok(())
+    }
+
+    /// The time of the whole run, which ended at `now` after this CPU time.
+    pub(super) fn finish(mut self, now: Instant, cpu_ns: u64) -> RunTime {
+        self.waiting.finish(self.off_cpu(now, cpu_ns));
+        self.time(now)
+    }
+
+    /// The time since the last sample in which the run used no CPU.
+    fn off_cpu(&self, now: Instant, cpu_ns: u64) -> Duration {
+        let used = Duration::from_nanos(cpu_ns.saturating_sub(self.sampled_cpu_ns));
+        now.saturating_duration_since(self.sampled).saturating_sub(used)
+    }
+}
+
+/// CPU time of the init itself.
+pub(super) fn own_cpu_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()
+}
+
+/// Decides how much of the time off the CPU was waiting.
+///
+/// The kernel adds a wait to a thread's run delay when the wait ends. Until then, time off the CPU is undecided as
+/// long as each sample finds a runnable thread; then it is a wait as far as run delays grew, and sleep otherwise. The
+/// run delays of a thread that exits are lost: if it was runnable at the last sample, what is undecided was its wait.
+/// So it was if the judge, which may itself wait for a CPU, has not read the run's output.
+#[derive(Default)]
+struct Waiting {
+    decided: Duration,
+    undecided: Duration,
+    /// The threads at the last sample.
+    threads: Vec<ThreadReading>,
+}
+
+impl Waiting {
+    /// The time that is not charged, as far as is known.
+    fn total(&self) -> Duration {
+        self.decided + self.undecided
+    }
+
+    /// Takes a sample. `off_cpu` is the time since the last sample in which the run used no CPU.
+    fn add(&mut self, off_cpu: Duration, sample: Sample) {
+        let Sample { mut threads, is_output_full } = sample;
+        threads.sort_unstable_by_key(|thread| thread.id);
+        self.undecided += off_cpu;
+        let mut grown_ns = 0_u64;
+        for thread in &threads {
+            let before = find(&self.threads, thread.id).map_or(0, |before| before.waited_ns);
+            grown_ns = grown_ns.saturating_add(thread.waited_ns.saturating_sub(before));
+        }
+        let exited = self.threads.iter().any(|it| it.is_runnable && find(&threads, it.id).is_none());
+        let all = exited || is_output_full;
+        self.decide(if all { self.undecided } else { Duration::from_nanos(grown_ns) });
+        if !threads.iter().any(|thread| thread.is_runnable) {
+            self.undecided = Duration::ZERO;
+        }
+        self.threads = threads;
+    }
+
+    /// Decides about the time since the last sample of a run that has ended.
+    fn finish(&mut self, off_cpu: Duration) {
+        if self.threads.iter().any(|thread| thread.is_runnable) {
+            self.undecided += off_cpu;
+        }
+        self.decide(self.undecided);
+    }
+
+    /// At most this much of what is undecided was waiting.
+    fn decide(&mut self, waited: Duration) {
+        let waited = waited.min(self.undecided);
+        self.decided += waited;
+        self.undecided = self.undecided.saturating_sub(waited);
+    }
+}
+
+/// Finds a thread in a list that is sorted by id.
+fn find(threads: &[ThreadReading], id: i32) -> Option<&ThreadReading> {
+    threads.binary_search_by_key(&id, |thread| thread.id).ok().map(|at| &threads[at])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn thread(id: i32, waited_ms: u64, is_runnable: bool) -> ThreadReading {
+        ThreadReading { id, waited_ns: waited_ms * 1_000_000, is_runnable }
+    }
+
+    fn sample(threads: &[ThreadReading]) -> Sample {
+        Sample { threads: threads.to_vec(), is_output_full: false }
+    }
+
+    fn waited(samples: &[(u32, &[ThreadReading])]) -> Waiting {
+        let mut waiting = Waiting::default();
+        for (off_cpu_ms, threads) in samples {
+            waiting.add(MS * *off_cpu_ms, sample(threads));
+        }
+        waiting
+    }
+
+    #[test]
+    fn sleep_is_charged() {
+        let asleep = [thread(2, 0, false)];
+        assert_eq!(waited(&[(10, &asleep), (10, &asleep)]).total(), Duration::ZERO);
+    }
+
+    #[test]
+    fn wait_counts_from_its_start_before_the_kernel_has_recorded_it() {
+        let waiting = [thread(2, 3, true)];
+        let mut pending = waited(&[(5, &waiting), (10, &waiting), (10, &waiting)]);
+        assert_eq!(pending.total(), MS * 25);
+        // It waited for 22 ms of them, ran, and sleeps.
+        pending.add(MS * 4, sample(&[thread(2, 22, false)]));
+        assert_eq!(pending.total(), MS * 22);
+    }
+
+    #[test]
+    fn sleep_before_a_recorded_wait_is_charged() {
+        let found = waited(&[(10, &[thread(2, 0, false)]), (10, &[thread(2, 4, false)])]);
+        assert_eq!(found.total(), MS * 4);
+    }
+
+    #[test]
+    fn threads_that_compete_with_each_other_do_not_wait_longer_than_the_run() {
+        let many: Vec<_> = (2..66).map(|id| thread(id, 630, true)).collect();
+        let asleep: Vec<_> = (2..66).map(|id| thread(id, 640, false)).collect();
+        assert_eq!(waited(&[(0, &many), (0, &asleep), (10, &asleep)]).total(), Duration::ZERO);
+        assert_eq!(waited(&[(2, &many)]).total(), MS * 2);
+    }
+
+    #[test]
+    fn last_wait_of_a_thread_that_exited_counts() {
+        let parent = thread(2, 0, false);
+        let found = waited(&[(5, &[parent, thread(3, 0, true)]), (8, &[parent])]);
+        assert_eq!(found.total(), MS * 13);
+        let slept = waited(&[(5, &[parent, thread(3, 0, false)]), (8, &[parent])]);
+        assert_eq!(slept.total(), Duration::ZERO);
+    }
+
+    #[test]
+    fn time_until_the_judge_reads_the_output_is_not_charged() {
+        let mut waiting = waited(&[(10, &[thread(2, 0, false)])]);
+        waiting.add(MS * 10, Sample { threads: vec![thread(2, 0, false)], is_output_full: true });
+        assert_eq!(waiting.total(), MS * 10);
+    }
+
+    #[test]
+    fn end_of_a_run_that_was_runnable_is_not_charged_for_its_last_wait() {
+        for (is_runnable, expected) in [(true, MS * 13), (false, Duration::ZERO)] {
+            let mut waiting = waited(&[(5, &[thread(2, 0, is_runnable)])]);
+            waiting.finish(MS * 8);
+            assert_eq!(waiting.total(), expected);
+        }
+    }
+
+    #[test]
+    fn run_that_is_always_on_its_cpu_is_never_sampled() {
+        let mut clock = RunClock::start(Duration::from_secs(1));
+        let now = clock.started + MS * 20;
+        clock.update(now, 19_500_000, || panic!("sampled")).unwrap();
+        assert_eq!(clock.time(now), RunTime { charged: MS * 20, waited: Duration::ZERO });
+        clock.update(now, 10_000_000, || Ok(sample(&[thread(2, 9, false)]))).unwrap();
+        assert_eq!(clock.time(now), RunTime { charged: MS * 11, waited: MS * 9 });
+        assert_eq!(clock.finish(now + MS * 3, 10_000_000).charged, MS * 14);
+    }
+}

@@ -1,0 +1,136 @@
+//! Runs together with other work on the same CPU: waiting for it is not charged, anything else is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use gavel_domain::engine::EngineFault;
+use gavel_domain::{Clock, Execution, Outcome};
+use gavel_sandbox::{Program, RunLimits, SandboxError};
+use rustix::thread::{CpuSet, sched_setaffinity};
+
+use crate::support::{C, Fixture, PYTHON, limits, printed};
+
+/// Threads that compete with a run for its CPU.
+const COMPETITORS: usize = 8;
+/// Computes for 0.3 s of CPU time.
+const COMPUTES: &str =
+    "#include <time.h>\nint main(){ while (clock() < CLOCKS_PER_SEC * 3 / 10); return 0; }";
+/// The same in processes of which each lives for a millisecond or less.
+const FORKS: &str = "import os
+while sum(os.times()[:4]) < 0.3:
+    pid = os.fork()
+    if pid == 0: os._exit(0)
+    os.waitpid(pid, 0)
+";
+/// The same in threads that compete with each other.
+const THREADS: &str = "#include <pthread.h>
+#include <time.h>
+void *work(void *x){ while (clock() < CLOCKS_PER_SEC * 3 / 10); return 0; }
+int main(){
+    pthread_t t[40];
+    for (int i = 0; i < 40; i++) if (pthread_create(t + i, 0, work, 0)) return 1;
+    for (int i = 0; i < 40; i++) pthread_join(t[i], 0);
+    return 0;
+}";
+/// Sleeps until it is ended, and computes a little every few milliseconds.
+const SLEEPS: &str = "import time
+while True:
+    time.sleep(0.01)
+    sum(range(1000))
+";
+
+/// Keeps the CPU of a slot busy until it is dropped.
+struct BusyCpu {
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl BusyCpu {
+    /// Finds the CPU of the fixture's slot and starts the competitors there.
+    async fn of(fixture: &mut Fixture) -> Self {
+        let run = fixture.python("import os; print(*os.sched_getaffinity(0))").await;
+        let cpu = printed(&run).parse().unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let threads = (0..COMPETITORS).map(|_| {
+            let stop = Arc::clone(&stop);
+            std::thread::spawn(move || {
+                let mut set = CpuSet::new();
+                set.set(cpu);
+                sched_setaffinity(None, &set).unwrap();
+                while !stop.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            })
+        });
+        Self { threads: threads.collect(), stop }
+    }
+}
+
+impl Drop for BusyCpu {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            thread.join().unwrap();
+        }
+    }
+}
+
+/// Limits whose wall time is soon over if waiting is charged.
+fn short_wall() -> RunLimits {
+    RunLimits { wall_time: limits().wall_time / 10, max_waiting: Duration::from_mins(2), ..limits() }
+}
+
+/// Runs the program next to other work on its CPU. Returns the elapsed time, too.
+async fn run_next_to_others(
+    fixture: &mut Fixture,
+    program: &Program,
+    limits: &RunLimits,
+) -> Result<(Execution, Duration), SandboxError> {
+    let _busy = BusyCpu::of(fixture).await;
+    let started = Instant::now();
+    let run = fixture.workspace.run(program, Bytes::new(), limits).await?;
+    Ok((run, started.elapsed()))
+}
+
+#[tokio::test]
+async fn waiting_for_a_cpu_is_not_charged() {
+    let mut fixture = Fixture::open().await;
+    for (language, source) in [(C, COMPUTES), (PYTHON, FORKS), (C, THREADS)] {
+        let program = fixture.program(language, source).await;
+        let (run, elapsed) = run_next_to_others(&mut fixture, &program, &short_wall()).await.unwrap();
+        printed(&run);
+        let waited = elapsed.saturating_sub(run.usage.wall_time);
+        assert!(waited > Duration::from_millis(150), "{waited:?} {:?}", run.usage);
+    }
+    fixture.sandbox.shutdown().await;
+}
+
+#[tokio::test]
+async fn sleeping_next_to_others_is_charged() {
+    let mut fixture = Fixture::open().await;
+    let program = fixture.program(PYTHON, SLEEPS).await;
+    let (run, _) = run_next_to_others(&mut fixture, &program, &short_wall()).await.unwrap();
+    assert_eq!(run.outcome, Outcome::TimeLimit { clock: Clock::Wall }, "{:?}", run.usage);
+    fixture.sandbox.shutdown().await;
+}
+
+#[tokio::test]
+async fn starved_run_is_a_transient_fault() {
+    let mut fixture = Fixture::open().await;
+    let program = fixture.program(C, COMPUTES).await;
+    let soon = RunLimits { max_waiting: Duration::from_millis(20), ..short_wall() };
+    let starved = run_next_to_others(&mut fixture, &program, &soon).await;
+    if fixture.sandbox.tier().cgroups.is_some() {
+        let Err(error @ SandboxError::Starved { .. }) = starved else { panic!("{starved:?}") };
+        assert!(matches!(EngineFault::from(error), EngineFault::Transient(_)));
+    } else {
+        // Without a cgroup, what looks like waiting may be CPU time of processes that no process reaped.
+        assert_eq!(starved.unwrap().0.outcome, Outcome::TimeLimit { clock: Clock::Wall });
+    }
+    let again = fixture.workspace.run(&program, Bytes::new(), &limits()).await.unwrap();
+    printed(&again);
+    fixture.sandbox.shutdown().await;
+}

@@ -1,0 +1,20 @@
+#include <pthread.h>
+#include <stdio.h>
+#include <time.h>
+
+static void *compute(void *unused) {
+    (void)unused;
+    while (clock() < CLOCKS_PER_SEC / 2) {
+    }
+    return 0;
+}
+
+int main(void) {
+    pthread_t threads[40];
+    for (int i = 0; i < 40; i++) {
+        if (pthread_create(&threads[i], 0, compute, 0)) return 1;
+    }
+    for (int i = 0; i < 40; i++) pthread_join(threads[i], 0);
+    puts("done");
+    return 0;
+}
