@@ -1,13 +1,14 @@
 //! Decodes any bytes as each event: decoding fails, or the event survives encoding and decoding again.
 #![no_main]
 
-use gavel_domain::event::{DeadLetter, Expired, Judged, Queued, Ready, Rejudged, Reported, Running};
+use gavel_domain::event::{DeadLetter, Expired, Judged, Queued, Ready, Rejudged, Reported, Running, Waiting};
 use gavel_proto::WireEvent;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|payload: &[u8]| {
     round_trips::<Queued>(payload);
     round_trips::<Ready>(payload);
+    round_trips::<Waiting>(payload);
     round_trips::<Expired>(payload);
     round_trips::<Running>(payload);
     round_trips::<Judged>(payload);

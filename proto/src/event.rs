@@ -1,6 +1,6 @@
 //! One type for all events, for code that reads every subject.
 
-use gavel_domain::event::{DeadLetter, Expired, Judged, Queued, Ready, Rejudged, Reported, Running};
+use gavel_domain::event::{DeadLetter, Expired, Judged, Queued, Ready, Rejudged, Reported, Running, Waiting};
 
 use crate::{DecodeError, WireEvent};
 
@@ -11,6 +11,8 @@ pub enum Event {
     Queued(Queued),
     /// The fetcher has stored the test cases.
     Ready(Ready),
+    /// A judge that lacks the language has handed the submission on.
+    Waiting(Waiting),
     /// The stored test cases have expired.
     Expired(Expired),
     /// A judge has started.
@@ -26,7 +28,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// Decodes the event of a message on `submission.<name>.<key>`.
+    /// Decodes the event of a message on `submission.<name>.…`.
     ///
     /// # Errors
     /// Returns an error if the subject is not that of an event, or if the payload is not valid for it. Whether the key in
@@ -35,6 +37,7 @@ impl Event {
         match subject.strip_prefix("submission.").and_then(|rest| rest.split('.').next()) {
             Some(Queued::NAME) => Queued::decode(payload).map(Self::Queued),
             Some(Ready::NAME) => Ready::decode(payload).map(Self::Ready),
+            Some(Waiting::NAME) => Waiting::decode(payload).map(Self::Waiting),
             Some(Expired::NAME) => Expired::decode(payload).map(Self::Expired),
             Some(Running::NAME) => Running::decode(payload).map(Self::Running),
             Some(Judged::NAME) => Judged::decode(payload).map(Box::new).map(Self::Judged),
@@ -51,6 +54,7 @@ impl Event {
         match self {
             Self::Queued(event) => event.key(),
             Self::Ready(event) => event.key(),
+            Self::Waiting(event) => event.key(),
             Self::Expired(event) => event.key(),
             Self::Running(event) => event.key(),
             Self::Judged(event) => event.key(),

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use gavel_domain::event::{
-    Assignment, BundleKey, CallbackAttempt, CallbackKind, DeadLetter, Expired, Judged, Queued, Ready,
-    Rejudged, Reported, Running, Stage,
+    Assignment, BundleKey, CallbackAttempt, CallbackKind, DeadLetter, Expired, HandedOn, Judged, Queued,
+    Ready, Rejudged, Reported, Running, Stage, Waiting,
 };
 use prost::Message as _;
 
@@ -12,14 +12,14 @@ use crate::v1::Told as WireCallbackKind;
 use crate::verdict::{status_from, status_to, verdict_from, verdict_to};
 use crate::{DecodeError, v1};
 
-/// An event that travels on `submission.<NAME>.<key>`.
+/// An event that travels on `submission.<NAME>.<key>`; [`Waiting`] on `submission.waiting.<language>.<key>`.
 pub trait WireEvent: Sized {
     /// The event's name, the second token of its subject.
     const NAME: &'static str;
     /// The full name of its protobuf message, sent as a header.
     const SCHEMA: &'static str;
 
-    /// The key in its subject, after the name.
+    /// The key in its subject.
     fn key(&self) -> String;
 
     /// Encodes the payload.
@@ -65,6 +65,24 @@ impl WireEvent for Ready {
 
     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
         ready_from(v1::Ready::decode(payload)?)
+    }
+}
+
+impl WireEvent for Waiting {
+    const NAME: &'static str = "waiting";
+    /// The payload is that of the ready event.
+    const SCHEMA: &'static str = Ready::SCHEMA;
+
+    fn key(&self) -> String {
+        self.ready.key()
+    }
+
+    fn encode(&self) -> Bytes {
+        self.ready.encode()
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        Ready::decode(payload).map(|ready| Self { ready })
     }
 }
 
@@ -114,13 +132,17 @@ impl WireEvent for Judged {
     }
 
     fn encode(&self) -> Bytes {
+        let assignment = self.assignment.as_ref();
         v1::Judged {
             submission: Some(submission_to(&self.submission)),
             verdict: Some(verdict_to(&self.verdict)),
             duration_ms: self.duration_ms,
             instance: self.instance.clone(),
-            ready_at_unix_ms: self.assignment.map_or(0, |assignment| assignment.ready_at_ms),
-            attempts: self.assignment.map_or(0, |assignment| assignment.attempts),
+            ready_at_unix_ms: assignment.map_or(0, |assignment| assignment.ready_at_ms),
+            attempts: assignment.map_or(0, |assignment| assignment.attempts),
+            handed_on_by: assignment
+                .and_then(|assignment| assignment.handed_on_by.clone())
+                .unwrap_or_default(),
         }
         .encode_to_vec()
         .into()
@@ -133,8 +155,11 @@ impl WireEvent for Judged {
             verdict: verdict_from(wire.verdict.ok_or(DecodeError::Field("verdict"))?)?,
             duration_ms: wire.duration_ms,
             instance: wire.instance,
-            assignment: (wire.attempts > 0)
-                .then_some(Assignment { ready_at_ms: wire.ready_at_unix_ms, attempts: wire.attempts }),
+            assignment: (wire.attempts > 0).then_some(Assignment {
+                ready_at_ms: wire.ready_at_unix_ms,
+                attempts: wire.attempts,
+                handed_on_by: Some(wire.handed_on_by).filter(|by| !by.is_empty()),
+            }),
         })
     }
 }
@@ -244,6 +269,10 @@ fn ready_to(ready: &Ready) -> v1::Ready {
         source_code: ready.source.clone(),
         bundle: Some(v1::BundleKey { day: ready.bundle.day, sha256 }),
         renewals: ready.renewals,
+        handed_on: ready.handed_on.as_ref().map(|handed_on| v1::HandedOn {
+            by: handed_on.by.clone(),
+            ready_at_unix_ms: handed_on.ready_at_ms,
+        }),
     }
 }
 
@@ -254,6 +283,9 @@ fn ready_from(wire: v1::Ready) -> Result<Ready, DecodeError> {
         source: wire.source_code,
         bundle: BundleKey { day: key.day, digest: bytes_to_hex(&key.sha256) },
         renewals: wire.renewals,
+        handed_on: wire
+            .handed_on
+            .map(|handed_on| HandedOn { by: handed_on.by, ready_at_ms: handed_on.ready_at_unix_ms }),
     })
 }
 

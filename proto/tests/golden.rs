@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use gavel_domain::event::{
-    Assignment, BundleKey, CallbackAttempt, CallbackKind, DeadLetter, Expired, Judged, Queued, Ready,
-    Rejudged, Reported, Running, Stage,
+    Assignment, BundleKey, CallbackAttempt, CallbackKind, DeadLetter, Expired, HandedOn, Judged, Queued,
+    Ready, Rejudged, Reported, Running, Stage, Waiting,
 };
 use gavel_domain::heartbeat::{DependencyStatus, Heartbeat, ServedLanguage};
 use gavel_domain::{
@@ -58,15 +58,26 @@ fn queued() {
 fn ready() {
     let bundle = BundleKey { day: 20_000, digest: "ab".repeat(32) };
     pin(
-        &Ready { submission: submission(), source: "x".into(), bundle, renewals: 0 },
+        &Ready { submission: submission(), source: "x".into(), bundle, renewals: 0, handed_on: None },
         "0a160a046b3937611203713577184720022880d095ffbc311201781a2608a09c011220abababababababababababababababababababababababababababababababab",
+    );
+}
+
+#[test]
+fn waiting() {
+    let bundle = BundleKey { day: 20_000, digest: "ab".repeat(32) };
+    let handed_on = Some(HandedOn { by: "judge-1".into(), ready_at_ms: 1_700_000_000_500 });
+    let ready = Ready { submission: submission(), source: "x".into(), bundle, renewals: 0, handed_on };
+    pin(
+        &Waiting { ready },
+        "0a160a046b3937611203713577184720022880d095ffbc311201781a2608a09c011220abababababababababababababababababababababababababababababababab2a100a076a756467652d3110f4d395ffbc31",
     );
 }
 
 #[test]
 fn expired() {
     let bundle = BundleKey { day: 20_000, digest: "ab".repeat(32) };
-    let ready = Ready { submission: submission(), source: "x".into(), bundle, renewals: 1 };
+    let ready = Ready { submission: submission(), source: "x".into(), bundle, renewals: 1, handed_on: None };
     pin(
         &Expired { ready },
         "0a450a160a046b3937611203713577184720022880d095ffbc311201781a2608a09c011220abababababababababababababababababababababababababababababababab2001",
@@ -171,11 +182,22 @@ fn reported() {
 
 #[test]
 fn judged_with_assignment() {
-    let assignment = Some(Assignment { ready_at_ms: 7, attempts: 2 });
+    let assignment = Assignment { ready_at_ms: 7, attempts: 2, handed_on_by: None };
     let (verdict, instance) = (Verdict::error("no"), "judge-1".to_owned());
     pin(
-        &Judged { submission: submission(), verdict, duration_ms: 0, instance, assignment },
+        &Judged {
+            submission: submission(),
+            verdict: verdict.clone(),
+            duration_ms: 0,
+            instance: instance.clone(),
+            assignment: Some(assignment.clone()),
+        },
         "0a160a046b3937611203713577184720022880d095ffbc31120708032a034e6f2e22076a756467652d3128073002",
+    );
+    let assignment = Some(Assignment { handed_on_by: Some("judge-2".to_owned()), ..assignment });
+    pin(
+        &Judged { submission: submission(), verdict, duration_ms: 0, instance, assignment },
+        "0a160a046b3937611203713577184720022880d095ffbc31120708032a034e6f2e22076a756467652d31280730023a076a756467652d32",
     );
 }
 

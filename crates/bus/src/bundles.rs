@@ -82,13 +82,8 @@ impl Bundles {
         first.extend_from_slice(&pieces[0]);
         pieces[0] = first.freeze();
         for (n, piece) in pieces.into_iter().enumerate().rev() {
-            let outgoing = Outgoing {
-                subject: topology::bundle_piece(key, n),
-                schema: "gavel.v1.Bundle",
-                payload: piece,
-                condition: Condition::Once,
-                on_stored: None,
-            };
+            let subject = topology::bundle_piece(key, n);
+            let outgoing = Outgoing::new(subject, "gavel.v1.Bundle", piece, Condition::Once);
             self.bus
                 .publish(&outgoing, &Trace::default(), PUBLISH_TIMEOUT)
                 .await
@@ -114,19 +109,27 @@ impl Bundles {
         Ok(decode_bundle(&bytes)?)
     }
 
-    /// Whether a ready event that names this bundle is still unacknowledged, according to the stream's leader. Until it is
-    /// acknowledged, no other event can replace it.
+    /// Whether a ready event that names this bundle is still unacknowledged, as such or waiting for its language,
+    /// according to the streams' leaders. Until it is acknowledged, no other event can replace it.
     ///
     /// # Errors
     /// Returns an error if the leader does not answer.
     pub async fn is_awaited(&self, ready: &Ready) -> Result<bool, BundleError> {
+        let key = ready.key();
+        Ok(self.is_stored(Stream::Ready, topology::subject(Ready::NAME, &key), ready).await?
+            || self
+                .is_stored(Stream::Waiting, topology::waiting(ready.submission.language, &key), ready)
+                .await?)
+    }
+
+    /// Whether this subject has a message that names the same bundle.
+    async fn is_stored(&self, stream: Stream, subject: String, ready: &Ready) -> Result<bool, BundleError> {
         let stream = self
             .bus
             .context
-            .get_stream_no_info(Stream::Ready.name())
+            .get_stream_no_info(stream.name())
             .await
             .expect("the names of the topology are valid");
-        let subject = topology::subject(Ready::NAME, ready.key());
         match stream.get_last_raw_message_by_subject(&subject).await {
             Ok(message) => {
                 Ok(Ready::decode(&message.payload).is_ok_and(|stored| stored.bundle == ready.bundle))

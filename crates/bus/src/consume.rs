@@ -7,10 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::jetstream::Message;
 use gavel_domain::Backoff;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
@@ -20,10 +18,13 @@ use crate::pull::{Lost, Puller};
 use crate::settle::{Settlement, settle};
 use crate::topology::Durable;
 
+mod languages;
 mod meter;
 mod work;
+mod workers;
 
-use meter::Meter;
+use languages::Languages;
+use workers::Workers;
 
 /// How a service consumes.
 #[derive(Clone, Debug)]
@@ -62,31 +63,37 @@ const REOPEN_BACKOFF: Backoff = Backoff { base: Duration::from_millis(100), cap:
 
 /// Runs the loop until it is stopped, and returns once all messages in progress are settled.
 pub async fn consume<H: Handler>(bus: Bus, handler: Arc<H>, settings: ConsumeSettings, state: ConsumerState) {
-    let mut workers = JoinSet::new();
+    let mut work = Workers::new(bus, handler, settings);
+    let mut languages = Languages::of(&work);
     let (mut failures, mut is_missing_logged, mut was_open) = (0, false, false);
-    let mut gate = Gate(handler.gate());
-    let meter = Meter::start(bus.service, settings.durable.name(), settings.slots);
-    while !settings.is_stopped() {
-        let ended = match Puller::open(&bus, settings.durable).await {
+    let mut gate = Gate(work.handler.gate());
+    while !work.settings.is_stopped() {
+        let ended = match Puller::open(&work.bus, work.settings.durable).await {
             Ok(puller) => {
                 was_open = true;
                 state.send_replace(true);
-                meter.attached(true);
+                work.meter.attached(true);
                 // The consumer is opened even if the handler cannot work: `/readyz` must not blame NATS for that.
                 let (puller, ended) = if gate.is_closed() {
                     (puller, Ended::Closed)
                 } else {
-                    serve(&bus, &handler, &settings, &mut gate, &meter, puller, &mut workers).await
+                    serve(&mut work, &mut gate, &mut languages, puller).await
                 };
-                if !matches!(ended, Ended::Closed) {
+                if !matches!(ended, Ended::Closed | Ended::Interrupted) {
                     state.send_replace(false);
-                    meter.attached(false);
+                    work.meter.attached(false);
                 }
                 if puller.was_useful() {
                     (failures, is_missing_logged) = (0, false);
                 }
+                let ack_wait = puller.ack_wait();
                 for message in puller.close().await {
-                    settle(&message, Settlement::HandBack(Duration::ZERO)).await;
+                    // Its slot is still free. Handed back, it would have used up a delivery.
+                    if matches!(ended, Ended::Interrupted) {
+                        work.start(work.settings.durable.into(), ack_wait, message);
+                    } else {
+                        settle(&message, Settlement::HandBack(Duration::ZERO)).await;
+                    }
                 }
                 ended
             }
@@ -94,16 +101,17 @@ pub async fn consume<H: Handler>(bus: Bus, handler: Arc<H>, settings: ConsumeSet
         };
         let lost = match ended {
             Ended::Stopped => break,
+            Ended::Interrupted => continue,
             Ended::Closed => {
                 tokio::select! {
                     () = gate.until(true) => continue,
-                    () = settings.stopped() => break,
+                    () = work.settings.stopped() => break,
                 }
             }
             Ended::Lost(lost) => lost,
         };
         failures += 1;
-        let consumer = settings.durable.name();
+        let consumer = work.settings.durable.name();
         // Waiting does not help, so it is logged at once, whatever was logged before.
         if matches!(lost, Lost::Missing) && !std::mem::replace(&mut is_missing_logged, true) {
             error!(consumer, reason = %lost, "cannot open the consumer");
@@ -116,9 +124,10 @@ pub async fn consume<H: Handler>(bus: Bus, handler: Arc<H>, settings: ConsumeSet
             _ => debug!(consumer, reason = %Cause::from(lost), failures, "still cannot open the consumer"),
         }
         let pause = REOPEN_BACKOFF.delay(failures, rand::random());
-        let _ = tokio::time::timeout(pause, settings.stopped()).await;
+        let _ = tokio::time::timeout(pause, work.settings.stopped()).await;
     }
-    while workers.join_next().await.is_some() {}
+    languages.close().await;
+    work.finish().await;
 }
 
 /// Whether the handler can work.
@@ -148,63 +157,59 @@ enum Ended {
     Stopped,
     /// The gate is closed: the handler cannot work.
     Closed,
+    /// Submissions wait for a language, while the free slots wait at the server for other messages.
+    Interrupted,
     /// The consumer is lost.
     Lost(Lost),
 }
 
 /// Keeps as many messages requested as there are free slots, until the loop is stopped, the gate closed or the consumer lost.
+/// While submissions wait for languages, they and the consumer take turns at the free slots.
 async fn serve<H: Handler>(
-    bus: &Bus,
-    handler: &Arc<H>,
-    settings: &ConsumeSettings,
+    work: &mut Workers<H>,
     gate: &mut Gate,
-    meter: &Arc<Meter>,
+    languages: &mut Languages,
     mut puller: Puller,
-    workers: &mut JoinSet<()>,
 ) -> (Puller, Ended) {
+    let durable = work.settings.durable;
     // Each request costs a message: if there are many slots, a few may be idle until a request is worth it.
-    let min_request = (settings.slots / 16).max(1);
+    let min_request = (work.settings.slots / 16).max(1);
+    let (mut is_languages_turn, mut waits_at_server) = (true, false);
     loop {
-        let free = settings.slots.saturating_sub(workers.len() + puller.outstanding());
-        if free >= min_request
-            && puller.outstanding() <= settings.slots / 2
-            && let Err(lost) = puller.request(free).await
+        let (outstanding, free) = (puller.outstanding(), work.free().saturating_sub(puller.outstanding()));
+        let are_languages_due = languages.are_due();
+        waits_at_server &= outstanding > 0;
+        if are_languages_due && waits_at_server {
+            return (puller, Ended::Interrupted);
+        }
+        let requested = if !are_languages_due && free >= min_request && outstanding <= work.settings.slots / 2
         {
+            waits_at_server = true;
+            puller.request(free).await
+        } else if are_languages_due && free > 0 && outstanding == 0 {
+            if std::mem::replace(&mut is_languages_turn, false) {
+                languages.serve(work, free).await;
+                continue;
+            }
+            is_languages_turn = true;
+            puller.request_available(free).await
+        } else {
+            Ok(())
+        };
+        if let Err(lost) = requested {
             return (puller, Ended::Lost(lost));
         }
         tokio::select! {
             biased;
-            () = settings.stopped() => return (puller, Ended::Stopped),
+            () = work.settings.stopped() => return (puller, Ended::Stopped),
             () = gate.until(false) => return (puller, Ended::Closed),
-            _ = workers.join_next(), if !workers.is_empty() => {}
+            () = languages.until_due(), if !are_languages_due => {}
+            _ = work.tasks.join_next(), if !work.tasks.is_empty() => {}
             next = puller.next(), if puller.outstanding() > 0 => match next {
-                Ok(Some(message)) => {
-                    let work = new_work(bus, handler, settings, meter, puller.ack_wait(), message);
-                    workers.spawn(work::work(work));
-                }
+                Ok(Some(message)) => work.start(durable.into(), puller.ack_wait(), message),
                 Ok(None) => {}
                 Err(lost) => return (puller, Ended::Lost(lost)),
             },
         }
-    }
-}
-
-fn new_work<H: Handler>(
-    bus: &Bus,
-    handler: &Arc<H>,
-    settings: &ConsumeSettings,
-    meter: &Arc<Meter>,
-    ack_wait: Duration,
-    message: Message,
-) -> work::Work<H> {
-    work::Work {
-        bus: bus.clone(),
-        handler: Arc::clone(handler),
-        meter: Arc::clone(meter),
-        message,
-        max_deliveries: settings.max_deliveries,
-        // Three reports before the server would deliver the message to another instance.
-        progress_every: ack_wait / 3,
-        abort: settings.abort.clone(),
     }
 }

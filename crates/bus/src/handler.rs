@@ -1,6 +1,7 @@
 //! What a service does with an event: the interface between the consumer loop and its handler.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use gavel_domain::error::chain;
@@ -8,7 +9,9 @@ use gavel_domain::event::Stage;
 use gavel_proto::WireEvent;
 use tokio::sync::watch;
 
+use crate::languages::LanguageTurns;
 use crate::outgoing::{Outgoing, Trace};
+use crate::topology::ConsumerId;
 
 /// An event as it is delivered to a handler.
 pub struct Delivery<E> {
@@ -20,6 +23,8 @@ pub struct Delivery<E> {
     pub attempt: u64,
     /// When the server stored the event.
     pub stored_at: SystemTime,
+    /// The consumer that delivered it.
+    pub consumer: ConsumerId,
 }
 
 impl<E> Delivery<E> {
@@ -117,6 +122,12 @@ pub trait Handler: Send + Sync + 'static {
     /// Returns whether the handler can work at all, with its changes. While it is `false`, no messages are requested, so
     /// that none is delivered without effect.
     fn gate(&self) -> Option<watch::Receiver<bool>> {
+        None
+    }
+
+    /// Returns the languages whose waiting submissions the loop should handle, too, in the same slots. They must have the
+    /// same payload as the handler's own events.
+    fn language_turns(&self) -> Option<Arc<LanguageTurns>> {
         None
     }
 

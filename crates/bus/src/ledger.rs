@@ -106,13 +106,8 @@ impl Ledger {
     /// # Errors
     /// Returns an error if the record is not stored; the result then waits until the claim expires.
     pub async fn running_ended(&self, key: &SubmissionKey) -> Result<(), LedgerError> {
-        let outgoing = Outgoing {
-            subject: topology::answered(key),
-            schema: "gavel.v1.Answered",
-            payload: encode_answered(),
-            condition: Condition::Once,
-            on_stored: None,
-        };
+        let subject = topology::answered(key);
+        let outgoing = Outgoing::new(subject, "gavel.v1.Answered", encode_answered(), Condition::Once);
         self.write(&outgoing).await.map(drop)
     }
 
@@ -188,13 +183,8 @@ impl Ledger {
     }
 
     fn claim_of(&self, key: &SubmissionKey, call: Call, condition: Condition) -> Outgoing {
-        Outgoing {
-            subject: topology::claimed(key),
-            schema: "gavel.v1.Claimed",
-            payload: encode_claim(&Claimed { call, instance: self.instance.clone(), nonce: rand::random() }),
-            condition,
-            on_stored: None,
-        }
+        let claimed = Claimed { call, instance: self.instance.clone(), nonce: rand::random() };
+        Outgoing::new(topology::claimed(key), "gavel.v1.Claimed", encode_claim(&claimed), condition)
     }
 
     async fn write(&self, outgoing: &Outgoing) -> Result<Stored, LedgerError> {

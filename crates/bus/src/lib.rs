@@ -4,7 +4,7 @@
 //! - [`Bus`] connects and publishes: each message has the [`Condition`] under which the server stores it.
 //! - [`consume`] is the one consumer loop of all services; a [`Handler`] takes an event and returns the events to publish.
 //! - [`Bundles`] stores test cases under the digest of their content.
-//! - [`Bus::send_heartbeat`] and [`Heartbeats`] tell which instances are alive.
+//! - [`Bus::send_heartbeat`] and [`LiveInstances`] tell which instances are alive.
 //! - [`Ledger`] orders the callbacks to Convex, across all reporters.
 //!
 //! What only people need, such as the history, dead letters and statistics, is in `gavel-inspect`.
@@ -16,7 +16,9 @@ mod consume;
 mod handler;
 mod heartbeat;
 pub mod identity;
+mod languages;
 mod ledger;
+mod live_instances;
 mod outgoing;
 mod probe;
 mod publish;
@@ -25,6 +27,7 @@ mod queue_depth;
 mod settle;
 mod timing;
 pub mod topology;
+mod waiting;
 
 pub use bundles::{BundleError, Bundles};
 pub use bus::Bus;
@@ -32,8 +35,11 @@ pub use connection::{ConnectError, Connection, ConnectionState, NatsConfig};
 pub use consume::{ConsumeSettings, ConsumerState, consume};
 pub use handler::{Cause, Delivery, Failure, Handler};
 pub use heartbeat::{HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT, Heartbeats};
+pub use languages::{LanguageTurns, Take};
 pub use ledger::{Ledger, LedgerError, RunningCallState, RunningClaim};
+pub use live_instances::LiveInstances;
 pub use outgoing::{Condition, Outgoing, Trace};
 pub use publish::{PublishError, Stored};
 pub use queue_depth::QueueDepth;
 pub use timing::REQUEST_TIMEOUT;
+pub use waiting::{HandedOnLanguages, WaitingLanguage, waiting_languages};

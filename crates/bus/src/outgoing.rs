@@ -6,7 +6,7 @@ use async_nats::HeaderMap;
 use async_nats::header::{NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_MESSAGE_ID};
 use bytes::Bytes;
 use gavel_domain::RequestId;
-use gavel_domain::event::{DeadLetter, Expired, Judged, Queued, Ready, Rejudged, Reported, Running};
+use gavel_domain::event::{DeadLetter, Expired, Judged, Queued, Ready, Rejudged, Reported, Running, Waiting};
 use gavel_proto::WireEvent;
 use gavel_telemetry::trace::traceparent;
 
@@ -61,13 +61,25 @@ pub struct Outgoing {
     pub(crate) condition: Condition,
     /// Called once the server has stored the message, and not if it was stored before.
     pub(crate) on_stored: Option<Arc<dyn Fn() + Send + Sync>>,
+    /// Published instead if the stream is full.
+    pub(crate) if_full: Option<Box<Outgoing>>,
 }
 
 impl Outgoing {
+    pub(crate) fn new(subject: String, schema: &'static str, payload: Bytes, condition: Condition) -> Self {
+        Self { subject, schema, payload, condition, on_stored: None, if_full: None }
+    }
+
     /// Calls `action` once the server has stored the message, and not if it was stored before.
     #[must_use]
     pub fn on_stored(self, action: impl Fn() + Send + Sync + 'static) -> Self {
         Self { on_stored: Some(Arc::new(action)), ..self }
+    }
+
+    /// Publishes `other` instead if the stream is full. Otherwise the consumer loop waits until it is not.
+    #[must_use]
+    pub fn or_if_full(self, other: Self) -> Self {
+        Self { if_full: Some(Box::new(other)), ..self }
     }
 
     pub(crate) fn headers(&self, trace: &Trace) -> HeaderMap {
@@ -91,13 +103,7 @@ impl Outgoing {
     }
 
     fn event<E: WireEvent>(event: &E, condition: Condition) -> Self {
-        Self {
-            subject: topology::subject(E::NAME, event.key()),
-            schema: E::SCHEMA,
-            payload: event.encode(),
-            condition,
-            on_stored: None,
-        }
+        Self::new(topology::subject(E::NAME, event.key()), E::SCHEMA, event.encode(), condition)
     }
 }
 
@@ -112,6 +118,13 @@ macro_rules! stored_once {
     )*};
 }
 stored_once!(Queued, Ready, Expired, Judged, Reported, Rejudged);
+
+impl From<&Waiting> for Outgoing {
+    fn from(event: &Waiting) -> Self {
+        let subject = topology::waiting(event.ready.submission.language, event.key());
+        Self { subject, ..Self::event(event, Condition::Once) }
+    }
+}
 
 impl From<&Running> for Outgoing {
     /// Not stored once there is a verdict, so that every `running` event precedes the verdict in the stream.

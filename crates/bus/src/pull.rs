@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::bus::Bus;
 use crate::timing::REQUEST_TIMEOUT;
-use crate::topology::Durable;
+use crate::topology::ConsumerId;
 
 #[cfg(test)]
 mod tests;
@@ -66,19 +66,20 @@ pub(crate) struct Puller {
 }
 
 impl Puller {
-    /// Looks up the consumer, which is created if it is missing unless the topology is managed elsewhere, and subscribes to a
-    /// new inbox.
-    pub(crate) async fn open(bus: &Bus, durable: Durable) -> Result<Self, Lost> {
+    /// Looks up the consumer and subscribes to a new inbox. A missing consumer is created, except a durable one if the
+    /// topology is managed elsewhere.
+    pub(crate) async fn open(bus: &Bus, consumer: impl Into<ConsumerId>) -> Result<Self, Lost> {
+        let id = consumer.into();
         let epoch = bus.state.borrow().epoch();
         if !bus.is_connected() {
             return Err(Lost::Disconnected);
         }
         let found = async {
-            let stream = bus.context.get_stream_no_info(durable.stream().name()).await?;
-            let consumer: PullConsumer = if bus.is_topology_managed {
-                stream.get_consumer(durable.name()).await?
+            let stream = bus.context.get_stream_no_info(id.stream().name()).await?;
+            let consumer: PullConsumer = if bus.is_topology_managed && matches!(id, ConsumerId::Durable(_)) {
+                stream.get_consumer(&id.name()).await?
             } else {
-                stream.get_or_create_consumer(durable.name(), durable.config(&bus.settings)).await?
+                stream.get_or_create_consumer(&id.name(), id.config(&bus.settings)).await?
             };
             Ok(consumer.cached_info().config.ack_wait)
         };
@@ -88,7 +89,7 @@ impl Puller {
         let inbox = bus.client.new_inbox();
         let subscriber =
             bus.client.subscribe(inbox.clone()).await.map_err(|error| Lost::Consumer(error.into()))?;
-        let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", durable.stream().name(), durable.name());
+        let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", id.stream().name(), id.name());
         let (bus, now) = (bus.clone(), Instant::now());
         Ok(Self {
             bus,
@@ -120,13 +121,22 @@ impl Puller {
         self.useful
     }
 
-    /// Requests `count` more messages.
+    /// Requests `count` more messages. The request waits at the server until they are published.
     pub(crate) async fn request(&mut self, count: usize) -> Result<(), Lost> {
         let request = serde_json::json!({
             "batch": count,
             "expires": nanos(self.bus.pull_timing.expires),
             "idle_heartbeat": nanos(self.bus.pull_timing.heartbeat),
         });
+        self.send(count, &request).await
+    }
+
+    /// Requests up to `count` of the messages that are stored now.
+    pub(crate) async fn request_available(&mut self, count: usize) -> Result<(), Lost> {
+        self.send(count, &serde_json::json!({ "batch": count, "no_wait": true })).await
+    }
+
+    async fn send(&mut self, count: usize, request: &serde_json::Value) -> Result<(), Lost> {
         self.bus
             .client
             .publish_with_reply(self.subject.clone(), self.inbox.clone(), request.to_string().into())

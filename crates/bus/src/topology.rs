@@ -8,19 +8,22 @@
 //! | --- | --- | --- | --- |
 //! | `SUB_QUEUED` | `submission.queued.<key>` | 72 h, write-once: also the record of all submissions | 20 % |
 //! | `SUB_READY` | `submission.{ready,expired}.<key>` | until acknowledged (work queue), write-once | 10 % |
+//! | `SUB_WAITING` | `submission.waiting.<language>.<key>` | until acknowledged (work queue), write-once | 2 % |
 //! | `SUB_RESULT` | `submission.{running,judged,reported,rejudged}.<key>`, `callback.*.<key>` | 72 h, write-once | 40 % |
 //! | `SUB_DEAD` | `submission.dead.<key>` | 30 days; several per subject, one for each stage that failed | 5 % |
-//! | `BUNDLES` | `bundle.<day>.<sha256>.<n>` | 5 days, write-once | 25 % |
+//! | `BUNDLES` | `bundle.<day>.<sha256>.<n>` | 5 days, write-once | 23 % |
 //!
 //! A key is `<id>` for a submission's first generation and `<id>.<generation>` for the others.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::stream::{Config as StreamConfig, DiscardPolicy, RetentionPolicy};
-use gavel_domain::SubmissionKey;
-use gavel_domain::event::BundleKey;
+use gavel_domain::event::{BundleKey, Waiting};
+use gavel_domain::{LanguageId, SubmissionKey};
+use gavel_proto::WireEvent as _;
 
 /// The oldest nats-server, as (major, minor), that has every feature the topology needs. `scripts/lib/nats_server.py` repeats
 /// it.
@@ -29,6 +32,9 @@ pub const MIN_NATS_VERSION: (u32, u32) = (2, 12);
 const HOUR: Duration = Duration::from_hours(1);
 /// How long the history reaches back.
 pub const HISTORY_AGE: Duration = Duration::from_hours(72);
+
+/// How many submissions may wait for their languages. Judges list the subjects of all of them every few seconds.
+const MAX_WAITING: i64 = 10_000;
 
 /// What an operator chooses about the streams. It applies when a stream or consumer is created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +60,9 @@ pub enum Stream {
     Queued,
     /// Work for the judges.
     Ready,
+    /// Work for judges that serve a language which another judge lacks. A separate stream, so that submissions in a
+    /// language that no judge serves never fill the one of the others.
+    Waiting,
     /// Progress, verdicts, and the record of the callbacks.
     Result,
     /// Dead letters.
@@ -64,7 +73,8 @@ pub enum Stream {
 
 impl Stream {
     /// All streams.
-    pub const ALL: [Self; 5] = [Self::Queued, Self::Ready, Self::Result, Self::DeadLetter, Self::Bundles];
+    pub const ALL: [Self; 6] =
+        [Self::Queued, Self::Ready, Self::Waiting, Self::Result, Self::DeadLetter, Self::Bundles];
 
     /// Its name on the server.
     #[must_use]
@@ -72,6 +82,7 @@ impl Stream {
         match self {
             Self::Queued => "SUB_QUEUED",
             Self::Ready => "SUB_READY",
+            Self::Waiting => "SUB_WAITING",
             Self::Result => "SUB_RESULT",
             Self::DeadLetter => "SUB_DEAD",
             Self::Bundles => "BUNDLES",
@@ -87,6 +98,7 @@ impl Stream {
                 "submission.expired.*",
                 "submission.expired.*.*",
             ],
+            Self::Waiting => &["submission.waiting.*.*", "submission.waiting.*.*.*"],
             Self::Result => &[
                 "submission.running.*",
                 "submission.running.*.*",
@@ -121,9 +133,10 @@ impl Stream {
         match self {
             Self::Queued => 20,
             Self::Ready => 10,
+            Self::Waiting => 2,
             Self::Result => 40,
             Self::DeadLetter => 5,
-            Self::Bundles => 25,
+            Self::Bundles => 23,
         }
     }
 
@@ -131,7 +144,7 @@ impl Stream {
         match self {
             Self::Queued | Self::Result => HISTORY_AGE,
             // A submission that waits for a judge never expires, since Convex would not be notified. The limit is the size.
-            Self::Ready => Duration::ZERO,
+            Self::Ready | Self::Waiting => Duration::ZERO,
             Self::DeadLetter => HOUR * 24 * 30,
             // The day that the bundle is stored for, the 72 hours that a submission may wait, and a reserve of one day.
             Self::Bundles => HOUR * 24 * 5,
@@ -146,8 +159,12 @@ impl Stream {
         StreamConfig {
             name: self.name().to_owned(),
             subjects: self.subjects().iter().map(|&subject| subject.to_owned()).collect(),
-            retention: if self == Self::Ready { RetentionPolicy::WorkQueue } else { RetentionPolicy::Limits },
+            retention: match self {
+                Self::Ready | Self::Waiting => RetentionPolicy::WorkQueue,
+                _ => RetentionPolicy::Limits,
+            },
             max_bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
+            max_messages: if self == Self::Waiting { MAX_WAITING } else { -1 },
             max_age: self.max_age(),
             max_messages_per_subject: if write_once { 1 } else { -1 },
             // With "old", a full stream would discard the oldest messages, acknowledged or not.
@@ -245,16 +262,85 @@ impl Durable {
     }
 }
 
+/// A durable consumer that a service can pull from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConsumerId {
+    /// One that always exists.
+    Durable(Durable),
+    /// The submissions that wait for a judge that serves this language. It is created when a judge first needs it.
+    Language(LanguageId),
+}
+
+impl From<Durable> for ConsumerId {
+    fn from(durable: Durable) -> Self {
+        Self::Durable(durable)
+    }
+}
+
+impl ConsumerId {
+    /// The consumers of the languages together, in the labels of metrics.
+    pub(crate) const LANGUAGES: &'static str = "judge-language";
+
+    /// Its name on the server.
+    #[must_use]
+    pub fn name(self) -> Cow<'static, str> {
+        match self {
+            Self::Durable(durable) => durable.name().into(),
+            Self::Language(language) => format!("{}-{language}", Self::LANGUAGES).into(),
+        }
+    }
+
+    /// The stream that it reads.
+    #[must_use]
+    pub fn stream(self) -> Stream {
+        match self {
+            Self::Durable(durable) => durable.stream(),
+            Self::Language(_) => Stream::Waiting,
+        }
+    }
+
+    /// Its configuration on the server.
+    pub(crate) fn config(self, settings: &TopologySettings) -> pull::Config {
+        match self {
+            Self::Durable(durable) => durable.config(settings),
+            Self::Language(language) => pull::Config {
+                durable_name: Some(self.name().into_owned()),
+                filter_subject: waiting(language, ">"),
+                ..Durable::Judge.config(settings)
+            },
+        }
+    }
+}
+
 /// The subject of an event: `submission.<event>.<key>`.
 #[must_use]
 pub fn subject(event: &str, key: impl Display) -> String {
     format!("submission.{event}.{key}")
 }
 
-/// The event and the key of a subject `submission.<event>.<key>`; neither is checked.
+/// The subject of a submission that waits for a language: `submission.waiting.<language>.<key>`.
+#[must_use]
+pub fn waiting(language: LanguageId, key: impl Display) -> String {
+    subject(Waiting::NAME, format_args!("{language}.{key}"))
+}
+
+/// The subjects of all submissions that wait for a language.
+pub const ALL_WAITING: &str = "submission.waiting.>";
+
+/// The language in the subject of a submission that waits for it; `None` if the subject is another one.
+#[must_use]
+pub fn waiting_language(subject: &str) -> Option<LanguageId> {
+    let language = subject.strip_prefix("submission.waiting.")?.split('.').next()?;
+    language.parse().ok().map(LanguageId)
+}
+
+/// The event and the key of a subject `submission.<event>.<key>` or `submission.waiting.<language>.<key>`; neither is
+/// checked.
 #[must_use]
 pub fn event_and_key(subject: &str) -> Option<(&str, &str)> {
-    subject.strip_prefix("submission.")?.split_once('.')
+    let (event, rest) = subject.strip_prefix("submission.")?.split_once('.')?;
+    let key = if event == Waiting::NAME { rest.split_once('.')?.1 } else { rest };
+    Some((event, key))
 }
 
 /// The subject of the claim to the first callback of a submission's generation.
@@ -292,6 +378,10 @@ mod tests {
             assert_eq!(Stream::of_subject(&claimed(&key)), Some(Stream::Result));
             assert_eq!(Stream::of_subject(&answered(&key)), Some(Stream::Result));
             assert_eq!(event_and_key(&subject("ready", &key)), Some(("ready", text)));
+            let waiting = waiting(LanguageId(83), &key);
+            assert_eq!(Stream::of_subject(&waiting), Some(Stream::Waiting));
+            assert_eq!(event_and_key(&waiting), Some(("waiting", text)));
+            assert_eq!(waiting_language(&waiting), Some(LanguageId(83)));
         }
         let key = BundleKey { day: 1, digest: "ab".into() };
         assert_eq!(Stream::of_subject(&bundle_piece(&key, 0)), Some(Stream::Bundles));
@@ -299,6 +389,7 @@ mod tests {
             "submission.queued",
             "submission.queued.a.b.c",
             "submission.rejudged.a",
+            "submission.waiting.83",
             "submission.other.a",
             "x",
         ] {

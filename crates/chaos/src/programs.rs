@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 const C: u32 = 50;
 const PYTHON: u32 = 71;
+/// The id of a Python that is newer than most machines have: only judges with `LANGUAGE_VERSIONS=any` serve it.
+const NEW_PYTHON: u32 = 113;
 
 /// A program.
 #[derive(Debug)]
@@ -77,7 +79,7 @@ pub const PROGRAMS: [Program; 9] = [
     Program {
         name: "ends with an error",
         weight: 16,
-        language: PYTHON,
+        language: NEW_PYTHON,
         question: "sum",
         source: "import sys\nsys.stderr.write('oops')\nsys.exit(3)",
         verdict: ExpectedVerdict::Exited,

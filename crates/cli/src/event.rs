@@ -53,6 +53,9 @@ pub(crate) struct Event {
     /// The instance that published it, or the operator who asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) instance: Option<String>,
+    /// The judge that lacks the language and handed it on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) handed_on_by: Option<String>,
     /// How often the message that led to this event was delivered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) attempts: Option<u64>,

@@ -54,11 +54,19 @@ pub fn version(id: LanguageId) -> Option<&'static str> {
     find(id).and_then(|entry| version_in(entry.name))
 }
 
+/// The label value in metrics of all languages that the app does not offer.
+pub const OTHER_LABEL: &str = "other";
+
 /// Returns the label value of a language in metrics, such as "50 C". A language that the app does not offer is "other",
 /// so that a caller cannot create new label values.
 #[must_use]
 pub fn metric_label(id: LanguageId) -> &'static str {
-    find(id).and_then(|entry| entry.metric_label).unwrap_or("other")
+    find(id).and_then(|entry| entry.metric_label).unwrap_or(OTHER_LABEL)
+}
+
+/// Returns the languages that the app offers, by id.
+pub fn offered() -> impl Iterator<Item = LanguageId> {
+    TABLE.iter().filter(|entry| entry.metric_label.is_some()).map(|entry| LanguageId(entry.id))
 }
 
 /// Returns the language of source files with this extension (without the dot).
@@ -120,7 +128,9 @@ mod tests {
 
     #[test]
     fn languages_that_the_app_offers_have_metric_labels() {
-        for id in [71, 70, 63, 74, 62, 54, 52, 50, 51, 72, 73, 60, 78, 68, 83, 61] {
+        let ids = [50, 51, 52, 54, 60, 61, 62, 63, 68, 70, 71, 72, 73, 74, 78, 83];
+        assert_eq!(offered().collect::<Vec<_>>(), ids.map(LanguageId));
+        for id in ids {
             assert!(metric_label(LanguageId(id)).starts_with(&format!("{id} ")), "{id}");
         }
         assert_eq!(metric_label(LanguageId(71)), "71 Python 3");

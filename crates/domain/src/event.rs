@@ -35,6 +35,24 @@ pub struct Ready {
     pub bundle: BundleKey,
     /// How many times the test cases were fetched again because the bundle was missing.
     pub renewals: u32,
+    /// The judge that handed it on. `None` if no judge has.
+    pub handed_on: Option<HandedOn>,
+}
+
+/// A judge that lacks the language of a ready submission made it wait for one that serves it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandedOn {
+    /// The instance name of the judge.
+    pub by: String,
+    /// When the ready submission was stored, in milliseconds since the Unix epoch by the server's clock.
+    pub ready_at_ms: u64,
+}
+
+/// A ready submission waits for a judge that serves its language.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// The event that was handed on.
+    pub ready: Ready,
 }
 
 /// The test cases of a ready submission have expired or were removed. The fetcher fetches them again.
@@ -69,12 +87,14 @@ pub struct Judged {
 }
 
 /// The delivery of a ready submission to the judge that made its verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment {
     /// When the ready submission was stored, in milliseconds since the Unix epoch by the server's clock.
     pub ready_at_ms: u64,
-    /// The number of deliveries to judges, including this one.
+    /// The number of deliveries to judges, including this one. Deliveries before it was handed on do not count.
     pub attempts: u64,
+    /// The judge that lacks the language and handed it on. `None` if it did not wait for its language.
+    pub handed_on_by: Option<String>,
 }
 
 impl Judged {

@@ -25,6 +25,14 @@ pub struct Heartbeat {
     pub problems: Vec<String>,
 }
 
+impl Heartbeat {
+    /// Whether the instance announces that it serves a language.
+    #[must_use]
+    pub fn serves(&self, language: LanguageId) -> bool {
+        self.languages.iter().any(|served| served.id == language)
+    }
+}
+
 /// The status of an external service, as seen by a service that calls it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DependencyStatus {

@@ -6,7 +6,7 @@ use async_nats::jetstream::stream::{DeleteMessageError, DeleteMessageErrorKind};
 use async_nats::jetstream::{self, ErrorCode};
 use gavel_bus::Trace;
 use gavel_bus::topology::{self, Stream};
-use gavel_domain::event::{DeadLetter, Expired, Judged, Queued, Ready, Running};
+use gavel_domain::event::{DeadLetter, Expired, Judged, Queued, Ready, Running, Waiting};
 use gavel_domain::{SubmissionId, SubmissionKey};
 use gavel_proto::{Event, WireEvent as _};
 
@@ -86,6 +86,8 @@ impl StoredDeadLetter {
         match event {
             Event::Queued(queued) => DeadLetterContent::Queued(queued),
             Event::Ready(ready) => DeadLetterContent::Ready(ready),
+            // A retry starts again at any judge.
+            Event::Waiting(Waiting { ready }) => DeadLetterContent::Ready(Ready { handed_on: None, ..ready }),
             // The fetcher does the same for it as for a queued submission.
             Event::Expired(Expired { ready }) => {
                 DeadLetterContent::Queued(Queued { submission: ready.submission, source: ready.source })

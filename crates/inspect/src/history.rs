@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use gavel_bus::topology::{self, Stream};
-use gavel_domain::event::{DeadLetter, Expired, Judged, Queued, Ready, Rejudged, Reported, Running};
+use gavel_domain::event::{DeadLetter, Expired, Judged, Queued, Ready, Rejudged, Reported, Running, Waiting};
 use gavel_domain::{Generation, QuestionId, SubmissionId, SubmissionKey};
 use gavel_proto::{Call, WireEvent as _, decode_claim};
 
@@ -119,6 +119,7 @@ impl Inspector {
         ] {
             events.extend(self.first(stream, &topology::subject(event, &key), 1).await?);
         }
+        events.extend(self.waiting(&key).await?);
         let filter = topology::subject(DeadLetter::NAME, &key);
         let mut dead_letters = self.read(Stream::DeadLetter, &filter, None);
         while let Some(dead_letter) = dead_letters.next().await? {
@@ -141,6 +142,11 @@ impl Inspector {
             claim,
             answered_at: answered.map(|message| message.at),
         })
+    }
+
+    /// The stored event of a submission that waits for its language.
+    pub(crate) async fn waiting(&self, key: &SubmissionKey) -> Result<Option<Message>, InspectError> {
+        self.first(Stream::Waiting, &topology::subject(Waiting::NAME, format_args!("*.{key}")), 1).await
     }
 
     /// Returns the rate of verdicts per second within `window`. With several verdicts it is measured from the first of

@@ -15,6 +15,8 @@ use futures::StreamExt as _;
 use gavel_bus::ConnectionState;
 use gavel_bus::topology::{self, Stream};
 use gavel_domain::SubmissionId;
+use gavel_domain::event::Waiting;
+use gavel_proto::WireEvent as _;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -26,7 +28,8 @@ use crate::reader::Reader;
 /// All messages about submissions.
 const ALL_SUBMISSIONS: &str = "submission.>";
 /// The streams that hold them.
-const SUBMISSION_STREAMS: [Stream; 4] = [Stream::Queued, Stream::Ready, Stream::Result, Stream::DeadLetter];
+const SUBMISSION_STREAMS: [Stream; 5] =
+    [Stream::Queued, Stream::Ready, Stream::Waiting, Stream::Result, Stream::DeadLetter];
 /// After this time, everything that was published before the subscription is stored.
 const SETTLE_TIME: Duration = Duration::from_secs(2);
 
@@ -61,7 +64,7 @@ impl Inspector {
     /// Returns an error if the server refuses the subscription, does not answer, or has no streams to read.
     pub async fn live_events(&self, start: Start, follow: bool) -> Result<LiveEvents, InspectError> {
         let since = match start {
-            Start::Now => return self.follow(ALL_SUBMISSIONS.to_owned()).await,
+            Start::Now => return self.follow([ALL_SUBMISSIONS.to_owned()]).await,
             Start::Since(time) => Some(time),
             Start::All => None,
         };
@@ -83,17 +86,21 @@ impl Inspector {
     /// # Errors
     /// Returns an error if the server refuses the subscription or does not answer.
     pub async fn live_events_of(&self, id: &SubmissionId) -> Result<LiveEvents, InspectError> {
-        self.follow(topology::subject("*", id)).await
+        let while_waiting = topology::subject(Waiting::NAME, format_args!("*.{id}"));
+        self.follow([topology::subject("*", id), while_waiting]).await
     }
 
-    async fn follow(&self, subject: String) -> Result<LiveEvents, InspectError> {
+    async fn follow<const N: usize>(&self, subjects: [String; N]) -> Result<LiveEvents, InspectError> {
         let (sender, receiver) = queue();
-        let inspector = self.clone();
-        let subscription = self.subscribe(&subject).await?;
-        tokio::spawn(async move {
-            let ended = inspector.receive(&sender, &subject, subscription, Duplicates::default(), None).await;
-            finish(&sender, ended).await;
-        });
+        for subject in subjects {
+            let (inspector, sender) = (self.clone(), sender.clone());
+            let subscription = self.subscribe(&subject).await?;
+            tokio::spawn(async move {
+                let ended =
+                    inspector.receive(&sender, &subject, subscription, Duplicates::default(), None).await;
+                finish(&sender, ended).await;
+            });
+        }
         Ok(LiveEvents { receiver })
     }
 

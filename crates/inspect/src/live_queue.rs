@@ -36,6 +36,7 @@ pub enum LiveEvent {
 }
 
 /// The sending end.
+#[derive(Clone)]
 pub(crate) struct Sender {
     events: mpsc::UnboundedSender<(LiveEvent, OwnedSemaphorePermit)>,
     capacity: Arc<Semaphore>,

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use async_nats::jetstream::stream::{LastRawMessageError, LastRawMessageErrorKind};
 use gavel_bus::topology::{self, HISTORY_AGE, Stream};
 use gavel_bus::{Bus, Outgoing, PublishError, Stored, Trace};
-use gavel_domain::event::{Expired, Judged, Queued, Ready, Rejudged, Reported, Running, Stage};
+use gavel_domain::event::{Expired, Judged, Queued, Ready, Rejudged, Reported, Running, Stage, Waiting};
 use gavel_domain::time::epoch_ms;
 use gavel_domain::{Generation, Submission, SubmissionId, SubmissionKey};
 use gavel_proto::{DecodeError, WireEvent as _};
@@ -329,7 +329,7 @@ impl Rejudger {
                 return Ok(true);
             }
         }
-        Ok(false)
+        Ok(record.from == Stage::Judge && self.inspector.waiting(&key).await?.is_some())
     }
 
     /// Fails unless the generation has ended: its verdict was reported or is a dead letter, or the event before the
@@ -354,8 +354,9 @@ impl Rejudger {
         // A readable event that failed gets an `error` verdict, which was reported, or has left the history like
         // everything else of that time.
         let has_ended = |dead_letter: &StoredDeadLetter| {
-            let is_work =
-                [Queued::NAME, Ready::NAME, Expired::NAME].iter().any(|event| has_failed(event, dead_letter));
+            let is_work = [Queued::NAME, Ready::NAME, Waiting::NAME, Expired::NAME]
+                .iter()
+                .any(|event| has_failed(event, dead_letter));
             let is_old = dead_letter.stored_at.elapsed().is_ok_and(|age| age > HISTORY_AGE);
             is_work && (is_old || matches!(dead_letter.content(), DeadLetterContent::Unreadable(_)))
         };

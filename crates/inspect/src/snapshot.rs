@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use async_nats::RequestErrorKind;
 use async_nats::jetstream::{ErrorCode, consumer, response::Response, stream};
 use bytes::Bytes;
+use gavel_bus::WaitingLanguage;
 use gavel_bus::topology::{Durable, Stream};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -112,6 +113,16 @@ impl Inspector {
             consumers.push(self.consumer_stats(durable).await?);
         }
         Ok(Snapshot { consumers, streams, skew_ms })
+    }
+
+    /// Returns the languages that submissions wait for, by id.
+    ///
+    /// # Errors
+    /// Returns an error if the stream is missing or cannot be read.
+    pub async fn waiting_languages(&self) -> Result<Vec<WaitingLanguage>, InspectError> {
+        // Says why, if the other requests have no answer.
+        self.stream_info(Stream::Waiting).await?;
+        gavel_bus::waiting_languages(&self.jetstream()).await.map_err(|_| InspectError::NoAnswer)
     }
 
     /// Returns the statistics of one consumer.

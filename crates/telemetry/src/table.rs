@@ -58,6 +58,8 @@ table! {
     Gauge QUEUE_IN_PROGRESS = "gavel_queue_in_hand" ["service", "consumer"];
     /// Age of the oldest unfinished event. Each reporter reports all consumers: aggregate with max.
     Gauge QUEUE_OLDEST_SECONDS = "gavel_queue_oldest_seconds" ["service", "consumer"];
+    /// Age of the oldest submission that waits for a judge with its language. Each reporter reports all languages: aggregate with max.
+    Gauge LANGUAGE_OLDEST_SECONDS = "gavel_language_oldest_seconds" ["service", "language"];
     /// Verdicts, counted by the service that stored each.
     Counter VERDICTS = "gavel_verdicts_total" ["service", "language", "status"];
     /// Time from accepting a submission to the delivery of its result to Convex.

@@ -48,7 +48,7 @@ pub fn queued(text: &str) -> Queued {
 #[must_use]
 pub fn ready(text: &str) -> Ready {
     let bundle = BundleKey { day: 20_000, digest: "ab".repeat(32) };
-    Ready { submission: submission(text), source: SOURCE.to_owned(), bundle, renewals: 0 }
+    Ready { submission: submission(text), source: SOURCE.to_owned(), bundle, renewals: 0, handed_on: None }
 }
 
 /// The first event of a judge, named `judge-a`.

@@ -124,7 +124,7 @@ impl Fetcher {
             Ok(bundle) => {
                 info!(submission_id = %submission.id, question_id = %submission.question_id, "submission ready");
                 let (submission, source, bundle) = (submission.clone(), source.to_owned(), bundle.clone());
-                Ok(vec![Outgoing::from(&Ready { submission, source, bundle, renewals })])
+                Ok(vec![Outgoing::from(&Ready { submission, source, bundle, renewals, handed_on: None })])
             }
             Err(BundleFailure::TooManyRetries) => {
                 Err(Failure::Defer(BACKOFF.delay(delivery.attempt, rand::random())))

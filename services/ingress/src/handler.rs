@@ -7,14 +7,14 @@ use axum::Json;
 use axum::extract::{self, Request};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use gavel_bus::{Bus, Outgoing, PublishError, Stored, Trace};
+use gavel_bus::{Bus, LiveInstances, Outgoing, PublishError, Stored, Trace};
 use gavel_domain::event::Queued;
 use gavel_domain::{Generation, RequestId, Submission, SubmissionId};
 use tracing::{info, warn};
 
 use crate::body::{self, BodyError};
 use crate::guard::{Denied, Guard};
-use crate::languages::Judges;
+use crate::languages;
 use crate::request::{SubmissionRequest, parse};
 use crate::response;
 
@@ -28,7 +28,7 @@ const REQUEST_ID: &str = "x-request-id";
 pub(crate) struct State {
     pub(crate) bus: Bus,
     pub(crate) guard: Guard,
-    pub(crate) judges: Judges,
+    pub(crate) judges: LiveInstances,
     pub(crate) max_source_bytes: usize,
 }
 
@@ -139,7 +139,7 @@ pub(crate) async fn languages(
     if !state.guard.is_authorized(request.headers()) {
         return response::unauthorized();
     }
-    Json(state.judges.list(Instant::now())).into_response()
+    Json(languages::list(&state.judges, Instant::now())).into_response()
 }
 
 pub(crate) async fn not_found(request: Request) -> Response {

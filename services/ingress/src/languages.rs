@@ -1,22 +1,10 @@
 //! The languages that the running judges serve, from their heartbeats.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
-use gavel_bus::{Bus, HEARTBEAT_TIMEOUT};
-use gavel_domain::heartbeat::Heartbeat;
+use gavel_bus::LiveInstances;
 use serde::Serialize;
-use tracing::debug;
-
-/// The maximum number of judges that are tracked.
-const MAX_JUDGES: usize = 1_000;
-/// The pause before subscribing again after a subscription failed or ended.
-const RESUBSCRIBE_PAUSE: Duration = Duration::from_secs(2);
-
-/// The judges with a recent heartbeat, by the subjects of their heartbeats.
-#[derive(Default)]
-pub(crate) struct Judges(Mutex<HashMap<String, (Instant, Heartbeat)>>);
 
 /// What the judges report about one language.
 #[derive(Default)]
@@ -44,35 +32,11 @@ pub(crate) struct LanguageList {
     languages: Vec<LanguageEntry>,
 }
 
-impl Judges {
-    /// Receives heartbeats for as long as the future is polled.
-    pub(crate) async fn listen(&self, bus: &Bus) {
-        loop {
-            match bus.heartbeats("judge").await {
-                Ok(mut presences) => {
-                    while let Some((subject, heartbeat)) = presences.next().await {
-                        self.record(subject, heartbeat, Instant::now());
-                    }
-                }
-                Err(error) => debug!(%error, "cannot subscribe to the heartbeats of the judges"),
-            }
-            tokio::time::sleep(RESUBSCRIBE_PAUSE).await;
-        }
-    }
-
-    fn record(&self, subject: String, heartbeat: Heartbeat, now: Instant) {
-        let mut judges = self.lock();
-        remove_silent(&mut judges, now);
-        if judges.len() < MAX_JUDGES || judges.contains_key(&subject) {
-            judges.insert(subject, (now, heartbeat));
-        }
-    }
-
-    pub(crate) fn list(&self, now: Instant) -> LanguageList {
-        let mut judges = self.lock();
-        remove_silent(&mut judges, now);
-        let mut languages: BTreeMap<u32, Reported> = BTreeMap::new();
-        for (_, heartbeat) in judges.values() {
+/// Lists the languages that the judges alive at `now` serve.
+pub(crate) fn list(judges: &LiveInstances, now: Instant) -> LanguageList {
+    judges.read(now, |heartbeats| {
+        let mut languages = BTreeMap::<u32, Reported>::new();
+        for heartbeat in heartbeats {
             // A judge may report a language under two engines, but it counts once.
             let mut counted = BTreeSet::new();
             for language in &heartbeat.languages {
@@ -90,23 +54,18 @@ impl Judges {
             engines: reported.engines,
             judges: reported.judges,
         });
-        LanguageList { languages: entries.collect(), judges: judges.len() }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, (Instant, Heartbeat)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn remove_silent(judges: &mut HashMap<String, (Instant, Heartbeat)>, now: Instant) {
-    judges.retain(|_, (received_at, _)| now.saturating_duration_since(*received_at) < HEARTBEAT_TIMEOUT);
+        LanguageList { languages: entries.collect(), judges: heartbeats.len() }
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use gavel_bus::HEARTBEAT_TIMEOUT;
     use gavel_domain::LanguageId;
-    use gavel_domain::heartbeat::ServedLanguage;
+    use gavel_domain::heartbeat::{Heartbeat, ServedLanguage};
 
     fn heartbeat(languages: &[(u32, &str, &str)]) -> Heartbeat {
         let language = |&(id, version, engine): &(u32, &str, &str)| ServedLanguage {
@@ -130,7 +89,7 @@ mod tests {
 
     #[test]
     fn silent_judges_are_removed_and_others_counted_per_language() {
-        let (judges, start) = (Judges::default(), Instant::now());
+        let (judges, start) = (LiveInstances::default(), Instant::now());
         judges.record(
             "a".to_owned(),
             heartbeat(&[(71, "3.11.2", "sandbox"), (50, "12.2.0", "sandbox")]),
@@ -139,7 +98,7 @@ mod tests {
         judges.record("b".to_owned(), heartbeat(&[(71, "3.13.1", "sandbox"), (83, "", "judge0")]), start);
         let later = start + Duration::from_secs(10);
         judges.record("b".to_owned(), heartbeat(&[(71, "3.13.1", "sandbox"), (83, "", "judge0")]), later);
-        let text = |at| serde_json::to_string(&judges.list(at)).unwrap();
+        let text = |at| serde_json::to_string(&list(&judges, at)).unwrap();
         assert_eq!(
             text(later),
             concat!(
@@ -148,17 +107,17 @@ mod tests {
                 r#"{"id":83,"name":"L83","version":"","engines":["judge0"],"judges":1}]}"#,
             )
         );
-        let listing = judges.list(start + HEARTBEAT_TIMEOUT);
+        let listing = list(&judges, start + HEARTBEAT_TIMEOUT);
         assert_eq!((listing.judges, listing.languages.len()), (1, 2));
         assert_eq!(text(later + HEARTBEAT_TIMEOUT), r#"{"judges":0,"languages":[]}"#);
     }
 
     #[test]
     fn number_of_tracked_judges_is_bounded() {
-        let (judges, now) = (Judges::default(), Instant::now());
-        for n in 0..2 * MAX_JUDGES {
+        let (judges, now) = (LiveInstances::default(), Instant::now());
+        for n in 0..2_000 {
             judges.record(n.to_string(), heartbeat(&[]), now);
         }
-        assert_eq!(judges.list(now).judges, MAX_JUDGES);
+        assert_eq!(list(&judges, now).judges, 1_000);
     }
 }

@@ -15,13 +15,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, post};
+use gavel_bus::LiveInstances;
 use gavel_bus::topology::Stream;
 use gavel_runtime::{Service, health};
 use gavel_telemetry::table;
 
 pub use config::Config;
 use guard::Guard;
-use languages::Judges;
 
 /// Binds the port, starts to connect to NATS, and adds what the ingress does.
 ///
@@ -40,10 +40,10 @@ pub async fn bind(config: Config) -> anyhow::Result<Service> {
         bus: service.bus.clone(),
         guard: Guard::new(&config),
         max_source_bytes: config.max_source_bytes,
-        judges: Judges::default(),
+        judges: LiveInstances::default(),
     });
     let listener = Arc::clone(&state);
-    service.add_task(async move { listener.judges.listen(&listener.bus).await });
+    service.add_task(async move { listener.judges.listen(&listener.bus, "judge").await });
     service.set_routes(move |health| {
         Router::new()
             .route("/v1/judge-question", post(handler::judge_question))

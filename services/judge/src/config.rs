@@ -32,6 +32,8 @@ pub struct Config {
     pub judge0: Judge0Config,
     /// The age at which the judge gives up a submission that Judge0 could not judge.
     pub judge0_give_up_after: Duration,
+    /// How long a submission waits for a judge that serves its language.
+    pub language_wait: Duration,
     /// How many submissions run in parallel.
     pub slots: usize,
     /// The number of deliveries after which the judge gives up a submission without a verdict.
@@ -81,6 +83,13 @@ impl Config {
                 Duration::from_hours(24),
                 "how long a submission waits for an unreachable Judge0 before it ends with an error, in seconds",
             ),
+            language_wait: Duration::from_secs(env.number(
+                "LANGUAGE_WAIT_S",
+                300,
+                0,
+                86_400,
+                "how long a submission waits for a judge that serves its language, in seconds; 0: it ends with an error at once",
+            )),
             slots: env.number("JUDGE_SLOTS", cores, 1, 1_024, "submissions that run in parallel; default: one per CPU core"),
             max_deliveries: env.number(
                 "JUDGE_MAX_DELIVERIES",

@@ -33,6 +33,11 @@ pub trait Engine: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Whether the engine serves a language now, or cannot tell.
+    fn serves(&self, language: LanguageId) -> bool {
+        self.languages().iter().any(|served| served.id == language)
+    }
+
     /// The status of the external services that the engine calls.
     fn dependencies(&self) -> Vec<DependencyStatus> {
         Vec::new()

@@ -4,12 +4,13 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use gavel_bus::{BundleError, Bundles, Bus, Cause, Delivery, Failure, Handler, Outgoing};
+use gavel_bus::topology::ConsumerId;
+use gavel_bus::{BundleError, Bundles, Bus, Cause, Delivery, Failure, Handler, LanguageTurns, Outgoing};
 use gavel_domain::engine::{EngineFault, Job, Progress};
-use gavel_domain::event::{Assignment, BundleKey, Expired, Judged, Ready, Running, Stage};
+use gavel_domain::event::{Assignment, BundleKey, Expired, HandedOn, Judged, Ready, Running, Stage, Waiting};
 use gavel_domain::text::normalize_source;
 use gavel_domain::time::epoch_ms;
-use gavel_domain::{Backoff, HiddenOutput, Question, Scorer, Verdict};
+use gavel_domain::{Backoff, HiddenOutput, Question, Scorer, Verdict, catalogue};
 use gavel_runtime::telemetry::counted_verdict;
 use gavel_telemetry::table;
 use moka::future::Cache;
@@ -18,12 +19,16 @@ use tracing::{info, warn};
 
 use crate::Config;
 use crate::engine::Engine;
+use crate::languages::Languages;
 
 const BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), cap: Duration::from_secs(30) };
 
 /// The delays after failures that are not counted: the submission may be what breaks its engine, each time for all
 /// others, until it is given up by its age.
 const UNCOUNTED_BACKOFF: Backoff = Backoff { base: Duration::from_secs(5), cap: Duration::from_mins(10) };
+
+/// The redelivery delay of a submission that this judge was given to end, although it may wait longer.
+const EARLY_DELAY: Duration = Duration::from_secs(1);
 
 /// The reason in the verdict of a submission that the judge gives up. The cause is for the operator: it goes to the
 /// dead letter and the log.
@@ -48,6 +53,7 @@ impl From<Cause> for NoVerdict {
 /// Judges ready submissions.
 pub(crate) struct Judge<E> {
     engine: Arc<E>,
+    languages: Arc<Languages<E>>,
     bundles: Bundles,
     cache: Cache<BundleKey, Arc<Question>>,
     max_field_bytes: usize,
@@ -58,13 +64,14 @@ pub(crate) struct Judge<E> {
 }
 
 impl<E: Engine> Judge<E> {
-    pub(crate) fn new(bus: Bus, engine: Arc<E>, config: &Config) -> Self {
+    pub(crate) fn new(bus: Bus, engine: Arc<E>, languages: Arc<Languages<E>>, config: &Config) -> Self {
         let bytes = |_: &BundleKey, question: &Arc<Question>| {
             let tests = question.tests.iter().map(|test| 64 + test.stdin.len() + test.expected_stdout.len());
             u32::try_from(tests.sum::<usize>()).unwrap_or(u32::MAX)
         };
         Self {
             engine,
+            languages,
             bundles: Bundles::new(bus),
             cache: Cache::builder().weigher(bytes).max_capacity(config.bundle_cache_bytes).build(),
             max_field_bytes: config.max_field_bytes,
@@ -73,6 +80,41 @@ impl<E: Engine> Judge<E> {
             give_up_after: config.judge0_give_up_after,
             instance: config.service.instance.clone(),
         }
+    }
+
+    /// Returns what to do with a submission in a language that this judge lacks; `None` if it ends with an error.
+    fn without_language(&self, delivery: &Delivery<Ready>) -> Option<Result<Vec<Outgoing>, Failure>> {
+        let ready = &delivery.event;
+        let (id, language) = (&ready.submission.id, ready.submission.language);
+        match delivery.consumer {
+            ConsumerId::Durable(_) if self.languages.may_wait(language) => {
+                info!(submission_id = %id, %language, "handed on to a judge that serves the language");
+                Some(Ok(vec![self.handed_on(delivery)]))
+            }
+            ConsumerId::Durable(_) => None,
+            ConsumerId::Language(_) if self.languages.is_wait_over(language, delivery.age()) => {
+                warn!(submission_id = %id, %language, "no running judge serves the language");
+                self.languages.end_next(language);
+                None
+            }
+            ConsumerId::Language(waited_for) if waited_for != language => {
+                let cause = Cause::new("the language in the message is not the one in its subject");
+                Some(Err(Failure::Reject(cause)))
+            }
+            // Handing it on again would lose it: the event in its place is this one.
+            ConsumerId::Language(_) => Some(Err(Failure::Defer(EARLY_DELAY))),
+        }
+    }
+
+    fn handed_on(&self, delivery: &Delivery<Ready>) -> Outgoing {
+        let ready = &delivery.event;
+        let language = ready.submission.language;
+        let handed_on = HandedOn { by: self.instance.clone(), ready_at_ms: epoch_ms(delivery.stored_at) };
+        let waiting = Waiting { ready: Ready { handed_on: Some(handed_on), ..ready.clone() } };
+        let name = catalogue::label(language).map_or_else(|| format!("language {language}"), str::to_owned);
+        let error = Verdict::error(&format!("{name} is not available on this judge"));
+        let error = self.judged_event(ready, Some(assignment(delivery)), error);
+        Outgoing::from(&waiting).or_if_full(counted_verdict("judge", &error))
     }
 
     async fn question(&self, key: &BundleKey) -> Result<Arc<Question>, Arc<BundleError>> {
@@ -135,9 +177,7 @@ impl<E: Engine> Judge<E> {
     }
 
     fn judged(&self, ready: &Ready, assignment: Option<Assignment>, verdict: Verdict) -> Outgoing {
-        let submission = ready.submission.clone();
-        let judged =
-            Judged { assignment, ..Judged::new(submission, verdict, SystemTime::now(), &self.instance) };
+        let judged = self.judged_event(ready, assignment, verdict);
         info!(
             submission_id = %judged.submission.id,
             status = judged.verdict.status.as_str(),
@@ -149,6 +189,11 @@ impl<E: Engine> Judge<E> {
         );
         counted_verdict("judge", &judged)
     }
+
+    fn judged_event(&self, ready: &Ready, assignment: Option<Assignment>, verdict: Verdict) -> Judged {
+        let submission = ready.submission.clone();
+        Judged { assignment, ..Judged::new(submission, verdict, SystemTime::now(), &self.instance) }
+    }
 }
 
 /// The delays after transient faults of an engine.
@@ -157,7 +202,13 @@ fn transient_backoff(counts_deliveries: bool) -> Backoff {
 }
 
 fn assignment(delivery: &Delivery<Ready>) -> Assignment {
-    Assignment { ready_at_ms: epoch_ms(delivery.stored_at), attempts: delivery.attempt }
+    let handed_on = delivery.event.handed_on.as_ref();
+    Assignment {
+        ready_at_ms: handed_on
+            .map_or_else(|| epoch_ms(delivery.stored_at), |handed_on| handed_on.ready_at_ms),
+        attempts: delivery.attempt,
+        handed_on_by: handed_on.map(|handed_on| handed_on.by.clone()),
+    }
 }
 
 impl<E: Engine> Handler for Judge<E> {
@@ -165,12 +216,20 @@ impl<E: Engine> Handler for Judge<E> {
     const STAGE: Stage = Stage::Judge;
 
     fn started_event(&self, event: &Ready) -> Option<Outgoing> {
+        if !self.engine.serves(event.submission.language) {
+            return None;
+        }
         let running = Running { submission: event.submission.clone(), instance: self.instance.clone() };
         Some(Outgoing::from(&running))
     }
 
     async fn handle(&self, delivery: &Delivery<Ready>) -> Result<Vec<Outgoing>, Failure> {
         let ready = &delivery.event;
+        if !self.engine.serves(ready.submission.language)
+            && let Some(done) = self.without_language(delivery)
+        {
+            return done;
+        }
         let toolchain = self.engine.toolchain(ready.submission.language);
         let result = match self.question(&ready.bundle).await {
             Ok(question) => {
@@ -201,8 +260,14 @@ impl<E: Engine> Handler for Judge<E> {
         self.engine.gate()
     }
 
+    fn language_turns(&self) -> Option<Arc<LanguageTurns>> {
+        Some(Arc::clone(&self.languages.turns))
+    }
+
+    /// A judge that lacks the language is not crashed by the submission.
     fn counts_deliveries(&self, event: &Ready) -> bool {
-        self.engine.counts_deliveries(event.submission.language)
+        let language = event.submission.language;
+        self.engine.serves(language) && self.engine.counts_deliveries(language)
     }
 
     fn give_up(&self, event: &Ready, _cause: &Cause) -> Vec<Outgoing> {

@@ -3,6 +3,7 @@
 mod config;
 mod engine;
 mod handler;
+mod languages;
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use gavel_runtime::{Service, ServiceInfo, health};
 pub use config::Config;
 pub use engine::{Engine, EngineChoice, EngineName, Engines, Judge0Engine, Routes, SandboxEngine};
 use handler::Judge;
+use languages::Languages;
 
 /// Binds the port, starts to connect to NATS, and adds what the judge does.
 ///
@@ -20,6 +22,7 @@ use handler::Judge;
 pub async fn bind(config: Config, engine: impl Engine) -> anyhow::Result<Service> {
     let mut service = Service::bind(&config.service).await?;
     let engine = Arc::new(engine);
+    let waiting = Arc::new(Languages::new(Arc::clone(&engine), &config));
     let (languages, dependencies) = (Arc::clone(&engine), Arc::clone(&engine));
     service.info = ServiceInfo {
         slots: config.slots,
@@ -27,7 +30,11 @@ pub async fn bind(config: Config, engine: impl Engine) -> anyhow::Result<Service
         dependencies: Arc::new(move || dependencies.dependencies()),
     };
     service.add_check(dependency_check(&engine));
-    let judge = Judge::new(service.bus.clone(), engine, &config);
+    let (bus, listener, watcher) = (service.bus.clone(), Arc::clone(&waiting), Arc::clone(&waiting));
+    service.add_task(async move {
+        tokio::join!(listener.listen(&bus), watcher.watch(&bus));
+    });
+    let judge = Judge::new(service.bus.clone(), engine, waiting, &config);
     service.consume(Durable::Judge, config.slots, Some(config.max_deliveries), judge);
     Ok(service)
 }

@@ -62,17 +62,28 @@ impl Meter {
     pub(super) fn start(service: &'static str, consumer: &'static str, slots: usize) -> Arc<Self> {
         let labels = [service, consumer];
         table::SLOTS.set(labels, f64::from(u32::try_from(slots).unwrap_or(u32::MAX)));
-        let meter = Self {
+        let attached = table::CONSUMER_ATTACHED.series(labels);
+        let meter = Self::of(service, consumer, attached, table::SLOTS_IN_USE.series(labels));
+        meter.attached(false);
+        Arc::new(meter)
+    }
+
+    /// The metrics of another consumer whose messages use the same slots.
+    pub(super) fn in_same_slots(&self, service: &'static str, consumer: &'static str) -> Arc<Self> {
+        Arc::new(Self::of(service, consumer, self.attached.clone(), self.slots_in_use.clone()))
+    }
+
+    fn of(service: &'static str, consumer: &'static str, attached: Gauge, slots_in_use: Gauge) -> Self {
+        let labels = [service, consumer];
+        Self {
             consumer,
-            attached: table::CONSUMER_ATTACHED.series(labels),
-            slots_in_use: table::SLOTS_IN_USE.series(labels),
+            attached,
+            slots_in_use,
             waiting: table::WAITING_SECONDS.series(labels),
             handling: table::HANDLING_SECONDS.series(labels),
             redeliveries: table::REDELIVERIES.series(labels),
             handled: Outcome::ALL.map(|outcome| table::HANDLED.series([service, consumer, outcome.as_str()])),
-        };
-        meter.attached(false);
-        Arc::new(meter)
+        }
     }
 
     pub(super) fn attached(&self, attached: bool) {

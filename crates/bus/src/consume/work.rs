@@ -19,7 +19,7 @@ use crate::handler::{Cause, Delivery, Failure, Handler};
 use crate::outgoing::{Outgoing, Trace};
 use crate::publish::{PublishError, Stored};
 use crate::settle::{Settlement, progress, settle};
-use crate::topology;
+use crate::topology::{self, ConsumerId};
 
 use super::meter::{Meter, Outcome};
 
@@ -37,6 +37,7 @@ pub(super) struct Work<H> {
     pub(super) bus: Bus,
     pub(super) handler: Arc<H>,
     pub(super) meter: Arc<Meter>,
+    pub(super) consumer: ConsumerId,
     pub(super) message: Message,
     pub(super) max_deliveries: Option<u64>,
     pub(super) progress_every: Duration,
@@ -141,7 +142,8 @@ async fn process<H: Handler>(work: &Work<H>, trace: Trace) -> Settlement {
             Err(_) => return unpublished(work),
         }
     }
-    let delivery = Delivery { event, trace, attempt: info.attempt, stored_at: info.stored_at };
+    let DeliveryInfo { attempt, stored_at } = info;
+    let delivery = Delivery { event, trace, attempt, stored_at, consumer: work.consumer };
     let outputs = match work.handler.handle(&delivery).await {
         Ok(outputs) => outputs,
         Err(Failure::Retry { after, cause }) => {
@@ -233,9 +235,13 @@ async fn publish_all<H>(work: &Work<H>, trace: &Trace, outputs: &[Outgoing]) -> 
 /// Publishes an event, with retries. Returns an error if the server does not confirm it within minutes.
 async fn publish<H>(work: &Work<H>, trace: &Trace, output: &Outgoing) -> Result<Stored, PublishFailure> {
     for attempt in 1..=MAX_PUBLISH_ATTEMPTS {
-        let error = match work.bus.publish(output, trace, PUBLISH_TIMEOUT).await {
-            Ok(stored) => return Ok(stored),
-            Err(error @ (PublishError::TooLarge | PublishError::Refused(_))) => {
+        let error = match (work.bus.publish(output, trace, PUBLISH_TIMEOUT).await, &output.if_full) {
+            (Ok(stored), _) => return Ok(stored),
+            (Err(PublishError::Full), Some(other)) => {
+                warn!(to = output.subject, instead = other.subject, "the stream is full");
+                return Box::pin(publish(work, trace, other)).await;
+            }
+            (Err(error @ (PublishError::TooLarge | PublishError::Refused(_))), _) => {
                 let unstored = match error {
                     PublishError::TooLarge => PublishFailure::TooLarge,
                     _ => PublishFailure::Unable,
@@ -243,7 +249,7 @@ async fn publish<H>(work: &Work<H>, trace: &Trace, output: &Outgoing) -> Result<
                 error!(cause = %Cause::from(error), to = output.subject, "cannot publish");
                 return Err(unstored);
             }
-            Err(error) => error,
+            (Err(error), _) => error,
         };
         warn!(cause = %Cause::from(error), attempt, to = output.subject, "cannot publish yet: retrying");
         tokio::time::sleep(PUBLISH_BACKOFF.delay(attempt, rand::random())).await;

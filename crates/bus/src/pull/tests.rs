@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::timing::PullTiming;
-use crate::topology::{Stream, TopologySettings};
+use crate::topology::{Durable, Stream, TopologySettings};
 use crate::{Cause, ConsumeSettings, Delivery, Failure, Handler, NatsConfig, Outgoing, Trace};
 
 const TIMEOUT: Duration = Duration::from_secs(30);

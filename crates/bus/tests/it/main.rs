@@ -6,6 +6,7 @@ mod consume;
 mod ending;
 mod failing;
 mod gate;
+mod languages;
 mod ledger;
 mod login;
 mod outage;

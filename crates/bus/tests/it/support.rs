@@ -9,7 +9,8 @@ use async_nats::jetstream;
 use futures::future::BoxFuture;
 use gavel_bus::topology::{self, Durable, TopologySettings};
 use gavel_bus::{
-    Bus, Cause, ConsumeSettings, Delivery, Failure, Handler, NatsConfig, Outgoing, Stored, Trace,
+    Bus, Cause, ConsumeSettings, Delivery, Failure, Handler, LanguageTurns, NatsConfig, Outgoing, Stored,
+    Trace,
 };
 use gavel_domain::Verdict;
 use gavel_domain::event::{Judged, Stage};
@@ -105,6 +106,7 @@ pub(crate) type Done = Result<Vec<Outgoing>, Failure>;
 pub(crate) struct Script<E> {
     act: Box<dyn Fn(Received) -> BoxFuture<'static, Done> + Send + Sync>,
     starts: bool,
+    turns: Option<Arc<LanguageTurns>>,
     event: PhantomData<fn() -> E>,
 }
 
@@ -114,7 +116,11 @@ impl<E> Script<E> {
         F: Future<Output = Done> + Send + 'static,
     {
         let act = Box::new(move |received| Box::pin(act(received)) as BoxFuture<'static, Done>);
-        Self { act, starts: false, event: PhantomData }
+        Self { act, starts: false, turns: None, event: PhantomData }
+    }
+
+    pub(crate) fn with_turns(self, turns: &Arc<LanguageTurns>) -> Self {
+        Self { turns: Some(Arc::clone(turns)), ..self }
     }
 
     pub(crate) fn with_started_event(self) -> Self {
@@ -128,6 +134,10 @@ impl<E: WireEvent + Send + Sync + 'static> Handler for Script<E> {
 
     fn started_event(&self, event: &E) -> Option<Outgoing> {
         self.starts.then(|| Outgoing::from(&running(&event.key())))
+    }
+
+    fn language_turns(&self) -> Option<Arc<LanguageTurns>> {
+        self.turns.clone()
     }
 
     async fn handle(&self, delivery: &Delivery<E>) -> Done {

@@ -34,12 +34,13 @@ async fn streams_match_the_table() {
     ];
     let ready: &[&str] =
         &["submission.ready.*", "submission.ready.*.*", "submission.expired.*", "submission.expired.*.*"];
-    let table: [(_, &[&str], _, _, _, _); 5] = [
+    let table: [(_, &[&str], _, _, _, _); 6] = [
         ("SUB_QUEUED", &["submission.queued.*", "submission.queued.*.*"], 200, 72, true, true),
         ("SUB_READY", ready, 100, 0, true, false),
+        ("SUB_WAITING", &["submission.waiting.*.*", "submission.waiting.*.*.*"], 20, 0, true, false),
         ("SUB_RESULT", results, 400, 72, true, true),
         ("SUB_DEAD", &["submission.dead.*", "submission.dead.*.*"], 50, 24 * 30, false, false),
-        ("BUNDLES", &["bundle.*.*.*"], 250, 24 * 5, true, false),
+        ("BUNDLES", &["bundle.*.*.*"], 230, 24 * 5, true, false),
     ];
     for (name, subjects, megabytes, hours, write_once, protected) in table {
         let config = raw.get_stream(name).await.unwrap().cached_info().config.clone();
@@ -51,7 +52,7 @@ async fn streams_match_the_table() {
         assert_eq!((config.deny_delete, config.deny_purge), (protected, protected), "{name}");
         assert_eq!((config.discard, config.allow_direct), (DiscardPolicy::New, true), "{name}");
         let work = config.retention == RetentionPolicy::WorkQueue;
-        assert_eq!(work, name == "SUB_READY", "{name}");
+        assert_eq!(work, ["SUB_READY", "SUB_WAITING"].contains(&name), "{name}");
     }
     for durable in Durable::ALL {
         let config = consumer(&raw, durable).await.config;

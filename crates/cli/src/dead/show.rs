@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use gavel_convex::result_body;
-use gavel_domain::event::{DeadLetter, Expired};
+use gavel_domain::event::{DeadLetter, Expired, Waiting};
 use gavel_domain::time::from_epoch_ms;
 use gavel_domain::{Submission, SubmissionId};
 use gavel_inspect::{DeadLetterContent, Inspector, StoredDeadLetter, Timeline};
@@ -76,7 +76,7 @@ pub(super) async fn show(
 
 /// Returns the events of a generation that lead to a verdict.
 fn events(timeline: &Timeline) -> Vec<Value> {
-    let is_step = |name: &str| name != DeadLetter::NAME && name != Expired::NAME;
+    let is_step = |name: &str| ![DeadLetter::NAME, Expired::NAME, Waiting::NAME].contains(&name);
     let steps = timeline.events.iter().filter_map(|message| {
         let event = message.event_name().filter(|name| is_step(name))?;
         let generation = timeline.generation.number();

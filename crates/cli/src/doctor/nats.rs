@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use gavel_bus::topology::{MIN_NATS_VERSION, Stream};
 use gavel_domain::heartbeat::Heartbeat;
+use gavel_domain::{LanguageId, catalogue};
 use gavel_inspect::{InspectError, Inspector, TopologyMismatch, nats_version};
 
-use super::Finding;
+use super::{Finding, State};
+use crate::event::Event;
 use crate::exit::CommandError;
 use crate::session::NatsOptions;
 use crate::status::SERVICES;
@@ -123,7 +125,40 @@ async fn services(inspector: &Inspector) -> Vec<Finding> {
             "Install toolchains on the judges (scripts/languages), or set ENGINE=judge0.",
         ));
     }
+    findings.extend(languages(inspector, &present).await);
     findings.extend(versions(&present));
+    findings
+}
+
+/// Returns the languages that no running judge serves: those that submissions wait for, and those that the app offers.
+async fn languages(inspector: &Inspector, present: &[Heartbeat]) -> Vec<Finding> {
+    let is_served = |language: LanguageId| present.iter().any(|each| each.serves(language));
+    let name = |language: LanguageId| Event::language_with_id(language.0);
+    let mut findings = Vec::new();
+    match inspector.waiting_languages().await {
+        Ok(waiting) => findings.extend(waiting.iter().filter(|each| !is_served(each.language)).map(|each| {
+            let found = format!(
+                "{} waiting for {}, which no running judge serves",
+                each.submissions,
+                name(each.language)
+            );
+            Finding::bad("waiting submissions", found, "Start a judge that serves it; see LANGUAGE_WAIT_S.")
+        })),
+        // Reported already.
+        Err(InspectError::NoStream(_)) => {}
+        Err(error) => findings.push(failed("waiting submissions", error)),
+    }
+    let unserved: Vec<_> = catalogue::offered().filter(|&language| !is_served(language)).map(name).collect();
+    if !unserved.is_empty() && present.iter().any(|each| !each.languages.is_empty()) {
+        findings.push(Finding {
+            state: State::Optional,
+            ..Finding::bad(
+                "languages of the app",
+                format!("no running judge serves {}", unserved.join(", ")),
+                "Install toolchains on a judge (scripts/languages), or route them to Judge0 with ENGINE_ROUTES.",
+            )
+        });
+    }
     findings
 }
 
@@ -144,6 +179,6 @@ fn failed(name: &str, error: impl Into<CommandError>) -> Finding {
     let error = error.into();
     let remedy = error
         .remedy
-        .unwrap_or_else(|| "Correct the variables as described in deploy/demismatch.env.".to_owned());
+        .unwrap_or_else(|| "Correct the variables as described in deploy/default.env.".to_owned());
     Finding::bad(name, error.message, remedy)
 }

@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use gavel_bus::topology;
 use gavel_domain::event::{
     CallbackAttempt, CallbackKind, DeadLetter, Expired, Judged, Queued, Ready, Rejudged, Reported, Running,
+    Waiting,
 };
 use gavel_domain::time::from_epoch_ms;
 use gavel_domain::{Clock, Outcome, OutputStream, Submission, SubmissionKey, Verdict};
@@ -55,6 +57,11 @@ impl Reading {
             | WireEvent::Expired(Expired { ready: Ready { submission, source, .. } }) => {
                 self.program(event, &submission, source);
             }
+            WireEvent::Waiting(Waiting { ready: Ready { submission, source, handed_on, .. } }) => {
+                self.program(event, &submission, source);
+                event.ready_at = handed_on.as_ref().map(|handed_on| moment(handed_on.ready_at_ms));
+                event.handed_on_by = handed_on.map(|handed_on| handed_on.by);
+            }
             WireEvent::Rejudged(Rejudged { submission, from, by, reason }) => {
                 of(event, &submission);
                 (event.instance, event.reason) = (Some(by), Some(reason));
@@ -69,8 +76,9 @@ impl Reading {
                 of(event, &submission);
                 self.verdict(event, verdict);
                 (event.duration_ms, event.instance) = (Some(duration_ms), Some(instance));
-                event.ready_at = assignment.map(|assignment| moment(assignment.ready_at_ms));
-                event.attempts = assignment.map(|assignment| assignment.attempts);
+                event.ready_at = assignment.as_ref().map(|assignment| moment(assignment.ready_at_ms));
+                event.attempts = assignment.as_ref().map(|assignment| assignment.attempts);
+                event.handed_on_by = assignment.and_then(|assignment| assignment.handed_on_by);
             }
             WireEvent::Reported(Reported { submission, status, attempts, instance, callback_attempts }) => {
                 of(event, &submission);
@@ -136,10 +144,11 @@ fn moment(ms: u64) -> Timestamp {
     from_epoch_ms(ms).map(Timestamp).unwrap_or_default()
 }
 
-/// Returns the event name, the id and the generation of `submission.<event>.<key>`.
+/// Returns the event name, the id and the generation of a subject.
 fn address(subject: &str) -> (&str, &str, u32) {
     let rest = subject.strip_prefix("submission.").unwrap_or(subject);
-    let (word, key) = rest.split_once('.').unwrap_or((rest, ""));
+    let other = || rest.split_once('.').unwrap_or((rest, ""));
+    let (word, key) = topology::event_and_key(subject).unwrap_or_else(other);
     match SubmissionKey::parse(key) {
         Some(parsed) => (word, &key[..parsed.id.as_str().len()], parsed.generation.number()),
         None => (word, key, 1),
@@ -211,6 +220,8 @@ mod tests {
         assert_eq!(address("submission.queued.k97"), ("queued", "k97", 1));
         assert_eq!(address("submission.queued.k97.2"), ("queued", "k97", 2));
         assert_eq!(address("submission.queued.k97.x"), ("queued", "k97.x", 1));
+        assert_eq!(address("submission.waiting.83.k97.2"), ("waiting", "k97", 2));
+        assert_eq!(address("submission.waiting.83"), ("waiting", "83", 1));
         assert_eq!(address("submission.queued"), ("queued", "", 1));
         assert_eq!(address("else"), ("else", "", 1));
     }
@@ -255,7 +266,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_message_becomes_an_event(
-            word in "queued|ready|running|judged|reported|dead|rejudged|other",
+            word in "queued|ready|waiting|waiting.83|running|judged|reported|dead|rejudged|other",
             end in ".{0,20}",
             payload in proptest::collection::vec(any::<u8>(), 0..200),
         ) {

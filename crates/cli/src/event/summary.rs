@@ -69,11 +69,20 @@ impl Event {
         if let Some(instance) = &self.instance {
             words.push(format!("by {}", escape_control(instance)));
         }
+        if let Some(judge) = &self.handed_on_by {
+            words.push(format!("handed on by {}", escape_control(judge)));
+        }
         words.join(" ")
     }
 }
 
 impl Event {
+    /// Returns the name of a language with its id, such as "Swift (83)".
+    pub(crate) fn language_with_id(id: u32) -> String {
+        catalogue::label(LanguageId(id))
+            .map_or_else(|| format!("language {id}"), |label| format!("{label} ({id})"))
+    }
+
     /// Returns the name of a language by its Judge0 id.
     pub(crate) fn language_name(id: u32) -> String {
         catalogue::label(LanguageId(id)).map_or_else(|| format!("#{id}"), str::to_owned)

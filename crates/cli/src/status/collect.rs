@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
+use gavel_bus::WaitingLanguage;
 use gavel_bus::topology::Stream;
 use gavel_domain::heartbeat::{DependencyStatus, Heartbeat};
 use gavel_inspect::{ConsumerStats, Inspector};
@@ -28,6 +29,9 @@ pub(super) struct Status {
     /// Convex and Judge0, as the services see them.
     #[serde(rename = "peers")]
     pub(super) dependencies: Vec<Dependency>,
+    /// The languages that submissions wait for.
+    #[serde(rename = "waitingLanguages", skip_serializing_if = "Vec::is_empty")]
+    pub(super) languages: Vec<LanguageStatus>,
     /// Dead letters of the last day by stage and cause, the most frequent first.
     #[serde(rename = "dead")]
     pub(super) dead_letters: Vec<DeadLetterCount>,
@@ -52,6 +56,20 @@ pub(super) struct StageStatus {
     /// Slots of all instances of the service.
     pub(super) slots: u32,
     pub(super) busy: u32,
+}
+
+/// A language that submissions wait for.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct LanguageStatus {
+    pub(super) language: u32,
+    pub(super) name: String,
+    /// How many submissions wait for it, or are in progress after they have waited.
+    pub(super) submissions: u64,
+    /// How long the oldest of them has waited.
+    pub(super) oldest_ms: u64,
+    /// The judges that serve it.
+    pub(super) served_by: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -110,6 +128,8 @@ impl Status {
         let present = inspector.heartbeats(time).await?;
         let snapshot = inspector.snapshot().await?;
         let took = begun.elapsed().as_secs_f64();
+        let waiting = inspector.waiting_languages().await?;
+        let languages = waiting.into_iter().map(|waiting| LanguageStatus::of(waiting, &present)).collect();
         let dependencies = present.iter().flat_map(|(heartbeat, _)| Dependency::of(heartbeat)).collect();
         let instances: Vec<Instance> =
             present.into_iter().map(|(heartbeat, heard)| Instance::of(heartbeat, heard)).collect();
@@ -126,7 +146,22 @@ impl Status {
             max_bytes: count.max_bytes,
         });
         let (streams, dead_letters) = (streams.collect(), count_dead_letters(inspector).await?);
-        Ok(Self { stages, streams, instances, dependencies, dead_letters, clock_skew_ms: snapshot.skew_ms })
+        let clock_skew_ms = snapshot.skew_ms;
+        Ok(Self { stages, streams, instances, dependencies, languages, dead_letters, clock_skew_ms })
+    }
+}
+
+impl LanguageStatus {
+    fn of(waiting: WaitingLanguage, present: &[(Heartbeat, Instant)]) -> Self {
+        let id = waiting.language.0;
+        let judges = present.iter().filter(|(heartbeat, _)| heartbeat.serves(waiting.language));
+        Self {
+            language: id,
+            name: Event::language_with_id(id),
+            submissions: waiting.submissions,
+            oldest_ms: millis(waiting.since.elapsed().unwrap_or_default()),
+            served_by: judges.map(|(heartbeat, _)| heartbeat.instance.clone()).collect(),
+        }
     }
 }
 

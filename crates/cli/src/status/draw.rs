@@ -82,6 +82,21 @@ pub(super) fn draw(status: &Status, colours: bool) -> String {
             escape_control(&dependency.seen_by)
         ));
     }
+    for waiting in &status.languages {
+        let line_of = |state: &str| {
+            format!(
+                "waiting for {}: {}, the oldest for {}, {state}",
+                waiting.name,
+                waiting.submissions,
+                format_millis(waiting.oldest_ms)
+            )
+        };
+        line(if waiting.served_by.is_empty() {
+            alarm(&line_of("no running judge serves it"))
+        } else {
+            line_of(&format!("served by {}", escape_control(&waiting.served_by.join(", "))))
+        });
+    }
     line(String::new());
     match status.dead_letters.iter().map(|entry| entry.count).sum::<u64>() {
         0 => line("no dead letters in the last 24 hours".to_owned()),

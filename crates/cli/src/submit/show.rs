@@ -93,6 +93,10 @@ fn detail(event: &Event) -> String {
                 .map_or_else(String::new, |text| format!(" \"{}\"", first_line(text, MAX_REASON_CHARS)));
             format!(" {}{counts}{reason}", verdict.status.as_str())
         }
+        Event::Waiting(waiting) => {
+            let language = crate::event::Event::language_with_id(waiting.ready.submission.language.0);
+            format!(" for a judge that serves {language}")
+        }
         _ => String::new(),
     }
 }

@@ -6,6 +6,7 @@ use gavel_inspect::Timeline;
 use serde::Serialize;
 
 use crate::event::{Attempt, Event, Reading, Timestamp};
+use crate::output::escape_control;
 use crate::time::{format_duration, millis};
 
 /// A run; serialized for `--json`.
@@ -136,13 +137,13 @@ impl Run {
         self.events.first().map_or(0, |first| millis(at.since(first.time)))
     }
 
-    /// Returns the points of the waterfall: the events, and the time it was ready, which the verdict holds.
+    /// Returns the points of the waterfall: the events, and the time it was ready, which later events hold.
     pub(super) fn marks(&self) -> Vec<Mark<'_>> {
         let events = self.events.iter();
         let mut marks: Vec<Mark<'_>> =
             events.map(|event| Mark { stage: &event.stage, at: event.time, event: Some(event) }).collect();
         if self.event("ready").is_none()
-            && let Some(at) = self.event("judged").and_then(|judged| judged.ready_at)
+            && let Some(at) = self.events.iter().find_map(|event| event.ready_at)
         {
             let place = marks.iter().position(|mark| !BEFORE_READY.contains(&mark.stage));
             marks.insert(place.unwrap_or(marks.len()), Mark { stage: "ready", at, event: None });
@@ -151,7 +152,7 @@ impl Run {
     }
 
     fn spans(&self, end: Timestamp) -> Vec<Span> {
-        const STAGES: [&str; 4] = ["queued", "ready", "running", "judged"];
+        const STAGES: [&str; 5] = ["queued", "ready", "waiting", "running", "judged"];
         let marks = self.marks();
         // Of several events of one stage, the first counts.
         let first = |stage: &str| marks.iter().find(|mark| mark.stage == stage);
@@ -176,12 +177,23 @@ impl Run {
             ("queued", Some("running")) => "waiting for test cases and for a judge",
             ("queued", Some("judged")) => "waiting for test cases; verdict without a run",
             ("queued", _) => "waiting for test cases",
-            ("ready", _) => "waiting for a judge",
+            ("ready", Some("waiting")) => "waiting for a judge",
+            ("ready" | "waiting", _) => {
+                return self.handed_on().unwrap_or_else(|| "waiting for a judge".to_owned());
+            }
             ("running", Some(_)) => return self.work(),
             ("running", None) => "running",
             _ => "waiting for Convex to accept the verdict",
         }
         .to_owned()
+    }
+
+    /// Describes the wait for a judge that serves the language, if a judge that lacks it has handed the submission on.
+    fn handed_on(&self) -> Option<String> {
+        let event = self.events.iter().find(|event| event.handed_on_by.is_some())?;
+        let judge = escape_control(event.handed_on_by.as_deref().unwrap_or_default());
+        let language = Event::language_with_id(event.language.unwrap_or_default());
+        Some(format!("handed on by {judge}, waiting for a judge that serves {language}"))
     }
 
     /// Describes the work of the judge.

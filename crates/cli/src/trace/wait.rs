@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use gavel_bus::topology::Durable;
+use gavel_domain::LanguageId;
+use gavel_domain::heartbeat::Heartbeat;
 use gavel_inspect::{InspectError, Inspector, QueuePosition};
 
 use super::run::{Run, Wait};
+use crate::event::Event;
 use crate::exit::CommandError;
 use crate::time::format_duration;
 
@@ -21,6 +24,11 @@ pub(super) async fn wait(inspector: &Inspector, run: &Run) -> Result<Option<Wait
         return Ok(None);
     }
     let has = |stage| run.event(stage).is_some();
+    if let Some(waiting) =
+        run.event("waiting").filter(|_| !has("running") && !has("judged") && !has("expired"))
+    {
+        return wait_for_language(inspector, waiting).await.map(Some);
+    }
     let (durable, waits_since) = if has("judged") {
         (Durable::ReporterJudged, "judged")
     } else if has("expired") {
@@ -72,6 +80,32 @@ pub(super) async fn wait(inspector: &Inspector, run: &Run) -> Result<Option<Wait
     let problem = problem.map(|problem| format!("; problem seen by the {}: {problem}", worker(durable)));
     let sentence = sentence + &problem.unwrap_or_default();
     Ok(Some(Wait { stage: worker(durable), ahead, about_ms: about.map(crate::time::millis), sentence }))
+}
+
+/// What a submission waits for that was handed on by a judge that lacks its language.
+async fn wait_for_language(inspector: &Inspector, waiting: &Event) -> Result<Wait, CommandError> {
+    let id = waiting.language.unwrap_or_default();
+    let language = Event::language_with_id(id);
+    let judge = waiting.handed_on_by.as_deref().unwrap_or("a judge");
+    let age = waiting.time.0.elapsed().unwrap_or_default();
+    let served_by = match inspector.heartbeats(LISTEN_TIME).await {
+        Err(InspectError::PermissionDenied(_)) => String::new(),
+        present => {
+            let present = present?;
+            let serves = |(heartbeat, _): &&(Heartbeat, _)| heartbeat.serves(LanguageId(id));
+            let judges = present.iter().filter(serves).map(|(heartbeat, _)| heartbeat.instance.as_str());
+            match judges.collect::<Vec<_>>().as_slice() {
+                [] => {
+                    "; no running judge serves it, so it ends with an error after LANGUAGE_WAIT_S".to_owned()
+                }
+                judges => format!("; served by {}", judges.join(", ")),
+            }
+        }
+    };
+    let age = format_duration(age);
+    let sentence =
+        format!("handed on by {judge}, waiting for a judge that serves {language} for {age}{served_by}");
+    Ok(Wait { stage: "judge", ahead: None, about_ms: None, sentence })
 }
 
 /// Estimates how long the submissions ahead take.

@@ -9,6 +9,7 @@ mod dead;
 mod doctor;
 mod events;
 mod expiry;
+mod handing_on;
 mod help;
 mod judge0;
 mod languages;

@@ -1,11 +1,17 @@
 //! Metrics of the pipeline that several services share: queues and verdicts.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use gavel_bus::topology::Durable;
-use gavel_bus::{Bus, Outgoing};
+use gavel_bus::{Bus, Outgoing, WaitingLanguage};
 use gavel_domain::catalogue;
 use gavel_domain::event::Judged;
 use gavel_telemetry::table;
+use tokio::time::timeout;
+
+/// How long the server may take to list the languages that submissions wait for.
+const LANGUAGES_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Asks NATS for the depth of all queues and sets their metrics. An unknown value is NaN.
 ///
@@ -19,7 +25,24 @@ pub(crate) async fn measure_queues(service: &'static str, bus: &Bus) {
         table::QUEUE_IN_PROGRESS.set(labels, depth.in_progress.map_or(f64::NAN, gauge));
         table::QUEUE_OLDEST_SECONDS.set(labels, depth.oldest_age.map_or(f64::NAN, |age| age.as_secs_f64()));
     };
-    join_all(Durable::ALL.map(measure)).await;
+    tokio::join!(join_all(Durable::ALL.map(measure)), measure_languages(service, bus));
+}
+
+/// Sets the metrics of the languages that submissions wait for: of each that the app offers, and of all others together.
+async fn measure_languages(service: &'static str, bus: &Bus) {
+    let waiting = match timeout(LANGUAGES_TIMEOUT, bus.waiting_languages()).await {
+        Ok(Ok(waiting)) if bus.is_connected() => Some(waiting),
+        _ => None,
+    };
+    for label in catalogue::offered().map(catalogue::metric_label).chain([catalogue::OTHER_LABEL]) {
+        let oldest = |waiting: &Vec<WaitingLanguage>| {
+            let of_label =
+                waiting.iter().filter(|waiting| catalogue::metric_label(waiting.language) == label);
+            of_label.map(|waiting| waiting.since.elapsed().unwrap_or_default()).max().unwrap_or_default()
+        };
+        let seconds = waiting.as_ref().map_or(f64::NAN, |waiting| oldest(waiting).as_secs_f64());
+        table::LANGUAGE_OLDEST_SECONDS.set([service, label], seconds);
+    }
 }
 
 /// Returns the message for a verdict. The verdict is counted once it is stored, by the service that stored it.

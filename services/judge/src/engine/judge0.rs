@@ -49,6 +49,12 @@ impl Engine for Judge0Engine {
         self.judge0.languages().into_iter().map(served).collect()
     }
 
+    /// An unreachable Judge0 has not said what it serves.
+    fn serves(&self, language: LanguageId) -> bool {
+        let languages = self.judge0.languages();
+        languages.is_empty() || languages.iter().any(|(id, _)| *id == language)
+    }
+
     fn dependencies(&self) -> Vec<DependencyStatus> {
         let breaker = self.judge0.breaker();
         vec![DependencyStatus {

@@ -217,6 +217,13 @@ impl Engine for Engines {
         sandbox.chain(of(EngineName::Judge0, self.judge0.as_ref().map(|it| it as &dyn Engine))).collect()
     }
 
+    fn serves(&self, language: LanguageId) -> bool {
+        match self.name_of(language) {
+            EngineName::Sandbox => self.sandbox.as_ref().is_some_and(|sandbox| sandbox.serves(language)),
+            EngineName::Judge0 => self.judge0.as_ref().is_some_and(|judge0| judge0.serves(language)),
+        }
+    }
+
     fn toolchain(&self, language: LanguageId) -> Option<String> {
         self.engine_for(language).1.toolchain(language)
     }

@@ -57,7 +57,7 @@ async fn operators_file_replaces_and_adds_language_ids() {
 #[tokio::test(flavor = "multi_thread")]
 async fn byte_order_mark_before_a_source_is_dropped() {
     let rig = Rig::start().await;
-    let _judge = ServiceProcess::start(rig.builder()).await;
+    let _judge = ServiceProcess::start(rig.builder().env("LANGUAGE_WAIT_S", "0")).await;
     let c = "#include <stdio.h>\nint main(void) { int n; scanf(\"%d\", &n); printf(\"%d\", n); }";
     for (id, language, source) in
         [("perl", 85, "print <STDIN>;"), ("php", 68, "<?php echo fgets(STDIN);"), ("c", 50, c)]
@@ -74,11 +74,12 @@ async fn byte_order_mark_before_a_source_is_dropped() {
     }
 }
 
-/// The verdict comes without a retry. The learner sees no advice to the operator: that is in the log.
+/// The learner sees no advice to the operator: that is in the log. An id that no language has does not wait.
 #[tokio::test(flavor = "multi_thread")]
 async fn unserved_language_leads_to_an_error_and_a_remedy_in_the_log() {
     let rig = Rig::start().await;
-    let judge = ServiceProcess::start(rig.builder().env("LANGUAGE_VERSIONS", "at-least")).await;
+    let builder = rig.builder().env("LANGUAGE_VERSIONS", "at-least").env("LANGUAGE_WAIT_S", "1");
+    let judge = ServiceProcess::start(builder).await;
     let rows = [
         (81, "Scala is not available on this judge.", "add it to the file that SANDBOX_LANGUAGES names"),
         (36, "Python 2 is not available on this judge.", "add it to the file that SANDBOX_LANGUAGES names"),
@@ -89,11 +90,17 @@ async fn unserved_language_leads_to_an_error_and_a_remedy_in_the_log() {
         ),
         (113, "Python is not available on this judge.", "LANGUAGE_VERSIONS=at-least rejects older versions"),
     ];
+    let mut ends = Vec::new();
     for (language, reason, remedy) in rows {
         let id = format!("none-{language}");
         let end = rig.watch(&id).await;
         rig.ready_in(LanguageId(language), &id, rig.question().await, "print(7)").await;
+        ends.push((language, id, end, reason, remedy));
+    }
+    for (language, id, end, reason, remedy) in ends {
         let end = end.await;
+        let has_waited = end.judged.assignment.is_some_and(|assignment| assignment.handed_on_by.is_some());
+        assert_eq!(has_waited, language != 4711, "{language}");
         let message = end.judged.verdict.reason.unwrap();
         assert_eq!((end.judged.verdict.status, end.dead), (Status::Error, None), "{message}");
         assert_eq!(message, reason);
@@ -115,7 +122,7 @@ async fn log_lists_served_and_unserved_languages() {
         .replace("\"/bin/echo\", \"0.5\"", "\"/bin/sh\", \"-c\", \"echo no; exit 3\"");
     std::fs::write(file.path(), missing + &broken).unwrap();
     let builder = rig.builder().env("SANDBOX_LANGUAGES", file.path().to_str().unwrap());
-    let judge = ServiceProcess::start(builder.env("LOG_LEVEL", "debug")).await;
+    let judge = ServiceProcess::start(builder.env("LOG_LEVEL", "debug").env("LANGUAGE_WAIT_S", "0")).await;
     let log = judge.log();
     let not_served = |id: &str| {
         log.iter().find(|line| line.contains("\"language not served\"") && line.contains(id)).unwrap()

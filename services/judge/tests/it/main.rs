@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
+mod handing_on;
 mod help;
 mod hidden_output;
 mod isolation;

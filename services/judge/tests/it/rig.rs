@@ -66,7 +66,7 @@ impl Rig {
     async fn store(&self, language: LanguageId, id: &str, bundle: BundleKey, source: &str, renewals: u32) {
         let accepted_at_ms = gavel_domain::time::epoch_ms(SystemTime::now());
         let submission = Submission { language, accepted_at_ms, ..fixtures::submission(id) };
-        let ready = Ready { submission, source: source.to_owned(), bundle, renewals };
+        let ready = Ready { submission, source: source.to_owned(), bundle, renewals, handed_on: None };
         assert_eq!(self.publish(&ready).await, Stored::New);
     }
 

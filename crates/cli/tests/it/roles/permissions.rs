@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use gavel_bus::topology::{Durable, Stream};
+use gavel_bus::topology::{ConsumerId, Durable, Stream};
+use gavel_domain::LanguageId;
 use gavel_testkit::TEST_TIMEOUT;
 
 use super::Deployed;
@@ -18,7 +19,7 @@ fn publishes(role: &str) -> Vec<String> {
     let mut all: Vec<String> = match role {
         "ingress" => events(&["queued"]),
         "fetcher" => events(&["ready", "judged", "dead"]),
-        "judge" => events(&["running", "judged", "expired", "dead"]),
+        "judge" => events(&["running", "judged", "waiting", "expired", "dead"]),
         "reporter" => events(&["reported", "dead"]),
         "ops" => events(&["queued", "ready", "judged", "rejudged"]),
         _ => Vec::new(),
@@ -28,9 +29,14 @@ fn publishes(role: &str) -> Vec<String> {
             all.push("bundle.1.ab.0".to_owned());
             all.extend(consuming(Durable::Fetcher));
             all.extend(consuming(Durable::FetcherExpired));
+            all.extend(["SUB_READY", "SUB_WAITING"].map(|stream| format!("$JS.API.STREAM.MSG.GET.{stream}")));
         }
         "judge" => {
             all.extend(consuming(Durable::Judge));
+            all.extend(consuming(LANGUAGE));
+            all.push("$JS.API.CONSUMER.CREATE.SUB_WAITING.x.submission.queued.x".to_owned());
+            all.push("$JS.API.STREAM.INFO.SUB_WAITING".to_owned());
+            all.push("$JS.API.DIRECT.GET.SUB_WAITING".to_owned());
             all.extend(direct("SUB_RESULT", &["submission.running.x"]));
             all.extend(direct("BUNDLES", &["bundle.1.ab.0"]));
         }
@@ -38,8 +44,9 @@ fn publishes(role: &str) -> Vec<String> {
             all.extend(["callback.claimed.x", "callback.answered.x"].map(str::to_owned));
             all.extend(consuming(Durable::ReporterRunning));
             all.extend(consuming(Durable::ReporterJudged));
-            all.extend(Durable::ALL.map(info));
-            let streams = ["SUB_QUEUED", "SUB_READY", "SUB_RESULT"];
+            all.extend(consumers().map(info));
+            all.push("$JS.API.STREAM.INFO.SUB_WAITING".to_owned());
+            let streams = ["SUB_QUEUED", "SUB_READY", "SUB_WAITING", "SUB_RESULT"];
             all.extend(streams.map(|stream| format!("$JS.API.DIRECT.GET.{stream}")));
             let ours = SUBJECTS.into_iter().filter(|subject| !subject.starts_with(['b', 'o']));
             all.extend(ours.map(|subject| format!("$JS.API.DIRECT.GET.SUB_RESULT.{subject}")));
@@ -50,7 +57,7 @@ fn publishes(role: &str) -> Vec<String> {
                 all.extend(["STREAM.INFO", "STREAM.CREATE", "STREAM.UPDATE"].map(api));
                 all.push(format!("$JS.API.CONSUMER.CREATE.{stream}.x.submission.queued.x"));
             }
-            all.extend(Durable::ALL.map(info));
+            all.extend(consumers().map(info));
         }
         "ops" => {
             for stream in Stream::ALL {
@@ -60,7 +67,7 @@ fn publishes(role: &str) -> Vec<String> {
                     all.extend(direct(stream.name(), &SUBJECTS));
                 }
             }
-            all.extend(Durable::ALL.map(info));
+            all.extend(consumers().map(info));
             all.push("$JS.API.STREAM.MSG.DELETE.SUB_DEAD".to_owned());
         }
         _ => {}
@@ -76,15 +83,22 @@ fn subscribes(role: &str) -> Vec<String> {
     let own = format!("_INBOX_{role}.>");
     let more: &[&str] = match role {
         "ingress" => &["presence.judge.*"],
-        "tap" | "ops" => &["submission.>", "submission.judged.*", "presence.>", "presence.judge.*"],
+        "judge" => &["submission.waiting.>", "presence.judge.*"],
+        "tap" | "ops" => {
+            &["submission.>", "submission.waiting.>", "submission.judged.*", "presence.>", "presence.judge.*"]
+        }
         _ => &[],
     };
     more.iter().map(|&subject| subject.to_owned()).chain([own]).collect()
 }
 
-const SUBJECTS: [&str; 12] = [
+/// The consumer of a language.
+const LANGUAGE: ConsumerId = ConsumerId::Language(LanguageId(83));
+
+const SUBJECTS: [&str; 13] = [
     "submission.queued.x",
     "submission.ready.x",
+    "submission.waiting.x",
     "submission.expired.x",
     "submission.running.x",
     "submission.judged.x",
@@ -97,16 +111,21 @@ const SUBJECTS: [&str; 12] = [
     "other.x",
 ];
 
-fn info(durable: Durable) -> String {
-    format!("$JS.API.CONSUMER.INFO.{}.{}", durable.stream().name(), durable.name())
+fn consumers() -> impl Iterator<Item = ConsumerId> {
+    Durable::ALL.map(ConsumerId::from).into_iter().chain([LANGUAGE])
 }
 
-fn consuming(durable: Durable) -> Vec<String> {
-    let name = format!("{}.{}", durable.stream().name(), durable.name());
+fn info(consumer: ConsumerId) -> String {
+    format!("$JS.API.CONSUMER.INFO.{}.{}", consumer.stream().name(), consumer.name())
+}
+
+fn consuming(consumer: impl Into<ConsumerId>) -> Vec<String> {
+    let consumer = consumer.into();
+    let name = format!("{}.{}", consumer.stream().name(), consumer.name());
     let next = format!("$JS.API.CONSUMER.MSG.NEXT.{name}");
     // The subjects that acknowledge a message of this consumer, in the old format and in the new one.
     let acks = [format!("$JS.ACK.{name}.1.1.1.1.1"), format!("$JS.ACK.domain.account.{name}.1.1.1.1.1.x")];
-    [info(durable), next].into_iter().chain(acks).collect()
+    [info(consumer), next].into_iter().chain(acks).collect()
 }
 
 /// All subjects that the test tries.
@@ -116,7 +135,7 @@ fn subjects() -> BTreeSet<String> {
         all.extend([format!("presence.{role}.i"), format!("_INBOX_{role}.x")]);
         all.extend(publishes(role));
     }
-    all.extend(Durable::ALL.into_iter().flat_map(consuming));
+    all.extend(consumers().flat_map(consuming));
     for stream in Stream::ALL.map(Stream::name) {
         let calls =
             ["INFO", "CREATE", "UPDATE", "DELETE", "PURGE", "SNAPSHOT", "RESTORE", "MSG.GET", "MSG.DELETE"];
@@ -177,6 +196,7 @@ async fn role_may_subscribe_only_to_what_it_needs() {
         "*.*.*",
         "submission.>",
         "submission.judged.*",
+        "submission.waiting.>",
         "submission.*.x",
         "callback.>",
         "bundle.>",

@@ -47,6 +47,7 @@ async fn pipeline_runs_with_least_privilege() {
                 ("NATS_CA", path.join("ca.pem").display().to_string()),
                 ("NATS_NKEY", path.join(format!("{role}.nk")).display().to_string()),
                 ("NATS_MAKE_STREAMS", "false".to_owned()),
+                ("LANGUAGE_WAIT_S", "1".to_owned()),
             ]
             .map(|(name, value)| (name.to_owned(), value))
             .to_vec()
@@ -58,9 +59,11 @@ async fn pipeline_runs_with_least_privilege() {
     pipeline.submit("right", "sum", 71, program).await;
     pipeline.submit("wrong", "sum", 71, "print(3)").await;
     pipeline.submit("missing", "no-such-question", 71, program).await;
+    pipeline.submit("waiting", "sum", 81, program).await;
     assert_eq!(pipeline.result("right").await["status"], "passed");
     assert_eq!(pipeline.result("wrong").await["status"], "failed");
     assert_eq!(pipeline.result("missing").await["status"], "error");
+    assert_eq!(pipeline.result("waiting").await["status"], "error", "after LANGUAGE_WAIT_S");
 
     // A person who watches, with the key `tap`.
     let file = keys.path().join("program.py");

@@ -1,0 +1,65 @@
+//! The messages in progress of one loop. Their number is limited by its slots.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::Message;
+use tokio::task::JoinSet;
+
+use super::ConsumeSettings;
+use super::meter::Meter;
+use super::work::{Work, work};
+use crate::bus::Bus;
+use crate::handler::Handler;
+use crate::topology::ConsumerId;
+
+/// The work of a loop, and what each message in progress needs.
+pub(super) struct Workers<H> {
+    pub(super) bus: Bus,
+    pub(super) handler: Arc<H>,
+    pub(super) settings: ConsumeSettings,
+    pub(super) meter: Arc<Meter>,
+    pub(super) tasks: JoinSet<()>,
+    /// The meter of the messages that waited for a language.
+    language_meter: Arc<Meter>,
+}
+
+impl<H: Handler> Workers<H> {
+    pub(super) fn new(bus: Bus, handler: Arc<H>, settings: ConsumeSettings) -> Self {
+        let meter = Meter::start(bus.service, settings.durable.name(), settings.slots);
+        let language_meter = match handler.language_turns() {
+            Some(_) => meter.in_same_slots(bus.service, ConsumerId::LANGUAGES),
+            None => Arc::clone(&meter),
+        };
+        Self { bus, handler, settings, meter, tasks: JoinSet::new(), language_meter }
+    }
+
+    /// The number of slots without a message in progress.
+    pub(super) fn free(&self) -> usize {
+        self.settings.slots.saturating_sub(self.tasks.len())
+    }
+
+    /// Starts the work on a message.
+    pub(super) fn start(&mut self, consumer: ConsumerId, ack_wait: Duration, message: Message) {
+        let meter = match consumer {
+            ConsumerId::Durable(_) => &self.meter,
+            ConsumerId::Language(_) => &self.language_meter,
+        };
+        self.tasks.spawn(work(Work {
+            bus: self.bus.clone(),
+            handler: Arc::clone(&self.handler),
+            meter: Arc::clone(meter),
+            consumer,
+            message,
+            max_deliveries: self.settings.max_deliveries,
+            // Three reports before the server would deliver the message to another instance.
+            progress_every: ack_wait / 3,
+            abort: self.settings.abort.clone(),
+        }));
+    }
+
+    /// Waits until no message is in progress.
+    pub(super) async fn finish(mut self) {
+        while self.tasks.join_next().await.is_some() {}
+    }
+}

@@ -1,0 +1,157 @@
+//! Judges with different languages in one line: a submission reaches one that serves its language.
+
+use gavel_bus::topology::{self, Stream};
+use gavel_domain::event::{HandedOn, Ready, Waiting};
+use gavel_domain::{LanguageId, Status};
+use gavel_testkit::{LogLine, Process, ServiceProcess, TEST_TIMEOUT, fixtures, wait_until};
+
+use crate::rig::Rig;
+
+/// Not in the sandbox's table, so only a judge with [`SHELL`] serves it.
+const SCALA: LanguageId = LanguageId(81);
+
+/// Serves the id of Scala with a shell.
+const SHELL: &str = r#"
+[[language]]
+ids = [81]
+name = "Shell"
+toolchain = "/bin/sh"
+version = ["/bin/echo", "0.5"]
+source = "main.sh"
+run = ["/bin/sh", "/box/program/main.sh"]
+"#;
+
+/// A file with an additional language, while it lives.
+fn shell() -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), SHELL).unwrap();
+    file
+}
+
+/// Starts a judge that serves the id of Scala.
+async fn scala_judge(rig: &Rig, name: &str, file: &tempfile::NamedTempFile) -> ServiceProcess {
+    let builder = rig.builder().env("SANDBOX_LANGUAGES", file.path().to_str().unwrap());
+    ServiceProcess::start(builder.env("INSTANCE", name)).await
+}
+
+async fn other_judge(rig: &Rig, name: &str) -> ServiceProcess {
+    ServiceProcess::start(rig.builder().env("INSTANCE", name)).await
+}
+
+async fn is_waiting(rig: &Rig, id: &str) -> bool {
+    let stream = rig.jetstream.context.get_stream_no_info(Stream::Waiting.name()).await.unwrap();
+    stream.get_last_raw_message_by_subject(&topology::waiting(SCALA, id)).await.is_ok()
+}
+
+async fn until_waiting(rig: &Rig, id: &str) {
+    wait_until("the waiting event", TEST_TIMEOUT, async || is_waiting(rig, id).await).await.unwrap();
+}
+
+fn count(judge: &Process, text: &str, id: &str) -> usize {
+    judge.log().iter().filter(|line: &&LogLine| line.contains(text) && line.contains(id)).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn submission_waits_for_a_judge_that_serves_its_language() {
+    let (rig, file) = (Rig::start().await, shell());
+    let _other = other_judge(&rig, "without").await;
+    let end = rig.watch("s").await;
+    rig.ready_in(SCALA, "s", rig.question().await, "cat").await;
+    until_waiting(&rig, "s").await;
+    // The other judge goes on meanwhile.
+    let python = rig.watch("p").await;
+    rig.ready("p", rig.question().await, "print(input())").await;
+    let python = python.await.judged;
+    assert_eq!((python.verdict.status, python.instance.as_str()), (Status::Passed, "without"));
+    let _judge = scala_judge(&rig, "with", &file).await;
+    let end = end.await;
+    let assignment = end.judged.assignment.unwrap();
+    assert_eq!((end.judged.verdict.status, end.judged.instance.as_str()), (Status::Passed, "with"));
+    assert_eq!((assignment.attempts, assignment.handed_on_by.as_deref()), (1, Some("without")));
+    assert_eq!(end.dead, None);
+    wait_until("the acknowledgement", TEST_TIMEOUT, async || !is_waiting(&rig, "s").await).await.unwrap();
+}
+
+/// Whichever judge takes a submission first, one that serves its language judges it, and at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn judges_with_different_languages_share_a_line() {
+    let (rig, file) = (Rig::start().await, shell());
+    let (_first, _second) = (other_judge(&rig, "without").await, scala_judge(&rig, "with", &file).await);
+    let question = rig.question().await;
+    let mut ends = Vec::new();
+    for n in 0..12 {
+        let (language, source) = if n % 2 == 0 { (SCALA, "cat") } else { (LanguageId(71), "print(input())") };
+        let id = format!("s{n}");
+        ends.push((language, rig.watch(&id).await));
+        rig.ready_in(language, &id, question.clone(), source).await;
+    }
+    for (language, end) in ends {
+        let judged = end.await.judged;
+        assert_eq!(judged.verdict.status, Status::Passed);
+        assert!(language != SCALA || judged.instance == "with");
+        assert!(judged.assignment.unwrap().attempts == 1);
+        // Far less than the time between two looks.
+        assert!(judged.duration_ms < 60_000, "{} ms", judged.duration_ms);
+    }
+}
+
+/// The judge was killed between publishing and acknowledging: the ready event is delivered again.
+#[tokio::test(flavor = "multi_thread")]
+async fn submission_that_is_handed_on_twice_is_judged_once() {
+    let (rig, file) = (Rig::start().await, shell());
+    let bundle = rig.question().await;
+    let handed_on = HandedOn { by: "killed".to_owned(), ready_at_ms: 1 };
+    let submission = gavel_domain::Submission { language: SCALA, ..fixtures::submission("s") };
+    let ready = Ready { submission, source: "cat".to_owned(), bundle, renewals: 0, handed_on: None };
+    let waiting = Waiting { ready: Ready { handed_on: Some(handed_on), ..ready.clone() } };
+    rig.publish(&waiting).await;
+    rig.publish(&ready).await;
+    let other = other_judge(&rig, "without").await;
+    let handed_on = |line: &LogLine| line.contains("handed on") && line.contains("\"s\"");
+    other.wait_log("the handing on", TEST_TIMEOUT, handed_on).await.unwrap();
+    rig.jetstream.wait_idle(topology::Durable::Judge).await;
+    let end = rig.watch("s").await;
+    let judge = scala_judge(&rig, "with", &file).await;
+    let judged = end.await.judged;
+    assert_eq!(judged.assignment.unwrap().handed_on_by.as_deref(), Some("killed"));
+    wait_until("the acknowledgement", TEST_TIMEOUT, async || !is_waiting(&rig, "s").await).await.unwrap();
+    assert_eq!(count(&judge, "\"judged\"", "\"s\""), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn submission_of_a_killed_judge_goes_to_another_with_its_language() {
+    let (rig, file) = (Rig::start().await, shell());
+    let _other = other_judge(&rig, "without").await;
+    let end = rig.watch("s").await;
+    rig.ready_in(SCALA, "s", rig.question().await, "sleep 3; cat").await;
+    until_waiting(&rig, "s").await;
+    let first = scala_judge(&rig, "first", &file).await;
+    let is_running = async || {
+        let stream = rig.jetstream.context.get_stream_no_info(Stream::Result.name()).await.unwrap();
+        stream.direct_get_last_for_subject("submission.running.s").await.is_ok()
+    };
+    wait_until("the run", TEST_TIMEOUT, is_running).await.unwrap();
+    first.kill().await.unwrap();
+    let _second = scala_judge(&rig, "second", &file).await;
+    let judged = end.await.judged;
+    assert_eq!((judged.verdict.status, judged.instance.as_str()), (Status::Passed, "second"));
+    assert_eq!(judged.assignment.unwrap().attempts, 2);
+}
+
+/// Callers can fill the stream of waiting submissions. Then the others do not wait, and nothing else suffers.
+#[tokio::test(flavor = "multi_thread")]
+async fn submission_ends_with_an_error_at_once_if_too_many_wait() {
+    let rig = Rig::start().await;
+    let context = &rig.jetstream.context;
+    let mut config = context.get_stream(Stream::Waiting.name()).await.unwrap().cached_info().config.clone();
+    config.max_messages = 1;
+    context.update_stream(config).await.unwrap();
+    let _judge = other_judge(&rig, "without").await;
+    rig.ready_in(SCALA, "first", rig.question().await, "cat").await;
+    until_waiting(&rig, "first").await;
+    let end = rig.watch("second").await;
+    rig.ready_in(SCALA, "second", rig.question().await, "cat").await;
+    let end = end.await;
+    assert_eq!(end.judged.verdict.reason.as_deref(), Some("Scala is not available on this judge."));
+    assert!(is_waiting(&rig, "first").await && end.dead.is_none());
+}
