@@ -21,7 +21,8 @@ static CRASH_REPORT: LazyLock<Regex> = LazyLock::new(|| {
         r"Stack dump:",
         r" *#\d+ 0x[0-9a-f]+ ",
         r"clang(\+\+)?: error: (unable to execute command|clang frontend command failed)",
-        // rustc.
+        // The backtraces of the C library, and rustc.
+        r"\S+\([^)\s]*\+0x[0-9a-f]+\) ?\[0x[0-9a-f]+\]$",
         r"error: rustc interrupted by SIG",
         r"thread '[^']*' (\(\d+\) )?(has overflowed its stack|panicked at)",
         r"note: (the compiler unexpectedly panicked|we would appreciate a (bug )?report)",
@@ -82,11 +83,13 @@ pub(crate) enum Failure {
 
 /// Removes from the output of a failed compiler what does not help a learner, and returns why the compiler failed.
 pub(crate) fn clean(output: &mut Vec<u8>) -> Failure {
-    let is_file_too_large = FILE_TOO_LARGE.is_match(output);
-    let crash = CRASH_REPORT.find(output).map(|found| found.start());
-    let out_of_reach = OUT_OF_REACH.find(output).map(|found| found.start());
-    output.truncate(crash.into_iter().chain(out_of_reach).min().unwrap_or(output.len()));
-    if is_file_too_large {
+    let start = |expression: &Regex| expression.find(output).map(|found| found.start());
+    let file_too_large = start(&FILE_TOO_LARGE);
+    let (crash, out_of_reach) = (start(&CRASH_REPORT), start(&OUT_OF_REACH));
+    if let Some(cut) = [file_too_large, crash, out_of_reach].into_iter().flatten().min() {
+        output.truncate(output[..cut].trim_ascii_end().len());
+    }
+    if file_too_large.is_some() {
         Failure::FileTooLarge
     } else if out_of_reach.is_some() {
         Failure::Other(DATA_TOO_LARGE)
@@ -157,6 +160,11 @@ mod tests {
             (
                 "",
                 "",
+                "/lib/librustc_driver.so(+0x6db493)[0x7f98858db493]\n/lib/libc.so.6(f+0x3c)[0x7f9884eb1050]\n",
+            ),
+            (
+                "",
+                "",
                 "error: rustc interrupted by SIGSEGV, printing backtrace\n\n/usr/lib/librustc.so(+0x1)[0x7f]\n",
             ),
             (
@@ -196,8 +204,9 @@ mod tests {
             ("Fatal error: exception Stack_overflow\n", "", ""),
         ];
         for (first, second, advice) in cases {
-            let kept = format!("{first}{second}");
-            assert_eq!(cleaned(&format!("{kept}{advice}")), (kept, Failure::Other(INTERNAL_ERROR)));
+            let (text, failure) = cleaned(&format!("{first}{second}{advice}"));
+            assert_eq!(text.trim_end(), format!("{first}{second}").trim_end());
+            assert_eq!(failure, Failure::Other(INTERNAL_ERROR), "{text}");
         }
         assert_eq!(cleaned("\n"), ("\n".to_owned(), Failure::Other(INTERNAL_ERROR)), "no message");
     }
@@ -210,13 +219,13 @@ mod tests {
             "/usr/bin/ld: final link failed: File too large\n",
             "/tmp/x.s: Fatal error: can't write 35 bytes to section .text of main.o: 'File too large'\n",
         ] {
-            assert_eq!(cleaned(output).1, Failure::FileTooLarge, "{output}");
+            assert_eq!(cleaned(output), (String::new(), Failure::FileTooLarge));
         }
     }
 
     #[test]
     fn data_out_of_reach_is_recognized() {
-        let kept = "main.c:1:5: warning: x\n";
+        let kept = "main.c:1:5: warning: x";
         for output in [
             "/usr/lib/gcc/x86_64-linux-gnu/12/../../../x86_64-linux-gnu/libc.a(assert.o): in function `__assert_fail':\n\
              (.text+0x109): relocation truncated to fit: R_X86_64_PC32 against symbol `__abort_msg' defined in .bss\n\
@@ -224,7 +233,7 @@ mod tests {
             "(.text+0x505): failed to convert GOTPCREL relocation against '_ZSt5wcout'; relink with --no-relax\n",
         ] {
             let expected = (kept.to_owned(), Failure::Other(DATA_TOO_LARGE));
-            assert_eq!(cleaned(&format!("{kept}{output}")), expected);
+            assert_eq!(cleaned(&format!("{kept}\n{output}")), expected);
         }
     }
 }

@@ -1,0 +1,1 @@
+echo $(cat | wc -c) $(cat | wc -c) $(cat /dev/stdin | wc -c)

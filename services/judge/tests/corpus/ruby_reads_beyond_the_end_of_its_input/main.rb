@@ -1,0 +1,1 @@
+puts [$stdin.read.size, $stdin.read.size, File.read("/dev/stdin").size].join(" ")
