@@ -7,8 +7,8 @@ mod memory_reports;
 mod table;
 mod version;
 
+pub(crate) use entry::{FrontEnd, Language, is_program_path};
 pub use entry::{InstalledLanguage, UnservedLanguage};
-pub(crate) use entry::{Language, is_program_path};
 pub use table::{Languages, TableError};
 pub(crate) use version::is_older;
 pub use version::{ParseVersionRuleError, VersionRule};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use gavel_domain::{LanguageId, catalogue};
 
 use crate::host::error::SandboxError;
+use crate::host::program::Program;
 use crate::language::{InstalledLanguage, Language, UnservedLanguage, VersionRule, is_older};
 
 /// The result of asking a toolchain for its version.
@@ -13,8 +14,23 @@ pub(crate) enum ToolchainCheck {
     Missing,
     /// It exists but does not work inside the sandbox; the text is what it printed.
     Broken(String),
-    /// It works; the text is what it printed.
-    Works(String),
+    /// It works, but the language's front end cannot be built with it; the text is what the toolchain printed.
+    NoFrontEnd(String),
+    /// It works.
+    Works {
+        /// What the toolchain printed as its version.
+        printed: String,
+        /// The language's front end, if it has one.
+        front_end: Option<Program>,
+    },
+}
+
+/// An entry of the table with the ids that are served.
+#[derive(Clone, Debug)]
+pub(crate) struct ServedLanguage {
+    pub(super) entry: Arc<Language>,
+    /// The program that compiles submissions, if it is one of the sandbox.
+    pub(super) front_end: Option<Program>,
 }
 
 /// The languages that are served, and why the others are not.
@@ -22,8 +38,7 @@ pub(crate) enum ToolchainCheck {
 pub(crate) struct Toolchains {
     pub(super) installed: Vec<InstalledLanguage>,
     pub(super) unserved: Vec<UnservedLanguage>,
-    /// The entries of the table with the ids that are served.
-    served: Vec<Arc<Language>>,
+    served: Vec<ServedLanguage>,
 }
 
 impl Toolchains {
@@ -36,8 +51,8 @@ impl Toolchains {
     ///
     /// # Errors
     /// Returns [`SandboxError::NotServed`] if the language is not served.
-    pub(super) fn entry(&self, language: LanguageId) -> Result<&Arc<Language>, SandboxError> {
-        let served = self.served.iter().find(|entry| entry.ids.contains(&language.0));
+    pub(super) fn served(&self, language: LanguageId) -> Result<&ServedLanguage, SandboxError> {
+        let served = self.served.iter().find(|served| served.entry.ids.contains(&language.0));
         served.ok_or_else(|| {
             let known = self.unserved.iter().find(|unserved| unserved.ids.contains(&language));
             let reason =
@@ -49,14 +64,19 @@ impl Toolchains {
     /// Adds an entry of the table: serves the ids that its toolchain may serve under `rule`, and records why it does
     /// not serve the others.
     pub(super) fn add(&mut self, language: &Arc<Language>, check: &ToolchainCheck, rule: VersionRule) {
-        let output = match check {
-            ToolchainCheck::Works(output) => output,
+        let (output, front_end) = match check {
+            ToolchainCheck::Works { printed, front_end } => (printed, front_end),
             ToolchainCheck::Missing => {
                 return self.add_unserved(language, &language.ids, language.missing_reason());
             }
             ToolchainCheck::Broken(printed) => {
                 let reason =
                     format!("{} does not work in the sandbox: {printed}", language.version.join(" "));
+                return self.add_unserved(language, &language.ids, reason);
+            }
+            ToolchainCheck::NoFrontEnd(printed) => {
+                let reason =
+                    format!("its toolchain cannot build the sandbox's compiler front end: {printed}");
                 return self.add_unserved(language, &language.ids, reason);
             }
         };
@@ -82,7 +102,7 @@ impl Toolchains {
             name: language.name.clone(),
             version: version.to_owned(),
         }));
-        self.served.push(Arc::new(served));
+        self.served.push(ServedLanguage { entry: Arc::new(served), front_end: front_end.clone() });
     }
 
     fn add_unserved(&mut self, language: &Language, ids: &[u32], reason: String) {

@@ -1,5 +1,7 @@
 //! One slot, lent to one submission.
 
+mod toolchain_check;
+
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -22,7 +24,7 @@ use crate::host::outcome::{self, Evidence};
 use crate::host::pool::{Pool, SlotPermit};
 use crate::host::program::{Compilation, Program};
 use crate::host::slot::{FinishedRun, RunStreams, Slot};
-use crate::host::toolchain::ToolchainCheck;
+use crate::host::toolchain::ServedLanguage;
 use crate::language::{Language, is_program_path};
 use crate::protocol::limits::RunLimits;
 use crate::protocol::wire::{
@@ -82,32 +84,35 @@ impl Workspace {
         language: LanguageId,
         source: &[u8],
     ) -> Result<Compilation, SandboxError> {
-        let entry = Arc::clone(self.pool.toolchains.entry(language)?);
+        let served = self.pool.toolchains.served(language)?.clone();
+        let entry = Arc::clone(&served.entry);
         if entry.compile.is_empty() {
             let source = memfd::sealed("source", source).map_err(prepare("source"))?;
             return Ok(Compilation::Ready(Program::new(entry, source)));
         }
         let key = cache::key(&entry, self.pool.toolchains.version(language), source);
         let programs = self.pool.programs.clone();
-        match programs.get(key, self.compile_uncached(Arc::clone(&entry), source)).await {
+        match programs.get(key, self.compile_uncached(&served, source)).await {
             Some(compiled) => compiled,
-            None => self.compile_uncached(entry, source).await,
+            None => self.compile_uncached(&served, source).await,
         }
     }
 
     async fn compile_uncached(
         &mut self,
-        entry: Arc<Language>,
+        served: &ServedLanguage,
         source: &[u8],
     ) -> Result<Compilation, SandboxError> {
+        let ServedLanguage { entry, front_end } = served;
+        let front_end = front_end.as_ref().map(Program::file);
         let source = memfd::sealed("source", source).map_err(prepare("source"))?;
         // The messages of the first command: the others stand for older standards of the language.
         let mut messages = None;
         for command in entry.compile_commands() {
             let limits = entry.compile_limits();
-            let finished = self.run_compiler(&entry, command, &limits, source.as_fd()).await?;
+            let finished = self.run_compiler(entry, command, &limits, front_end, source.as_fd()).await?;
             let is_rejected = is_rejected(&finished);
-            match compiled(Arc::clone(&entry), &limits, finished)? {
+            match compiled(Arc::clone(entry), &limits, finished)? {
                 Compilation::Failed { output } if is_rejected => messages = messages.or(Some(output)),
                 Compilation::Failed { .. } if messages.is_some() => break,
                 compilation => return Ok(compilation),
@@ -121,20 +126,24 @@ impl Workspace {
         entry: &Language,
         command: &[String],
         limits: &RunLimits,
+        front_end: Option<&OwnedFd>,
         source: BorrowedFd<'_>,
     ) -> Result<FinishedRun, SandboxError> {
+        let name = entry.source.clone();
+        let mut files = vec![FileSpec { location: FileLocation::WorkDir, name, mode: 0o644 }];
+        let (mut contents, stdin) = (vec![source], no_input()?);
+        if let Some(front_end) = front_end {
+            let name = entry.artefact.clone();
+            files.push(FileSpec { location: FileLocation::ProgramDir, name, mode: 0o555 });
+            contents.push(front_end.as_fd());
+        }
         let request = RunRequest {
             argv: command.to_vec(),
             env: entry.env(limits),
-            files: vec![FileSpec {
-                location: FileLocation::WorkDir,
-                name: entry.source.clone(),
-                mode: 0o644,
-            }],
+            files,
             limits: limits.resources(),
             artefact: Some(ArtefactRequest { name: entry.artefact.clone(), max_bytes: MAX_PROGRAM_BYTES }),
         };
-        let (contents, stdin) = (vec![source], no_input()?);
         let prepared = PreparedRun { request, limits, stdin, contents, expected: b"", merge_stderr: true };
         self.execute(prepared).await
     }
@@ -205,42 +214,6 @@ impl Workspace {
             _ => messages::without_program_dir(finished.stderr.bytes),
         };
         Ok(Execution { outcome, matched_bytes, stdout, stderr, usage })
-    }
-
-    /// Asks a language's toolchain for its version.
-    pub(crate) async fn check_toolchain(
-        &mut self,
-        language: &Language,
-    ) -> Result<ToolchainCheck, SandboxError> {
-        if !std::path::Path::new(&language.toolchain).exists() {
-            return Ok(ToolchainCheck::Missing);
-        }
-        let limits = RunLimits::VERSION;
-        let request = RunRequest {
-            argv: language.version.clone(),
-            env: language.env(&limits),
-            files: Vec::new(),
-            limits: limits.resources(),
-            artefact: None,
-        };
-        let prepared = PreparedRun {
-            request,
-            limits: &limits,
-            stdin: no_input()?,
-            contents: Vec::new(),
-            expected: b"",
-            merge_stderr: true,
-        };
-        let finished = match self.execute(prepared).await {
-            Err(error @ SandboxError::Launch { .. }) => return Ok(ToolchainCheck::Broken(error.to_string())),
-            finished => finished?,
-        };
-        let text = String::from_utf8_lossy(&finished.stdout.bytes).trim().to_owned();
-        if finished.report.exit == ProcessExit::Exited(0) && !text.is_empty() {
-            return Ok(ToolchainCheck::Works(text));
-        }
-        let last: String = text.lines().last().unwrap_or("it printed nothing").chars().take(200).collect();
-        Ok(ToolchainCheck::Broken(format!("{last} ({:?})", finished.report.exit)))
     }
 
     /// Sends one request to this workspace's slot and waits for the end of the run. Builds the slot again if the last

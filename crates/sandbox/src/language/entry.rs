@@ -25,6 +25,7 @@ pub(crate) struct Language {
     pub(crate) toolchain: String,
     pub(crate) version: Vec<String>,
     pub(crate) source: String,
+    pub(crate) front_end: Option<FrontEnd>,
     #[serde(default)]
     pub(crate) compile: Vec<String>,
     #[serde(default)]
@@ -46,6 +47,17 @@ pub(crate) struct Language {
     pub(crate) out_of_memory: Option<Regex>,
     #[serde(default)]
     pub(crate) drop_byte_order_marks: bool,
+}
+
+/// A program of the sandbox that compiles submissions. It is built when the sandbox starts, by the language's toolchain.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FrontEnd {
+    /// The source.
+    #[serde(deserialize_with = "front_end_source")]
+    pub(crate) source: String,
+    /// The command that creates the language's `artefact` from it.
+    pub(crate) build: Vec<String>,
 }
 
 /// A language whose toolchain works on this machine.
@@ -159,6 +171,14 @@ fn expand(text: &str, limits: &RunLimits) -> String {
     [("{memory_mib}", memory), ("{young_mib}", young), ("{heap_mib}", heap), ("{stack_mib}", stack)]
         .into_iter()
         .fold(text.to_owned(), |text, (placeholder, mib)| text.replace(placeholder, &mib.to_string()))
+}
+
+/// The source of a front end, by the name of its file.
+fn front_end_source<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "CompileJava.java" => Ok(include_str!("../../front_ends/CompileJava.java").to_owned()),
+        other => Err(D::Error::custom(format!("there is no front end {other:?}"))),
+    }
 }
 
 /// Parses a regular expression in which `^` and `$` match at each line.

@@ -167,8 +167,9 @@ fn check(language: &Language, seen: &mut HashSet<u32>) -> Result<(), (&'static s
         return fail("name", "must be 1 to 100 bytes");
     }
     let fallbacks = language.compile_fallbacks.iter().map(|command| ("compile_fallbacks", command));
+    let build = language.front_end.iter().map(|front_end| ("front_end", &front_end.build));
     let commands = [("version", &language.version), ("compile", &language.compile), ("run", &language.run)];
-    for (field, command) in commands.into_iter().chain(fallbacks.clone()) {
+    for (field, command) in commands.into_iter().chain(fallbacks.clone()).chain(build.clone()) {
         match command.first() {
             None if field != "compile" => {
                 return fail(field, "must be a command: a program and its arguments");
@@ -181,6 +182,9 @@ fn check(language: &Language, seen: &mut HashSet<u32>) -> Result<(), (&'static s
     }
     if !language.toolchain.starts_with('/') {
         return fail("toolchain", "must be an absolute path");
+    }
+    if language.front_end.is_some() && language.compile.is_empty() {
+        return fail("front_end", "must be used by `compile`");
     }
     if !is_file_name(&language.source) {
         return fail("source", "must be a file name without a directory");
@@ -226,7 +230,12 @@ fn check(language: &Language, seen: &mut HashSet<u32>) -> Result<(), (&'static s
         ("mounts", &language.mounts),
         ("environment", &language.environment),
     ];
-    match lists.into_iter().chain(fallbacks).find(|(_, list)| list.iter().any(|text| text.contains('\0'))) {
+    match lists
+        .into_iter()
+        .chain(fallbacks)
+        .chain(build)
+        .find(|(_, list)| list.iter().any(|text| text.contains('\0')))
+    {
         Some((field, _)) => fail(field, "must not contain a NUL byte"),
         None => Ok(()),
     }

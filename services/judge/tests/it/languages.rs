@@ -120,7 +120,10 @@ async fn log_lists_served_and_unserved_languages() {
     let broken = SHELL
         .replace("[71, 500]", "[501]")
         .replace("\"/bin/echo\", \"0.5\"", "\"/bin/sh\", \"-c\", \"echo no; exit 3\"");
-    std::fs::write(file.path(), missing + &broken).unwrap();
+    let front_end = SHELL.replace("[71, 500]", "[502]")
+        + "front_end = { source = \"CompileJava.java\", build = [\"/bin/sh\", \"-c\", \"echo no JDK; exit 1\"] }\n\
+           compile = [\"/bin/true\"]\nartefact = \"main.sh\"\n";
+    std::fs::write(file.path(), missing + &broken + &front_end).unwrap();
     let builder = rig.builder().env("SANDBOX_LANGUAGES", file.path().to_str().unwrap());
     let judge = ServiceProcess::start(builder.env("LOG_LEVEL", "debug").env("LANGUAGE_WAIT_S", "0")).await;
     let log = judge.log();
@@ -129,6 +132,7 @@ async fn log_lists_served_and_unserved_languages() {
     };
     assert!(not_served("[71, 500]").contains("its toolchain /opt/none/sh is missing"));
     assert!(not_served("[501]").contains("does not work in the sandbox: no (Exited(3))"));
+    assert!(not_served("[502]").contains("cannot build the sandbox's compiler front end: no JDK"));
     assert!(log.iter().any(|line| line.contains("\"language served\"") && line.contains("C++ (GCC)")));
     let end = rig.watch("gone").await;
     rig.ready("gone", rig.question().await, "print(7)").await;

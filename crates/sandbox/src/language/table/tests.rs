@@ -133,6 +133,16 @@ fn mistake_is_reported_with_line_and_field() {
             "extra_memory_mib = 9999999",
             "line 11, extra_memory_mib: must be at most",
         ),
+        (
+            "mounts = [\"/opt/zig\"]",
+            "front_end = { source = \"main.zig\", build = [\"/opt/zig/zig\"] }",
+            "line 11, front_end: there is no front end \"main.zig\"",
+        ),
+        (
+            "mounts = [\"/opt/zig\"]",
+            "front_end = { source = \"CompileJava.java\", build = [\"java\"] }",
+            "line 11, front_end: must start with an absolute path",
+        ),
         ("mounts = [\"/opt/zig\"]", "mounts = [\"/opt/zig\"", "line 11"),
         ("[[language]]", "[[languages]]", "line 2: unknown field `languages`"),
     ];

@@ -1,0 +1,84 @@
+//! Checking in a slot whether the toolchain of a language works.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{PreparedRun, Workspace, compiled, no_input, prepare};
+use crate::host::error::SandboxError;
+use crate::host::memfd;
+use crate::host::program::Compilation;
+use crate::host::toolchain::ToolchainCheck;
+use crate::language::{FrontEnd, Language};
+use crate::protocol::limits::RunLimits;
+use crate::protocol::wire::{ProcessExit, RunRequest};
+
+/// The CPU time that building a front end may take; 1.5 s is usual.
+const FRONT_END_CPU_TIME: Duration = Duration::from_mins(1);
+
+impl Workspace {
+    /// Asks a language's toolchain for its version, and builds the language's front end with it.
+    pub(crate) async fn check_toolchain(
+        &mut self,
+        language: &Arc<Language>,
+    ) -> Result<ToolchainCheck, SandboxError> {
+        if !std::path::Path::new(&language.toolchain).exists() {
+            return Ok(ToolchainCheck::Missing);
+        }
+        let limits = RunLimits::VERSION;
+        let request = RunRequest {
+            argv: language.version.clone(),
+            env: language.env(&limits),
+            files: Vec::new(),
+            limits: limits.resources(),
+            artefact: None,
+        };
+        let prepared = PreparedRun {
+            request,
+            limits: &limits,
+            stdin: no_input()?,
+            contents: Vec::new(),
+            expected: b"",
+            merge_stderr: true,
+        };
+        let finished = match self.execute(prepared).await {
+            Err(error @ SandboxError::Launch { .. }) => return Ok(ToolchainCheck::Broken(error.to_string())),
+            finished => finished?,
+        };
+        let text = String::from_utf8_lossy(&finished.stdout.bytes).trim().to_owned();
+        if finished.report.exit == ProcessExit::Exited(0) && !text.is_empty() {
+            return self.check_front_end(language, text).await;
+        }
+        Ok(ToolchainCheck::Broken(format!("{} ({:?})", last_line(&text), finished.report.exit)))
+    }
+
+    /// Builds the front end of a language whose toolchain printed its version.
+    async fn check_front_end(
+        &mut self,
+        language: &Arc<Language>,
+        printed: String,
+    ) -> Result<ToolchainCheck, SandboxError> {
+        let Some(FrontEnd { source, build }) = &language.front_end else {
+            return Ok(ToolchainCheck::Works { printed, front_end: None });
+        };
+        // The source is not a submission, so a busy machine is no reason to give up.
+        let limits = RunLimits {
+            cpu_time: FRONT_END_CPU_TIME,
+            wall_time: FRONT_END_CPU_TIME * 10,
+            ..language.compile_limits()
+        };
+        let source = memfd::sealed("front end", source.as_bytes()).map_err(prepare("front end"))?;
+        let finished = self.run_compiler(language, build, &limits, None, source.as_fd()).await?;
+        Ok(match compiled(Arc::clone(language), &limits, finished)? {
+            Compilation::Ready(program) => ToolchainCheck::Works { printed, front_end: Some(program) },
+            Compilation::Failed { output } => {
+                ToolchainCheck::NoFrontEnd(last_line(String::from_utf8_lossy(&output).trim()))
+            }
+        })
+    }
+}
+
+/// The last line of what a toolchain printed, at most 200 characters.
+fn last_line(printed: &str) -> String {
+    printed.lines().last().unwrap_or("it printed nothing").chars().take(200).collect()
+}

@@ -1,0 +1,11 @@
+class Helper {
+    static String text() {
+        return "hello";
+    }
+}
+
+class Program {
+    public static void main(String... arguments) {
+        System.out.println(Helper.text());
+    }
+}

@@ -1,0 +1,7 @@
+enum Task {
+    ONE;
+
+    public static void main(String[] arguments) {
+        System.out.println("hello");
+    }
+}

@@ -1,0 +1,5 @@
+public interface Task {
+    static void main(String[] arguments) {
+        System.out.println("hello");
+    }
+}

@@ -1,0 +1,6 @@
+public class Task {
+    Main missing;
+
+    public static void main(String[] arguments) {
+    }
+}

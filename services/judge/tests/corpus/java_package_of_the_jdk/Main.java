@@ -1,0 +1,6 @@
+package java.lang;
+
+public class Task {
+    public static void main(String[] arguments) {
+    }
+}

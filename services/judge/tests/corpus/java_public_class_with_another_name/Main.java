@@ -1,0 +1,5 @@
+public class Solution {
+    public static void main(String[] arguments) {
+        System.out.println("hello");
+    }
+}

@@ -1,0 +1,5 @@
+public class Task {
+    public static void main(String[] arguments) {
+        int ä = "ö";
+    }
+}

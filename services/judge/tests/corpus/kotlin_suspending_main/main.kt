@@ -1,0 +1,3 @@
+suspend fun main() {
+    println("hello")
+}
