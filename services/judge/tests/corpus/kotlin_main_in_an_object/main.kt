@@ -1,0 +1,6 @@
+object Task {
+    @JvmStatic
+    fun main(arguments: Array<String>) {
+        println("hello")
+    }
+}
