@@ -11,7 +11,7 @@ from lib.project import ROOT, Problem
 SAMPLES = ROOT / "samples" / "demo.json"
 EXPECTABLE = {"status", "message", "messageContains", "firstFailureIndex", "passedCount"}
 # Names of Judge0's language ids.
-LANGUAGES = {50: "C", 52: "C++", 54: "C++", 63: "JavaScript", 71: "Python"}
+LANGUAGES = {50: "C", 52: "C++", 54: "C++", 62: "Java", 63: "JavaScript", 71: "Python"}
 
 
 class Sample(NamedTuple):
