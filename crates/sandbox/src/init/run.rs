@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, ResolveFlags, fchmod, flistxattr_query, fstat, open, openat2, sendfile};
 use rustix::io::Errno;
-use rustix::rand::{GetRandomFlags, getrandom};
 
 use super::launch::{self, Launch, LaunchError, ProgramStreams};
 use super::meter::Meter;
@@ -15,7 +14,7 @@ use super::reap::{Children, ExitedChildren, own_peak_bytes};
 use super::root::{self, InitMounts};
 use super::run_clock::{RunClock, Sample};
 use super::step::{StepContext, StepError};
-use super::{artefact, cleanup, ipc, processes};
+use super::{artefact, cleanup, ipc, processes, run_clock};
 use crate::protocol::channel::{Channel, ChannelError};
 use crate::protocol::ids::IdMapping;
 use crate::protocol::limits::ResourceLimits;
@@ -222,15 +221,10 @@ impl Runner {
     }
 
     /// The time until the next check: the shortest in which all CPUs together can use this much CPU time, or in which
-    /// this much wall time can pass. It varies, so that a program cannot be runnable at each check and asleep between
-    /// them.
+    /// this much wall time can pass.
     fn check_interval(&self, cpu_ns: u64, wall_ns: u64) -> Duration {
         let shortest = Duration::from_nanos(wall_ns.min(cpu_ns / u64::from(self.cpus)));
-        let mut random = [0_u8];
-        // Without a random byte, the interval is the shorter one.
-        let _ = getrandom(&mut random, GetRandomFlags::NONBLOCK);
-        let half = self.meter.max_check_interval() / 2;
-        shortest.max(MIN_CHECK_INTERVAL).min(half + half * u32::from(random[0]) / 255)
+        shortest.max(MIN_CHECK_INTERVAL).min(run_clock::random_part(self.meter.max_check_interval()))
     }
 
     /// Waits until a child exits, a message arrives or the time has passed. Returns whether the judge stopped the run.

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
+use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::processes::ThreadReading;
@@ -17,8 +18,8 @@ pub(super) struct Sample {
 
 /// Time off the CPU that is worth a look at the threads.
 const NOTABLE_TIME: Duration = Duration::from_millis(1);
-/// The time between two samples, as a multiple of what the last one cost: many threads take long to read.
-const MIN_SAMPLE_SPACING: u32 = 16;
+/// The longest time between two samples, as a multiple of what the last one cost: many threads take long to read.
+const MAX_SAMPLE_SPACING: u32 = 32;
 
 /// Measures the charged time of one run.
 pub(super) struct RunClock {
@@ -70,7 +71,7 @@ impl RunClock {
         self.waiting.add(off_cpu, look()?);
         let cost = own_cpu_time().saturating_sub(before);
         (self.sampled, self.sampled_cpu_ns) = (now, cpu_ns);
-        self.next_sample = now + cost * MIN_SAMPLE_SPACING;
+        self.next_sample = now + random_part(cost * MAX_SAMPLE_SPACING);
         Ok(())
     }
 
@@ -87,6 +88,16 @@ impl RunClock {
     }
 }
 
+/// Between half of this time and all of it, at random: a program must not be able to be runnable at each check and
+/// asleep between them.
+pub(super) fn random_part(longest: Duration) -> Duration {
+    let mut random = [0_u8];
+    // Without a random byte, it is half.
+    let _ = getrandom(&mut random, GetRandomFlags::NONBLOCK);
+    let half = longest / 2;
+    half + half * u32::from(random[0]) / 255
+}
+
 /// CPU time of the init itself.
 pub(super) fn own_cpu_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default()
@@ -98,6 +109,10 @@ pub(super) fn own_cpu_time() -> Duration {
 /// long as each sample finds a runnable thread; then it is a wait as far as run delays grew, and sleep otherwise. The
 /// run delays of a thread that exits are lost: if it was runnable at the last sample, what is undecided was its wait.
 /// So it was if the judge, which may itself wait for a CPU, has not read the run's output.
+///
+/// Threads that wait at the same time, also for each other, have run delays that are longer together than the wait of
+/// the run. So the sum of run delays counts only if a thread is runnable at the sample, and that of one thread if all
+/// sleep: otherwise many threads that wake together for an instant would turn the sleep before it into a wait.
 #[derive(Default)]
 struct Waiting {
     decided: Duration,
@@ -117,15 +132,17 @@ impl Waiting {
         let Sample { mut threads, is_output_full } = sample;
         threads.sort_unstable_by_key(|thread| thread.id);
         self.undecided += off_cpu;
-        let mut grown_ns = 0_u64;
-        for thread in &threads {
+        let is_runnable = threads.iter().any(|thread| thread.is_runnable);
+        let grown = threads.iter().map(|thread| {
             let before = find(&self.threads, thread.id).map_or(0, |before| before.waited_ns);
-            grown_ns = grown_ns.saturating_add(thread.waited_ns.saturating_sub(before));
-        }
+            thread.waited_ns.saturating_sub(before)
+        });
+        let grown_ns =
+            if is_runnable { grown.fold(0, u64::saturating_add) } else { grown.max().unwrap_or(0) };
         let exited = self.threads.iter().any(|it| it.is_runnable && find(&threads, it.id).is_none());
         let all = exited || is_output_full;
         self.decide(if all { self.undecided } else { Duration::from_nanos(grown_ns) });
-        if !threads.iter().any(|thread| thread.is_runnable) {
+        if !is_runnable {
             self.undecided = Duration::ZERO;
         }
         self.threads = threads;
@@ -202,6 +219,20 @@ mod tests {
         let asleep: Vec<_> = (2..66).map(|id| thread(id, 640, false)).collect();
         assert_eq!(waited(&[(0, &many), (0, &asleep), (10, &asleep)]).total(), Duration::ZERO);
         assert_eq!(waited(&[(2, &many)]).total(), MS * 2);
+    }
+
+    #[test]
+    fn sleep_of_many_threads_is_charged_except_for_the_wait_of_one() {
+        let asleep = |waited_ms| (2..66).map(|id| thread(id, waited_ms, false)).collect::<Vec<_>>();
+        let (before, after) = (asleep(5), asleep(6));
+        assert_eq!(waited(&[(0, &before), (10, &after)]).total(), MS);
+    }
+
+    #[test]
+    fn random_part_is_at_least_half() {
+        let parts: Vec<_> = (0..100).map(|_| random_part(MS * 10)).collect();
+        assert!(parts.iter().all(|part| (MS * 5..=MS * 10).contains(part)), "{parts:?}");
+        assert!(parts.iter().any(|part| *part != parts[0]), "{parts:?}");
     }
 
     #[test]

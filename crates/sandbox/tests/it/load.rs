@@ -41,6 +41,25 @@ while True:
     time.sleep(0.01)
     sum(range(1000))
 ";
+/// Threads that sleep until the same moments: each waits for those that wake before it, but the run does not wait for
+/// others.
+const SLEEPS_IN_THREADS: &str = "#include <pthread.h>
+#include <time.h>
+static struct timespec start;
+static void *sleep_often(void *unused){
+    struct timespec at = start;
+    for (;;) {
+        at.tv_nsec += 10000000;
+        if (at.tv_nsec >= 1000000000) { at.tv_sec++; at.tv_nsec -= 1000000000; }
+        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, 0);
+    }
+}
+int main(){
+    pthread_t t;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    for (int i = 0; i < 60; i++) if (pthread_create(&t, 0, sleep_often, 0)) return 1;
+    sleep_often(0);
+}";
 
 /// Keeps the CPU of a slot busy until it is dropped.
 struct BusyCpu {
@@ -113,6 +132,16 @@ async fn sleeping_next_to_others_is_charged() {
     let mut fixture = Fixture::open().await;
     let program = fixture.program(PYTHON, SLEEPS).await;
     let (run, _) = run_next_to_others(&mut fixture, &program, &short_wall()).await.unwrap();
+    assert_eq!(run.outcome, Outcome::TimeLimit { clock: Clock::Wall }, "{:?}", run.usage);
+    fixture.sandbox.shutdown().await;
+}
+
+#[tokio::test]
+async fn sleeping_in_many_threads_is_charged() {
+    let mut fixture = Fixture::open().await;
+    // If the sleep looked like waiting, the CPU time would reach its limit first.
+    let limits = RunLimits { cpu_time: short_wall().wall_time / 2, ..short_wall() };
+    let run = fixture.run(C, SLEEPS_IN_THREADS, &limits).await;
     assert_eq!(run.outcome, Outcome::TimeLimit { clock: Clock::Wall }, "{:?}", run.usage);
     fixture.sandbox.shutdown().await;
 }
