@@ -322,6 +322,7 @@ mod tests {
         assert_eq!(native(libc::SYS_personality, u32::MAX), ALLOW);
         assert_eq!(native(libc::SYS_personality, 0x0040_0000), errno(libc::EPERM));
     }
+
     #[test]
     fn output_cannot_become_non_blocking() {
         let fcntl = |descriptor, command: i32, flags: i32| {

@@ -28,8 +28,8 @@ const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 /// The users that programs can look up; the host's own list stays hidden.
 const PASSWD: &str = "root:x:0:0:root:/:/bin/false\nrunner:x:RUNNER:RUNNER:runner:/box/work:/bin/false\n";
 const GROUP: &str = "root:x:0:\nrunner:x:RUNNER:\n";
-/// What Node.js loads before a program: `os.cpus()` would be empty, since `/proc` does not show the processors. A program
-/// sees as many as it may use, with nothing about them.
+/// What Node.js loads before a program: `os.cpus()` would be empty, since `/proc` does not show the processors. A
+/// program sees as many as it may use, with nothing about them.
 const NODE_CPUS: &str = include_str!("cpus.js");
 
 /// Mounts that have no path, for the init alone.

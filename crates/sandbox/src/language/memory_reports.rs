@@ -1,5 +1,5 @@
-//! Tests of the patterns of `out_of_memory` (the JVM's are in `entry/tests.rs`), on what runtimes of Debian 12 printed (Node.js: version 20), and on programs that only
-//! speak of memory.
+//! Tests of the patterns of `out_of_memory` (the JVM's are in `entry/tests.rs`), on what runtimes of Debian 12 printed
+//! (Node.js: version 20), and on programs that only speak of memory.
 
 use crate::language::Languages;
 

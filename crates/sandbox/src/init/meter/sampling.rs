@@ -3,8 +3,8 @@
 //! This is the lesser tier, used only if it is named. A run can exceed its memory limit by what it allocates between
 //! two samples, and memory that is in no address space (the content of a pipe, an unmapped memory file) is not seen.
 //! The CPU time of children that their parent discards without reaping is lost when they exit, and looks as if the run
-//! had waited for its CPU; the limit on waiting bounds it. The largest resident set of each process comes from the kernel, so that a process that used too much memory is
-//! found however it ends.
+//! had waited for its CPU; the limit on waiting bounds it. The largest resident set of each process comes from the
+//! kernel, so that a process that used too much memory is found however it ends.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
