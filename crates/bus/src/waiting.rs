@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use async_nats::jetstream::Context;
+use async_nats::jetstream::context::GetStreamError;
 use async_nats::jetstream::stream::DirectGetErrorKind;
 use async_nats::{SubscribeError, Subscriber};
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -60,6 +61,17 @@ impl Bus {
     /// Returns an error if the server does not answer, or if the stream does not exist.
     pub async fn waiting_languages(&self) -> Result<Vec<WaitingLanguage>, async_nats::Error> {
         waiting_languages(&self.context).await
+    }
+
+    /// Returns whether at least half of the submissions that may wait do so, by their number or their bytes.
+    ///
+    /// # Errors
+    /// Returns an error if the server does not answer, or if the stream does not exist.
+    pub async fn is_waiting_half_full(&self) -> Result<bool, GetStreamError> {
+        let stream = self.context.get_stream(Stream::Waiting.name()).await?;
+        let (state, config) = (&stream.cached_info().state, &stream.cached_info().config);
+        let is_half = |now: u64, max: i64| u64::try_from(max).is_ok_and(|max| now >= max.div_ceil(2));
+        Ok(is_half(state.messages, config.max_messages) || is_half(state.bytes, config.max_bytes))
     }
 
     /// Subscribes to the submissions that are handed on. The subscription survives reconnections, but messages that are

@@ -52,6 +52,7 @@ impl From<Cause> for NoVerdict {
 
 /// Judges ready submissions.
 pub(crate) struct Judge<E> {
+    bus: Bus,
     engine: Arc<E>,
     languages: Arc<Languages<E>>,
     bundles: Bundles,
@@ -70,9 +71,10 @@ impl<E: Engine> Judge<E> {
             u32::try_from(tests.sum::<usize>()).unwrap_or(u32::MAX)
         };
         Self {
+            bundles: Bundles::new(bus.clone()),
+            bus,
             engine,
             languages,
-            bundles: Bundles::new(bus),
             cache: Cache::builder().weigher(bytes).max_capacity(config.bundle_cache_bytes).build(),
             max_field_bytes: config.max_field_bytes,
             hidden_output: config.hidden_output,
@@ -83,11 +85,11 @@ impl<E: Engine> Judge<E> {
     }
 
     /// Returns what to do with a submission in a language that this judge lacks; `None` if it ends with an error.
-    fn without_language(&self, delivery: &Delivery<Ready>) -> Option<Result<Vec<Outgoing>, Failure>> {
+    async fn without_language(&self, delivery: &Delivery<Ready>) -> Option<Result<Vec<Outgoing>, Failure>> {
         let ready = &delivery.event;
         let (id, language) = (&ready.submission.id, ready.submission.language);
         match delivery.consumer {
-            ConsumerId::Durable(_) if self.languages.may_wait(language) => {
+            ConsumerId::Durable(_) if self.languages.may_wait(&self.bus, language).await => {
                 info!(submission_id = %id, %language, "handed on to a judge that serves the language");
                 Some(Ok(vec![self.handed_on(delivery)]))
             }
@@ -226,7 +228,7 @@ impl<E: Engine> Handler for Judge<E> {
     async fn handle(&self, delivery: &Delivery<Ready>) -> Result<Vec<Outgoing>, Failure> {
         let ready = &delivery.event;
         if !self.engine.serves(ready.submission.language)
-            && let Some(done) = self.without_language(delivery)
+            && let Some(done) = self.without_language(delivery).await
         {
             return done;
         }

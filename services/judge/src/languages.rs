@@ -1,10 +1,13 @@
 //! Submissions in languages that this judge lacks, and those that wait for one that it serves.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
-use gavel_bus::{Bus, HEARTBEAT_TIMEOUT, LanguageTurns, LiveInstances, Take};
+use gavel_bus::{
+    Bus, HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT, LanguageTurns, LiveInstances, Take, WaitingLanguage,
+};
 use gavel_domain::{LanguageId, catalogue};
 use tokio::time::{sleep, sleep_until};
 use tracing::debug;
@@ -18,6 +21,10 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 const SHORT_LOOK_INTERVAL: Duration = Duration::from_secs(2);
 /// The server delivers a message to subscribers shortly before it stores it.
 const STORE_TIME: Duration = Duration::from_millis(100);
+/// After listening for so long, this judge has heard each running judge: a heartbeat may be late by the checks in it.
+const ANNOUNCE_TIME: Duration = HEARTBEAT_INTERVAL.saturating_mul(3);
+/// The longest time that a judge must have seen no judge with a language before it ends submissions that wait for it.
+const MAX_UNSERVED_TIME: Duration = Duration::from_mins(5);
 
 /// Knows what the running judges serve, and gives the consumer loop its turns at waiting submissions.
 pub(crate) struct Languages<E> {
@@ -25,9 +32,44 @@ pub(crate) struct Languages<E> {
     instance: String,
     language_wait: Duration,
     judges: LiveInstances,
-    /// Since when the heartbeats of all judges have been received without a gap.
-    listening_since: Mutex<Instant>,
+    seen: Mutex<Seen>,
     pub(crate) turns: Arc<LanguageTurns>,
+}
+
+/// What this judge has seen of the others.
+struct Seen {
+    /// Since when the heartbeats of all judges have been received without a gap.
+    listening_since: Instant,
+    /// When a judge was last known to serve each language that submissions wait for.
+    served_at: HashMap<LanguageId, Instant>,
+}
+
+impl Seen {
+    fn new(now: Instant) -> Self {
+        Self { listening_since: now, served_at: HashMap::new() }
+    }
+
+    /// Records which of the languages that submissions wait for are served at `now`.
+    fn record(&mut self, waiting: &[(LanguageId, bool)], now: Instant) {
+        self.served_at.retain(|language, _| waiting.iter().any(|(other, _)| other == language));
+        for &(language, is_served) in waiting {
+            if is_served {
+                self.served_at.insert(language, now);
+            }
+        }
+    }
+
+    /// For how long no judge has served a language, as far as this judge knows.
+    fn unserved_for(&self, language: LanguageId, now: Instant) -> Duration {
+        let served_at = self.served_at.get(&language).copied();
+        now.saturating_duration_since(self.listening_since.max(served_at.unwrap_or(self.listening_since)))
+    }
+
+    /// Whether a submission that has waited for `age` must not wait any longer, if no judge serves its language at `now`.
+    /// Submissions that waited for a judge with their language while it was busy do not all end when it restarts.
+    fn is_wait_over(&self, language: LanguageId, age: Duration, wait: Duration, now: Instant) -> bool {
+        age > wait && self.unserved_for(language, now) > wait.clamp(HEARTBEAT_TIMEOUT, MAX_UNSERVED_TIME)
+    }
 }
 
 impl<E: Engine> Languages<E> {
@@ -37,24 +79,37 @@ impl<E: Engine> Languages<E> {
             instance: config.service.instance.clone(),
             language_wait: config.language_wait,
             judges: LiveInstances::default(),
-            listening_since: Mutex::new(Instant::now()),
+            seen: Mutex::new(Seen::new(Instant::now())),
             turns: Arc::default(),
         }
     }
 
     /// Whether a submission in a language that this judge lacks may wait. One with an unknown id may not: each waiting
-    /// language costs a consumer, and a caller can choose any id.
-    pub(crate) fn may_wait(&self, language: LanguageId) -> bool {
+    /// language costs a consumer, and a caller can choose any id. Nor may it if no judge serves the language and others
+    /// have filled half of the stream: the rest is for languages that are served.
+    pub(crate) async fn may_wait(&self, bus: &Bus, language: LanguageId) -> bool {
+        if self.is_announced(language) {
+            return true;
+        }
         let is_known = catalogue::name(language).is_some();
-        self.is_announced(language) || (is_known && !self.language_wait.is_zero())
+        // Without an answer, publishing the event shows whether there is room.
+        if is_known && !self.language_wait.is_zero() && !bus.is_waiting_half_full().await.unwrap_or(false) {
+            return true;
+        }
+        // A judge that serves it may not have been heard yet.
+        let heard_all_at = self.seen().listening_since + ANNOUNCE_TIME;
+        sleep_until(heard_all_at.into()).await;
+        self.is_announced(language)
     }
 
     /// Whether a submission that has waited for `age` must not wait any longer: no judge serves its language.
     pub(crate) fn is_wait_over(&self, language: LanguageId, age: Duration) -> bool {
-        let listening_since = *self.listening_since.lock().unwrap_or_else(PoisonError::into_inner);
-        age > self.language_wait
-            && listening_since.elapsed() > HEARTBEAT_TIMEOUT
+        self.seen().is_wait_over(language, age, self.language_wait, Instant::now())
             && !self.is_announced(language)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives the loop a turn at the next submission in a language that no judge serves.
@@ -90,7 +145,7 @@ impl<E: Engine> Languages<E> {
                 () = sleep_until(next_look.into()) => next_look = Instant::now() + self.look(bus).await,
                 Ok(()) = connection.changed() => {
                     // Heartbeats and events were missed.
-                    *self.listening_since.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+                    self.seen().listening_since = Instant::now();
                     next_look = Instant::now();
                 }
                 language = handed_on.next() => {
@@ -123,10 +178,16 @@ impl<E: Engine> Languages<E> {
         if !bus.is_connected() {
             return LOOK_INTERVAL;
         }
-        let waiting = bus.waiting_languages().await.unwrap_or_else(|error| {
-            debug!(%error, "cannot look for waiting submissions");
-            Vec::new()
-        });
+        let waiting = match bus.waiting_languages().await {
+            Ok(waiting) => waiting,
+            Err(error) => {
+                debug!(%error, "cannot look for waiting submissions");
+                return LOOK_INTERVAL;
+            }
+        };
+        let served = |waiting: &WaitingLanguage| (waiting.language, self.is_announced(waiting.language));
+        let served: Vec<_> = waiting.iter().map(served).collect();
+        self.seen().record(&served, Instant::now());
         let mut next = LOOK_INTERVAL;
         for waiting in waiting {
             let age = waiting.since.elapsed().unwrap_or_default();
@@ -137,5 +198,43 @@ impl<E: Engine> Languages<E> {
             }
         }
         next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SWIFT: LanguageId = LanguageId(83);
+    const WAIT: Duration = Duration::from_mins(1);
+
+    #[test]
+    fn wait_lasts_until_no_judge_has_served_the_language_for_as_long() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut seen = Seen::new(start);
+        let is_over =
+            |seen: &Seen, seconds| seen.is_wait_over(SWIFT, Duration::from_secs(500), WAIT, at(seconds));
+        assert_eq!([60, 61].map(|seconds| is_over(&seen, seconds)), [false, true], "after the start");
+        seen.record(&[(SWIFT, true)], at(100));
+        seen.record(&[(SWIFT, false)], at(110));
+        assert_eq!([160, 161].map(|seconds| is_over(&seen, seconds)), [false, true], "after it was served");
+        assert!(!seen.is_wait_over(SWIFT, WAIT, WAIT, at(500)), "a submission that was handed on just now");
+        seen.listening_since = at(200);
+        assert_eq!([260, 261].map(|seconds| is_over(&seen, seconds)), [false, true], "after a gap");
+        seen.record(&[], at(300));
+        assert!(seen.served_at.is_empty());
+    }
+
+    #[test]
+    fn time_without_a_judge_is_seen_for_15_seconds_to_5_minutes() {
+        let (start, age) = (Instant::now(), Duration::from_hours(100));
+        let seen = Seen::new(start);
+        for (wait, observed) in [(0, 15), (300, 300), (86_400, 300)] {
+            let is_over = |seconds| {
+                seen.is_wait_over(SWIFT, age, Duration::from_secs(wait), start + Duration::from_secs(seconds))
+            };
+            assert_eq!((is_over(observed), is_over(observed + 1)), (false, true), "LANGUAGE_WAIT_S={wait}");
+        }
     }
 }

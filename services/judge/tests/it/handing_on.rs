@@ -1,7 +1,9 @@
 //! Judges with different languages in one line: a submission reaches one that serves its language.
 
+use gavel_bus::HEARTBEAT_INTERVAL;
 use gavel_bus::topology::{self, Stream};
 use gavel_domain::event::{HandedOn, Ready, Waiting};
+use gavel_domain::heartbeat::{Heartbeat, ServedLanguage};
 use gavel_domain::{LanguageId, Status};
 use gavel_testkit::{LogLine, Process, ServiceProcess, TEST_TIMEOUT, fixtures, wait_until};
 
@@ -9,6 +11,9 @@ use crate::rig::Rig;
 
 /// Not in the sandbox's table, so only a judge with [`SHELL`] serves it.
 const SCALA: LanguageId = LanguageId(81);
+
+/// An id that Judge0 does not know.
+const OF_THE_OPERATOR: LanguageId = LanguageId(4711);
 
 /// Serves the id of Scala with a shell.
 const SHELL: &str = r#"
@@ -38,13 +43,47 @@ async fn other_judge(rig: &Rig, name: &str) -> ServiceProcess {
     ServiceProcess::start(rig.builder().env("INSTANCE", name)).await
 }
 
-async fn is_waiting(rig: &Rig, id: &str) -> bool {
-    let stream = rig.jetstream.context.get_stream_no_info(Stream::Waiting.name()).await.unwrap();
-    stream.get_last_raw_message_by_subject(&topology::waiting(SCALA, id)).await.is_ok()
+/// Announces a judge that serves this language and takes nothing, for as long as the future is polled.
+async fn announce(rig: &Rig, language: LanguageId) {
+    let served = ServedLanguage {
+        id: language,
+        name: "of the operator".to_owned(),
+        version: String::new(),
+        engine: "sandbox".to_owned(),
+    };
+    let heartbeat = Heartbeat {
+        service: "judge".to_owned(),
+        instance: "with".to_owned(),
+        version: "1".to_owned(),
+        started_at_ms: 1,
+        slots: 1,
+        busy: 0,
+        languages: vec![served],
+        dependencies: Vec::new(),
+        problems: Vec::new(),
+    };
+    let mut ticks = tokio::time::interval(HEARTBEAT_INTERVAL);
+    loop {
+        ticks.tick().await;
+        rig.bus.send_heartbeat(&heartbeat).await.unwrap();
+    }
 }
 
-async fn until_waiting(rig: &Rig, id: &str) {
-    wait_until("the waiting event", TEST_TIMEOUT, async || is_waiting(rig, id).await).await.unwrap();
+async fn is_waiting(rig: &Rig, language: LanguageId, id: &str) -> bool {
+    let stream = rig.jetstream.context.get_stream_no_info(Stream::Waiting.name()).await.unwrap();
+    stream.get_last_raw_message_by_subject(&topology::waiting(language, id)).await.is_ok()
+}
+
+async fn until_waiting(rig: &Rig, language: LanguageId, id: &str) {
+    let is_waiting = async || is_waiting(rig, language, id).await;
+    wait_until("the waiting event", TEST_TIMEOUT, is_waiting).await.unwrap();
+}
+
+async fn set_max_waiting(rig: &Rig, max_messages: i64) {
+    let context = &rig.jetstream.context;
+    let mut config = context.get_stream(Stream::Waiting.name()).await.unwrap().cached_info().config.clone();
+    config.max_messages = max_messages;
+    context.update_stream(config).await.unwrap();
 }
 
 fn count(judge: &Process, text: &str, id: &str) -> usize {
@@ -57,7 +96,7 @@ async fn submission_waits_for_a_judge_that_serves_its_language() {
     let _other = other_judge(&rig, "without").await;
     let end = rig.watch("s").await;
     rig.ready_in(SCALA, "s", rig.question().await, "cat").await;
-    until_waiting(&rig, "s").await;
+    until_waiting(&rig, SCALA, "s").await;
     // The other judge goes on meanwhile.
     let python = rig.watch("p").await;
     rig.ready("p", rig.question().await, "print(input())").await;
@@ -69,7 +108,9 @@ async fn submission_waits_for_a_judge_that_serves_its_language() {
     assert_eq!((end.judged.verdict.status, end.judged.instance.as_str()), (Status::Passed, "with"));
     assert_eq!((assignment.attempts, assignment.handed_on_by.as_deref()), (1, Some("without")));
     assert_eq!(end.dead, None);
-    wait_until("the acknowledgement", TEST_TIMEOUT, async || !is_waiting(&rig, "s").await).await.unwrap();
+    wait_until("the acknowledgement", TEST_TIMEOUT, async || !is_waiting(&rig, SCALA, "s").await)
+        .await
+        .unwrap();
 }
 
 /// Whichever judge takes a submission first, one that serves its language judges it, and at once.
@@ -114,7 +155,9 @@ async fn submission_that_is_handed_on_twice_is_judged_once() {
     let judge = scala_judge(&rig, "with", &file).await;
     let judged = end.await.judged;
     assert_eq!(judged.assignment.unwrap().handed_on_by.as_deref(), Some("killed"));
-    wait_until("the acknowledgement", TEST_TIMEOUT, async || !is_waiting(&rig, "s").await).await.unwrap();
+    wait_until("the acknowledgement", TEST_TIMEOUT, async || !is_waiting(&rig, SCALA, "s").await)
+        .await
+        .unwrap();
     assert_eq!(count(&judge, "\"judged\"", "\"s\""), 1);
 }
 
@@ -124,7 +167,7 @@ async fn submission_of_a_killed_judge_goes_to_another_with_its_language() {
     let _other = other_judge(&rig, "without").await;
     let end = rig.watch("s").await;
     rig.ready_in(SCALA, "s", rig.question().await, "sleep 3; cat").await;
-    until_waiting(&rig, "s").await;
+    until_waiting(&rig, SCALA, "s").await;
     let first = scala_judge(&rig, "first", &file).await;
     let is_running = async || {
         let stream = rig.jetstream.context.get_stream_no_info(Stream::Result.name()).await.unwrap();
@@ -142,16 +185,58 @@ async fn submission_of_a_killed_judge_goes_to_another_with_its_language() {
 #[tokio::test(flavor = "multi_thread")]
 async fn submission_ends_with_an_error_at_once_if_too_many_wait() {
     let rig = Rig::start().await;
-    let context = &rig.jetstream.context;
-    let mut config = context.get_stream(Stream::Waiting.name()).await.unwrap().cached_info().config.clone();
-    config.max_messages = 1;
-    context.update_stream(config).await.unwrap();
-    let _judge = other_judge(&rig, "without").await;
-    rig.ready_in(SCALA, "first", rig.question().await, "cat").await;
-    until_waiting(&rig, "first").await;
-    let end = rig.watch("second").await;
-    rig.ready_in(SCALA, "second", rig.question().await, "cat").await;
-    let end = end.await;
+    set_max_waiting(&rig, 1).await;
+    let judge = async {
+        let _judge = other_judge(&rig, "without").await;
+        rig.ready_in(SCALA, "first", rig.question().await, "cat").await;
+        until_waiting(&rig, SCALA, "first").await;
+        let end = rig.watch("second").await;
+        rig.ready_in(SCALA, "second", rig.question().await, "cat").await;
+        end.await
+    };
+    let end = tokio::select! {
+        end = judge => end,
+        () = announce(&rig, SCALA) => unreachable!(),
+    };
     assert_eq!(end.judged.verdict.reason.as_deref(), Some("Scala is not available on this judge."));
-    assert!(is_waiting(&rig, "first").await && end.dead.is_none());
+    assert!(is_waiting(&rig, SCALA, "first").await && end.dead.is_none());
+}
+
+/// Those in a language that no judge serves do not keep the others from waiting.
+#[tokio::test(flavor = "multi_thread")]
+async fn unserved_languages_fill_half_of_the_stream_of_waiting_submissions() {
+    let rig = Rig::start().await;
+    set_max_waiting(&rig, 4).await;
+    let judge = async {
+        let _judge = other_judge(&rig, "without").await;
+        for id in ["a", "b"] {
+            rig.ready_in(SCALA, id, rig.question().await, "cat").await;
+            until_waiting(&rig, SCALA, id).await;
+        }
+        let end = rig.watch("c").await;
+        rig.ready_in(SCALA, "c", rig.question().await, "cat").await;
+        let verdict = end.await.judged.verdict;
+        assert_eq!(verdict.reason.as_deref(), Some("Scala is not available on this judge."));
+        rig.ready_in(OF_THE_OPERATOR, "d", rig.question().await, "cat").await;
+        until_waiting(&rig, OF_THE_OPERATOR, "d").await;
+    };
+    tokio::select! {
+        () = judge => {}
+        () = announce(&rig, OF_THE_OPERATOR) => unreachable!(),
+    }
+}
+
+/// A judge that has just started does not know yet what the others serve.
+#[tokio::test(flavor = "multi_thread")]
+async fn submission_in_a_language_of_the_operator_waits_for_the_heartbeats_of_other_judges() {
+    let rig = Rig::start().await;
+    rig.ready_in(OF_THE_OPERATOR, "s", rig.question().await, "cat").await;
+    let judge = async {
+        let _judge = other_judge(&rig, "without").await;
+        until_waiting(&rig, OF_THE_OPERATOR, "s").await;
+    };
+    tokio::select! {
+        () = judge => {}
+        () = announce(&rig, OF_THE_OPERATOR) => unreachable!(),
+    }
 }
