@@ -158,3 +158,37 @@ impl Inspector {
 fn is_absence(answer: &jetstream::Error) -> bool {
     matches!(answer.error_code(), ErrorCode::SEQUENCE_NOT_FOUND | ErrorCode::NO_MESSAGE_FOUND)
 }
+
+#[cfg(test)]
+mod tests {
+    use gavel_domain::event::{HandedOn, Stage};
+    use gavel_testkit::fixtures;
+
+    use super::*;
+
+    /// Otherwise the new generation would claim to have been ready before it was created.
+    #[test]
+    fn waiting_event_is_retried_as_one_that_was_never_handed_on() {
+        let handed_on = HandedOn { by: "judge-1".to_owned(), ready_at_ms: 1 };
+        let ready = Ready { handed_on: Some(handed_on), ..fixtures::ready("k97") };
+        let dead_letter = DeadLetter {
+            key: "k97".to_owned(),
+            stage: Stage::Judge,
+            cause: "delivered 8 times without a result".to_owned(),
+            attempts: 9,
+            stored_at_ms: 1,
+            subject: topology::waiting(ready.submission.language, "k97"),
+            payload: ready.encode().to_vec(),
+        };
+        let stored = StoredDeadLetter {
+            sequence: 1,
+            key: "k97".to_owned(),
+            stored_at: SystemTime::now(),
+            trace: Trace::default(),
+            dead_letter: Some(dead_letter),
+        };
+        assert_eq!(stored.event_name(), Some("waiting"));
+        let DeadLetterContent::Ready(retried) = stored.content() else { panic!("not a ready event") };
+        assert_eq!(retried.encode(), Ready { handed_on: None, ..ready }.encode());
+    }
+}
