@@ -56,7 +56,7 @@ impl RunClock {
     }
 
     /// Looks at the run if the run was off the CPU since the last sample. `cpu_ns` is the CPU time of the run until
-    /// `now`.
+    /// `now`. If there is no memory for the sample, because the run has used all of its own, a later one decides.
     pub(super) fn update(
         &mut self,
         now: Instant,
@@ -68,7 +68,11 @@ impl RunClock {
             return Ok(());
         }
         let before = own_cpu_time();
-        self.waiting.add(off_cpu, look()?);
+        match look() {
+            Ok(sample) => self.waiting.add(off_cpu, sample),
+            Err(Errno::NOMEM) => return Ok(()),
+            Err(errno) => return Err(errno),
+        }
         let cost = own_cpu_time().saturating_sub(before);
         (self.sampled, self.sampled_cpu_ns) = (now, cpu_ns);
         self.next_sample = now + random_part(cost * MAX_SAMPLE_SPACING);
@@ -261,11 +265,13 @@ mod tests {
     }
 
     #[test]
-    fn run_that_is_always_on_its_cpu_is_never_sampled() {
+    fn run_is_sampled_only_if_it_was_off_its_cpu() {
         let mut clock = RunClock::start(Duration::from_secs(1));
         let now = clock.started + MS * 20;
         clock.update(now, 19_500_000, || panic!("sampled")).unwrap();
         assert_eq!(clock.time(now), RunTime { charged: MS * 20, waited: Duration::ZERO });
+        clock.update(now, 10_000_000, || Err(Errno::NOMEM)).unwrap();
+        assert_eq!(clock.time(now).waited, Duration::ZERO, "no memory for a sample");
         clock.update(now, 10_000_000, || Ok(sample(&[thread(2, 9, false)]))).unwrap();
         assert_eq!(clock.time(now), RunTime { charged: MS * 11, waited: MS * 9 });
         assert_eq!(clock.finish(now + MS * 3, 10_000_000).charged, MS * 14);
