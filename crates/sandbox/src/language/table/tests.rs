@@ -130,6 +130,11 @@ fn mistake_is_reported_with_line_and_field() {
         ("mounts = [\"/opt/zig\"]", "compile_cpu_s = 0", "line 11, compile_cpu_s: must be 1 to 600"),
         (
             "mounts = [\"/opt/zig\"]",
+            "compile_fallbacks = [[\"/a\"], [\"/b\"], [\"/c\"], [\"/d\"]]",
+            "line 11, compile_fallbacks: must be at most 3 commands",
+        ),
+        (
+            "mounts = [\"/opt/zig\"]",
             "extra_memory_mib = 9999999",
             "line 11, extra_memory_mib: must be at most",
         ),
