@@ -56,7 +56,7 @@ impl RunClock {
     }
 
     /// Looks at the run if the run was off the CPU since the last sample. `cpu_ns` is the CPU time of the run until
-    /// `now`. If there is no memory for the sample, because the run has used all of its own, a later one decides.
+    /// `now`. If the run has reached its memory limit, so that there is no memory for the sample, a later one decides.
     pub(super) fn update(
         &mut self,
         now: Instant,

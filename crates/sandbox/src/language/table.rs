@@ -17,7 +17,6 @@ use super::entry::Language;
 const RESERVED_DIRS: [&str; 7] = ["/proc", "/sys", "/dev", "/box", "/tmp", "/run", "/usr"];
 /// The maximum memory that one entry may request, in MiB.
 const MAX_MEMORY_MIB: u32 = 1 << 20;
-
 /// The maximum number of commands in `compile_fallbacks`: a source that does not compile costs all of them.
 const MAX_FALLBACKS: usize = 3;
 
@@ -154,22 +153,34 @@ fn read(text: &str) -> Result<Vec<Arc<Language>>, ParseProblem> {
     Ok(table.language.into_iter().map(|entry| Arc::new(entry.into_inner())).collect())
 }
 
-/// Checks an entry. Returns the field of the first problem, and the problem.
-fn check(language: &Language, seen: &mut HashSet<u32>) -> Result<(), (&'static str, String)> {
-    let fail = |field, problem: &str| Err((field, problem.to_owned()));
+/// The field of an entry that is wrong, and what is wrong with it.
+type FieldProblem = (&'static str, String);
+
+fn fail(field: &'static str, problem: impl Into<String>) -> Result<(), FieldProblem> {
+    Err((field, problem.into()))
+}
+
+/// Checks an entry. Returns its first problem. `seen` has the ids of the entries before it.
+fn check(language: &Language, seen: &mut HashSet<u32>) -> Result<(), FieldProblem> {
     if language.ids.is_empty() {
         return fail("ids", "must contain at least one Judge0 id");
     }
     if let Some(twice) = language.ids.iter().find(|id| !seen.insert(**id)) {
-        return Err(("ids", format!("{twice} is listed twice")));
+        return fail("ids", format!("{twice} is listed twice"));
     }
     if language.name.trim().is_empty() || language.name.len() > 100 {
         return fail("name", "must be 1 to 100 bytes");
     }
+    check_commands(language)?;
+    check_files(language)?;
+    check_limits(language)
+}
+
+fn check_commands(language: &Language) -> Result<(), FieldProblem> {
+    let commands = [("version", &language.version), ("compile", &language.compile), ("run", &language.run)];
     let fallbacks = language.compile_fallbacks.iter().map(|command| ("compile_fallbacks", command));
     let build = language.front_end.iter().map(|front_end| ("front_end", &front_end.build));
-    let commands = [("version", &language.version), ("compile", &language.compile), ("run", &language.run)];
-    for (field, command) in commands.into_iter().chain(fallbacks.clone()).chain(build.clone()) {
+    for (field, command) in commands.into_iter().chain(fallbacks).chain(build) {
         match command.first() {
             None if field != "compile" => {
                 return fail(field, "must be a command: a program and its arguments");
@@ -177,14 +188,27 @@ fn check(language: &Language, seen: &mut HashSet<u32>) -> Result<(), (&'static s
             Some(program) if !program.starts_with('/') => {
                 return fail(field, "must start with an absolute path");
             }
-            _ => {}
+            _ => check_nul(field, command)?,
         }
-    }
-    if !language.toolchain.starts_with('/') {
-        return fail("toolchain", "must be an absolute path");
     }
     if language.front_end.is_some() && language.compile.is_empty() {
         return fail("front_end", "must be used by `compile`");
+    }
+    if language.compile.is_empty() && !language.compile_fallbacks.is_empty() {
+        return fail("compile_fallbacks", "must not be set without `compile`");
+    }
+    if language.compile_fallbacks.len() > MAX_FALLBACKS {
+        return fail("compile_fallbacks", format!("must be at most {MAX_FALLBACKS} commands"));
+    }
+    if language.environment.iter().any(|variable| variable.find('=').is_none_or(|at| at == 0)) {
+        return fail("environment", "must be a list of NAME=value");
+    }
+    check_nul("environment", &language.environment)
+}
+
+fn check_files(language: &Language) -> Result<(), FieldProblem> {
+    if !language.toolchain.starts_with('/') {
+        return fail("toolchain", "must be an absolute path");
     }
     if !is_file_name(&language.source) {
         return fail("source", "must be a file name without a directory");
@@ -192,53 +216,38 @@ fn check(language: &Language, seen: &mut HashSet<u32>) -> Result<(), (&'static s
     if language.compile.is_empty() != language.artefact.is_empty() {
         return fail("artefact", "must be set if and only if `compile` is set");
     }
-    if language.compile.is_empty() && !language.compile_fallbacks.is_empty() {
-        return fail("compile_fallbacks", "must not be set without `compile`");
-    }
-    if language.compile_fallbacks.len() > MAX_FALLBACKS {
-        return Err(("compile_fallbacks", format!("must be at most {MAX_FALLBACKS} commands")));
-    }
     if !language.artefact.is_empty() && !is_file_name(&language.artefact) {
         return fail("artefact", "must be a file name without a directory");
     }
     let file = format!("/box/program/{}", language.program_file());
     if !language.run.iter().any(|argument| argument.contains(&file)) {
-        return Err(("run", format!("must run {file}")));
+        return fail("run", format!("must run {file}"));
     }
     if let Some(mount) = language.mounts.iter().find(|mount| !is_mountable(mount)) {
-        return Err((
-            "mounts",
-            format!("{mount:?} must be an absolute path outside {}", RESERVED_DIRS.join(", ")),
-        ));
+        let reserved = RESERVED_DIRS.join(", ");
+        return fail("mounts", format!("{mount:?} must be an absolute path outside {reserved}"));
     }
-    if language.environment.iter().any(|variable| variable.find('=').is_none_or(|at| at == 0)) {
-        return fail("environment", "must be a list of NAME=value");
-    }
+    check_nul("mounts", &language.mounts)
+}
+
+fn check_limits(language: &Language) -> Result<(), FieldProblem> {
     if language.extra_memory_mib > MAX_MEMORY_MIB {
-        return Err(("extra_memory_mib", format!("must be at most {MAX_MEMORY_MIB}")));
+        return fail("extra_memory_mib", format!("must be at most {MAX_MEMORY_MIB}"));
     }
     if language.compile_memory_mib.is_some_and(|mib| !(16..=MAX_MEMORY_MIB).contains(&mib)) {
-        return Err(("compile_memory_mib", format!("must be 16 to {MAX_MEMORY_MIB}")));
+        return fail("compile_memory_mib", format!("must be 16 to {MAX_MEMORY_MIB}"));
     }
     if language.compile_cpu_s.is_some_and(|seconds| !(1..=600).contains(&seconds)) {
         return fail("compile_cpu_s", "must be 1 to 600");
     }
-    let lists = [
-        ("version", &language.version),
-        ("compile", &language.compile),
-        ("run", &language.run),
-        ("mounts", &language.mounts),
-        ("environment", &language.environment),
-    ];
-    match lists
-        .into_iter()
-        .chain(fallbacks)
-        .chain(build)
-        .find(|(_, list)| list.iter().any(|text| text.contains('\0')))
-    {
-        Some((field, _)) => fail(field, "must not contain a NUL byte"),
-        None => Ok(()),
+    Ok(())
+}
+
+fn check_nul(field: &'static str, texts: &[String]) -> Result<(), FieldProblem> {
+    if texts.iter().any(|text| text.contains('\0')) {
+        return fail(field, "must not contain a NUL byte");
     }
+    Ok(())
 }
 
 fn is_file_name(text: &str) -> bool {

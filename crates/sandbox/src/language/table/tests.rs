@@ -148,6 +148,16 @@ fn mistake_is_reported_with_line_and_field() {
             "front_end = { source = \"CompileJava.java\", build = [\"java\"] }",
             "line 11, front_end: must start with an absolute path",
         ),
+        (
+            "compile = [\"/opt/zig/zig\", \"build-exe\", \"main.zig\"]\nartefact = \"main\"",
+            "front_end = { source = \"CompileJava.java\", build = [\"/opt/zig/zig\"] }",
+            "line 8, front_end: must be used by `compile`",
+        ),
+        (
+            "run = [\"/box/program/main\"]",
+            "run = [\"/box/program/main\", \"\\u0000\"]",
+            "line 10, run: must not contain a NUL byte",
+        ),
         ("mounts = [\"/opt/zig\"]", "mounts = [\"/opt/zig\"", "line 11"),
         ("[[language]]", "[[languages]]", "line 2: unknown field `languages`"),
     ];
