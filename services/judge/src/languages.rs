@@ -1,13 +1,11 @@
 //! Submissions in languages that this judge lacks, and those that wait for one that it serves.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
-use gavel_bus::{
-    Bus, HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT, LanguageTurns, LiveInstances, Take, WaitingLanguage,
-};
+use gavel_bus::{Bus, HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT, LanguageTurns, LiveInstances, Take};
 use gavel_domain::{LanguageId, catalogue};
 use tokio::time::{sleep, sleep_until};
 use tracing::debug;
@@ -40,7 +38,7 @@ pub(crate) struct Languages<E> {
 struct Seen {
     /// Since when the heartbeats of all judges have been received without a gap.
     listening_since: Instant,
-    /// When a judge was last known to serve each language that submissions wait for.
+    /// When a judge last announced each language, for those that were announced lately.
     served_at: HashMap<LanguageId, Instant>,
 }
 
@@ -49,14 +47,17 @@ impl Seen {
         Self { listening_since: now, served_at: HashMap::new() }
     }
 
-    /// Records which of the languages that submissions wait for are served at `now`.
-    fn record(&mut self, waiting: &[(LanguageId, bool)], now: Instant) {
-        self.served_at.retain(|language, _| waiting.iter().any(|(other, _)| other == language));
-        for &(language, is_served) in waiting {
-            if is_served {
-                self.served_at.insert(language, now);
-            }
-        }
+    /// Records the languages that are announced at `now`, and forgets those that were not for `LANGUAGE_WAIT_S`.
+    fn record(&mut self, announced: impl IntoIterator<Item = LanguageId>, wait: Duration, now: Instant) {
+        self.served_at.extend(announced.into_iter().map(|language| (language, now)));
+        let kept = wait.max(MAX_UNSERVED_TIME);
+        self.served_at.retain(|_, served_at| now.saturating_duration_since(*served_at) <= kept);
+    }
+
+    /// Whether a judge announced a language within `LANGUAGE_WAIT_S` before `now`.
+    fn was_served(&self, language: LanguageId, wait: Duration, now: Instant) -> bool {
+        let served_at = self.served_at.get(&language);
+        served_at.is_some_and(|served_at| now.saturating_duration_since(*served_at) < wait)
     }
 
     /// For how long no judge has served a language, as far as this judge knows.
@@ -84,14 +85,15 @@ impl<E: Engine> Languages<E> {
         }
     }
 
-    /// Whether a submission in a language that this judge lacks may wait. One with an unknown id may not: each waiting
-    /// language costs a consumer, and a caller can choose any id. Nor may it if no judge serves the language and others
+    /// Whether a submission in a language that this judge lacks may wait. One with an id that is neither in the catalogue
+    /// nor was announced lately may not: each waiting language costs a consumer, and a caller can choose any id. Nor may it if no judge serves the language and others
     /// have filled half of the stream: the rest is for languages that are served.
     pub(crate) async fn may_wait(&self, bus: &Bus, language: LanguageId) -> bool {
         if self.is_announced(language) {
             return true;
         }
-        let is_known = catalogue::name(language).is_some();
+        let is_known = catalogue::name(language).is_some()
+            || self.seen().was_served(language, self.language_wait, Instant::now());
         // Without an answer, publishing the event shows whether there is room.
         if is_known && !self.language_wait.is_zero() && !bus.is_waiting_half_full().await.unwrap_or(false) {
             return true;
@@ -104,8 +106,8 @@ impl<E: Engine> Languages<E> {
 
     /// Whether a submission that has waited for `age` must not wait any longer: no judge serves its language.
     pub(crate) fn is_wait_over(&self, language: LanguageId, age: Duration) -> bool {
-        self.seen().is_wait_over(language, age, self.language_wait, Instant::now())
-            && !self.is_announced(language)
+        !self.is_announced(language)
+            && self.seen().is_wait_over(language, age, self.language_wait, Instant::now())
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -178,6 +180,12 @@ impl<E: Engine> Languages<E> {
         if !bus.is_connected() {
             return LOOK_INTERVAL;
         }
+        let now = Instant::now();
+        let announced = self.judges.read(now, |heartbeats| {
+            let languages = heartbeats.iter().flat_map(|heartbeat| &heartbeat.languages);
+            languages.map(|language| language.id).collect::<HashSet<_>>()
+        });
+        self.seen().record(announced, self.language_wait, now);
         let waiting = match bus.waiting_languages().await {
             Ok(waiting) => waiting,
             Err(error) => {
@@ -185,9 +193,6 @@ impl<E: Engine> Languages<E> {
                 return LOOK_INTERVAL;
             }
         };
-        let served = |waiting: &WaitingLanguage| (waiting.language, self.is_announced(waiting.language));
-        let served: Vec<_> = waiting.iter().map(served).collect();
-        self.seen().record(&served, Instant::now());
         let mut next = LOOK_INTERVAL;
         for waiting in waiting {
             let age = waiting.since.elapsed().unwrap_or_default();
@@ -216,13 +221,25 @@ mod tests {
         let is_over =
             |seen: &Seen, seconds| seen.is_wait_over(SWIFT, Duration::from_secs(500), WAIT, at(seconds));
         assert_eq!([60, 61].map(|seconds| is_over(&seen, seconds)), [false, true], "after the start");
-        seen.record(&[(SWIFT, true)], at(100));
-        seen.record(&[(SWIFT, false)], at(110));
+        seen.record([SWIFT], WAIT, at(100));
+        seen.record([], WAIT, at(110));
         assert_eq!([160, 161].map(|seconds| is_over(&seen, seconds)), [false, true], "after it was served");
         assert!(!seen.is_wait_over(SWIFT, WAIT, WAIT, at(500)), "a submission that was handed on just now");
         seen.listening_since = at(200);
         assert_eq!([260, 261].map(|seconds| is_over(&seen, seconds)), [false, true], "after a gap");
-        seen.record(&[], at(300));
+    }
+
+    /// Its judge may be restarting. Without the catalogue, nothing else says that the language exists.
+    #[test]
+    fn language_that_was_announced_lately_is_known() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut seen = Seen::new(start);
+        assert!(!seen.was_served(SWIFT, WAIT, at(1)));
+        seen.record([SWIFT], WAIT, at(100));
+        assert_eq!([159, 160].map(|seconds| seen.was_served(SWIFT, WAIT, at(seconds))), [true, false]);
+        assert!(!seen.was_served(SWIFT, Duration::ZERO, at(100)), "LANGUAGE_WAIT_S=0");
+        seen.record([], WAIT, at(401));
         assert!(seen.served_at.is_empty());
     }
 
