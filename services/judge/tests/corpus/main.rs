@@ -34,7 +34,7 @@ fn main() {
     let arguments = Arguments::from_args();
     let runtime = Arc::new(Runtime::new().unwrap());
     let cases = Case::all();
-    let tiers = runtime.block_on(tiers());
+    let tiers = runtime.block_on(tiers(&arguments));
     let mut trials = vec![Trial::test("there_are_cases_and_tiers", {
         let (cases, tiers) = (cases.len(), tiers.len());
         move || {
@@ -49,7 +49,7 @@ fn main() {
     let runnable: Vec<_> =
         cases.into_iter().filter(|case| languages.has_toolchain(case.language())).collect();
     for tier in tiers {
-        let name = format!("{tier:?}").to_lowercase();
+        let name = name(tier);
         let sampled = tier == TierChoice::NoCgroup;
         let cases: Vec<_> = runnable
             .iter()
@@ -76,8 +76,13 @@ fn busy_processes() -> usize {
     std::env::var("BUSY_PROCESSES").map_or(0, |number| number.parse().expect("BUSY_PROCESSES is a number"))
 }
 
-/// The tiers that this machine supports.
-async fn tiers() -> Vec<TierChoice> {
+/// The tiers that this machine supports. If the arguments name one test, that is its tier: a runner that starts a process
+/// for each test has listed the tests before, and to try all tiers takes longer than most cases.
+async fn tiers(arguments: &Arguments) -> Vec<TierChoice> {
+    let test = arguments.filter.as_ref().filter(|_| arguments.exact);
+    if let Some((tier, _)) = test.and_then(|test| test.split_once("::")) {
+        return TierChoice::ALL.into_iter().filter(|known| name(*known) == tier).collect();
+    }
     let mut supported = Vec::new();
     for tier in TierChoice::ALL {
         if let Ok(sandbox) = Sandbox::start(config(tier, 1, &[])).await {
@@ -86,6 +91,11 @@ async fn tiers() -> Vec<TierChoice> {
         }
     }
     supported
+}
+
+/// The name of a tier in the names of tests.
+fn name(tier: TierChoice) -> String {
+    format!("{tier:?}").to_lowercase()
 }
 
 fn config(tier: TierChoice, slots: usize, languages: &[u32]) -> SandboxConfig {
