@@ -169,8 +169,9 @@ async fn named_tier_is_the_one_in_use() {
 async fn probe_names_each_means_with_its_remedy() {
     let checks = gavel_sandbox::probe(&config(1)).await;
     let names: Vec<_> = checks.iter().map(|check| check.name).collect();
-    let expected = ["kernel", "seccomp", "user namespaces", "separate ids for programs"];
-    assert_eq!(names, [&expected[..], &["cgroup v2", "cgroup v1", "sandbox slot"]].concat());
+    let of_the_kernel =
+        ["kernel", "seccomp", "user namespaces", "separate ids for programs", "waiting time", "CPUs"];
+    assert_eq!(names, [&of_the_kernel[..], &["cgroup v2", "cgroup v1", "sandbox slot"]].concat());
     for check in &checks {
         assert!(!check.detail.is_empty() && !check.impact.is_empty(), "{check}");
         assert!(check.ok || !check.remedy.is_empty(), "{check}");
