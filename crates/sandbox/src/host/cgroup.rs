@@ -76,7 +76,7 @@ impl Cgroups {
         self.hierarchy.version
     }
 
-    /// The smallest memory limit of the groups above the slots, in bytes; the largest number if there is none.
+    /// The smallest memory limit of the groups above the slots, in bytes; `u64::MAX` if no group has a limit.
     pub(crate) fn memory_limit(&self) -> u64 {
         let groups = self.hierarchy.bases.iter().flat_map(|base| base.ancestors());
         let files =
