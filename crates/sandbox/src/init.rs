@@ -11,6 +11,7 @@
 
 mod artefact;
 mod cleanup;
+mod cpu_times;
 mod filter;
 mod ipc;
 mod launch;
@@ -24,10 +25,12 @@ mod run_clock;
 mod step;
 
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::rc::Rc;
 
 use crate::protocol::INIT_ARGUMENT;
 use crate::protocol::channel::{Channel, ChannelError};
 use crate::protocol::wire::{FromInit, SlotSetup, ToInit};
+use cpu_times::CpuTimesReader;
 use step::{StepContext, StepError};
 
 /// Becomes a slot's init if this process was started as one, and then never returns; otherwise returns at once. Call
@@ -91,9 +94,10 @@ fn prepare(setup: &SlotSetup, fds: Vec<OwnedFd>) -> Result<run::Runner, StepErro
     privileges::set_ids(setup.id_mapping)?;
     privileges::pin_to_cpu(setup.cpu)?;
     privileges::enter_cgroup_namespace()?;
+    let cpu_times = CpuTimesReader::open(setup.cpu).map(Rc::new);
     let mounts = root::build(setup)?;
     rustix::system::sethostname(b"box").step(|| "set the box's host name".to_owned())?;
-    let runner = run::Runner::new(setup, mounts, fds)?;
+    let runner = run::Runner::new(setup, mounts, cpu_times, fds)?;
     privileges::limit_resources()?;
     privileges::drop_capabilities(setup.cgroup.is_none())?;
     filter::install()?;

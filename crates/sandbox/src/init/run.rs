@@ -2,12 +2,14 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, ResolveFlags, fchmod, flistxattr_query, fstat, open, openat2, sendfile};
 use rustix::io::Errno;
 
+use super::cpu_times::CpuTimesReader;
 use super::launch::{self, Launch, LaunchError, ProgramStreams};
 use super::meter::Meter;
 use super::reap::{Children, ExitedChildren, own_peak_bytes};
@@ -47,6 +49,7 @@ pub(super) struct Runner {
     /// The box's top directory.
     box_dir: OwnedFd,
     mounts: InitMounts,
+    cpu_times: Option<Rc<CpuTimesReader>>,
     /// The init's own largest resident set, in bytes.
     own_bytes: u64,
     /// Free inodes of the box while it is clean.
@@ -56,7 +59,12 @@ pub(super) struct Runner {
 }
 
 impl Runner {
-    pub(super) fn new(setup: &SlotSetup, mounts: InitMounts, fds: Vec<OwnedFd>) -> Result<Self, StepError> {
+    pub(super) fn new(
+        setup: &SlotSetup,
+        mounts: InitMounts,
+        cpu_times: Option<Rc<CpuTimesReader>>,
+        fds: Vec<OwnedFd>,
+    ) -> Result<Self, StepError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let box_dir = open(root::BOX_DIR, flags, Mode::empty()).step(|| "open the box".to_owned())?;
         let meter = Meter::new(setup, fds, &mounts.proc, &box_dir);
@@ -69,6 +77,7 @@ impl Runner {
             stack: ChildStack::new(),
             box_dir,
             mounts,
+            cpu_times,
             own_bytes: 0,
             free_inodes: 0,
             loaded_bytes: 0,
@@ -136,7 +145,7 @@ impl Runner {
         let limited = self.meter.set_limits(&request.limits, self.loaded_bytes);
         limited.map_err(|errno| RunError::NotStarted(limit_refused(errno)))?;
         self.meter.start().map_err(RunError::from_errno)?;
-        let mut clock = RunClock::start(Duration::from_nanos(request.limits.wall_ns));
+        let mut clock = RunClock::start(Duration::from_nanos(request.limits.wall_ns), self.cpu_times.clone());
         let main = {
             let (argv, env) = (c_strings(&request.argv), c_strings(&request.env));
             let streams =

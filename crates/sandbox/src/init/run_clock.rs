@@ -1,12 +1,14 @@
 //! The time that a run is charged with: the elapsed time without the time in which the run was runnable and waited for
 //! a CPU that others used (`docs/adr/0010-charged-time.md`).
 
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::time::{ClockId, clock_gettime};
 
+use super::cpu_times::{CpuTimes, CpuTimesReader};
 use super::processes::ThreadReading;
 
 /// What the run does at one moment.
@@ -18,6 +20,8 @@ pub(super) struct Sample {
 
 /// Time off the CPU that is worth a look at the threads.
 const NOTABLE_TIME: Duration = Duration::from_millis(1);
+/// Sleep of a run that has ended that is worth a look at the CPU, whose times have this resolution.
+const NOTABLE_SLEEP: Duration = Duration::from_millis(10);
 /// The longest time between two samples, as a multiple of what the last one cost: many threads take long to read.
 const MAX_SAMPLE_SPACING: u32 = 32;
 
@@ -31,6 +35,9 @@ pub(super) struct RunClock {
     /// No sample before this time, unless the run reaches its limit.
     next_sample: Instant,
     waiting: Waiting,
+    cpu_times: Option<Rc<CpuTimesReader>>,
+    /// The times of the slot's CPU at the first sample, and the CPU time of the run until then, in nanoseconds.
+    first: Option<(CpuTimes, u64)>,
 }
 
 /// The time of a run.
@@ -41,11 +48,12 @@ pub(super) struct RunTime {
 }
 
 impl RunClock {
-    /// A clock that starts now. `limit` is the wall time limit.
-    pub(super) fn start(limit: Duration) -> Self {
+    /// A clock that starts now. `limit` is the wall time limit; `cpu_times` reads the times of the slot's CPU.
+    pub(super) fn start(limit: Duration, cpu_times: Option<Rc<CpuTimesReader>>) -> Self {
         let started = Instant::now();
         let (sampled, next_sample) = (started, started);
-        Self { started, limit, sampled, sampled_cpu_ns: 0, next_sample, waiting: Waiting::default() }
+        let (waiting, first) = (Waiting::default(), None);
+        Self { started, limit, sampled, sampled_cpu_ns: 0, next_sample, waiting, cpu_times, first }
     }
 
     /// The time until `now`. The time since the last sample is charged.
@@ -64,24 +72,41 @@ impl RunClock {
         look: impl FnOnce() -> Result<Sample, Errno>,
     ) -> Result<(), Errno> {
         let off_cpu = self.off_cpu(now, cpu_ns);
-        if off_cpu < NOTABLE_TIME || now < self.next_sample && self.time(now).charged < self.limit {
-            return Ok(());
+        if off_cpu >= NOTABLE_TIME && (now >= self.next_sample || self.time(now).charged >= self.limit) {
+            let before = own_cpu_time();
+            match look() {
+                Ok(sample) => self.waiting.add(off_cpu, sample),
+                Err(Errno::NOMEM) => return Ok(()),
+                Err(errno) => return Err(errno),
+            }
+            let cost = own_cpu_time().saturating_sub(before);
+            (self.sampled, self.sampled_cpu_ns) = (now, cpu_ns);
+            self.next_sample = now + random_part(cost * MAX_SAMPLE_SPACING);
+            if self.first.is_none() {
+                self.first = self.cpu_times.as_ref().and_then(|times| Some((times.read()?, cpu_ns)));
+            }
         }
-        let before = own_cpu_time();
-        match look() {
-            Ok(sample) => self.waiting.add(off_cpu, sample),
-            Err(Errno::NOMEM) => return Ok(()),
-            Err(errno) => return Err(errno),
+        if self.time(now).charged >= self.limit {
+            self.look_for_stolen_time(cpu_ns);
         }
-        let cost = own_cpu_time().saturating_sub(before);
-        (self.sampled, self.sampled_cpu_ns) = (now, cpu_ns);
-        self.next_sample = now + random_part(cost * MAX_SAMPLE_SPACING);
         Ok(())
+    }
+
+    /// Updates what was stolen from the run. Only a run that would exceed its limit and one that has ended need it.
+    fn look_for_stolen_time(&mut self, cpu_ns: u64) {
+        let (Some((first, first_cpu_ns)), Some(times)) = (&self.first, &self.cpu_times) else { return };
+        if let Some(now) = times.read() {
+            let used = Duration::from_nanos(cpu_ns.saturating_sub(*first_cpu_ns));
+            self.waiting.stolen = now.stolen_from(first, used);
+        }
     }
 
     /// The time of the whole run, which ended at `now` after this CPU time.
     pub(super) fn finish(mut self, now: Instant, cpu_ns: u64) -> RunTime {
         self.waiting.finish(self.off_cpu(now, cpu_ns));
+        if self.waiting.asleep >= NOTABLE_SLEEP {
+            self.look_for_stolen_time(cpu_ns);
+        }
         self.time(now)
     }
 
@@ -117,10 +142,17 @@ pub(super) fn own_cpu_time() -> Duration {
 /// Threads that wait at the same time, also for each other, have run delays that are longer together than the wait of
 /// the run. So the sum of run delays counts only if a thread is runnable at the sample, and that of one thread if all
 /// sleep: otherwise many threads that wake together for an instant would turn the sleep before it into a wait.
+///
+/// What is left was sleep, unless a hypervisor took the CPU: then a thread looks as if it ran, or wakes late. As much of
+/// the sleep was a wait as was stolen from the run since the first sample. Of what was stolen from the CPU that is the
+/// run's share of the CPU time that was used there: a CPU that sleeps is not stolen.
 #[derive(Default)]
 struct Waiting {
     decided: Duration,
     undecided: Duration,
+    asleep: Duration,
+    /// What was stolen from the run after the first sample, as far as is known.
+    stolen: Duration,
     /// The threads at the last sample.
     threads: Vec<ThreadReading>,
 }
@@ -128,7 +160,7 @@ struct Waiting {
 impl Waiting {
     /// The time that is not charged, as far as is known.
     fn total(&self) -> Duration {
-        self.decided + self.undecided
+        self.decided + self.undecided + self.stolen.min(self.asleep)
     }
 
     /// Takes a sample. `off_cpu` is the time since the last sample in which the run used no CPU.
@@ -147,7 +179,7 @@ impl Waiting {
         let all = exited || is_output_full;
         self.decide(if all { self.undecided } else { Duration::from_nanos(grown_ns) });
         if !is_runnable {
-            self.undecided = Duration::ZERO;
+            self.asleep += std::mem::take(&mut self.undecided);
         }
         self.threads = threads;
     }
@@ -156,6 +188,8 @@ impl Waiting {
     fn finish(&mut self, off_cpu: Duration) {
         if self.threads.iter().any(|thread| thread.is_runnable) {
             self.undecided += off_cpu;
+        } else {
+            self.asleep += off_cpu;
         }
         self.decide(self.undecided);
     }
@@ -251,8 +285,21 @@ mod tests {
     #[test]
     fn time_until_the_judge_reads_the_output_is_not_charged() {
         let mut waiting = waited(&[(10, &[thread(2, 0, false)])]);
-        waiting.add(MS * 10, Sample { threads: vec![thread(2, 0, false)], is_output_full: true });
+        waiting.add(MS * 10, Sample { is_output_full: true, ..sample(&[thread(2, 0, false)]) });
         assert_eq!(waiting.total(), MS * 10);
+    }
+
+    #[test]
+    fn sleep_counts_as_a_wait_as_far_as_the_hypervisor_took_the_cpu() {
+        let mut waiting = waited(&[(20, &[thread(2, 0, false)])]);
+        waiting.stolen = MS * 30;
+        assert_eq!(waiting.total(), MS * 20, "at most what it slept");
+        waiting.add(MS * 40, sample(&[thread(2, 0, false)]));
+        assert_eq!(waiting.total(), MS * 30, "at most what was stolen");
+        waiting.add(MS * 5, sample(&[thread(2, 0, true)]));
+        assert_eq!(waiting.total(), MS * 35, "undecided");
+        waiting.finish(MS * 2);
+        assert_eq!(waiting.total(), MS * 37);
     }
 
     #[test]
@@ -266,7 +313,7 @@ mod tests {
 
     #[test]
     fn run_is_sampled_only_if_it_was_off_its_cpu() {
-        let mut clock = RunClock::start(Duration::from_secs(1));
+        let mut clock = RunClock::start(Duration::from_secs(1), None);
         let now = clock.started + MS * 20;
         clock.update(now, 19_500_000, || panic!("sampled")).unwrap();
         assert_eq!(clock.time(now), RunTime { charged: MS * 20, waited: Duration::ZERO });
