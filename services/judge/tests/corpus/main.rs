@@ -1,10 +1,12 @@
 //! The corpus: well-behaved and hostile programs, each with its expected outcome. A case is a folder next to this file
 //! with a source and a `case.toml`, whose fields `case.rs` documents.
 //!
-//! Each case is a separate test on every tier that the machine supports. It runs twice in the same pooled slot, and
-//! nothing of the first run may be left for the second. The test `together` runs all cases in parallel. Cases are skipped
-//! if the toolchain of their language is not installed; `scripts/languages --list` and `scripts/test` show which.
+//! Each case is a separate test on every tier that the machine supports. All tests of a tier share one sandbox with more
+//! slots than the machine has CPUs, so the cases run in parallel with each other. Each case runs twice, and after each
+//! run a program in the same slot looks for what it has left. Cases are skipped if the toolchain of their language is not
+//! installed; `scripts/languages --list` and `scripts/test` show which.
 //!
+//! `cargo test -p gavel-judge --test corpus -- FILTER` runs the cases whose names contain `FILTER`.
 //! `BUSY_PROCESSES=16` in the environment runs everything together with that many processes that never sleep.
 
 #![expect(clippy::unwrap_used, reason = "tests panic on errors")]
@@ -14,61 +16,89 @@ mod outside;
 mod run;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use gavel_domain::error::chain;
 use gavel_sandbox::{InitProgram, Languages, Sandbox, SandboxConfig, TierChoice};
 use gavel_testkit::BusyProcesses;
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
-use tokio::task::JoinSet;
 
 use case::{Case, PYTHON};
 use outside::Outside;
 
-/// The number of parallel runs in `together`: more than CPU cores, so that the runs compete.
-const PARALLEL_RUNS: usize = 4;
+/// The number of tests that run in parallel: more than most machines of developers have CPUs, so that the runs compete.
+const PARALLEL_TESTS: usize = 4;
+/// The longest that a case may take; even the slowest one takes a tenth of this next to many busy processes.
+const MAX_TIME: Duration = Duration::from_mins(10);
 
 fn main() {
     // This executable is also the init of its own sandboxes.
     gavel_sandbox::init::enter_if_asked();
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    let parallel = *arguments.test_threads.get_or_insert(PARALLEL_TESTS);
     let runtime = Arc::new(Runtime::new().unwrap());
-    let cases = Case::all();
-    let tiers = runtime.block_on(tiers(&arguments));
-    let mut trials = vec![Trial::test("there_are_cases_and_tiers", {
-        let (cases, tiers) = (cases.len(), tiers.len());
-        move || {
-            if cases >= 100 && tiers > 0 {
-                Ok(())
-            } else {
-                Err(format!("{cases} cases, {tiers} tiers").into())
+    let cases = cases();
+    let (mut sandboxes, mut refusals, mut trials) = (Vec::new(), Vec::new(), Vec::new());
+    for tier in TierChoice::ALL {
+        let chosen: Vec<_> =
+            cases.iter().filter(|case| is_chosen(&arguments, &test_name(tier, case))).collect();
+        if chosen.is_empty() {
+            continue;
+        }
+        // A list needs no toolchains.
+        let ids = if arguments.list { Vec::new() } else { languages(&chosen) };
+        match runtime.block_on(Sandbox::start(config(tier, parallel, &ids))) {
+            Ok(sandbox) => {
+                trials.extend(chosen.into_iter().map(|case| trial(tier, case, &sandbox, &runtime)));
+                sandboxes.push(sandbox);
             }
+            Err(error) => refusals.push(format!("{tier:?}: {}", chain(&error))),
         }
-    })];
-    let languages = Languages::default();
-    let runnable: Vec<_> =
-        cases.into_iter().filter(|case| languages.has_toolchain(case.language())).collect();
-    for tier in tiers {
-        let name = name(tier);
-        let sampled = tier == TierChoice::NoCgroup;
-        let cases: Vec<_> = runnable
-            .iter()
-            .cloned()
-            .map(|case| Arc::new(if sampled { case.sampled() } else { case }))
-            .collect();
-        for case in cases.iter().cloned() {
-            let runtime = Arc::clone(&runtime);
-            let name = format!("{name}::{}", case.name);
-            trials.push(Trial::test(name, move || runtime.block_on(twice(&case, tier))));
-        }
-        let runtime = Arc::clone(&runtime);
-        trials
-            .push(Trial::test(format!("{name}::together"), move || runtime.block_on(together(cases, tier))));
     }
+    assert!(refusals.is_empty() || !sandboxes.is_empty(), "no tier works here: {}", refusals.join("; "));
     let busy = BusyProcesses::start(busy_processes());
     let conclusion = libtest_mimic::run(&arguments, trials);
     drop(busy);
+    for sandbox in sandboxes {
+        runtime.block_on(sandbox.shutdown());
+    }
     conclusion.exit();
+}
+
+/// The cases in the languages that are installed.
+fn cases() -> Vec<Case> {
+    let cases = Case::all();
+    assert!(cases.len() >= 400, "only {} cases were found", cases.len());
+    let table = Languages::default();
+    cases.into_iter().filter(|case| table.has_toolchain(case.language())).collect()
+}
+
+/// The languages of the cases, and that of the program that looks for traces.
+fn languages(cases: &[&Case]) -> Vec<u32> {
+    cases.iter().map(|case| case.language().0).chain([PYTHON]).collect()
+}
+
+/// Whether the arguments choose the test, by the rules of libtest.
+fn is_chosen(arguments: &Arguments, test: &str) -> bool {
+    let matches = |filter: &String| if arguments.exact { test == filter } else { test.contains(filter) };
+    arguments.filter.as_ref().is_none_or(matches) && !arguments.skip.iter().any(matches)
+}
+
+fn test_name(tier: TierChoice, case: &Case) -> String {
+    format!("{}::{}", format!("{tier:?}").to_lowercase(), case.name)
+}
+
+fn trial(tier: TierChoice, case: &Case, sandbox: &Sandbox, runtime: &Arc<Runtime>) -> Trial {
+    let name = test_name(tier, case);
+    let case = if tier == TierChoice::NoCgroup { case.clone().sampled() } else { case.clone() };
+    let (sandbox, runtime) = (sandbox.clone(), Arc::clone(runtime));
+    Trial::test(name, move || {
+        runtime.block_on(async {
+            let ended = tokio::time::timeout(MAX_TIME, twice(&case, &sandbox)).await;
+            ended.unwrap_or_else(|_| Err(format!("no end after {MAX_TIME:?}").into()))
+        })
+    })
 }
 
 /// The number of processes that `BUSY_PROCESSES` asks for.
@@ -76,37 +106,13 @@ fn busy_processes() -> usize {
     std::env::var("BUSY_PROCESSES").map_or(0, |number| number.parse().expect("BUSY_PROCESSES is a number"))
 }
 
-/// The tiers that this machine supports. If the arguments name one test, that is its tier: a runner that starts a process
-/// for each test has listed the tests before, and to try all tiers takes longer than most cases.
-async fn tiers(arguments: &Arguments) -> Vec<TierChoice> {
-    let test = arguments.filter.as_ref().filter(|_| arguments.exact);
-    if let Some((tier, _)) = test.and_then(|test| test.split_once("::")) {
-        return TierChoice::ALL.into_iter().filter(|known| name(*known) == tier).collect();
-    }
-    let mut supported = Vec::new();
-    for tier in TierChoice::ALL {
-        if let Ok(sandbox) = Sandbox::start(config(tier, 1, &[])).await {
-            sandbox.shutdown().await;
-            supported.push(tier);
-        }
-    }
-    supported
-}
-
-/// The name of a tier in the names of tests.
-fn name(tier: TierChoice) -> String {
-    format!("{tier:?}").to_lowercase()
-}
-
 fn config(tier: TierChoice, slots: usize, languages: &[u32]) -> SandboxConfig {
     let languages = Languages::default().only(languages);
     SandboxConfig { slots, tier, languages, init: InitProgram::CurrentExe, ..SandboxConfig::default() }
 }
 
-/// Runs one case twice in the same slot.
-async fn twice(case: &Case, tier: TierChoice) -> Result<(), Failed> {
-    let sandbox =
-        Sandbox::start(config(tier, 1, &[case.language().0, PYTHON])).await.map_err(|error| chain(&error))?;
+/// Runs one case twice, and looks for traces after each run.
+async fn twice(case: &Case, sandbox: &Sandbox) -> Result<(), Failed> {
     let outside = Outside::open();
     for round in ["first", "second"] {
         let mut workspace = sandbox.workspace().await.map_err(|error| chain(&error))?;
@@ -115,29 +121,5 @@ async fn twice(case: &Case, tier: TierChoice) -> Result<(), Failed> {
         let traces = run::traces(&mut workspace).await;
         traces.map_err(|found| format!("after the {round} run: {found}"))?;
     }
-    sandbox.shutdown().await;
     outside.untouched().map_err(Failed::from)
-}
-
-/// Runs all cases once, in a few slots.
-async fn together(cases: Vec<Arc<Case>>, tier: TierChoice) -> Result<(), Failed> {
-    let ids: Vec<u32> = cases.iter().map(|case| case.language().0).collect();
-    let sandbox = Sandbox::start(config(tier, PARALLEL_RUNS, &ids)).await.map_err(|error| chain(&error))?;
-    let outside = Arc::new(Outside::open());
-    let mut running = JoinSet::new();
-    for case in cases {
-        let (sandbox, outside) = (sandbox.clone(), Arc::clone(&outside));
-        running.spawn(async move {
-            let mut workspace = sandbox.workspace().await.map_err(|fault| fault.to_string())?;
-            let judged = run::once(&mut workspace, &case, &outside).await;
-            judged.map_err(|wrong| format!("{}: {wrong}", case.name))
-        });
-    }
-    let mut failures = Vec::new();
-    while let Some(ended) = running.join_next().await {
-        failures.extend(ended?.err());
-    }
-    sandbox.shutdown().await;
-    failures.extend(outside.untouched().err());
-    if failures.is_empty() { Ok(()) } else { Err(failures.join("\n\n").into()) }
 }
