@@ -39,7 +39,7 @@ class Language(NamedTuple):
         """The packages for a private folder; None if all packages come from this system's Debian release."""
         if not self.debian_suite and not self.npm:
             return None
-        return private.Toolchain(self.key, self.debian_suite, self.debian if self.debian_suite else [], self.npm)
+        return private.Toolchain(self.key, self.debian_suite, self.debian if self.debian_suite else [], bool(self.npm))
 
     def packages(self) -> str:
         """The packages, for people. Of those of another Debian release only the first, which the others support."""

@@ -12,22 +12,25 @@ from lib.project import ROOT, Problem, info
 # The sandbox's table expects the folders here: below /usr, which programs can read.
 PARENT = Path("/usr/local/lib/gavel")
 SCRIPTS = ROOT / "scripts" / "toolchains"
+# A folder with package.json and package-lock.json for each toolchain from npm.
+NPM = SCRIPTS / "npm"
 
 
 class Toolchain:
     """The packages of a folder, and the script that prepares them, if there is one."""
 
-    def __init__(self, key: str, suite: str, packages: list[str], npm_packages: list[str]) -> None:
+    def __init__(self, key: str, suite: str, packages: list[str], from_npm: bool) -> None:
         self.folder = PARENT / key
         self.suite = suite
         self.packages = packages
-        self.npm_packages = npm_packages
+        self.lock = NPM / key / "package-lock.json" if from_npm else None
         self.script = SCRIPTS / key
 
     def recipe(self) -> str:
-        """The digest of the packages and the script. The folder keeps it, so that a change is noticed."""
+        """The digest of the packages, the lock file and the script. The folder keeps it, so that a change is noticed."""
         script = self.script.read_text(encoding="utf-8") if self.script.exists() else ""
-        return hashlib.sha256(repr((self.suite, self.packages, self.npm_packages, script)).encode()).hexdigest()
+        lock = [self.lock.read_text(encoding="utf-8")] if self.lock else []
+        return hashlib.sha256(repr((self.suite, self.packages, lock, script)).encode()).hexdigest()
 
     def is_installed(self) -> bool:
         """Whether the folder was completed from the same packages."""
@@ -44,8 +47,8 @@ class Toolchain:
         run([*prefix, "mkdir", "-p", str(new)])
         if self.suite:
             debian.unpack(self.suite, self.packages, new, prefix)
-        if self.npm_packages:
-            npm.install(self.npm_packages, new, prefix)
+        if self.lock:
+            npm.install(self.lock, new, prefix)
         run([*prefix, "rm", "-rf", str(self.folder)])
         run([*prefix, "mv", str(new), str(self.folder)])
         if self.script.exists():

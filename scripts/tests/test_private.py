@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
@@ -11,7 +12,7 @@ from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from lib import debian, private  # noqa: E402  (the scripts are no installed package)
+from lib import debian, languages, npm, private  # noqa: E402  (the scripts are no installed package)
 from lib.project import Problem  # noqa: E402
 
 APT_GET = """#!/bin/sh
@@ -25,7 +26,7 @@ mkdir -p "$3/bin" && echo unpacked > "$3/bin/tool"
 """
 NPM = """#!/bin/sh
 echo "npm $@" >> "$LOG"
-[ "$REGISTRY" = reachable ] && mkdir -p "$3/node_modules"
+[ "$REGISTRY" = reachable ] && [ -f "$3/package.json" ] && [ -f "$3/package-lock.json" ] && mkdir -p "$3/node_modules"
 """
 
 
@@ -46,11 +47,12 @@ class Private(unittest.TestCase):
         variables = {"PATH": path, "LOG": str(self.log), "MIRROR": "deb.debian.org", "REGISTRY": "reachable"}
         for patch in (mock.patch.dict(os.environ, variables), mock.patch.object(private, "PARENT", self.folder / "gavel"),
                       mock.patch.object(private, "SCRIPTS", self.folder / "scripts"),
+                      mock.patch.object(private, "NPM", self.folder / "npm"),
                       mock.patch.object(debian, "TOOLS", self.folder / "tools"), mock.patch.object(debian, "KEYRING", keyring),
                       mock.patch.object(debian, "privileged", mock.Mock(return_value=[]))):
             patch.start()
             self.addCleanup(patch.stop)
-        self.old = private.Toolchain("old", "bullseye", ["old", "library"], [])
+        self.old = private.Toolchain("old", "bullseye", ["old", "library"], False)
 
     def script(self, path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
@@ -74,7 +76,7 @@ class Private(unittest.TestCase):
 
     def test_unreachable_release_is_named_and_leaves_the_installed_toolchain(self) -> None:
         self.old.install()
-        newer = private.Toolchain("old", "bullseye", ["old"], [])
+        newer = private.Toolchain("old", "bullseye", ["old"], False)
         self.assertFalse(newer.is_installed())
         with mock.patch.dict(os.environ, {"MIRROR": "none"}), \
                 self.assertRaisesRegex(Problem, "Debian bullseye from http://deb.debian.org/debian or .*check the network"):
@@ -96,16 +98,30 @@ class Private(unittest.TestCase):
         self.script(script, "#!/bin/sh\n")
         self.assertFalse(self.old.is_installed(), "prepared by another script")
 
-    def test_npm_packages_are_installed(self) -> None:
-        new = private.Toolchain("new", "", [], ["compiler@1.2.3"])
+    def test_npm_packages_are_installed_from_the_lock_file_without_scripts(self) -> None:
+        lock = self.folder / "npm" / "new" / "package-lock.json"
+        lock.parent.mkdir(parents=True)
+        lock.with_name("package.json").touch()
+        lock.write_text('{"packages": {"": {"dependencies": {"compiler": "1.2.3"}}}}', encoding="utf-8")
+        new = private.Toolchain("new", "", [], True)
         with mock.patch.dict(os.environ, {"REGISTRY": "unreachable"}), \
-                self.assertRaisesRegex(Problem, r"npm could not install compiler@1.2.3 \(see above\): check the network"):
+                self.assertRaisesRegex(Problem, r"`npm ci .*` failed \(see above\): check the network"):
             new.install()
         self.assertFalse(new.is_installed())
         new.install()
         self.assertTrue(new.is_installed())
-        self.assertIn("--save-exact --ignore-scripts compiler@1.2.3\n", self.log.read_text(encoding="utf-8"))
-        self.assertFalse(private.Toolchain("new", "", [], ["compiler@1.2.4"]).is_installed())
+        self.assertRegex(self.log.read_text(encoding="utf-8"), r"npm ci --prefix \S+ --ignore-scripts ")
+        lock.write_text(lock.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+        self.assertFalse(new.is_installed(), "installed from another lock file")
+
+    def test_lock_files_have_the_packages_of_the_table_and_their_digests(self) -> None:
+        for language in languages.table():
+            if language.npm:
+                lock = private.ROOT / "scripts" / "toolchains" / "npm" / language.key / "package-lock.json"
+                self.assertEqual(sorted(npm.locked(lock)), sorted(language.npm))
+                for path, package in json.loads(lock.read_text(encoding="utf-8"))["packages"].items():
+                    self.assertTrue(path == "" or package["integrity"].startswith("sha512-"), path)
+                    self.assertFalse(package.get("hasInstallScript"), path)
 
     def test_user_without_rights_gets_an_error(self) -> None:
         with mock.patch.object(debian, "privileged", mock.Mock(return_value=None)), \
