@@ -76,7 +76,8 @@ class GavelUp(Stack):
     def request(self, path: str, body: bytes | None = None) -> bytes:
         """Send a request to the ingress, a POST if it has a body; return the body of the answer."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(urllib.request.Request(self.ingress_url + path, body), timeout=20) as answer:
+        request = urllib.request.Request(self.ingress_url + path, body, {"content-type": "application/json"})
+        with opener.open(request, timeout=20) as answer:
             return answer.read()
 
     def gavel(self, *arguments: str) -> str:

@@ -126,6 +126,13 @@ class DescribedAnswers(Ingress):
         self.assertIn(b'"maxBytes":100', self.submit(server, 400, {**VALID, "sourceCode": "x" * 101}).body)
         self.submit(server, 413, b" " * (1 << 20 | 1))
 
+    def test_duplicate_keys_are_refused(self) -> None:
+        twice = json.dumps(VALID)[:-1] + ', "languageId": 50}'
+        self.assertIn(b"duplicate key", self.submit(self.server, 400, twice.encode()).body)
+
+    def test_other_content_types_are_refused(self) -> None:
+        self.submit(self.server, 415, VALID, **{"content-type": "text/plain"})
+
     def test_limits_in_bytes_are_those_of_the_description(self) -> None:
         properties = self.document.schema("JudgeQuestionRequest")["properties"]
         longest = {**VALID, "submissionId": "x" * self.document.schema("Id")["maxLength"],
@@ -161,7 +168,8 @@ class DescribedAnswers(Ingress):
     def test_body_that_does_not_arrive_is_refused(self) -> None:
         for status, end in ((408, False), (400, True)):
             with self.subTest(status), socket.create_connection(("127.0.0.1", self.server.port), timeout=20) as connection:
-                connection.sendall(b"POST /v1/judge-question HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{")
+                connection.sendall(b"POST /v1/judge-question HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+                                   b"content-length: 10\r\n\r\n{")
                 if end:
                     connection.shutdown(socket.SHUT_WR)
                 self.assert_described("POST", POST, read_answer(connection), status)

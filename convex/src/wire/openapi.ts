@@ -21,7 +21,8 @@ export interface paths {
          *     queued, as far as the ingress knows. To post the same `submissionId` again within 72 hours is safe: the answer is
          *     202, and the submission is not judged twice. Retry after 408, 429, 503 and if there is no answer.
          *
-         *     The ingress parses the body as JSON whatever its `Content-Type`.
+         *     The head of a request may have 16 KiB and 100 headers. When connections or memory run out, the ingress closes the
+         *     connections of the clients that have taken longest to send or to read, without an answer.
          */
         post: operations["judgeQuestion"];
         delete?: never;
@@ -847,7 +848,8 @@ export interface components {
     schemas: {
         /**
          * @description A Convex id. Gavel does not interpret it. It must not be longer than 128 bytes of UTF-8, or contain white space,
-         *     control characters, `.`, `*` or `>`, because it is part of a NATS subject.
+         *     control characters, `.`, `*` or `>`, because it is part of a NATS subject; or invisible characters, such as those
+         *     of zero width and those that reverse the direction of text.
          * @example k57sum
          */
         Id: string;
@@ -1289,6 +1291,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The `Content-Type` is not `application/json`; parameters such as `charset` are ignored */
+            415: {
+                headers: {
+                    "x-request-id": components["headers"]["x-request-id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "status": "error",
+                     *       "submissionId": "",
+                     *       "message": "Send the submission as JSON, with the header Content-Type: application/json"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description `RATE_LIMIT_PER_S` or `RATE_LIMIT_ALL_PER_S` is exceeded */
             429: {
                 headers: {
@@ -1307,7 +1326,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description The queue cannot store the submission durably, because NATS is unreachable or the stream is full */
+            /**
+             * @description The queue cannot store the submission durably, because NATS is unreachable, the stream is full, or too many
+             *     submissions wait for it
+             */
             503: {
                 headers: {
                     "x-request-id": components["headers"]["x-request-id"];

@@ -8,6 +8,7 @@ use async_nats::{
     Client, ConnectErrorKind, ConnectOptions, Event, RequestError, RequestErrorKind, ServerAddr, ServerError,
 };
 use bytes::Bytes;
+use gavel_domain::text::is_unprintable;
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
@@ -113,7 +114,7 @@ impl ConnectionState {
             Event::Disconnected => self.disconnects += 1,
             Event::SlowConsumer(_) => self.dropped += 1,
             Event::ServerError(ServerError::Other(text)) if is_violation(text) => {
-                let text = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+                let text = text.chars().map(|c| if is_unprintable(c) { ' ' } else { c }).collect();
                 self.violations += 1;
                 self.last_violation = Some((Instant::now(), text));
                 return true;

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use gavel_domain::error::chain;
 use gavel_domain::event::Stage;
+use gavel_domain::text::is_unprintable;
 use gavel_proto::WireEvent;
 use tokio::sync::watch;
 
@@ -72,7 +73,7 @@ impl Cause {
 }
 
 fn one_line(text: &str) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line: String = text.chars().map(|c| if is_unprintable(c) { ' ' } else { c }).collect();
     line[..line.floor_char_boundary(Cause::MAX_BYTES)].to_owned()
 }
 

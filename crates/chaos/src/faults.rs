@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use gavel_bus::topology::Stream;
 use gavel_mock_convex::{Endpoint, Matcher, SubmissionKind};
-use gavel_testkit::wait_until;
+use gavel_testkit::{SlowConnections, wait_until};
 use tokio::time::Instant;
 
 use crate::malformed::MalformedMessages;
@@ -55,6 +55,12 @@ async fn run(pipeline: &Pipeline, planned: &PlannedFault, malformed: &MalformedM
         }
         InjectedFault::Correct(expected) => {
             correct(pipeline, expected);
+            Ok(())
+        }
+        InjectedFault::SlowConnections(count) => {
+            let address = pipeline.ingress().address().borrow().parse()?;
+            let _slow = SlowConnections::open(address, *count, "").await;
+            tokio::time::sleep(lasts).await;
             Ok(())
         }
         InjectedFault::MalformedMessages(seed) => {

@@ -106,6 +106,8 @@ pub enum InjectedFault {
     Convex(ConvexFault),
     /// Malformed messages are published; the number is their seed.
     MalformedMessages(u64),
+    /// This many clients of the ingress send or read slowly.
+    SlowConnections(usize),
     /// The author of a question changes its expected output to this.
     Correct(&'static str),
 }
@@ -120,7 +122,11 @@ impl InjectedFault {
             | Self::Freeze(target)
             | Self::Disconnect(target)
             | Self::Partition(target) => Some(*target),
-            Self::Fill(_) | Self::Convex(_) | Self::MalformedMessages(_) | Self::Correct(_) => None,
+            Self::Fill(_)
+            | Self::Convex(_)
+            | Self::MalformedMessages(_)
+            | Self::SlowConnections(_)
+            | Self::Correct(_) => None,
         }
     }
 }
@@ -209,6 +215,9 @@ impl fmt::Display for PlannedFault {
             InjectedFault::Fill(stream) => write!(f, "{} is full for {ms} ms", stream.name()),
             InjectedFault::Convex(ConvexFault { purpose, fault, chance }) => {
                 write!(f, "Convex, {purpose:?}: {fault:?} for {:.0} % during {ms} ms", chance * 100.0)
+            }
+            InjectedFault::SlowConnections(count) => {
+                write!(f, "{count} slow connections to the ingress for {ms} ms")
             }
             InjectedFault::MalformedMessages(_) => f.write_str("malformed messages"),
             InjectedFault::Correct(expected) => write!(f, "a question expects {expected:?} from now on"),

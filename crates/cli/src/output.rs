@@ -1,23 +1,17 @@
 //! What commands print: lines, JSON, and text of others made safe for a terminal.
 //!
-//! Ids, compiler messages and program output can hold any character. Control characters are escaped, so that no text can
-//! steer the terminal.
+//! Subjects, compiler messages and program output can hold any character. Control characters and invisible ones are
+//! escaped, so that no text can steer the terminal or look different from what it is.
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 
+use gavel_domain::text::{escape_json, is_unprintable};
 use serde::Serialize;
 
-/// Whether a character could steer a terminal or make text look different from what it is.
-fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
-
-/// Returns the text with control characters escaped.
+/// Returns the text with control characters and invisible ones escaped.
 pub(crate) fn escape_control(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut escaped, c| {
-        if is_unsafe(c) {
+        if is_unprintable(c) {
             escaped.extend(c.escape_default());
         } else {
             escaped.push(c);
@@ -26,7 +20,7 @@ pub(crate) fn escape_control(text: &str) -> String {
     })
 }
 
-/// Returns the text with control characters escaped, except for line ends.
+/// Returns the text with the same characters escaped, except for line ends.
 pub(crate) fn escape_lines(text: &str) -> String {
     text.lines().map(escape_control).collect::<Vec<_>>().join("\n")
 }
@@ -39,17 +33,9 @@ pub(crate) fn first_line(text: &str, max_chars: usize) -> String {
     format!("{}{ellipsis}", escape_control(&cut))
 }
 
-/// Returns the value as one line of JSON. JSON's own escapes leave out C1 control characters, which some terminals obey.
+/// Returns the value as one line of JSON, with unprintable characters escaped.
 pub(crate) fn json_line(value: &impl Serialize) -> String {
-    let text = serde_json::to_string(value).expect("our own values have a JSON form");
-    text.chars().fold(String::with_capacity(text.len()), |mut escaped, c| {
-        if is_unsafe(c) {
-            let _ = write!(escaped, "\\u{:04x}", u32::from(c));
-        } else {
-            escaped.push(c);
-        }
-        escaped
-    })
+    escape_json(&serde_json::to_string(value).expect("our own values have a JSON form"))
 }
 
 /// Prints a line on standard output. Ignores errors: if the reader has closed the pipe, the exit code still counts.
@@ -73,9 +59,9 @@ mod tests {
     proptest! {
         #[test]
         fn escaped_text_is_safe_and_json_keeps_its_value(text in any::<String>()) {
-            prop_assert!(!escape_control(&text).chars().any(is_unsafe));
+            prop_assert!(!escape_control(&text).chars().any(is_unprintable));
             let written = json_line(&text);
-            prop_assert!(!written.chars().any(is_unsafe));
+            prop_assert!(!written.chars().any(is_unprintable));
             prop_assert_eq!(serde_json::from_str::<String>(&written).unwrap(), text);
         }
     }

@@ -8,6 +8,7 @@ use gavel_telemetry::trace::traceparent;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Response, redirect};
 use serde::Serialize;
+use tracing::warn;
 
 use crate::call::{CallError, error_label, measured, register_denied_series};
 use crate::config::{ConvexConfig, InvalidConfig, ValidatedConfig};
@@ -48,6 +49,9 @@ impl Convex {
             .redirect(redirect::Policy::none())
             .build()
             .map_err(InvalidConfig::Client)?;
+        if config.exposes_token() {
+            warn!("CONVEX_SITE_URL begins with http://, so CONVEX_TOKEN is sent unencrypted: use https://");
+        }
         register_denied_series();
         let permits = config.permits.clone();
         Ok(Self { http, base, permits, authorization, signer, dependency: DependencyTracker::default() })

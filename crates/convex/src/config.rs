@@ -1,5 +1,6 @@
 //! Settings of the calls to Convex.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use gavel_config::{Env, request_timeout};
@@ -79,6 +80,18 @@ impl ConvexConfig {
         config
     }
 
+    /// Whether calls send the token over a network without encryption.
+    #[must_use]
+    pub fn exposes_token(&self) -> bool {
+        let is_exposed = |url: Url| {
+            let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+            let is_local =
+                host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+            url.scheme() == "http" && !is_local
+        };
+        self.token.is_some() && Url::parse(&self.site_url).is_ok_and(is_exposed)
+    }
+
     /// Validates the settings.
     pub(crate) fn validate(&self) -> Result<ValidatedConfig, InvalidConfig> {
         let url = Url::parse(&self.site_url).map_err(|_| InvalidConfig::Url)?;
@@ -110,4 +123,24 @@ fn bearer(token: &Secret) -> Result<HeaderValue, InvalidConfig> {
     let mut header = header.map_err(|_| InvalidConfig::Token)?;
     header.set_sensitive(true);
     Ok(header)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn token_is_exposed_by_http_to_another_machine() {
+        let exposes = |url: &str, token: Option<&str>| {
+            let variables = [("CONVEX_SITE_URL", Some(url)), ("CONVEX_TOKEN", token)];
+            let variables =
+                variables.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
+            ConvexConfig::read(&mut Env::from_vars(variables)).exposes_token()
+        };
+        assert!(exposes("http://convex.example", Some("t")) && exposes("http://10.0.0.1:3211", Some("t")));
+        assert!(!exposes("http://convex.example", None) && !exposes("https://convex.example", Some("t")));
+        for local in ["http://127.0.0.1:3211", "http://localhost:3211", "http://[::1]:3211"] {
+            assert!(!exposes(local, Some("t")), "{local}");
+        }
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::text::is_unprintable;
+
 /// The maximum length of an id, in bytes (contract §1).
 pub const MAX_ID_BYTES: usize = 128;
 
@@ -14,12 +16,13 @@ pub enum InvalidId {
     /// The text is longer than [`MAX_ID_BYTES`].
     #[error("must be at most {MAX_ID_BYTES} bytes")]
     TooLong,
-    /// The text is not one token of a NATS subject.
-    #[error("must not contain white space, control characters, '.', '*' or '>'")]
+    /// The text is not one token of a NATS subject, or does not look like what it is.
+    #[error("must not contain white space, control characters, invisible characters, '.', '*' or '>'")]
     NotAToken,
 }
 
-/// Checks the only rules for an id: its length, and that it is one token of a NATS subject (contract §1).
+/// Checks the only rules for an id: its length, that it is one token of a NATS subject (contract §1), and that it has no
+/// characters with which it could look like another id in a log or on a terminal.
 fn check_token(text: &str) -> Result<(), InvalidId> {
     if text.is_empty() {
         return Err(InvalidId::Empty);
@@ -27,7 +30,7 @@ fn check_token(text: &str) -> Result<(), InvalidId> {
     if text.len() > MAX_ID_BYTES {
         return Err(InvalidId::TooLong);
     }
-    let is_forbidden = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '.' | '*' | '>');
+    let is_forbidden = |c: char| c.is_whitespace() || is_unprintable(c) || matches!(c, '.' | '*' | '>');
     if text.contains(is_forbidden) { Err(InvalidId::NotAToken) } else { Ok(()) }
 }
 
@@ -181,7 +184,20 @@ mod tests {
         assert!(SubmissionId::new("a".repeat(128)).is_ok());
         assert_eq!(SubmissionId::new(""), Err(InvalidId::Empty));
         assert_eq!(SubmissionId::new("a".repeat(129)), Err(InvalidId::TooLong));
-        for bad in ["a b", "a.b", "*", ">", "a\n", "a\u{0}", "a\u{a0}b", "\u{7f}"] {
+        for bad in [
+            "a b",
+            "a.b",
+            "*",
+            ">",
+            "a\n",
+            "a\u{0}",
+            "a\u{a0}b",
+            "\u{7f}",
+            "a\u{200b}b",
+            "\u{202e}a",
+            "a\u{feff}",
+            "a\u{e0041}",
+        ] {
             assert_eq!(SubmissionId::new(bad), Err(InvalidId::NotAToken), "{bad:?}");
         }
     }

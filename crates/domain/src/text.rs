@@ -1,4 +1,7 @@
 //! Text rules of the Convex app: JavaScript's white space, newlines, and text fields of limited size.
+//! And the characters that must not reach a terminal or a log as they are.
+
+use std::fmt::Write as _;
 
 /// The default size limit of a text field in a result, in bytes (contract §2: the app reads a user's whole history in one
 /// transaction of 16 MiB).
@@ -11,6 +14,40 @@ pub const MAX_FIELD_BYTES: usize = 8 * 1024;
 #[must_use]
 pub fn is_js_whitespace(c: char) -> bool {
     matches!(c, '\u{feff}') || (c.is_whitespace() && c != '\u{85}')
+}
+
+/// Whether a character is invisible, or changes how the text around it is shown: Unicode's
+/// `Default_Ignorable_Code_Point` (zero-width characters, bidirectional controls, tags and so on), the line and paragraph
+/// separators, and the controls of interlinear annotations.
+#[must_use]
+pub fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Whether a character must not be shown as it is: a control character, or an invisible one.
+#[must_use]
+pub fn is_unprintable(c: char) -> bool {
+    c.is_control() || is_invisible(c)
+}
+
+/// Escapes the unprintable characters of JSON on one line. Its value stays the same. JSON itself requires escapes only
+/// for the control characters below U+0020.
+#[must_use]
+pub fn escape_json(json: &str) -> String {
+    json.chars().fold(String::with_capacity(json.len()), |mut escaped, c| {
+        if is_unprintable(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(escaped, "\\u{unit:04x}").expect("a String takes everything");
+            }
+        } else {
+            escaped.push(c);
+        }
+        escaped
+    })
 }
 
 /// The source of a program as all compilers and interpreters take it: without a byte order mark at the start, which some
@@ -66,6 +103,22 @@ mod tests {
         assert_eq!(truncate(b"a\xff\0b", 100), "a\u{fffd}\0b");
         let cut = truncate("é".repeat(100).as_bytes(), 101);
         assert_eq!(cut, format!("{}\n[cut: 200 bytes in all]", "é".repeat(38)));
+    }
+
+    #[test]
+    fn invisible_characters_are_unprintable() {
+        // Zero width, bidirectional, tags, fillers, separators and controls.
+        for c in "\u{200b}\u{200d}\u{2060}\u{feff}\u{202e}\u{2066}\u{61c}\u{e0041}\u{3164}\u{ad}\u{2028}\u{9b}\u{7f}\n".chars() {
+            assert!(is_unprintable(c), "{c:?}");
+        }
+        for c in "aé語א 🦀\u{301}\u{a0}".chars() {
+            assert!(!is_unprintable(c), "{c:?}");
+        }
+    }
+
+    #[test]
+    fn escaped_json_has_the_same_value_in_ascii() {
+        assert_eq!(escape_json("\"a\u{202e}\u{e0041}é\u{9b}\""), "\"a\\u202e\\udb40\\udc41é\\u009b\"");
     }
 
     #[test]

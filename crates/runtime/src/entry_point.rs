@@ -8,6 +8,7 @@ use std::time::Duration;
 use gavel_config::{Env, Setting};
 use tracing::error;
 
+use crate::http::descriptors;
 use crate::telemetry::{self, TelemetryConfig};
 use crate::{Lifecycle, Service};
 
@@ -79,6 +80,7 @@ pub fn run_with_telemetry<F>(
 where
     F: Future<Output = anyhow::Result<()>>,
 {
+    descriptors::raise_limit();
     let runtime = tokio::runtime::Runtime::new().expect("the system has threads and file descriptors");
     let exporter = telemetry::init(config, name, runtime.handle())?;
     let result = runtime.block_on(async { work().await });

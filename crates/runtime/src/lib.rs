@@ -19,5 +19,6 @@ mod service;
 pub use config::{HttpConfig, ServiceConfig};
 pub use entry_point::{EXIT_CONFIG, run_service, run_with_telemetry};
 pub use heartbeat::ServiceInfo;
+pub use http::connections::{Connection, Overloaded};
 pub use lifecycle::Lifecycle;
 pub use service::Service;

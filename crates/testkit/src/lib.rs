@@ -17,6 +17,7 @@ pub mod process;
 mod proxy;
 pub mod rig;
 mod service;
+mod slow;
 mod wait;
 
 pub use busy::BusyProcesses;
@@ -28,6 +29,7 @@ pub use process::{LogLine, Mark, Process, Signal};
 pub use proxy::Proxy;
 pub use rig::Rig;
 pub use service::ServiceProcess;
+pub use slow::SlowConnections;
 pub use wait::{WaitError, wait_until};
 
 /// The longest that a test waits for one thing on a loaded machine. Only a test that fails waits this long.

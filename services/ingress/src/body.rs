@@ -2,17 +2,22 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::header::EXPECT;
+use gavel_runtime::Connection;
 use http_body_util::BodyExt as _;
 
 /// The largest body (contract §1).
 const MAX_BODY_BYTES: usize = 1 << 20;
-/// How much of a body is read and discarded when it is not needed.
-const MAX_DISCARDED_BYTES: usize = 16 << 20;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How much is read and discarded of a body that is too large.
+const MAX_EXCESS_BYTES: usize = 16 << 20;
+/// How much is read and discarded of a body that is not needed: as much as a valid one may have.
+const MAX_DISCARDED_BYTES: usize = MAX_BODY_BYTES;
+/// How long that may take.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why a body could not be read.
 pub(crate) enum BodyError {
@@ -24,36 +29,62 @@ pub(crate) enum BodyError {
     Timeout,
 }
 
-/// Reads a body. The rest of a body that is too large is read and discarded, so that the client sees the response.
-pub(crate) async fn read(body: Body) -> Result<Vec<u8>, BodyError> {
-    let (kept, length) = read_up_to(body, MAX_BODY_BYTES).await?;
-    if length > MAX_BODY_BYTES { Err(BodyError::TooLarge) } else { Ok(kept) }
+/// Reads a body into memory of its connection. The rest of a body that is too large is discarded.
+pub(crate) async fn read(mut body: Body, connection: &Connection) -> Result<Vec<u8>, BodyError> {
+    let reading = async {
+        let mut kept = Vec::new();
+        while let Some(data) = next(&mut body).await? {
+            let length = kept.len() + data.len();
+            if length > MAX_BODY_BYTES {
+                return Err(BodyError::TooLarge);
+            }
+            if length > kept.capacity() {
+                let capacity = length.next_power_of_two();
+                connection.reserve_body(capacity - kept.capacity()).await;
+                kept.reserve_exact(capacity - kept.len());
+            }
+            kept.extend_from_slice(&data);
+        }
+        Ok(kept)
+    };
+    let result = tokio::time::timeout(BODY_TIMEOUT, reading).await.unwrap_or(Err(BodyError::Timeout));
+    if matches!(result, Err(BodyError::TooLarge)) {
+        discard_up_to(body, MAX_EXCESS_BYTES).await;
+    }
+    result
 }
 
-/// Reads and discards a body that is not needed. A response without that would close the connection of a client that is
-/// still writing, and the reset that follows can destroy the response before the client reads it.
+/// Reads and discards the body of a request that is rejected for its head, within limits that a client without a key
+/// cannot misuse. Without that, the response would close the connection of a client that is still writing, and the reset
+/// that follows can destroy the response before the client reads it.
 pub(crate) async fn discard(request: Request) {
     // A client that waits for "100 Continue" does not send its body after another response.
     if !request.headers().contains_key(EXPECT) {
-        // A body that cannot be read does not matter here.
-        let _ = read_up_to(request.into_body(), 0).await;
+        discard_up_to(request.into_body(), MAX_DISCARDED_BYTES).await;
     }
 }
 
-/// Returns up to `keep` bytes of a body, and the length of the part that was read.
-async fn read_up_to(mut body: Body, keep: usize) -> Result<(Vec<u8>, usize), BodyError> {
+async fn discard_up_to(mut body: Body, max_bytes: usize) {
     let reading = async {
-        let (mut kept, mut length) = (Vec::new(), 0_usize);
-        while let Some(frame) = body.frame().await {
-            let Ok(data) = frame.map_err(|_| BodyError::Incomplete)?.into_data() else { continue };
+        let mut length = 0;
+        // A body that cannot be read does not matter here.
+        while let Ok(Some(data)) = next(&mut body).await {
             length += data.len();
-            if length <= keep {
-                kept.extend_from_slice(&data);
-            } else if length > MAX_DISCARDED_BYTES {
+            if length > max_bytes {
                 break;
             }
         }
-        Ok((kept, length))
     };
-    tokio::time::timeout(BODY_TIMEOUT, reading).await.unwrap_or(Err(BodyError::Timeout))
+    let _ = tokio::time::timeout(DISCARD_TIMEOUT, reading).await;
+}
+
+/// Returns the next part of a body, or `None` at its end.
+async fn next(body: &mut Body) -> Result<Option<Bytes>, BodyError> {
+    while let Some(frame) = body.frame().await {
+        // The other kind of frame has trailers.
+        if let Ok(data) = frame.map_err(|_| BodyError::Incomplete)?.into_data() {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
 }

@@ -60,4 +60,25 @@ impl Config {
             ),
         }
     }
+
+    /// Whether other machines can reach the ingress and need no key.
+    pub(crate) fn is_open_to_everyone(&self) -> bool {
+        !self.service.http.listen.ip().is_loopback() && self.keys.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn public_address_without_keys_is_open_to_everyone() {
+        let is_open = |address: &str, keys: &str| {
+            let variables = [("BIND_ADDRESS", address), ("INGRESS_KEYS", keys)];
+            let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            Config::read(&mut Env::from_vars(variables)).is_open_to_everyone()
+        };
+        assert!(is_open("0.0.0.0", "") && is_open("::", "") && is_open("192.0.2.1", ""));
+        assert!(!is_open("0.0.0.0", "a-key") && !is_open("127.0.0.1", "") && !is_open("::1", ""));
+    }
 }

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use axum::Json;
 use axum::extract::{self, Request};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Json};
 use gavel_bus::{Bus, LiveInstances, Outgoing, PublishError, Stored, Trace};
 use gavel_domain::event::Queued;
 use gavel_domain::{Generation, RequestId, Submission, SubmissionId};
+use gavel_runtime::{Connection, Overloaded};
 use tracing::{info, warn};
 
 use crate::body::{self, BodyError};
@@ -34,23 +36,35 @@ pub(crate) struct State {
 
 pub(crate) async fn judge_question(
     extract::State(state): extract::State<Arc<State>>,
+    Extension(connection): Extension<Connection>,
     request: Request,
 ) -> Response {
     let request_id = request_id(request.headers());
-    let mut response = respond(&state, request, &request_id).await;
+    let mut response = respond(&state, &connection, request, &request_id).await;
     if let Ok(value) = HeaderValue::from_str(request_id.as_str()) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response
 }
 
-async fn respond(state: &State, request: Request, request_id: &RequestId) -> Response {
+async fn respond(
+    state: &State,
+    connection: &Connection,
+    request: Request,
+    request_id: &RequestId,
+) -> Response {
     if let Err(denied) = state.guard.admit(request.headers()) {
         body::discard(request).await;
         return deny(&denied, request_id);
     }
+    if !is_json(request.headers()) {
+        body::discard(request).await;
+        log_rejected(request_id, "", "the content type is not application/json");
+        let message = "Send the submission as JSON, with the header Content-Type: application/json";
+        return response::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, "", message, None);
+    }
     let traceparent = traceparent(request.headers());
-    let body = match body::read(request.into_body()).await {
+    let body = match body::read(request.into_body(), connection).await {
         Ok(body) => body,
         Err(error) => return body_error(&error, request_id),
     };
@@ -61,6 +75,11 @@ async fn respond(state: &State, request: Request, request_id: &RequestId) -> Res
             return response::invalid(invalid, state.max_source_bytes);
         }
     };
+    if let Err(Overloaded) = connection.protect() {
+        let (id, message) = (submission.submission_id.as_str(), "Too many submissions are being queued");
+        log_rejected(request_id, id, message);
+        return response::retry_later(StatusCode::SERVICE_UNAVAILABLE, id, message, RETRY_AFTER);
+    }
     let trace = Trace { request_id: Some(request_id.clone()), traceparent };
     queue(state, submission, &trace, request_id).await
 }
@@ -152,6 +171,14 @@ pub(crate) async fn method_not_allowed(request: Request) -> Response {
     body::discard(request).await;
     let message = "Method not allowed: see the Allow header";
     response::error(StatusCode::METHOD_NOT_ALLOWED, "", message, None)
+}
+
+/// Whether the body is declared as JSON. A web page can send other types to an ingress without keys, and JSON only after
+/// asking for permission (CORS), which the ingress does not give.
+fn is_json(headers: &HeaderMap) -> bool {
+    let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    // Parameters follow the media type.
+    declared.split(';').next().is_some_and(|media| media.trim().eq_ignore_ascii_case("application/json"))
 }
 
 /// Returns the caller's request id if it is valid, or a new random one of 128 bits.

@@ -5,6 +5,7 @@
 
 mod body;
 mod config;
+mod fields;
 mod guard;
 mod handler;
 mod languages;
@@ -19,6 +20,7 @@ use gavel_bus::LiveInstances;
 use gavel_bus::topology::Stream;
 use gavel_runtime::{Service, health};
 use gavel_telemetry::table;
+use tracing::warn;
 
 pub use config::Config;
 use guard::Guard;
@@ -29,6 +31,10 @@ use guard::Guard;
 /// Returns an error if the port is taken, or if the NATS URL or credentials are invalid.
 pub async fn bind(config: Config) -> anyhow::Result<Service> {
     let mut service = Service::bind(&config.service).await?;
+    if config.is_open_to_everyone() {
+        let address = config.service.http.listen;
+        warn!(%address, "everyone who can reach this address can submit programs: set INGRESS_KEYS, or BIND_ADDRESS=127.0.0.1");
+    }
     let bus = service.bus.clone();
     service.add_check(health::check(move || {
         let bus = bus.clone();

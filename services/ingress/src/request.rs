@@ -2,7 +2,9 @@
 
 use gavel_domain::{LanguageId, QuestionId, SubmissionId, SubmissionKind, ids::InvalidId};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+
+use crate::fields::{Field, Fields};
 
 /// A valid request body.
 pub(crate) struct SubmissionRequest {
@@ -44,13 +46,17 @@ const MAX_ECHO_BYTES: usize = 256;
 
 pub(crate) fn parse(body: &[u8], max_source_bytes: usize) -> Result<SubmissionRequest, InvalidRequest> {
     let schema = |submission_id, issues| InvalidRequest::Schema { submission_id, issues };
-    let value: Value = serde_json::from_slice(body)
-        .map_err(|error| schema(salvaged_id(body), vec![issue(None, &format!("invalid JSON: {error}"))]))?;
-    let Value::Object(mut fields) = value else {
-        return Err(schema(String::new(), vec![issue(None, "expected an object")]));
+    let mut fields: Fields = match serde_json::from_slice(body) {
+        Ok(fields) => fields,
+        Err(error) if error.is_data() => {
+            return Err(schema(String::new(), vec![issue(None, "expected an object")]));
+        }
+        Err(error) => {
+            let issues = vec![issue(None, &format!("invalid JSON: {error}"))];
+            return Err(schema(salvaged_id(body), issues));
+        }
     };
-    let sent_id = fields.get("submissionId").and_then(Value::as_str).unwrap_or_default();
-    let sent_id = echoed(sent_id);
+    let sent_id = fields.text("submissionId").map(echoed).unwrap_or_default();
 
     let mut issues = Vec::new();
     let question_id = id(&mut fields, "questionId", QuestionId::new, &mut issues);
@@ -58,7 +64,8 @@ pub(crate) fn parse(body: &[u8], max_source_bytes: usize) -> Result<SubmissionRe
     let language = language(&mut fields, &mut issues);
     let source = string(&mut fields, "sourceCode", &mut issues);
     let kind = kind(&mut fields, &mut issues);
-    issues.extend(fields.keys().take(20).map(|key| issue(Some(key), "unrecognized key")));
+    issues.extend(fields.duplicates.iter().map(|key| issue(Some(key), "duplicate key")));
+    issues.extend(fields.unknown.iter().map(|key| issue(Some(key), "unrecognized key")));
     let too_large = source.as_ref().is_some_and(|source| source.len() > max_source_bytes);
     if too_large && issues.is_empty() {
         return Err(InvalidRequest::SourceTooLarge { submission_id: sent_id });
@@ -96,9 +103,9 @@ fn issue(key: Option<&str>, message: &str) -> Value {
     json!({ "path": key.map_or_else(Vec::new, |key| vec![key]), "message": message })
 }
 
-fn string(fields: &mut Map<String, Value>, key: &str, issues: &mut Vec<Value>) -> Option<String> {
+fn string(fields: &mut Fields, key: &str, issues: &mut Vec<Value>) -> Option<String> {
     match fields.remove(key) {
-        Some(Value::String(text)) => Some(text),
+        Some(Field::Text(text)) => Some(text),
         None => {
             issues.push(issue(Some(key), "required"));
             None
@@ -111,7 +118,7 @@ fn string(fields: &mut Map<String, Value>, key: &str, issues: &mut Vec<Value>) -
 }
 
 fn id<T>(
-    fields: &mut Map<String, Value>,
+    fields: &mut Fields,
     key: &str,
     new: impl Fn(String) -> Result<T, InvalidId>,
     issues: &mut Vec<Value>,
@@ -120,14 +127,14 @@ fn id<T>(
     new(text).map_err(|invalid| issues.push(issue(Some(key), &invalid.to_string()))).ok()
 }
 
-fn language(fields: &mut Map<String, Value>, issues: &mut Vec<Value>) -> Option<LanguageId> {
+fn language(fields: &mut Fields, issues: &mut Vec<Value>) -> Option<LanguageId> {
     let key = "languageId";
     let Some(value) = fields.remove(key) else {
         issues.push(issue(Some(key), "required"));
         return None;
     };
     // JavaScript has a single number type: 71.0 is the integer 71.
-    let number = value.as_f64().filter(|n| n.fract() == 0.0 && *n > 0.0 && *n <= f64::from(u32::MAX));
+    let number = value.number().filter(|n| n.fract() == 0.0 && *n > 0.0 && *n <= f64::from(u32::MAX));
     if number.is_none() {
         issues.push(issue(Some(key), "expected an integer greater than 0"));
     }
@@ -139,10 +146,10 @@ fn language(fields: &mut Map<String, Value>, issues: &mut Vec<Value>) -> Option<
     number.map(|n| LanguageId(n as u32))
 }
 
-fn kind(fields: &mut Map<String, Value>, issues: &mut Vec<Value>) -> Option<SubmissionKind> {
+fn kind(fields: &mut Fields, issues: &mut Vec<Value>) -> Option<SubmissionKind> {
     let key = "submissionKind";
     let Some(value) = fields.remove(key) else { return Some(SubmissionKind::default()) };
-    let kind = value.as_str().and_then(SubmissionKind::from_name);
+    let kind = value.text().and_then(SubmissionKind::from_name);
     if kind.is_none() {
         issues.push(issue(Some(key), "expected \"standard\" or \"personalized\""));
     }
@@ -152,6 +159,7 @@ fn kind(fields: &mut Map<String, Value>, issues: &mut Vec<Value>) -> Option<Subm
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Map;
 
     fn body(change: impl Fn(&mut Map<String, Value>)) -> Vec<u8> {
         let mut value = json!({
@@ -206,6 +214,29 @@ mod tests {
             "[\"extra\"]",
         ];
         assert_eq!(paths, expected);
+    }
+
+    #[test]
+    fn duplicate_key_is_an_issue_and_its_value_is_not_used() {
+        let text = |more: &str| {
+            format!(
+                r#"{{"questionId":"q1","submissionId":"s1","languageId":71,"sourceCode":"print(1)",{more}}}"#
+            )
+        };
+        for (key, more) in [
+            ("questionId", r#""questionId":"q1""#),
+            ("submissionId", r#""submissionId":"s2""#),
+            ("languageId", r#""language\u0049d":50"#),
+            ("sourceCode", r#""sourceCode":{"a":[1,"}"]},"sourceCode":null"#),
+        ] {
+            let expected = [(format!("[\"{key}\"]"), "duplicate key".to_owned())];
+            assert_eq!(issues(text(more).as_bytes()), expected, "{more}");
+        }
+        let twice = text(r#""submissionId":"s2""#);
+        assert_eq!(parse(twice.as_bytes(), 100).err().unwrap().submission_id(), "", "which one is unknown");
+        let quoted =
+            body(|b| drop(b.insert("sourceCode".into(), r#"{"sourceCode":1,"sourceCode":2}\"#.into())));
+        assert!(parse(&quoted, 100).is_ok(), "text in a value is no key");
     }
 
     #[test]

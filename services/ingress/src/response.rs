@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use axum::Json;
-use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::response::{IntoResponse as _, Response};
 use gavel_domain::RequestId;
+use gavel_domain::text::escape_json;
 use serde_json::{Value, json};
 
 use crate::request::InvalidRequest;
@@ -18,7 +18,7 @@ pub(crate) fn accepted(submission_id: &str, request_id: &RequestId) -> Response 
         "message": "Submission queued for execution",
         "details": { "requestId": request_id.as_str() },
     });
-    (StatusCode::ACCEPTED, Json(body)).into_response()
+    json(StatusCode::ACCEPTED, &body)
 }
 
 pub(crate) fn invalid(invalid: InvalidRequest, max_source_bytes: usize) -> Response {
@@ -43,14 +43,20 @@ pub(crate) fn error(
     if let Some(details) = details {
         body["details"] = details;
     }
-    (status, Json(body)).into_response()
+    json(status, &body)
 }
 
 pub(crate) fn unauthorized() -> Response {
     let message = "Missing or invalid key: send one as Authorization: Bearer KEY or X-Code-Exec-Key: KEY";
     let body = json!({ "status": "error", "message": message });
-    let challenge = (WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    (StatusCode::UNAUTHORIZED, [challenge], Json(body)).into_response()
+    // Without a valid key, a client must not keep a connection.
+    let headers = [(WWW_AUTHENTICATE, "Bearer"), (CONNECTION, "close")];
+    (headers, json(StatusCode::UNAUTHORIZED, &body)).into_response()
+}
+
+/// A response with a JSON body. It may repeat ids and keys of the caller, which can hold any character.
+fn json(status: StatusCode, body: &Value) -> Response {
+    (status, [(CONTENT_TYPE, "application/json")], escape_json(&body.to_string())).into_response()
 }
 
 /// An error with a `Retry-After` header, in whole seconds, at least one.

@@ -26,6 +26,9 @@ const MIN_TIME_AFTER_LONG_FREEZE: Duration = Duration::from_secs(20);
 /// The longest delay with which Convex applies a result, although the reporter has given up the call.
 pub(crate) const LATE_RESULT_MS: u64 = 6_000;
 
+/// How many slow clients there are at a time: more than the ingress has connections.
+const SLOW_CONNECTIONS: usize = 1_500;
+
 /// The state of planning.
 struct Timeline<'a> {
     random: &'a mut SmallRng,
@@ -74,6 +77,10 @@ impl Timeline<'_> {
             91..94 => {
                 let expected = programs::CORRECTIONS[self.random.random_range(0..2)];
                 Some(PlannedFault { at, lasts: Duration::ZERO, fault: InjectedFault::Correct(expected) })
+            }
+            94..97 => {
+                let lasts = Duration::from_millis(self.random.random_range(500..6_000));
+                Some(PlannedFault { at, lasts, fault: InjectedFault::SlowConnections(SLOW_CONNECTIONS) })
             }
             _ => {
                 let fault = InjectedFault::MalformedMessages(self.random.random());
@@ -212,6 +219,17 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn hour_has_every_fault_without_a_process() {
+        let planned: Vec<_> = (0..6).flat_map(|seed| plan(seed, false)).collect();
+        let has = |matches: fn(&InjectedFault) -> bool| planned.iter().any(|planned| matches(&planned.fault));
+        assert!(has(|fault| matches!(fault, InjectedFault::Fill(_))));
+        assert!(has(|fault| matches!(fault, InjectedFault::Convex(_))));
+        assert!(has(|fault| matches!(fault, InjectedFault::Correct(_))));
+        assert!(has(|fault| matches!(fault, InjectedFault::SlowConnections(_))));
+        assert!(has(|fault| matches!(fault, InjectedFault::MalformedMessages(_))));
     }
 
     #[test]

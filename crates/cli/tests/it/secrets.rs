@@ -1,6 +1,7 @@
 //! No secret appears in any output, and input from outside is never more than a value in a log line: a whole pipeline
 //! with every secret set and hostile input.
 
+use gavel_domain::text::is_unprintable;
 use gavel_mock_convex::{Endpoint, HttpFault, Matcher, Question, SubmissionKind};
 use gavel_testkit::process::built_binary;
 use gavel_testkit::{LogLine, NatsServer, Process, TEST_TIMEOUT};
@@ -148,18 +149,19 @@ async fn hostile_subject_forges_no_log_line() {
         })
         .await;
         let raw = async_nats::connect(pipeline.nats.url()).await.unwrap();
-        for name in ["\u{1b}[31mforged", "\u{9b}31mforged", "a\u{8}\u{7f}forged"] {
+        for name in ["\u{1b}[31mforged", "\u{9b}31mforged", "a\u{8}\u{7f}forged", "a\u{202e}b\u{200b}forged"]
+        {
             raw.publish(format!("submission.queued.{name}"), "no event".into()).await.unwrap();
         }
         raw.flush().await.unwrap();
         let mut seen = 0;
-        let third = |line: &LogLine| {
+        let last = |line: &LogLine| {
             seen += usize::from(line.contains("event failed permanently"));
-            seen == 3
+            seen == 4
         };
-        pipeline.fetcher.wait_log("three dead letters", TEST_TIMEOUT, third).await.unwrap();
+        pipeline.fetcher.wait_log("four dead letters", TEST_TIMEOUT, last).await.unwrap();
         for line in pipeline.fetcher.log() {
-            assert!(!line.text.contains(char::is_control), "{format}: {:?}", line.text);
+            assert!(!line.text.contains(is_unprintable), "{format}: {:?}", line.text);
             assert!(format == "human" || line.json().is_some(), "{}", line.text);
         }
     }

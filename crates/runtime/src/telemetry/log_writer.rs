@@ -1,10 +1,13 @@
 //! One log event, one line. The log formatters escape most characters that could end a line or control a terminal,
 //! but JSON leaves DEL and the 8-bit controls (U+0080 to U+009F) as they are, and the human format leaves newlines.
-//! A subject or an error text of a library can contain any of them.
+//! Both leave characters that are invisible or reverse the text after them. A subject or an error text of a library can
+//! contain any of them.
 
 use std::io::{self, Write};
 
-/// Receives one event per write and passes it on with its control characters replaced, except the final newline.
+use gavel_domain::text::is_unprintable;
+
+/// Receives one event per write and passes it on with its unprintable characters replaced, except the final newline.
 pub(crate) struct LineWriter<W> {
     inner: W,
     /// Whether the formatter writes colours, and so escape characters. It has escaped those in values.
@@ -17,7 +20,7 @@ impl<W: Write> LineWriter<W> {
     }
 
     fn is_allowed(&self, c: char) -> bool {
-        !c.is_control() || (self.has_colours && c == '\u{1b}')
+        !is_unprintable(c) || (self.has_colours && c == '\u{1b}')
     }
 }
 
@@ -54,6 +57,7 @@ mod tests {
     fn event_is_one_line_without_control_characters() {
         for (event, line) in [
             ("a plain line, with ü and 語\n", "a plain line, with ü and 語\n"),
+            ("a\u{202e}b\u{200b}c\n", "a�b�c\n"),
             ("two\nlines\r\n", "two�lines�\n"),
             ("\u{9b}31m\u{7f}\u{1b}[2J\u{8}\t\0\n", "�31m��[2J���\n"),
         ] {

@@ -37,7 +37,7 @@ async fn chunked_body_is_limited_to_one_mebibyte() {
     let rig = Rig::start().await;
     for (id, bytes, status) in [("s1", MIB, 202), ("s2", MIB + 1, 413)] {
         let mut wire = Wire::connect(rig.ingress.process.address()).await;
-        wire.head("POST", PATH, "transfer-encoding: chunked\r\n").await;
+        wire.head("POST", PATH, "content-type: application/json\r\ntransfer-encoding: chunked\r\n").await;
         for chunk in padded(id, bytes).chunks(100_000) {
             wire.write(format!("{:x}\r\n", chunk.len()).as_bytes()).await;
             wire.write(chunk).await;
@@ -54,10 +54,9 @@ async fn chunked_body_is_limited_to_one_mebibyte() {
 async fn rejection_reaches_client_that_writes_its_whole_body_first() {
     let settings = [("INGRESS_KEYS", "the-key"), ("RATE_LIMIT_PER_S", "1"), ("RATE_LIMIT_BURST", "1")];
     let rig = Rig::with(&settings).await;
-    let key = "x-code-exec-key: the-key\r\n";
+    let key = "x-code-exec-key: the-key\r\ncontent-type: application/json\r\n";
     let bodies = [
         ("POST", PATH, "", MIB - 1, 401),
-        ("POST", PATH, "", 8 * MIB, 401),
         ("POST", "/v1/other", key, MIB - 1, 404),
         ("PUT", PATH, key, MIB - 1, 405),
         ("POST", "/healthz", key, MIB - 1, 405),
@@ -79,7 +78,7 @@ async fn rejection_reaches_client_that_writes_its_whole_body_first() {
 async fn endless_body_is_not_read_to_the_end() {
     let rig = Rig::start().await;
     let mut wire = Wire::connect(rig.ingress.process.address()).await;
-    wire.head("POST", PATH, "content-length: 1000000000000\r\n").await;
+    wire.head("POST", PATH, "content-type: application/json\r\ncontent-length: 1000000000000\r\n").await;
     let piece = vec![b' '; MIB];
     let mut read = 0;
     while wire.try_write(&piece).await {
@@ -102,10 +101,51 @@ async fn unknown_paths_and_methods_are_rejected_with_json() {
         assert_eq!((answer.status, &answer.body["status"]), (405, &json!("error")), "{method} {path}");
         assert!(answer.header("allow").is_some(), "{method} {path}");
     }
-    // The query is not part of the path, and the content type is not checked.
+    // The query is not part of the path.
+    let query = rig.ingress.request("POST", "/v1/judge-question?x=1").json(&submission("s1"));
+    assert_eq!(Answer::of(query).await.status, 202);
+}
+
+/// A web page can post other types to another site without asking it.
+#[tokio::test]
+async fn body_must_be_declared_as_json() {
+    let rig = Rig::start().await;
     let text = submission("s1").to_string();
-    let plain = rig.ingress.request("POST", "/v1/judge-question?x=1").body(text);
-    assert_eq!(Answer::of(plain).await.status, 202);
+    let post = || rig.ingress.request("POST", PATH).body(text.clone());
+    let types = [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/jsonp",
+    ];
+    for request in types.map(|media| post().header("content-type", media)).into_iter().chain([post()]) {
+        let answer = Answer::of(request).await;
+        assert_eq!((answer.status, &answer.body["status"]), (415, &json!("error")));
+    }
+    assert_eq!(rig.queue.count().await, 0);
+    for media in ["application/json", "Application/JSON; charset=utf-8"] {
+        assert_eq!(Answer::of(post().header("content-type", media)).await.status, 202, "{media}");
+    }
+}
+
+/// A client without a key cannot keep a connection: its answer comes although its body is not complete, and ends it.
+#[tokio::test]
+async fn client_without_a_key_is_disconnected_early() {
+    let rig = Rig::with(&[("INGRESS_KEYS", "the-key")]).await;
+    let mut wire = Wire::connect(rig.ingress.process.address()).await;
+    wire.head("POST", PATH, "content-type: application/json\r\ncontent-length: 1000000\r\n").await;
+    wire.write(b"{").await;
+    let output = wire.end().await;
+    assert!(output.starts_with("HTTP/1.1 401") && output.contains("connection: close"), "{output}");
+
+    let piece = vec![b' '; MIB];
+    let mut wire = Wire::connect(rig.ingress.process.address()).await;
+    wire.head("POST", PATH, "content-length: 1000000000\r\n").await;
+    let mut read = 0;
+    while wire.try_write(&piece).await {
+        read += 1;
+        assert!(read < 20, "{read} MiB were read");
+    }
 }
 
 #[tokio::test]
@@ -168,12 +208,13 @@ async fn client_that_never_reads_is_disconnected() {
 #[tokio::test]
 async fn oversized_request_head_is_rejected() {
     let rig = Rig::start().await;
-    for (headers, status) in [
-        ("x-long: ".to_owned() + &"a".repeat(30_000), 404),
-        ("x-long: ".to_owned() + &"a".repeat(200_000), 431),
-    ] {
+    let of_bytes = |bytes: usize| {
+        let (before, after) = ("GET /nowhere HTTP/1.1\r\nhost: gavel\r\nx-long: ", "\r\n\r\n");
+        format!("{before}{}{after}", "a".repeat(bytes - before.len() - after.len()))
+    };
+    for (bytes, status) in [(16 << 10, 404), ((16 << 10) + 1, 431), (30_000, 431), (200_000, 431)] {
         let mut wire = Wire::connect(rig.ingress.process.address()).await;
-        wire.try_write(format!("GET /nowhere HTTP/1.1\r\nhost: gavel\r\n{headers}\r\n\r\n").as_bytes()).await;
+        wire.try_write(of_bytes(bytes).as_bytes()).await;
         let output = wire.end().await;
         assert!(output.starts_with(&format!("HTTP/1.1 {status}")), "{output}");
     }

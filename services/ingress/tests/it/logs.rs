@@ -49,6 +49,7 @@ async fn source_code_and_keys_are_never_logged() {
     let rig = Rig::with(&[("INGRESS_KEYS", KEY), ("LOG_LEVEL", "trace"), ("MAX_SOURCE_BYTES", "1000")]).await;
     let send = async |body: String, key: &str| {
         let request = rig.ingress.request("POST", "/v1/judge-question").body(body);
+        let request = request.header("content-type", "application/json");
         Answer::of(request.header("authorization", format!("Bearer {key}"))).await.status
     };
     let valid = with("s1", "sourceCode", json!(SOURCE));

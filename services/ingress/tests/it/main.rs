@@ -10,6 +10,7 @@ mod logs;
 mod outage;
 mod rig;
 mod schema;
+mod slow;
 mod start;
 mod stop;
 mod wire;

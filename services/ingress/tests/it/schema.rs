@@ -6,7 +6,7 @@ use crate::rig::{Answer, Rig, issues, submission, with};
 
 const STRING: &str = "expected a string";
 const REQUIRED: &str = "required";
-const TOKEN: &str = "must not contain white space, control characters, '.', '*' or '>'";
+const TOKEN: &str = "must not contain white space, control characters, invisible characters, '.', '*' or '>'";
 const INTEGER: &str = "expected an integer greater than 0";
 
 fn assert_rejected(answer: &Answer, id: &str, expected: &[(&str, &str)]) {
@@ -70,6 +70,9 @@ async fn id_must_be_a_single_token() {
         ("a\0", TOKEN),
         ("a\u{7f}", TOKEN),
         ("a\u{a0}b", TOKEN),
+        ("a\u{200b}b", TOKEN),
+        ("\u{202e}a", TOKEN),
+        ("a\u{e0041}", TOKEN),
     ];
     for (id, message) in bad {
         assert_rejected(&rig.ingress.post(&submission(id)).await, id, &[("submissionId", message)]);
@@ -102,6 +105,26 @@ async fn all_issues_are_reported_together() {
     let answer = rig.ingress.post(&Value::Object(body)).await;
     assert_rejected(&answer, "s1", &[("questionId", REQUIRED), ("sourceCode", "exceeds MAX_SOURCE_BYTES")]);
     assert_eq!(rig.queue.count().await, 0);
+}
+
+#[tokio::test]
+async fn duplicate_key_is_rejected() {
+    let rig = Rig::start().await;
+    let text =
+        r#"{"questionId":"q1","submissionId":"s1","languageId":71,"sourceCode":"a","source\u0043ode":"b"}"#;
+    assert_rejected(&rig.ingress.post_text(text).await, "s1", &[("sourceCode", "duplicate key")]);
+    let quoted = with("s2", "sourceCode", json!(r#"","sourceCode":"x","languageId":1"#));
+    assert_eq!(rig.ingress.post(&quoted).await.status, 202);
+    assert_eq!(rig.queue.count().await, 1);
+}
+
+/// What a caller sent is repeated with its value, but no terminal that shows the answer is deceived.
+#[tokio::test]
+async fn invisible_characters_are_escaped_in_answers() {
+    let rig = Rig::start().await;
+    let request = rig.ingress.submit(&with("a\u{202e}b", "x\u{200b}", json!(1)));
+    let text = request.send().await.unwrap().text().await.unwrap();
+    assert!(text.is_ascii() && text.contains(r"a\u202eb") && text.contains(r"x\u200b"), "{text}");
 }
 
 #[tokio::test]

@@ -26,7 +26,9 @@ impl Wire {
 
     /// Writes the head of a submission and waits until the server asks for the body: now the request waits in the handler.
     pub(crate) async fn open_submission(&mut self, body_bytes: usize) {
-        let headers = format!("content-length: {body_bytes}\r\nexpect: 100-continue\r\n");
+        let headers = format!(
+            "content-type: application/json\r\ncontent-length: {body_bytes}\r\nexpect: 100-continue\r\n"
+        );
         self.head("POST", PATH, &headers).await;
         assert_eq!(self.line().await, "HTTP/1.1 100 Continue");
         assert_eq!(self.line().await, "");

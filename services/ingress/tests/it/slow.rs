@@ -1,0 +1,54 @@
+//! Thousands of clients that send or read slowly: probes and honest submissions are served, and memory is bounded.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gavel_testkit::SlowConnections;
+
+use crate::rig::{PATH, Rig, submission};
+
+const CLIENTS: usize = 2_000;
+/// The maximum number of connections of a service.
+const MAX_CONNECTIONS: usize = 1_024;
+/// Long for a request on a loaded machine, and shorter than the ten seconds after which slow clients time out.
+const DEADLINE: Duration = Duration::from_secs(8);
+const KEY: &str = "the-key";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_clients_hold_up_neither_probes_nor_submissions() {
+    let rig = Rig::with(&[("INGRESS_KEYS", KEY)]).await;
+    let process = &rig.ingress.process;
+    let slow = SlowConnections::open(process.address(), CLIENTS, KEY).await;
+    for n in 0..5 {
+        for path in ["/healthz", "/readyz", "/metrics"] {
+            assert_eq!(status(process.address(), path, None).await, 200, "{path}");
+        }
+        assert_eq!(status(process.address(), PATH, Some(&format!("s{n}"))).await, 202);
+    }
+    assert_eq!(rig.queue.count().await, 5);
+    let own = PathBuf::from(format!("/proc/{}", process.pid()));
+    let open_files = std::fs::read_dir(own.join("fd")).unwrap().count();
+    assert!(open_files < MAX_CONNECTIONS + 100, "{open_files} open files");
+    let status = std::fs::read_to_string(own.join("status")).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let kib: usize = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(kib < 100_000, "{kib} KiB of memory");
+    assert!(slow.count_open() < MAX_CONNECTIONS, "{} connections are still open", slow.count_open());
+}
+
+/// Sends a request on a new connection: a submission with this id, or a GET.
+async fn status(address: SocketAddr, path: &str, id: Option<&str>) -> u16 {
+    let (client, url) = (reqwest::Client::new(), format!("http://{address}{path}"));
+    let request = match id {
+        Some(id) => client.post(url).header("x-code-exec-key", KEY).json(&submission(id)),
+        None => client.get(url),
+    };
+    request
+        .timeout(DEADLINE)
+        .send()
+        .await
+        .unwrap_or_else(|error| panic!("{path}: {error:?}"))
+        .status()
+        .as_u16()
+}
