@@ -54,9 +54,9 @@ pub(crate) async fn sandbox(slots: usize) -> Sandbox {
     Sandbox::start(config(slots)).await.unwrap_or_else(|error| panic!("{}", chain(&error)))
 }
 
-/// The id of the programs in a slot, as they see it.
-pub(crate) fn programs_id(slot_index: u32) -> u32 {
-    if AS_ROOT { 60_000 + slot_index } else { 0 }
+/// Whether a program in a slot can have this id, as it sees it.
+pub(crate) fn is_programs_id(id: u32) -> bool {
+    if AS_ROOT { (60_000..60_512).contains(&id) } else { id == 0 }
 }
 
 pub(crate) use gavel_domain::error::chain;

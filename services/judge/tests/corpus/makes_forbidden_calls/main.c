@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -23,6 +25,14 @@ int main(void) {
     REFUSED(reboot, 0, 0, 0, 0);
     REFUSED(sethostname, "x", 1);
     REFUSED(open_by_handle_at, 0, 0, 0);
+    REFUSED(quotactl_fd, 0, 0, 0, 0);
+    REFUSED(inotify_init1, 0);
+    REFUSED(fanotify_init, 0, 0);
+    REFUSED(fcntl, 0, F_NOTIFY, DN_ACCESS);
+    REFUSED(membarrier, 1, 0, 0);
+    REFUSED(mknodat, AT_FDCWD, "/tmp/whiteout", S_IFCHR | 0666, 0);
+    REFUSED(renameat2, AT_FDCWD, "/tmp/a", AT_FDCWD, "/tmp/b", 4);
+    REFUSED(prlimit64, 1, 9, 0, 0);
     puts("ok");
     return 0;
 }
