@@ -13,6 +13,7 @@ mod artefact;
 mod cleanup;
 mod cpu_times;
 mod filter;
+mod inherited;
 mod ipc;
 mod launch;
 mod meter;
@@ -89,8 +90,7 @@ fn prepare(setup: &SlotSetup, fds: Vec<OwnedFd>) -> Result<run::Runner, StepErro
     if !rustix::process::getpid().is_init() {
         return Err(StepError { step: "be the first process of a PID namespace".to_owned(), errno: 0 });
     }
-    // The judge's own umask may hide the root's directories from programs.
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    rustix::process::umask(inherited::UMASK);
     privileges::set_ids(setup.id_mapping)?;
     privileges::pin_to_cpu(setup.cpu)?;
     privileges::enter_cgroup_namespace()?;
@@ -98,7 +98,6 @@ fn prepare(setup: &SlotSetup, fds: Vec<OwnedFd>) -> Result<run::Runner, StepErro
     let mounts = root::build(setup)?;
     rustix::system::sethostname(b"box").step(|| "set the box's host name".to_owned())?;
     let runner = run::Runner::new(setup, mounts, cpu_times, fds)?;
-    privileges::limit_resources()?;
     privileges::drop_capabilities(setup.cgroup.is_none())?;
     filter::install()?;
     Ok(runner)

@@ -15,6 +15,8 @@ mod isolation;
 mod load;
 #[path = "it/outcomes.rs"]
 mod outcomes;
+#[path = "it/same_slot.rs"]
+mod same_slot;
 #[path = "it/streams.rs"]
 mod streams;
 #[path = "it/support.rs"]

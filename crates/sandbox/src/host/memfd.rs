@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, memfd_create, open};
+use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, fchmod, fcntl_add_seals, memfd_create, open};
 use rustix::io::Errno;
 
 /// Creates a file in memory with this content, sealed against every change.
@@ -34,6 +34,7 @@ fn create(name: &str) -> Result<OwnedFd, Errno> {
 
 fn seal(mut file: File) -> io::Result<OwnedFd> {
     file.seek(SeekFrom::Start(0))?;
+    fchmod(&file, Mode::from_raw_mode(0o555))?;
     fcntl_add_seals(&file, SealFlags::SEAL | SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK)?;
     Ok(file.into())
 }

@@ -131,7 +131,7 @@ impl Workspace {
     ) -> Result<FinishedRun, SandboxError> {
         let name = entry.source.clone();
         let mut files = vec![FileSpec { location: FileLocation::WorkDir, name, mode: 0o644 }];
-        let (mut contents, stdin) = (vec![source], no_input()?);
+        let (mut contents, stdin) = (vec![source], input(b"")?);
         if let Some(front_end) = front_end {
             let name = entry.artefact.clone();
             files.push(FileSpec { location: FileLocation::ProgramDir, name, mode: 0o555 });
@@ -332,18 +332,11 @@ fn too_large() -> String {
     format!("The program or a file of its compilation is larger than {} MiB.", MAX_PROGRAM_BYTES / MIB)
 }
 
-/// A program's input: a sealed file in memory, opened read-only. Nothing blocks if the program never reads or closes
-/// it.
-fn input(stdin: &Bytes) -> Result<OwnedFd, SandboxError> {
-    if stdin.is_empty() {
-        return no_input();
-    }
+/// A program's input: a sealed file in memory that no other run sees, opened read-only. Nothing blocks if the program
+/// never reads or closes it. Without input it is empty: the inode of `/dev/null` belongs to the host.
+fn input(stdin: &[u8]) -> Result<OwnedFd, SandboxError> {
     let file = memfd::sealed("stdin", stdin).map_err(prepare("stdin"))?;
     memfd::reader(&file).map_err(|errno| prepare("stdin")(errno.into()))
-}
-
-fn no_input() -> Result<OwnedFd, SandboxError> {
-    File::open("/dev/null").map(OwnedFd::from).map_err(prepare("stdin"))
 }
 
 fn prepare(what: &'static str) -> impl FnOnce(io::Error) -> SandboxError {

@@ -5,8 +5,22 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::ptr;
 
+use super::inherited::{Inherited, RESOURCES};
 use crate::protocol::limits::ResourceLimits;
 use crate::spawn::{self, ChildStack};
+
+const UNLIMITED: u64 = libc::RLIM_INFINITY;
+/// Limits that are the same for every run. Core is one byte, so that no dump is written. At zero the kernel would
+/// still run the program that a core pattern pipes dumps to.
+const CONSTANT_LIMITS: [(libc::__rlimit_resource_t, u64); 7] = [
+    (libc::RLIMIT_NOFILE, 1024),
+    (libc::RLIMIT_CORE, 1),
+    (libc::RLIMIT_MEMLOCK, 64 * 1024),
+    (libc::RLIMIT_MSGQUEUE, 0),
+    (libc::RLIMIT_NICE, 0),
+    (libc::RLIMIT_RTPRIO, 0),
+    (libc::RLIMIT_SIGPENDING, 4096),
+];
 
 /// The program's standard streams.
 pub(super) struct ProgramStreams<'a> {
@@ -22,8 +36,9 @@ pub(super) struct Launch<'a> {
     pub(super) directory: &'a CStr,
     pub(super) uid: u32,
     pub(super) limits: ResourceLimits,
-    /// Further limits of each process.
+    /// Limits of each process that replace those of this module.
     pub(super) extra_limits: &'a [(libc::__rlimit_resource_t, u64)],
+    pub(super) inherited: &'a Inherited,
     /// A writable `/proc`.
     pub(super) proc: BorrowedFd<'a>,
     pub(super) streams: ProgramStreams<'a>,
@@ -42,19 +57,7 @@ pub(super) enum LaunchError {
 pub(super) fn start(stack: &mut ChildStack, launch: &Launch<'_>) -> Result<libc::pid_t, LaunchError> {
     let argv = pointers(launch.argv);
     let env = pointers(launch.env);
-    // In whole seconds for each process: only a second line of defence behind the init's own measurement, which names
-    // the exceeded limit. The kernel compares it with time counted in ticks, which may run ahead of the time used if
-    // ticks are late.
-    let cpu_seconds =
-        launch.limits.cpu_ns.max(launch.limits.wall_ns).div_ceil(1_000_000_000).saturating_add(2);
-    let own = [
-        (libc::RLIMIT_CPU, cpu_seconds, cpu_seconds.saturating_add(1)),
-        (libc::RLIMIT_FSIZE, launch.limits.file_bytes, launch.limits.file_bytes),
-        (libc::RLIMIT_STACK, launch.limits.stack_bytes(), launch.limits.stack_bytes()),
-    ];
-    let extra = launch.extra_limits.iter().map(|(kind, value)| (*kind, *value, *value));
-    let limits: Vec<_> =
-        own.into_iter().chain(extra).map(|(kind, now, max)| (kind, capped_limit(kind, now, max))).collect();
+    let limits = process_limits(launch);
     let mut failed = None;
     let mut child = || {
         // SAFETY: every call is a plain system call on memory that was made before the clone; the init has one
@@ -70,12 +73,27 @@ pub(super) fn start(stack: &mut ChildStack, launch: &Launch<'_>) -> Result<libc:
     Err(error)
 }
 
-/// The limit, reduced to what this process may set.
-fn capped_limit(kind: libc::__rlimit_resource_t, current: u64, max: u64) -> libc::rlimit {
-    let mut held = libc::rlimit { rlim_cur: max, rlim_max: max };
-    // SAFETY: the structure is on this stack; if the call fails, it stays as it is.
-    unsafe { libc::getrlimit(kind, &raw mut held) };
-    libc::rlimit { rlim_cur: current.min(held.rlim_max), rlim_max: max.min(held.rlim_max) }
+/// The limits of each process, on every resource that the kernel has, so that none depends on the init. Each is reduced to
+/// what the init may set.
+fn process_limits(launch: &Launch<'_>) -> [libc::rlimit; RESOURCES] {
+    let limits = &launch.limits;
+    let mut wanted = [(UNLIMITED, UNLIMITED); RESOURCES];
+    let mut set = |resource: libc::__rlimit_resource_t, limit| wanted[resource as usize] = limit;
+    // In whole seconds for each process: only a second line of defence behind the init's own measurement, which names
+    // the exceeded limit. The kernel compares it with time counted in ticks, which may run ahead of the time used if
+    // ticks are late.
+    let cpu_seconds = limits.cpu_ns.max(limits.wall_ns).div_ceil(1_000_000_000).saturating_add(2);
+    set(libc::RLIMIT_CPU, (cpu_seconds, cpu_seconds.saturating_add(1)));
+    let own =
+        [(libc::RLIMIT_FSIZE, limits.file_bytes), (libc::RLIMIT_STACK, limits.stack_bytes())].into_iter();
+    for (resource, limit) in own.chain(CONSTANT_LIMITS).chain(launch.extra_limits.iter().copied()) {
+        set(resource, (limit, limit));
+    }
+    std::array::from_fn(|resource| {
+        let held = launch.inherited.hard_limit(resource);
+        let (current, max) = wanted[resource];
+        libc::rlimit { rlim_cur: current.min(held), rlim_max: max.min(held) }
+    })
 }
 
 fn pointers(texts: &[CString]) -> Vec<*const libc::c_char> {
@@ -88,7 +106,7 @@ fn pointers(texts: &[CString]) -> Vec<*const libc::c_char> {
 /// For a child between `vfork` and exec only. `argv` and `env` end with a null pointer.
 unsafe fn become_program(
     launch: &Launch<'_>,
-    limits: &[(libc::__rlimit_resource_t, libc::rlimit)],
+    limits: &[libc::rlimit; RESOURCES],
     argv: &[*const libc::c_char],
     env: &[*const libc::c_char],
 ) -> LaunchError {
@@ -97,8 +115,8 @@ unsafe fn become_program(
         if !become_first_oom_victim(launch.proc.as_raw_fd()) || !install_streams(&launch.streams) {
             return LaunchError::Prepare(last_errno());
         }
-        for (kind, limit) in limits {
-            if libc::setrlimit(*kind, limit) != 0 {
+        for (resource, limit) in (0..).zip(limits) {
+            if libc::setrlimit(resource, limit) != 0 {
                 return LaunchError::Prepare(last_errno());
             }
         }

@@ -1,7 +1,7 @@
-//! The ids, capabilities and limits of the init, and dropping what running programs does not need.
+//! The ids and capabilities of the init, and dropping what running programs does not need.
 
 use rustix::io::Errno;
-use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use rustix::thread::{
     CapabilitiesSecureBits, CapabilitySet, CapabilitySets, CpuSet, Gid, Uid, UnshareFlags, capabilities,
     remove_capability_from_bounding_set, sched_setaffinity, set_capabilities, set_capabilities_secure_bits,
@@ -26,17 +26,6 @@ const SECURE_BITS: CapabilitiesSecureBits = CapabilitiesSecureBits::NO_ROOT
     .union(CapabilitiesSecureBits::NO_ROOT_LOCKED)
     .union(CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE)
     .union(CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE_LOCKED);
-/// Limits that are the same for every run. Core is one byte, so that no dump is written. At zero the kernel would
-/// still run the program that a core pattern pipes dumps to.
-const RESOURCE_LIMITS: [(Resource, u64); 6] = [
-    (Resource::Nofile, 1024),
-    (Resource::Core, 1),
-    (Resource::Memlock, 64 * 1024),
-    (Resource::Msgqueue, 0),
-    (Resource::Rtprio, 0),
-    (Resource::Sigpending, 4096),
-];
-
 /// Becomes user and group 0 of the user namespace and leaves the judge's supplementary groups. Without privilege a
 /// process cannot leave its groups; then nothing that is visible in the slot belongs to them.
 pub(super) fn set_ids(mapping: IdMapping) -> Result<(), StepError> {
@@ -61,16 +50,6 @@ pub(super) fn enter_cgroup_namespace() -> Result<(), StepError> {
     // SAFETY: a new cgroup namespace changes nothing that this process's memory or descriptors rely on.
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWCGROUP) }
         .step(|| "enter a cgroup namespace".to_owned())
-}
-
-/// Sets the limits that are the same for every run; children inherit them.
-pub(super) fn limit_resources() -> Result<(), StepError> {
-    for (resource, value) in RESOURCE_LIMITS {
-        let value = getrlimit(resource).maximum.map_or(value, |maximum| maximum.min(value));
-        setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })
-            .step(|| format!("set the limit {resource:?}"))?;
-    }
-    Ok(())
 }
 
 /// Permanently drops every capability that running programs does not need, and prevents gaining any.

@@ -10,6 +10,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags, fchmod, flistxattr_query, fstat, op
 use rustix::io::Errno;
 
 use super::cpu_times::CpuTimesReader;
+use super::inherited::Inherited;
 use super::launch::{self, Launch, LaunchError, ProgramStreams};
 use super::meter::Meter;
 use super::reap::{Children, ExitedChildren, own_peak_bytes};
@@ -50,6 +51,7 @@ pub(super) struct Runner {
     box_dir: OwnedFd,
     mounts: InitMounts,
     cpu_times: Option<Rc<CpuTimesReader>>,
+    inherited: Inherited,
     /// The init's own largest resident set, in bytes.
     own_bytes: u64,
     /// Free inodes of the box while it is clean.
@@ -68,16 +70,19 @@ impl Runner {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let box_dir = open(root::BOX_DIR, flags, Mode::empty()).step(|| "open the box".to_owned())?;
         let meter = Meter::new(setup, fds, &mounts.proc, &box_dir);
+        let children = Children::new().step(|| "watch for exited children".to_owned())?;
+        let inherited = Inherited::new(&mounts.proc).step(|| "read its limits and priorities".to_owned())?;
         let mut runner = Self {
             uid: setup.uid,
             id_mapping: setup.id_mapping,
             cpus: rustix::thread::sched_getaffinity(None).map_or(1, |set| set.count().max(1)),
             meter: meter.step(|| "read the usage of the slot".to_owned())?,
-            children: Children::new().step(|| "watch for exited children".to_owned())?,
+            children,
             stack: ChildStack::new(),
             box_dir,
             mounts,
             cpu_times,
+            inherited,
             own_bytes: 0,
             free_inodes: 0,
             loaded_bytes: 0,
@@ -153,8 +158,8 @@ impl Runner {
             let (uid, limits, proc) = (self.uid, request.limits, self.mounts.proc.as_fd());
             let extra_limits = &self.meter.process_limits(&limits, self.id_mapping);
             let directory = c"/box/work";
-            let launch =
-                Launch { argv: &argv, env: &env, directory, uid, limits, extra_limits, proc, streams };
+            let (argv, env, inherited) = (&argv, &env, &self.inherited);
+            let launch = Launch { argv, env, directory, uid, limits, extra_limits, inherited, proc, streams };
             launch::start(&mut self.stack, &launch)
         };
         drop((stdin, fds));
@@ -287,9 +292,11 @@ impl Runner {
     /// Restores the slot to its state before the run. Returns whether that is certain.
     fn clean(&mut self, is_artefact_open: bool) -> bool {
         let removed = ipc::purge() && self.recreate_dirs().is_ok();
-        // An open artefact still holds its inode.
-        let expected = self.free_inodes.saturating_sub(u64::from(is_artefact_open));
-        removed && cleanup::free_inodes(&self.box_dir).is_ok_and(|free| free >= expected)
+        // An open artefact still holds its inode and that of its directory.
+        let expected = self.free_inodes.saturating_sub(if is_artefact_open { 2 } else { 0 });
+        removed
+            && cleanup::free_inodes(&self.box_dir).is_ok_and(|free| free >= expected)
+            && self.inherited.is_unchanged()
     }
 
     /// Files stay charged to the cgroup after their program has ended. Since there is no other process left that the

@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{PreparedRun, Workspace, compiled, no_input, prepare};
+use super::{PreparedRun, Workspace, compiled, input, prepare};
 use crate::host::error::SandboxError;
 use crate::host::memfd;
 use crate::host::program::Compilation;
@@ -36,7 +36,7 @@ impl Workspace {
         let prepared = PreparedRun {
             request,
             limits: &limits,
-            stdin: no_input()?,
+            stdin: input(b"")?,
             contents: Vec::new(),
             expected: b"",
             merge_stderr: true,
