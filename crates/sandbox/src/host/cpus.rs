@@ -1,13 +1,13 @@
 //! Assigning CPUs to slots: as long as there are enough, each slot has a CPU that no other slot has and that no other
 //! judge on this machine has claimed.
 //!
-//! A CPU is claimed by a name in the abstract namespace of Unix sockets, which the kernel releases when the process
-//! exits. Judges in containers do not see each other's claims; assign separate CPUs to such containers.
+//! Judges in containers do not see each other's claims; assign separate CPUs to such containers.
 
 use std::os::fd::OwnedFd;
 
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, socket_with};
 use rustix::thread::{CpuSet, sched_getaffinity};
+
+use crate::host::claim::claim;
 
 /// The CPUs of a judge's slots.
 #[derive(Debug)]
@@ -24,8 +24,11 @@ impl CpuClaims {
     /// Claims a CPU for each slot. If there are fewer CPUs than slots, the remaining slots share.
     pub(crate) fn new(slots: usize) -> Self {
         let allowed = allowed();
-        let claimed = allowed.iter().filter_map(|cpu| claim(*cpu));
-        let mut cpus: Vec<_> = claimed.take(slots).collect();
+        let claim = |number: &usize| {
+            let claim = claim(&format!("core-{number}")).ok()??;
+            Some(Cpu { number: *number, claim: Some(claim) })
+        };
+        let mut cpus: Vec<_> = allowed.iter().filter_map(claim).take(slots).collect();
         // Each judge starts at another CPU, so that not all of them share the same one.
         let first = usize::try_from(std::process::id()).unwrap_or(0) % allowed.len().max(1);
         let shared = allowed.iter().cycle().skip(first).map(|cpu| Cpu { number: *cpu, claim: None });
@@ -49,13 +52,6 @@ pub(crate) fn allowed() -> Vec<usize> {
     sched_getaffinity(None)
         .map(|set| (0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect())
         .unwrap_or_default()
-}
-
-/// Claims a CPU. Returns `None` if another judge has claimed it.
-fn claim(number: usize) -> Option<Cpu> {
-    let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None).ok()?;
-    let name = SocketAddrUnix::new_abstract_name(format!("gavel-sandbox-core-{number}").as_bytes()).ok()?;
-    bind(&socket, &name).ok().map(|()| Cpu { number, claim: Some(socket) })
 }
 
 #[cfg(test)]

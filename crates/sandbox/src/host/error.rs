@@ -31,6 +31,30 @@ pub enum StartError {
         /// The missing capability, such as `CAP_SYS_ADMIN`.
         capability: &'static str,
     },
+    /// The judge is root and may not give its programs other ids. They would then own root's files.
+    #[error(
+        "the judge is root, but cannot give programs separate user ids: it lacks {missing}. Run it with CAP_SETUID, \
+         CAP_SETGID, CAP_CHOWN and the user ids 60000 to 61023, or as a user other than root"
+    )]
+    RootWithoutIds {
+        /// A capability, or the range of ids.
+        missing: String,
+    },
+    /// Other judges on this machine use the user ids of programs.
+    #[error(
+        "{slots} slots need as many user ids, and {free} are free: other judges on this machine use the rest of \
+         {max}. Stop one, or set JUDGE_SLOTS lower",
+        max = crate::host::config::MAX_SLOTS
+    )]
+    IdsInUse {
+        /// The number of free ids.
+        free: usize,
+        /// The configured number of slots.
+        slots: usize,
+    },
+    /// The user ids of programs could not be claimed.
+    #[error("cannot claim user ids for programs")]
+    IdClaims(#[source] io::Error),
     /// There is no usable cgroup hierarchy.
     #[error(
         "the sandbox needs the cgroup controllers {missing}: {remedy}; or set SANDBOX_TIER=no-cgroup, so that memory \

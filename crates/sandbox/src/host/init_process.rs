@@ -3,11 +3,14 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Instant;
 use std::{io, mem, ptr};
 
+use tokio::io::unix::AsyncFd;
+
 use crate::host::error::SlotError;
-use crate::host::pending_cleanup::PendingCleanup;
+use crate::host::inits::{EXIT_TIMEOUT, Init, RETRY_INTERVAL};
 use crate::host::slot_builder::SlotBuilder;
 use crate::host::slot_ids::SlotIds;
 use crate::protocol::INIT_ARGUMENT;
@@ -21,9 +24,9 @@ const SIGNALS_END: i32 = 65;
 /// The init of a slot. Dropping it kills it, and the kernel then kills every process below it.
 #[derive(Debug)]
 pub(super) struct InitProcess {
-    builder: Arc<SlotBuilder>,
-    /// `Some` until the drop.
-    cleanup: Option<PendingCleanup>,
+    /// Its slot's ids and the judge's cgroup are in use.
+    _builder: Arc<SlotBuilder>,
+    init: Arc<Init>,
 }
 
 /// Starts the init of a slot inside the slot's cgroup and sends it the slot's setup. Blocks for some milliseconds.
@@ -31,7 +34,7 @@ pub(super) fn start(
     builder: &Arc<SlotBuilder>,
     slot_index: usize,
 ) -> Result<(Channel, InitProcess), SlotError> {
-    builder.cleanups.run();
+    builder.inits.reap();
     let name = builder.next_group_name(slot_index);
     let group = builder.cgroups.as_ref().map(|cgroups| cgroups.slot(&name)).transpose()?;
     let ids = builder.slot_ids(slot_index);
@@ -46,8 +49,7 @@ pub(super) fn start(
         }
     };
     let entered = group.as_ref().map(|group| group.enter(pid).and_then(|()| group.open_files())).transpose();
-    let cleanup = Some(PendingCleanup { pidfd, group });
-    let init = InitProcess { builder: Arc::clone(builder), cleanup };
+    let init = InitProcess { init: builder.inits.add(pidfd, group), _builder: Arc::clone(builder) };
     let (cgroup_files, fds) = entered?.unwrap_or_default();
     ids.map(pid).map_err(SlotError::Ids)?;
     // The kernel then kills the init last when memory runs out. If the judge lacks the privilege for this, the init
@@ -61,11 +63,36 @@ pub(super) fn start(
     Ok((judge_end, init))
 }
 
+impl InitProcess {
+    /// Whether it is running.
+    pub(super) fn is_alive(&self) -> bool {
+        self.init.is_alive()
+    }
+
+    /// A descriptor that is readable when it has exited.
+    pub(super) fn pidfd(&self) -> io::Result<OwnedFd> {
+        self.init.pidfd.try_clone()
+    }
+}
+
+/// Waits until this init has exited, and reaps it.
+pub(super) async fn reap_on_exit(builder: Weak<SlotBuilder>, pidfd: AsyncFd<OwnedFd>) {
+    if pidfd.readable().await.is_err() {
+        return;
+    }
+    let deadline = Instant::now() + EXIT_TIMEOUT;
+    while let Some(builder) = builder.upgrade().filter(|_| Instant::now() < deadline) {
+        if builder.inits.reap() {
+            return;
+        }
+        drop(builder);
+        tokio::time::sleep(RETRY_INTERVAL).await;
+    }
+}
+
 impl Drop for InitProcess {
     fn drop(&mut self) {
-        if let Some(cleanup) = self.cleanup.take() {
-            self.builder.cleanups.kill(cleanup);
-        }
+        self.init.kill();
     }
 }
 

@@ -66,12 +66,9 @@ impl Pool {
 
     /// Takes a permit back, for the next workspace.
     pub(crate) fn release(&self, permit: SlotPermit) {
-        if self.closed.load(Ordering::Acquire) {
-            drop(permit);
-            self.builder.cleanups.run();
-            return;
+        if !self.closed.load(Ordering::Acquire) {
+            self.lock_free().push(permit);
         }
-        self.lock_free().push(permit);
     }
 
     /// Stops handing out permits and drops the free slots.

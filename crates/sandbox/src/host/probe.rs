@@ -73,7 +73,8 @@ fn ids(config: &SandboxConfig) -> HostCheck {
             }
             Err(error) => error.to_string(),
         },
-        impact: "one layer less: a program that escaped its namespaces would have the judge's user id on the host",
+        impact: "one layer less: a program that escaped its namespaces would have the judge's user id on the host; a \
+                 judge that is root does not start",
         remedy: "run the judge as root, with CAP_SETUID, CAP_SETGID and CAP_CHOWN and ids 60000 to 61023",
     }
 }

@@ -110,7 +110,7 @@ impl Sandbox {
     pub async fn shutdown(self) {
         self.0.close();
         let builder = Arc::clone(&self.0.builder);
-        let cleaned = tokio::task::spawn_blocking(move || builder.cleanups.run_all()).await;
+        let cleaned = tokio::task::spawn_blocking(move || builder.inits.reap_all()).await;
         if !cleaned.unwrap_or(false) {
             tracing::warn!("some sandbox processes or cgroups still exist after the shutdown");
         }

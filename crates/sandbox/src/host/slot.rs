@@ -27,7 +27,7 @@ const SHORT_RUN: Duration = Duration::from_millis(4);
 pub(crate) struct Slot {
     channel: AsyncFd<Channel>,
     ids: SlotIds,
-    _init: InitProcess,
+    init: InitProcess,
 }
 
 /// A run that has ended.
@@ -55,7 +55,9 @@ impl Slot {
         let (channel, init) = started.map_err(|error| SlotError::NoAnswer(error.to_string()))??;
         let interest = Interest::READABLE | Interest::WRITABLE;
         let channel = async_fd::register(channel, interest).map_err(SlotError::Spawn)?;
-        let slot = Self { channel, ids: builder.slot_ids(slot_index), _init: init };
+        let pidfd = init.pidfd().and_then(|pidfd| async_fd::register(pidfd, Interest::READABLE));
+        tokio::spawn(init_process::reap_on_exit(Arc::downgrade(builder), pidfd.map_err(SlotError::Spawn)?));
+        let slot = Self { channel, ids: builder.slot_ids(slot_index), init };
         match tokio::time::timeout(RESPONSE_TIMEOUT, slot.receive()).await {
             Ok(Ok((FromInit::Ready, _))) => Ok(slot),
             Ok(Ok((FromInit::Failed { step, errno }, _))) => Err(SlotError::Step { step, errno }),
@@ -85,6 +87,11 @@ impl Slot {
             Ok(ended) => ended,
             Err(_) => Err(SandboxError::Stuck { grace_seconds: RESPONSE_TIMEOUT.as_secs() }),
         }
+    }
+
+    /// Whether its init is running.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.init.is_alive()
     }
 
     /// The host's id of the slot's programs, or `None` if it is the judge's own.

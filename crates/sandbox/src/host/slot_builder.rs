@@ -11,8 +11,9 @@ use crate::host::config::{InitProgram, SandboxConfig};
 use crate::host::cpus::CpuClaims;
 use crate::host::elf;
 use crate::host::error::StartError;
+use crate::host::id_claims::IdClaims;
+use crate::host::inits::Inits;
 use crate::host::memfd;
-use crate::host::pending_cleanup::PendingCleanups;
 use crate::host::slot_ids::SlotIds;
 use crate::protocol::ids::IdMapping;
 use crate::protocol::wire::{CgroupFile, SlotSetup};
@@ -24,12 +25,13 @@ const COMMON_MOUNTS: [&str; 2] = ["/etc/ld.so.cache", "/etc/alternatives"];
 /// The largest executable that is accepted as an init, in bytes.
 const MAX_INIT_BYTES: u64 = 256 << 20;
 
-/// The resources that the slots of a judge share, and the cleanups that slots leave behind.
+/// The resources that the slots of a judge share, and their inits.
 #[derive(Debug)]
 pub(crate) struct SlotBuilder {
     /// `None` if the inits sample what their programs use.
     pub(super) cgroups: Option<Cgroups>,
     id_mapping: IdMapping,
+    ids: IdClaims,
     /// The CPUs that slots are pinned to.
     pub(super) cpus: CpuClaims,
     pub(crate) config: SandboxConfig,
@@ -37,7 +39,7 @@ pub(crate) struct SlotBuilder {
     pub(super) init_program: OwnedFd,
     /// Files and directories outside `/usr` that toolchains need.
     mounts: Vec<String>,
-    pub(crate) cleanups: PendingCleanups,
+    pub(crate) inits: Inits,
     /// Counts the slots that were built, so that each gets a cgroup of a new name.
     built: AtomicU64,
 }
@@ -68,13 +70,14 @@ impl SlotBuilder {
         mounts.sort();
         mounts.dedup();
         let cpus = CpuClaims::new(config.slots);
-        let (cleanups, built) = (PendingCleanups::default(), AtomicU64::new(0));
-        Ok(Self { cgroups, id_mapping, cpus, config, init_program, mounts, cleanups, built })
+        let ids = IdClaims::new(id_mapping, config.first_uid, config.slots)?;
+        let (inits, built) = (Inits::default(), AtomicU64::new(0));
+        Ok(Self { cgroups, id_mapping, ids, cpus, config, init_program, mounts, inits, built })
     }
 
     /// The user and group ids of a slot.
     pub(super) fn slot_ids(&self, slot_index: usize) -> SlotIds {
-        SlotIds::new(self.id_mapping, self.config.first_uid, slot_index)
+        self.ids.of_slot(slot_index)
     }
 
     /// A cgroup name that no slot of this judge has had.
@@ -98,9 +101,9 @@ impl SlotBuilder {
     }
 }
 
-/// Every slot refers to its builder, so that here no slot is left and no cleanup can be added.
+/// Every slot refers to its builder, so that here no slot is left.
 impl Drop for SlotBuilder {
     fn drop(&mut self) {
-        self.cleanups.run_all();
+        self.inits.reap_all();
     }
 }

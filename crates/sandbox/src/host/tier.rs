@@ -4,6 +4,8 @@ use std::fmt;
 use std::fs;
 use std::io;
 
+use rustix::process::geteuid;
+
 use crate::host::cgroup::Cgroups;
 use crate::host::config::{MAX_SLOTS, SandboxConfig, TierChoice};
 use crate::host::error::StartError;
@@ -69,10 +71,21 @@ pub(crate) fn id_mapping(config: &SandboxConfig) -> Result<IdMapping, StartError
     }
     try_user_namespace().map_err(StartError::UserNamespace)?;
     let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    let last = config.first_uid.saturating_add(u32::try_from(2 * MAX_SLOTS).unwrap_or(u32::MAX));
-    let separate = missing_capability(&status, &SEPARATE_ID_CAPABILITIES).is_none()
-        && covers(&map, config.first_uid, last);
-    Ok(if separate { IdMapping::Separate } else { IdMapping::JudgeOnly })
+    match missing_for_separate_ids(&status, &map, config.first_uid) {
+        None => Ok(IdMapping::Separate),
+        // Programs would have root's id, and a judge that is root is expected to give them others.
+        Some(missing) if geteuid().is_root() => Err(StartError::RootWithoutIds { missing }),
+        Some(_) => Ok(IdMapping::JudgeOnly),
+    }
+}
+
+/// What slots with separate ids need and this process lacks.
+fn missing_for_separate_ids(status: &str, uid_map: &str, first: u32) -> Option<String> {
+    let end = first.saturating_add(u32::try_from(2 * MAX_SLOTS).unwrap_or(u32::MAX));
+    let capability = missing_capability(status, &SEPARATE_ID_CAPABILITIES);
+    capability.map(str::to_owned).or_else(|| {
+        (!covers(uid_map, first, end)).then(|| format!("the user ids {first} to {} (see uid_map)", end - 1))
+    })
 }
 
 /// Starts and ends a process with all namespaces of a slot. Returns an error if this process may not.
@@ -119,6 +132,17 @@ mod tests {
         );
         assert_eq!(missing_capability("CapEff:\t00000000a80425fb\n", &SEPARATE_ID_CAPABILITIES), None);
         assert_eq!(missing_capability("", &SEPARATE_ID_CAPABILITIES), Some("CAP_SETUID"));
+    }
+
+    #[test]
+    fn separate_ids_name_what_they_need() {
+        let (all, every_id) = ("CapEff:\t000001ffffffffff\n", "0 0 4294967295\n");
+        assert_eq!(missing_for_separate_ids(all, every_id, 60_000), None);
+        let without_setuid = "CapEff:\t000001ffffffff7f\n";
+        let missing = missing_for_separate_ids(without_setuid, every_id, 60_000);
+        assert_eq!(missing.as_deref(), Some("CAP_SETUID"));
+        let missing = missing_for_separate_ids(all, "0 1000 1\n", 60_000).unwrap();
+        assert!(missing.contains("60000 to 61023"), "{missing}");
     }
 
     #[test]

@@ -106,6 +106,7 @@ impl Workspace {
         let ServedLanguage { entry, front_end } = served;
         let front_end = front_end.as_ref().map(Program::file);
         let source = memfd::sealed("source", source).map_err(prepare("source"))?;
+        self.drop_dead_slot();
         // The messages of the first command: the others stand for older standards of the language.
         let mut messages = None;
         for command in entry.compile_commands() {
@@ -180,6 +181,7 @@ impl Workspace {
             name: language.program_file().to_owned(),
             mode: if language.compile.is_empty() { 0o444 } else { 0o555 },
         };
+        self.drop_dead_slot();
         let is_loaded = self.loaded == Some(program.id());
         let request = RunRequest {
             argv: language.run_command(limits),
@@ -214,6 +216,18 @@ impl Workspace {
             _ => messages::without_program_dir(finished.stderr.bytes),
         };
         Ok(Execution { outcome, matched_bytes, stdout, stderr, usage })
+    }
+
+    /// Drops the slot if its init has exited meanwhile, so that the next run builds it again and loads its program.
+    fn drop_dead_slot(&mut self) {
+        let permit = self.permit.as_mut().expect("the permit is there until the drop");
+        if permit.slot.take_if(|slot| !slot.is_alive()).is_some() {
+            tracing::warn!(
+                slot = permit.slot_index,
+                "the init of a sandbox slot has exited; the slot is built again"
+            );
+            self.loaded = None;
+        }
     }
 
     /// Sends one request to this workspace's slot and waits for the end of the run. Builds the slot again if the last
