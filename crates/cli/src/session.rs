@@ -7,7 +7,8 @@ use gavel_bus::topology::TopologySettings;
 use gavel_bus::{Bus, ConnectError, NatsConfig};
 use gavel_config::Env;
 use gavel_inspect::{InspectError, Inspector};
-use gavel_runtime::{EXIT_CONFIG, nats};
+use gavel_runtime::EXIT_CONFIG;
+use gavel_runtime::nats::{self, local_key};
 
 use crate::exit::{self, CommandError};
 use crate::output::escape_control;
@@ -41,7 +42,7 @@ impl NatsOptions {
             env.set("NATS_URL", url);
         }
         // The server's monitoring shows this name.
-        NatsConfig { name: format!("gavel-{command}"), ..nats::read(env, role) }
+        local_key::add(NatsConfig { name: format!("gavel-{command}"), ..nats::read(env, role) })
     }
 
     /// Connects for reading.
@@ -106,7 +107,8 @@ impl From<InspectError> for CommandError {
             | InspectError::NoAnswer => ("NATS does not answer".to_owned(), START_NATS),
             InspectError::Connect(ConnectError::Credentials(_) | ConnectError::Unauthorized(_)) => (
                 "NATS rejected the credentials".to_owned(),
-                "Set NATS_NKEY, NATS_CREDS or NATS_USER to a user that this server knows.",
+                "Set NATS_NKEY, NATS_CREDS or NATS_USER to a user that this server knows. The server of gavel up knows the \
+                 commands of the user who started it.",
             ),
             InspectError::PermissionDenied(said) => (
                 format!("NATS denied permission: {said}"),

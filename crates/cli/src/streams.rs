@@ -8,7 +8,7 @@ use clap::Args;
 use gavel_bus::topology::{Durable, Stream, TopologySettings};
 use gavel_bus::{Bus, NatsConfig};
 use gavel_config::Env;
-use gavel_runtime::nats;
+use gavel_runtime::nats::{self, local_key};
 
 use crate::exit::CommandError;
 
@@ -30,7 +30,8 @@ pub(crate) struct Arguments {
 /// Creates them and prints each stream with its consumers.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let mut env = Env::from_process();
-    let config = NatsConfig { is_topology_managed: false, ..nats::read(&mut env, "deploy") };
+    let config = local_key::add(nats::read(&mut env, "deploy"));
+    let config = NatsConfig { is_topology_managed: false, ..config };
     let settings = nats::read_topology(&mut env);
     if let Err(problems) = env.finish() {
         return CommandError::configuration(&problems).report("streams");

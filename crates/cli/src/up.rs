@@ -65,8 +65,8 @@ async fn up(settings: Settings) -> anyhow::Result<()> {
         Some(config) => Some(OwnNats::start(config).await?),
         None => None,
     };
-    let (own_nats, mock_url) = (nats.as_ref().map(OwnNats::url), mock_convex.as_ref().map(MockConvex::url));
-    let services = settings.services(own_nats.clone(), mock_url.clone());
+    let (access, mock_url) = (nats.as_ref().map(OwnNats::access), mock_convex.as_ref().map(MockConvex::url));
+    let services = settings.services(access, mock_url.clone());
     if services.reporter.order == CallbackOrder::Guarded
         && let Some(mock_convex) = &mock_convex
     {
@@ -75,7 +75,7 @@ async fn up(settings: Settings) -> anyhow::Result<()> {
     let next_steps = NextSteps {
         ingress: services.ingress.service.http.listen,
         has_keys: !services.ingress.keys.is_empty(),
-        own_nats,
+        own_nats: access.map(|access| access.url.clone()),
         mock_convex: mock_url,
     };
     let ran = Box::pin(serve(services, &lifecycle, nats.as_ref(), next_steps)).await;

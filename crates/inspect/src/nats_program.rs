@@ -54,7 +54,10 @@ pub fn nats_version(text: &str) -> Option<(u32, u32)> {
 }
 
 fn version_text(program: &Path) -> Option<String> {
-    let output = Command::new(program).arg("--version").output().ok()?;
+    let mut command = Command::new(program);
+    // Any program may be a candidate: none gets the secrets of this process.
+    command.arg("--version").env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+    let output = command.output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout);
     Some(text.lines().next().unwrap_or_default().trim().to_owned())
 }

@@ -11,6 +11,8 @@ use gavel_bus::topology::TopologySettings;
 use gavel_config::Env;
 use gavel_domain::Secret;
 
+pub mod local_key;
+
 /// Reads the settings of the connection for a role, such as "judge".
 pub fn read(env: &mut Env, role: &str) -> NatsConfig {
     let url =

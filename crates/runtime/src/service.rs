@@ -17,6 +17,7 @@ use tracing::info;
 use crate::health::{self, Check, consumer_health};
 use crate::heartbeat::{Identity, ServiceInfo, publish_heartbeats};
 use crate::http::{measure, server};
+use crate::nats::local_key;
 use crate::telemetry::prometheus::{self, Metrics, UPKEEP_INTERVAL};
 use crate::{Lifecycle, ServiceConfig};
 
@@ -54,7 +55,7 @@ impl Service {
         let listen = config.http.listen;
         let listener =
             TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
-        let bus = Bus::connect(&config.nats, config.topology).await?;
+        let bus = Bus::connect(&local_key::add(config.nats.clone()), config.topology).await?;
         Ok(Self {
             info: ServiceInfo::default(),
             name: config.service,

@@ -2,13 +2,18 @@
 
 use std::fmt::{self, Display};
 use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
+use gavel_bus::identity;
+use gavel_domain::Secret;
 use gavel_inspect::find_nats_server;
+use gavel_runtime::nats::local_key;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -61,10 +66,19 @@ pub(crate) struct NatsServerConfig {
     pub(crate) sync: SyncInterval,
 }
 
+/// How to connect to the server: as its only user, whose key is new at each start.
+pub(crate) struct Access {
+    pub(crate) url: String,
+    pub(crate) seed: Secret,
+    /// The public key.
+    user: String,
+}
+
 /// A nats-server that stops with this process.
 pub(crate) struct OwnNats {
     config: NatsServerConfig,
     program: PathBuf,
+    access: Access,
     child: Mutex<Child>,
     /// Held while this process uses the data directory.
     _lock: File,
@@ -74,7 +88,11 @@ impl OwnNats {
     /// Starts the server and waits until it accepts connections.
     pub(crate) async fn start(config: &NatsServerConfig) -> anyhow::Result<Self> {
         let mut config = config.clone();
-        fs::create_dir_all(&config.data_dir)
+        // The store contains sources, so a new directory is for its owner only.
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&config.data_dir)
             .with_context(|| format!("cannot create the data directory {}", config.data_dir.display()))?;
         config.data_dir = config.data_dir.canonicalize()?;
         let lock = File::create(config.data_dir.join("lock"))?;
@@ -91,18 +109,21 @@ impl OwnNats {
             );
         }
         let program = find(config.program.as_deref()).await?;
-        let mut child = spawn(&program, &config)?;
+        let (seed, user) = identity::new_user();
+        write_key(&config, &seed)?;
+        let mut child = spawn(&program, &config, &user)?;
         if let Err(failure) = until_listening(&mut child, &config).await {
             let _ = child.kill().await;
             return Err(failure);
         }
         info!(port = config.port, store = %config.data_dir.display(), sync = %config.sync, "nats-server started");
-        Ok(Self { config, program, child: Mutex::new(child), _lock: lock })
+        let access = Access { url: format!("nats://127.0.0.1:{}", config.port), seed, user };
+        Ok(Self { config, program, access, child: Mutex::new(child), _lock: lock })
     }
 
-    /// The URL that it listens on.
-    pub(crate) fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.config.port)
+    /// How to connect to it.
+    pub(crate) fn access(&self) -> &Access {
+        &self.access
     }
 
     /// Restarts the server whenever it exits, until `ended`.
@@ -114,7 +135,7 @@ impl OwnNats {
                 status = child.wait() => error!(?status, "nats-server exited: restarting it"),
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
-            match spawn(&self.program, &self.config) {
+            match spawn(&self.program, &self.config, &self.access.user) {
                 Ok(started) => *child = started,
                 Err(failure) => error!("{failure:#}"),
             }
@@ -123,6 +144,7 @@ impl OwnNats {
 
     /// Stops the server, which syncs its files to disk.
     pub(crate) async fn stop(self) {
+        local_key::unregister(self.config.port);
         let mut child = self.child.lock().await;
         let Some(pid) = child.id() else { return };
         // kill(1), because std cannot send SIGTERM.
@@ -132,6 +154,23 @@ impl OwnNats {
             let _ = child.kill().await;
         }
     }
+}
+
+/// Stores the seed of the server's user, readable by the owner only, where other commands find it.
+fn write_key(config: &NatsServerConfig, seed: &Secret) -> anyhow::Result<()> {
+    let file = config.data_dir.join("nats.nk");
+    let write = || {
+        if file.exists() {
+            fs::remove_file(&file)?;
+        }
+        let mut new = File::options().write(true).create_new(true).mode(0o600).open(&file)?;
+        writeln!(new, "{}", seed.expose())
+    };
+    write().with_context(|| format!("cannot write {}", file.display()))?;
+    if let Err(error) = local_key::register(config.port, &file) {
+        warn!(%error, "other gavel commands cannot find the key of nats-server: set NATS_NKEY={} for them", file.display());
+    }
+    Ok(())
 }
 
 /// Finds the executable: the configured one; otherwise the one in `.tools`, or the one in `PATH`.
@@ -147,13 +186,15 @@ async fn find(configured: Option<&str>) -> anyhow::Result<PathBuf> {
     })
 }
 
-fn spawn(program: &Path, config: &NatsServerConfig) -> anyhow::Result<Child> {
+/// Starts the server with one user, who may do everything. Its environment has none of the secrets of this process.
+fn spawn(program: &Path, config: &NatsServerConfig, user: &str) -> anyhow::Result<Child> {
     let NatsServerConfig { data_dir, port, sync, .. } = config;
     let file = data_dir.join("nats-server.conf");
     let store = serde_json::Value::from(data_dir.join("jetstream").to_string_lossy());
     let text = format!(
         "# Written by gavel up at each start.\nserver_name: gavel\nlisten: \"127.0.0.1:{port}\"\n\
-         max_payload: 8MB\njetstream {{\n  store_dir: {store}\n  sync_interval: {sync}\n}}\n"
+         max_payload: 8MB\nauthorization {{\n  users: [ {{ nkey: {user} }} ]\n}}\n\
+         jetstream {{\n  store_dir: {store}\n  sync_interval: {sync}\n}}\n"
     );
     fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     let log = File::options().create(true).append(true).open(data_dir.join("nats-server.log"))?;
@@ -169,6 +210,8 @@ fn spawn(program: &Path, config: &NatsServerConfig) -> anyhow::Result<Child> {
     command
         .arg("--config")
         .arg(&file)
+        .env_clear()
+        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
         // Without it, the server keeps the memory of large messages for long.
         .env("GOMEMLIMIT", "1GiB")
         .stdin(Stdio::null())

@@ -5,10 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use gavel_bus::identity::Credentials;
 use gavel_config::{ConfigError, Env, Setting};
 use gavel_runtime::telemetry::TelemetryConfig;
 
-use super::nats::{NatsServerConfig, SyncInterval};
+use super::nats::{Access, NatsServerConfig, SyncInterval};
 
 /// The configurations of the services.
 pub(crate) struct Services {
@@ -111,18 +112,20 @@ impl Settings {
         self.nats_url.is_none().then_some(&self.nats)
     }
 
-    /// Returns the services' configurations, with the URLs of the nats-server and the mock that this process started.
-    pub(crate) fn services(self, own_nats: Option<String>, mock_convex: Option<String>) -> Services {
+    /// Returns the services' configurations, connected to the nats-server and the mock that this process started.
+    pub(crate) fn services(self, own_nats: Option<&Access>, mock_convex: Option<String>) -> Services {
         let mut services = self.services;
         // All services of one process share one limit of parallel calls to Convex.
         services.reporter.convex.permits = services.fetcher.convex.permits.clone();
-        if let Some(url) = own_nats {
+        if let Some(access) = own_nats {
             let Services { ingress, fetcher, judge, reporter } = &mut services;
             let all = [&mut ingress.service, &mut fetcher.service, &mut judge.service, &mut reporter.service];
             for service in all {
-                // The own server needs no credentials, and its streams are created here.
+                // The own server knows no other user, and its streams are created here.
                 let nats = &mut service.nats;
-                (nats.url, nats.credentials, nats.is_topology_managed) = (url.clone(), None, false);
+                nats.url.clone_from(&access.url);
+                nats.credentials = Some(Credentials::NKey(access.seed.clone()));
+                nats.is_topology_managed = false;
             }
         }
         if let Some(url) = mock_convex {

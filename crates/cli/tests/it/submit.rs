@@ -12,7 +12,7 @@ fn submit(up: &Up, file: &Path, arguments: &[&str]) -> Process {
         .args(["submit", file.to_str().unwrap(), "--question", "sum"])
         .args(arguments)
         .env("INGRESS_URL", format!("http://127.0.0.1:{}", up.port))
-        .env("NATS_URL", format!("nats://127.0.0.1:{}", up.nats_port))
+        .envs(up.nats_envs())
         .start()
         .unwrap()
 }

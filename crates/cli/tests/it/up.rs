@@ -1,9 +1,12 @@
 //! `gavel up`: one process with its own nats-server and mock Convex.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use gavel_testkit::{Process, TEST_TIMEOUT};
+use async_nats::ConnectErrorKind;
+use gavel_testkit::{LogLine, Process, TEST_TIMEOUT};
 use serde_json::Value;
 
 use crate::pipeline::submission;
@@ -13,13 +16,20 @@ pub(crate) struct Up {
     pub(crate) process: Process,
     pub(crate) port: u16,
     pub(crate) nats_port: u16,
+    /// The user's directory for the keys of running servers.
+    state: PathBuf,
 }
 
 impl Up {
     pub(crate) async fn start(data: &Path) -> Self {
+        Self::start_with(data, &[]).await
+    }
+
+    async fn start_with(data: &Path, envs: &[(&str, &str)]) -> Self {
         // Below the range of ephemeral ports, and different for tests that run at the same time.
         let port = 10_000 + u16::try_from(std::process::id() % 2_000).unwrap() * 8;
         let nats_port = port + 6;
+        let state = data.join("state");
         let process = Process::builder(env!("CARGO_BIN_EXE_gavel"))
             .arg("up")
             .env("PORT", port.to_string())
@@ -28,9 +38,11 @@ impl Up {
             .env("NATS_SERVER", gavel_testkit::nats::find_binary().unwrap())
             .env("JUDGE_SLOTS", "1")
             .env("ACK_WAIT_MS", "2000")
+            .env("XDG_STATE_HOME", &state)
+            .envs(envs.iter().copied())
             .start()
             .unwrap();
-        let up = Self { process, port, nats_port };
+        let up = Self { process, port, nats_port, state };
         up.until_up().await;
         up
     }
@@ -61,6 +73,32 @@ impl Up {
         .await
         .unwrap();
         status
+    }
+
+    /// The environment of other commands of the same user.
+    pub(crate) fn nats_envs(&self) -> [(&'static str, OsString); 2] {
+        let url = format!("nats://127.0.0.1:{}", self.nats_port);
+        [("NATS_URL", url.into()), ("XDG_STATE_HOME", self.state.clone().into())]
+    }
+
+    /// Runs another command of the same user.
+    async fn gavel(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let command = Process::builder(env!("CARGO_BIN_EXE_gavel")).args(arguments);
+        command.envs(self.nats_envs()).output().await
+    }
+
+    /// The process id of its nats-server.
+    fn nats_pid(&self) -> String {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.process.pid())).unwrap().flatten();
+        let children = threads.map(|thread| std::fs::read_to_string(thread.path().join("children")).unwrap());
+        let pids: Vec<String> = children
+            .flat_map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+            .collect();
+        let is_server = |pid: &String| {
+            std::fs::read_to_string(format!("/proc/{pid}/comm"))
+                .is_ok_and(|name| name.trim() == "nats-server")
+        };
+        pids.into_iter().find(is_server).unwrap()
     }
 
     fn is_nats_there(&self) -> bool {
@@ -99,6 +137,51 @@ async fn up_continues_after_kill_and_restart() {
     up.process.restart().await.unwrap();
     up.until_up().await;
     assert_eq!(up.final_status("kept").await, "passed");
+}
+
+/// Other users of the machine can connect to its port, but not log in.
+#[tokio::test(flavor = "multi_thread")]
+async fn nats_server_of_up_serves_only_its_user() {
+    let data = tempfile::tempdir().unwrap();
+    let up = Up::start(data.path()).await;
+    up.post("one", SUM).await;
+    assert_eq!(up.final_status("one").await, "passed");
+    let anonymous = async_nats::connect(format!("nats://127.0.0.1:{}", up.nats_port)).await;
+    assert_eq!(anonymous.unwrap_err().kind(), ConnectErrorKind::AuthorizationViolation);
+    let (code, output) = up.gavel(&["trace", "one"]).await;
+    assert_eq!(code, Some(0), "{output}");
+
+    let file = data.path().join("nats.nk");
+    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let key = std::fs::read_to_string(&file).unwrap();
+    let server = up.nats_pid();
+    for shown in ["cmdline", "environ"].map(|name| format!("/proc/{server}/{name}")) {
+        assert!(!String::from_utf8_lossy(&std::fs::read(&shown).unwrap()).contains(key.trim()), "{shown}");
+    }
+    assert!(up.process.log().iter().all(|line| !line.contains(key.trim())));
+
+    up.process.terminate().unwrap();
+    assert!(up.process.wait_exit(TEST_TIMEOUT).await.unwrap().success());
+    let mark = up.process.mark();
+    up.process.restart().await.unwrap();
+    let is_up = |line: &LogLine| line.contains("\"gavel is up\"");
+    up.process.wait_log_after(mark, "its readiness", TEST_TIMEOUT, is_up).await.unwrap();
+    assert_ne!(std::fs::read_to_string(&file).unwrap(), key, "each start has a new key");
+    assert_eq!(up.gavel(&["trace", "one"]).await.0, Some(0));
+    up.process.terminate().unwrap();
+    assert!(up.process.wait_exit(TEST_TIMEOUT).await.unwrap().success());
+    assert_eq!(std::fs::read_dir(up.state.join("gavel")).unwrap().count(), 0, "its key is still registered");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nats_server_of_up_gets_no_secret() {
+    let data = tempfile::tempdir().unwrap();
+    let secrets =
+        [("CONVEX_TOKEN", "secret-1"), ("INGRESS_KEYS", "secret-2"), ("JUDGE0_API_KEY", "secret-3")];
+    let up = Up::start_with(data.path(), &secrets).await;
+    let environment = std::fs::read(format!("/proc/{}/environ", up.nats_pid())).unwrap();
+    let environment = String::from_utf8_lossy(&environment);
+    assert!(environment.contains("GOMEMLIMIT") && !environment.contains("secret-"), "{environment}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
