@@ -37,6 +37,8 @@ pub(crate) struct Limits {
 pub(crate) struct Connections {
     limits: Limits,
     table: Mutex<Table>,
+    /// Held by the request that looks for memory for its body, so that the others wait in order and without work.
+    body_turn: tokio::sync::Mutex<()>,
     /// Notified when a connection ends or is no longer protected, and when memory for bodies is released.
     changed: Notify,
 }
@@ -78,7 +80,12 @@ pub struct Overloaded;
 
 impl Connections {
     pub(crate) fn new(limits: Limits) -> Arc<Self> {
-        Arc::new(Self { limits, table: Mutex::default(), changed: Notify::new() })
+        Arc::new(Self {
+            limits,
+            table: Mutex::default(),
+            body_turn: tokio::sync::Mutex::default(),
+            changed: Notify::new(),
+        })
     }
 
     /// Adds a connection. If there is no room, closes the one that has been in its phase for longest.
@@ -116,6 +123,7 @@ impl Connection {
     /// Reserves memory for a part of the request's body, until the response. If there is none left, waits for it, and
     /// closes the connection that holds some for longest, and for more than a second.
     pub async fn reserve_body(&self, bytes: usize) {
+        let _turn = self.connections.body_turn.lock().await;
         loop {
             let changed = self.connections.changed.notified();
             if self.try_reserve_body(bytes) {
