@@ -62,3 +62,9 @@ pub fn decode_claim(payload: &[u8]) -> Result<Claimed, DecodeError> {
 pub fn encode_answered() -> Bytes {
     v1::Answered {}.encode_to_vec().into()
 }
+
+/// Encodes the record that a running callback was dropped.
+#[must_use]
+pub fn encode_dropped() -> Bytes {
+    v1::Dropped {}.encode_to_vec().into()
+}

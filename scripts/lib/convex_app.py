@@ -33,8 +33,8 @@ class Call(NamedTuple):
 
     @property
     def id(self) -> str:
-        """The id of the submission or question that the call is about."""
-        return self.value.get("submissionId") or self.value["questionId"]
+        """The id of the submission or question that the call is about; empty for a probe."""
+        return self.value.get("submissionId") or self.value.get("questionId", "")
 
 
 class ConvexApp:
@@ -81,12 +81,12 @@ class ConvexApp:
         about = Call(method, path, headers, body, 0).id
         with self._changed:
             planned = self._planned[path, about]
-            status = planned.pop(0) if planned else 404 if about == NO_SUCH_QUESTION else 200
+            status = planned.pop(0) if planned else {NO_SUCH_QUESTION: 404, "": 400}.get(about, 200)
             self._calls.append(Call(method, path, headers, body, status))
             self._changed.notify_all()
         if status == 200 and path.endswith("testcases"):
             return status, json.dumps(self._questions.get(about, PRINT_ONE)).encode()
-        return status, b'{"ok":true}' if status == 200 else b""
+        return status, json.dumps({"ok": status == 200}).encode()
 
 
 def handler_of(app: ConvexApp) -> type[BaseHTTPRequestHandler]:

@@ -174,7 +174,8 @@ export interface webhooks {
                  *
                  *     The submission gets a result with status `error` at once, with the reason, if the body does not match the
                  *     schema, if there are no test cases or more than `MAX_TESTCASES` (50 by default), if the body exceeds
-                 *     `MAX_BUNDLE_BYTES` (33,554,432 bytes by default), or if a limit is out of range.
+                 *     `MAX_BUNDLE_BYTES` (33,554,432 bytes by default), or if a limit is out of range. A body that is no JSON object
+                 *     with `question` and `testCases` is not the app's: the call is sent again. The body may be compressed with gzip.
                  */
                 200: {
                     headers: {
@@ -217,7 +218,8 @@ export interface webhooks {
                 };
                 /**
                  * @description The id is not a valid id. The submission gets a result with status `error` at once: "The question's id is
-                 *     invalid."
+                 *     invalid." The body must be a JSON object without `code`; otherwise the call is sent again, because the answer may
+                 *     be the platform's.
                  */
                 400: {
                     headers: {
@@ -229,7 +231,8 @@ export interface webhooks {
                 403: components["responses"]["TestCasesCredentialsRefused"];
                 /**
                  * @description The question does not exist. The submission gets a result with status `error` at once: "The question was not
-                 *     found."
+                 *     found." The body must be a JSON object without `code`; otherwise the call is sent again, because the answer may be
+                 *     the platform's, as if the path does not exist.
                  */
                 404: {
                     headers: {
@@ -239,7 +242,8 @@ export interface webhooks {
                 };
                 /**
                  * @description Any other status, also 422, 429 and 503, an HTML page with status 200, and no answer: the call is sent
-                 *     again.
+                 *     again. After five failures in a row only probes are sent, with the body `{}` and an id that begins with
+                 *     `doctor-`, until one is answered: with 400, by an app.
                  */
                 default: {
                     headers: {
@@ -325,7 +329,8 @@ export interface webhooks {
                  *
                  *     The submission gets a result with status `error` at once, with the reason, if the body does not match the
                  *     schema, if there are no test cases or more than `MAX_TESTCASES` (50 by default), if the body exceeds
-                 *     `MAX_BUNDLE_BYTES` (33,554,432 bytes by default), or if a limit is out of range.
+                 *     `MAX_BUNDLE_BYTES` (33,554,432 bytes by default), or if a limit is out of range. A body that is no JSON object
+                 *     with `question` and `testCases` is not the app's: the call is sent again. The body may be compressed with gzip.
                  */
                 200: {
                     headers: {
@@ -368,7 +373,8 @@ export interface webhooks {
                 };
                 /**
                  * @description The id is not a valid id. The submission gets a result with status `error` at once: "The question's id is
-                 *     invalid."
+                 *     invalid." The body must be a JSON object without `code`; otherwise the call is sent again, because the answer may
+                 *     be the platform's.
                  */
                 400: {
                     headers: {
@@ -380,7 +386,8 @@ export interface webhooks {
                 403: components["responses"]["TestCasesCredentialsRefused"];
                 /**
                  * @description The question does not exist. The submission gets a result with status `error` at once: "The question was not
-                 *     found."
+                 *     found." The body must be a JSON object without `code`; otherwise the call is sent again, because the answer may be
+                 *     the platform's, as if the path does not exist.
                  */
                 404: {
                     headers: {
@@ -390,7 +397,8 @@ export interface webhooks {
                 };
                 /**
                  * @description Any other status, also 422, 429 and 503, an HTML page with status 200, and no answer: the call is sent
-                 *     again.
+                 *     again. After five failures in a row only probes are sent, with the body `{}` and an id that begins with
+                 *     `doctor-`, until one is answered: with 400, by an app.
                  */
                 default: {
                     headers: {
@@ -419,7 +427,7 @@ export interface webhooks {
         /**
          * Notify the app that judging has started
          * @description A convenience for the learner: a submission is judged and its result is sent whatever the answer. It never
-         *     becomes a dead letter. All attempts together end after `RUNNING_TIMEOUT_MS` (5,000 ms by default), or as soon as
+         *     becomes a dead letter. All attempts together end after `RUNNING_TIMEOUT_MS` (2,000 ms by default), or as soon as
          *     there is a verdict.
          */
         post: {
@@ -491,7 +499,7 @@ export interface webhooks {
                 /**
                  * @description The answer of a gateway (502, 504, 520 and above), or no answer: the app may still store the call. With
                  *     `CONVEX_ORDER=guarded` it is sent again like after 503. With `strict` it is not sent again; the result is sent
-                 *     when `RUNNING_TIMEOUT_MS` has passed, and once more after `RUNNING_LINGER_MS` (30,000 ms by default), so
+                 *     a second later at the earliest, and once more after `RUNNING_LINGER_MS` (30,000 ms by default), so
                  *     that the app ends on the result. Any other 5xx is treated like 503.
                  */
                 "5XX": {
@@ -530,7 +538,7 @@ export interface webhooks {
         /**
          * Notify the app that judging has started
          * @description A convenience for the learner: a submission is judged and its result is sent whatever the answer. It never
-         *     becomes a dead letter. All attempts together end after `RUNNING_TIMEOUT_MS` (5,000 ms by default), or as soon as
+         *     becomes a dead letter. All attempts together end after `RUNNING_TIMEOUT_MS` (2,000 ms by default), or as soon as
          *     there is a verdict.
          */
         post: {
@@ -602,7 +610,7 @@ export interface webhooks {
                 /**
                  * @description The answer of a gateway (502, 504, 520 and above), or no answer: the app may still store the call. With
                  *     `CONVEX_ORDER=guarded` it is sent again like after 503. With `strict` it is not sent again; the result is sent
-                 *     when `RUNNING_TIMEOUT_MS` has passed, and once more after `RUNNING_LINGER_MS` (30,000 ms by default), so
+                 *     a second later at the earliest, and once more after `RUNNING_LINGER_MS` (30,000 ms by default), so
                  *     that the app ends on the result. Any other 5xx is treated like 503.
                  */
                 "5XX": {
@@ -641,8 +649,8 @@ export interface webhooks {
         /**
          * Send the verdict to the app
          * @description Sent until the app accepts it. A call ends after `REQUEST_TIMEOUT_MS` (15,000 ms by default). A call without a
-         *     final answer is sent again, first after at most 0.5 s, later after at most 5 min, and not before `Retry-After`
-         *     seconds.
+         *     final answer is sent again, first after at most 0.5 s, later after at most 5 min, and not before `Retry-After`, of
+         *     which at most 5 min are granted. After five failures in a row only probes are sent, as for test cases.
          *
          *     A result that the app does not accept becomes a dead letter: it is kept with the reason for an operator, who can
          *     send it again (`gavel dead`).
@@ -717,9 +725,16 @@ export interface webhooks {
                         "application/json": unknown;
                     };
                 };
+                /** @description The path leads elsewhere. Gavel does not follow it; the answer has the same effect as 404. */
+                "3XX": {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
                 "5XX": components["responses"]["ResultRetried"];
                 /**
-                 * @description Any other status, also 400, 409, 413 and 422, and redirects: a dead letter at once. Answer 422 for an unknown
+                 * @description Any other status, also 400, 409, 413 and 422: a dead letter at once. Answer 422 for an unknown
                  *     submission, and never for a problem that passes.
                  */
                 default: {
@@ -748,8 +763,8 @@ export interface webhooks {
         /**
          * Send the verdict to the app
          * @description Sent until the app accepts it. A call ends after `REQUEST_TIMEOUT_MS` (15,000 ms by default). A call without a
-         *     final answer is sent again, first after at most 0.5 s, later after at most 5 min, and not before `Retry-After`
-         *     seconds.
+         *     final answer is sent again, first after at most 0.5 s, later after at most 5 min, and not before `Retry-After`, of
+         *     which at most 5 min are granted. After five failures in a row only probes are sent, as for test cases.
          *
          *     A result that the app does not accept becomes a dead letter: it is kept with the reason for an operator, who can
          *     send it again (`gavel dead`).
@@ -824,9 +839,16 @@ export interface webhooks {
                         "application/json": unknown;
                     };
                 };
+                /** @description The path leads elsewhere. Gavel does not follow it; the answer has the same effect as 404. */
+                "3XX": {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
                 "5XX": components["responses"]["ResultRetried"];
                 /**
-                 * @description Any other status, also 400, 409, 413 and 422, and redirects: a dead letter at once. Answer 422 for an unknown
+                 * @description Any other status, also 400, 409, 413 and 422: a dead letter at once. Answer 422 for an unknown
                  *     submission, and never for a problem that passes.
                  */
                 default: {

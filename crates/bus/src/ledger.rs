@@ -13,7 +13,9 @@ use async_nats::jetstream::stream::DirectGetError;
 use gavel_domain::SubmissionKey;
 use gavel_domain::event::{Judged, Rejudged, Reported};
 use gavel_domain::time::epoch_ms;
-use gavel_proto::{Call, Claimed, DecodeError, WireEvent as _, decode_claim, encode_answered, encode_claim};
+use gavel_proto::{
+    Call, Claimed, DecodeError, WireEvent as _, decode_claim, encode_answered, encode_claim, encode_dropped,
+};
 
 use crate::bus::Bus;
 use crate::outgoing::{Condition, Outgoing, Trace};
@@ -22,6 +24,10 @@ use crate::topology::{self, Stream};
 
 /// How long one record may take to be stored.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a result waits after a running call that was dropped. Convex ends a mutation that runs for longer than a
+/// second, so nearly every such call has been applied by then, or never will be. For the others the result is sent again.
+const SETTLE_TIME: Duration = Duration::from_secs(1);
 
 /// Why the record of callbacks cannot be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +117,17 @@ impl Ledger {
         self.write(&outgoing).await.map(drop)
     }
 
+    /// Records that no running callback is in progress any more and none will be made, but that Convex may still apply the
+    /// last one, because it did not answer.
+    ///
+    /// # Errors
+    /// Returns an error if the record is not stored; the result then waits until the claim expires.
+    pub async fn running_dropped(&self, key: &SubmissionKey) -> Result<(), LedgerError> {
+        let subject = topology::dropped(key);
+        let outgoing = Outgoing::new(subject, "gavel.v1.Dropped", encode_dropped(), Condition::Once);
+        self.write(&outgoing).await.map(drop)
+    }
+
     /// Makes sure that no running callback starts from now on, and returns the state of an earlier one. `window` is the
     /// longest time that such a call takes, according to the configuration.
     ///
@@ -124,16 +141,32 @@ impl Ledger {
         if self.write(&self.claim_of(key, Call::Result, Condition::Once)).await? == Stored::New {
             return Ok(RunningCallState::Never);
         }
-        let subject = topology::claimed(key);
-        let (claim, has_ended) = tokio::join!(self.last_on(&subject), self.has_running_ended(key));
-        let (claim, has_ended) = (claim?.ok_or(LedgerError::Behind)?, has_ended?);
-        Ok(match decode_claim(&claim.payload)?.call {
-            Call::Result => RunningCallState::Never,
-            Call::Running { .. } if has_ended => RunningCallState::Ended,
+        let claim = self.last_on(&topology::claimed(key)).await?.ok_or(LedgerError::Behind)?;
+        match decode_claim(&claim.payload)?.call {
+            Call::Result => Ok(RunningCallState::Never),
             Call::Running { expires_at_ms } => {
-                RunningCallState::Open { expires_at: expiry(expires_at_ms, claim.time.into(), window) }
+                self.running_state(key, expiry(expires_at_ms, claim.time.into(), window)).await
             }
-        })
+        }
+    }
+
+    /// Returns the state of a running callback whose claim expires at this time.
+    ///
+    /// # Errors
+    /// Returns an error if the records cannot be read.
+    pub async fn running_state(
+        &self,
+        key: &SubmissionKey,
+        expires_at: SystemTime,
+    ) -> Result<RunningCallState, LedgerError> {
+        let dropped = topology::dropped(key);
+        let (has_ended, dropped) = tokio::try_join!(self.has_running_ended(key), self.last_on(&dropped))?;
+        if has_ended {
+            return Ok(RunningCallState::Ended);
+        }
+        let settled_at = dropped.map(|record| SystemTime::from(record.time) + SETTLE_TIME);
+        let expires_at = settled_at.map_or(expires_at, |settled_at| settled_at.min(expires_at));
+        Ok(RunningCallState::Open { expires_at })
     }
 
     /// Whether the running callback is recorded as ended.

@@ -111,6 +111,8 @@ impl Stream {
                 "callback.claimed.*.*",
                 "callback.answered.*",
                 "callback.answered.*.*",
+                "callback.dropped.*",
+                "callback.dropped.*.*",
             ],
             Self::DeadLetter => &["submission.dead.*", "submission.dead.*.*"],
             Self::Bundles => &["bundle.*.*.*"],
@@ -355,6 +357,12 @@ pub fn answered(key: &SubmissionKey) -> String {
     format!("callback.answered.{key}")
 }
 
+/// The subject of the record that the running callback of a submission's generation was dropped.
+#[must_use]
+pub fn dropped(key: &SubmissionKey) -> String {
+    format!("callback.dropped.{key}")
+}
+
 /// The subject of a bundle's `n`th piece.
 pub(crate) fn bundle_piece(key: &BundleKey, n: usize) -> String {
     format!("bundle.{}.{}.{n}", key.day, key.digest)
@@ -377,6 +385,7 @@ mod tests {
             assert_eq!(Stream::of_subject(&subject("ready", &key)), Some(Stream::Ready));
             assert_eq!(Stream::of_subject(&claimed(&key)), Some(Stream::Result));
             assert_eq!(Stream::of_subject(&answered(&key)), Some(Stream::Result));
+            assert_eq!(Stream::of_subject(&dropped(&key)), Some(Stream::Result));
             assert_eq!(event_and_key(&subject("ready", &key)), Some(("ready", text)));
             let waiting = waiting(LanguageId(83), &key);
             assert_eq!(Stream::of_subject(&waiting), Some(Stream::Waiting));

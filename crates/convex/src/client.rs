@@ -8,8 +8,10 @@ use gavel_telemetry::trace::traceparent;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Response, redirect};
 use serde::Serialize;
+use tokio::sync::watch;
 use tracing::warn;
 
+use crate::breaker::{Breaker, BreakerOpen, set_metric};
 use crate::call::{CallError, error_label, measured, register_denied_series};
 use crate::config::{ConvexConfig, InvalidConfig, ValidatedConfig};
 use crate::dependency::DependencyTracker;
@@ -17,7 +19,7 @@ use crate::permits::{CallPermit, CallPermits};
 use crate::response::expect_success;
 use crate::sign::Signer;
 
-/// A client for one Convex deployment. Cheap to clone; clones share permits and status.
+/// A client for one Convex deployment. Cheap to clone; clones share permits, breaker and status.
 #[derive(Clone)]
 pub struct Convex {
     http: Client,
@@ -26,6 +28,22 @@ pub struct Convex {
     authorization: Option<HeaderValue>,
     signer: Signer,
     dependency: DependencyTracker,
+    breaker: Breaker,
+}
+
+/// Why there is no permit for a retry.
+#[derive(Clone, Debug)]
+pub enum NoPermit {
+    /// All permits for retries are in use: try again later.
+    TooManyRetries,
+    /// Convex does not work.
+    BreakerOpen(BreakerOpen),
+}
+
+impl From<BreakerOpen> for NoPermit {
+    fn from(open: BreakerOpen) -> Self {
+        Self::BreakerOpen(open)
+    }
 }
 
 #[derive(Serialize)]
@@ -54,28 +72,82 @@ impl Convex {
         }
         register_denied_series();
         let permits = config.permits.clone();
-        Ok(Self { http, base, permits, authorization, signer, dependency: DependencyTracker::default() })
+        let (dependency, breaker) = (DependencyTracker::default(), Breaker::new());
+        Ok(Self { http, base, permits, authorization, signer, dependency, breaker })
     }
 
     /// Returns the health of Convex as recent calls saw it.
     #[must_use]
     pub fn status(&self) -> DependencyStatus {
-        self.dependency.status()
+        let status = self.dependency.status();
+        let Some((cause, since_ms)) = self.breaker.problem() else { return status };
+        let problem = status.problem.unwrap_or(cause);
+        let problem = format!("{problem}; the breaker is open, so only probes are sent, and messages wait");
+        DependencyStatus { problem: Some(problem), since_ms: Some(since_ms), ..status }
+    }
+
+    /// Checks that the breaker is closed, for the readiness of a service.
+    ///
+    /// # Errors
+    /// Returns why it is open, as one sentence.
+    pub fn check_breaker(&self) -> Result<(), String> {
+        self.breaker.check().map_err(|open| open.to_string())
+    }
+
+    /// Whether the breaker is closed, with its changes. While it is open, messages that need Convex should not be taken.
+    #[must_use]
+    pub fn is_breaker_closed(&self) -> watch::Receiver<bool> {
+        self.breaker.is_closed()
+    }
+
+    /// Returns how long ago the last outage of Convex ended; `None` if there was none of a minute or more.
+    #[must_use]
+    pub fn recovered_for(&self) -> Option<Duration> {
+        self.breaker.recovered_for()
+    }
+
+    /// Sends a probe from time to time while the breaker is open, and closes it once Convex answers. Runs until dropped;
+    /// without it an open breaker stays open.
+    pub async fn probe_while_open(self, service: &'static str) {
+        set_metric(service, false);
+        loop {
+            let path = self.breaker.probe_is_due().await;
+            let probe = measured(path, error_label, self.probe_path(path)).await;
+            self.breaker.record_probe(probe.as_ref().err());
+        }
     }
 
     /// Waits for a permit for a first attempt.
-    pub async fn acquire_permit(&self) -> CallPermit {
-        self.permits.acquire().await
+    ///
+    /// # Errors
+    /// Fails while the breaker is open, also for those who wait when it opens.
+    pub async fn acquire_permit(&self) -> Result<CallPermit, BreakerOpen> {
+        self.breaker.check()?;
+        let permit = self.permits.acquire().await;
+        self.breaker.check()?;
+        Ok(permit)
     }
 
-    /// Waits briefly for a permit for a retry. Returns `None` if too many retries are running: try again later.
-    pub async fn acquire_retry_permit(&self) -> Option<CallPermit> {
-        self.permits.acquire_for_retry().await
+    /// Waits briefly for a permit for a retry.
+    ///
+    /// # Errors
+    /// Fails if too many retries are running, and while the breaker is open.
+    pub async fn acquire_retry_permit(&self) -> Result<CallPermit, NoPermit> {
+        self.breaker.check()?;
+        let permit = self.permits.acquire_for_retry().await.ok_or(NoPermit::TooManyRetries)?;
+        self.breaker.check()?;
+        Ok(permit)
     }
 
     /// Waits for a permit for a `running` callback that no other call waits for.
-    pub async fn acquire_running_permit(&self) -> CallPermit {
-        self.permits.acquire_for_running().await
+    ///
+    /// # Errors
+    /// Fails while the breaker is open, also for those who wait when it opens.
+    pub async fn acquire_running_permit(&self) -> Result<CallPermit, BreakerOpen> {
+        self.breaker.check()?;
+        let permit = self.permits.acquire_for_running().await;
+        self.breaker.check()?;
+        Ok(permit)
     }
 
     /// Notifies Convex that a submission is running, and returns the HTTP status of its response. The call is cut off
@@ -85,7 +157,7 @@ impl Convex {
     /// Returns an error if Convex does not answer in time, or answers with anything but a 2xx.
     pub async fn notify_running(
         &self,
-        _permit: &CallPermit,
+        permit: &CallPermit,
         id: &SubmissionId,
         kind: SubmissionKind,
         callback: &str,
@@ -97,10 +169,26 @@ impl Convex {
             SubmissionKind::Personalized => "/coding/personalized-submission-running",
         };
         let body = to_json(&Running { submission_id: id.as_str() });
-        measured(path, error_label, async {
-            expect_success(self.post(path, body, callback, request_id, Some(timeout)).await?).await
-        })
-        .await
+        let call =
+            async { expect_success(self.post(path, body, callback, request_id, Some(timeout)).await?).await };
+        self.observed(path, permit, error_label, |error| Some(error), call).await
+    }
+
+    /// Runs a call, records its metrics, and its end for the breaker and for the health of Convex. `label` names an
+    /// error, and `failed` returns the error of a call that the app did not answer.
+    pub(crate) async fn observed<T, E>(
+        &self,
+        path: &'static str,
+        permit: &CallPermit,
+        label: impl FnOnce(&E) -> &'static str,
+        failed: impl FnOnce(&E) -> Option<&CallError>,
+        call: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let called = measured(path, label, call).await;
+        let error = called.as_ref().err().and_then(failed);
+        self.dependency.record(error);
+        self.breaker.record(path, error, permit.is_retry);
+        called
     }
 
     /// Sends one POST request with its id, signed if there are secrets. `timeout` overrides the client's own.
@@ -127,9 +215,7 @@ impl Convex {
         if let Some(timeout) = timeout {
             request = request.timeout(timeout);
         }
-        let response = request.send().await.map_err(CallError::from_reqwest);
-        self.dependency.record(path, &response);
-        response
+        request.send().await.map_err(CallError::from_reqwest)
     }
 }
 

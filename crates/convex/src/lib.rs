@@ -3,19 +3,23 @@
 //!
 //! It reports the exact outcome of each call. Whether to retry is decided by the services.
 
+mod breaker;
 mod call;
 mod client;
 mod config;
 mod dependency;
+mod json_size;
 mod permits;
 mod probe;
 mod response;
 mod result;
+mod retry_after;
 mod sign;
 mod testcases;
 
-pub use call::{CallError, PATHS};
-pub use client::Convex;
+pub use breaker::BreakerOpen;
+pub use call::{AnswerOrigin, CallError, FailureKind, PATHS};
+pub use client::{Convex, NoPermit};
 pub use config::{ConvexConfig, InvalidConfig, running_linger};
 pub use permits::{CallPermit, CallPermits};
 pub use result::result_body;

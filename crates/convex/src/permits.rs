@@ -26,6 +26,16 @@ pub struct CallPermits {
 pub struct CallPermit {
     _call: OwnedSemaphorePermit,
     _share: Option<OwnedSemaphorePermit>,
+    /// Whether it is for a retry.
+    pub(crate) is_retry: bool,
+}
+
+impl CallPermit {
+    /// Marks the next call as a retry although it did not need a permit of those.
+    #[must_use]
+    pub fn for_retry(self, is_retry: bool) -> Self {
+        Self { is_retry: self.is_retry || is_retry, ..self }
+    }
 }
 
 impl CallPermits {
@@ -38,19 +48,19 @@ impl CallPermits {
 
     /// Waits for a permit for a first attempt. Waiters are served in order.
     pub(crate) async fn acquire(&self) -> CallPermit {
-        CallPermit { _call: acquire(&self.all).await, _share: None }
+        CallPermit { _call: acquire(&self.all).await, _share: None, is_retry: false }
     }
 
     /// Waits for a permit for a retry. Returns `None` if all retry permits stay in use for [`RETRY_PERMIT_TIMEOUT`].
     pub(crate) async fn acquire_for_retry(&self) -> Option<CallPermit> {
         let retry = tokio::time::timeout(RETRY_PERMIT_TIMEOUT, acquire(&self.retries)).await.ok()?;
-        Some(CallPermit { _call: acquire(&self.all).await, _share: Some(retry) })
+        Some(CallPermit { _call: acquire(&self.all).await, _share: Some(retry), is_retry: true })
     }
 
     /// Waits for a permit for a `running` callback, of those that these share.
     pub(crate) async fn acquire_for_running(&self) -> CallPermit {
         let running = acquire(&self.running).await;
-        CallPermit { _call: acquire(&self.all).await, _share: Some(running) }
+        CallPermit { _call: acquire(&self.all).await, _share: Some(running), is_retry: false }
     }
 }
 

@@ -12,21 +12,28 @@ impl Convex {
     /// Calls each route and returns those that do not answer as expected, with their errors.
     ///
     /// # Errors
-    /// Returns the error of the first call that gets no response at all.
+    /// Returns the error of the first call that gets no complete response.
     pub async fn probe(&self) -> Result<Vec<(&'static str, CallError)>, CallError> {
         let mut failed = Vec::new();
         for path in PATHS {
-            // Random, so that a receiver that drops repeated calls does not drop one of these.
-            let call = callback_id("doctor", &format!("{:032x}", rand::random::<u128>()));
-            match expect_success(self.post(path, b"{}".to_vec(), &call, None, None).await?).await {
-                Err(CallError::Status { status: 400, .. }) => {}
+            match self.probe_path(path).await {
+                Ok(()) => {}
+                Err(error @ (CallError::Unreachable(_) | CallError::NoAnswer(_))) => return Err(error),
                 Err(error) => failed.push((path, error)),
-                // A server that accepts an empty call is not the app.
-                Ok(status) => {
-                    failed.push((path, CallError::Status { status, retry_after: None, body: None }));
-                }
             }
         }
         Ok(failed)
+    }
+
+    /// Calls one route. Fails unless it answers 400.
+    pub(crate) async fn probe_path(&self, path: &str) -> Result<(), CallError> {
+        // Random, so that a receiver that drops repeated calls does not drop one of these.
+        let call = callback_id("doctor", &format!("{:032x}", rand::random::<u128>()));
+        match expect_success(self.post(path, b"{}".to_vec(), &call, None, None).await?).await {
+            Err(CallError::Status { status: 400, .. }) => Ok(()),
+            Err(error) => Err(error),
+            // A server that accepts an empty call is not the app.
+            Ok(status) => Err(CallError::Foreign { status, problem: "it accepts a call without an id" }),
+        }
     }
 }

@@ -4,7 +4,7 @@ use gavel_domain::event::Judged;
 use gavel_domain::{FirstFailure, Generation, RequestId, SubmissionKind};
 use serde::Serialize;
 
-use crate::call::{CallError, error_label, measured};
+use crate::call::{CallError, error_label};
 use crate::client::{Convex, to_json};
 use crate::permits::CallPermit;
 use crate::response::expect_success;
@@ -88,7 +88,7 @@ impl Convex {
     /// Returns an error if Convex does not answer in time, or answers with anything but a 2xx.
     pub async fn notify_result(
         &self,
-        _permit: &CallPermit,
+        permit: &CallPermit,
         judged: &Judged,
         callback: &str,
         request_id: Option<&RequestId>,
@@ -97,10 +97,10 @@ impl Convex {
             SubmissionKind::Standard => "/coding/submission-result",
             SubmissionKind::Personalized => "/coding/personalized-submission-result",
         };
-        measured(path, error_label, async {
+        let call = async {
             expect_success(self.post(path, result_body(judged), callback, request_id, None).await?).await
-        })
-        .await
+        };
+        self.observed(path, permit, error_label, |error| Some(error), call).await
     }
 }
 

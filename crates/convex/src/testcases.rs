@@ -1,15 +1,19 @@
 //! Fetching a question and its test cases from Convex.
 
+use bytes::BytesMut;
 use gavel_domain::question::InvalidLimits;
 use gavel_domain::{
     Comparison, Limits, Question, QuestionId, RequestId, SubmissionKind, TestCase, Visibility,
 };
+use reqwest::Response;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use crate::call::{CallError, error_label, measured};
+use crate::call::{AnswerOrigin, CallError, error_label};
 use crate::client::{Convex, to_json};
+use crate::json_size::JsonSize;
 use crate::permits::CallPermit;
-use crate::response::{error_status, is_page, read_up_to};
+use crate::response::{is_page, read_error};
 use crate::sign::callback_id;
 
 /// The limits for a question.
@@ -27,10 +31,10 @@ pub struct FetchLimits {
 /// texts, without their sources.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// Convex answered 404.
+    /// The app answered 404.
     #[error("the question was not found")]
     NotFound,
-    /// Convex answered 400.
+    /// The app answered 400.
     #[error("the question's id is invalid")]
     BadId,
     /// The list of test cases is empty.
@@ -82,6 +86,11 @@ impl FetchError {
             | Self::Malformed(_)
             | Self::Limits(_) => "unusable",
         }
+    }
+
+    /// The error of the call; `None` if the app answered it.
+    fn call(&self) -> Option<&CallError> {
+        if let Self::Call(error) = self { Some(error) } else { None }
     }
 }
 
@@ -138,7 +147,7 @@ impl Convex {
     /// `limits` or is otherwise unusable.
     pub async fn fetch_question(
         &self,
-        _permit: &CallPermit,
+        permit: &CallPermit,
         id: &QuestionId,
         kind: SubmissionKind,
         limits: FetchLimits,
@@ -148,7 +157,8 @@ impl Convex {
             SubmissionKind::Standard => "/coding/testcases",
             SubmissionKind::Personalized => "/coding/personalized-testcases",
         };
-        measured(path, FetchError::label, self.fetch(path, id, limits, request_id)).await
+        let call = self.fetch(path, id, limits, request_id);
+        self.observed(path, permit, FetchError::label, FetchError::call, call).await
     }
 
     async fn fetch(
@@ -163,32 +173,49 @@ impl Convex {
         let call = callback_id("testcases", &format!("{:032x}", rand::random::<u128>()));
         let response = self.post(path, body, &call, request_id, None).await?;
         match response.status().as_u16() {
-            // Sent by a proxy or a sign-in page, so it says nothing about the question.
-            status @ 200 if is_page(&response) => return Err(CallError::Page { status }.into()),
-            200 => {}
-            404 => return Err(FetchError::NotFound),
-            400 => return Err(FetchError::BadId),
-            _ => return Err(error_status(&response).into()),
+            200 => read_question(response, limits).await,
+            // A learner sees these two as the end, so they must come from the app itself.
+            _ => Err(match read_error(response).await {
+                CallError::Status { status: 404, origin: AnswerOrigin::App, .. } => FetchError::NotFound,
+                CallError::Status { status: 400, origin: AnswerOrigin::App, .. } => FetchError::BadId,
+                error => error.into(),
+            }),
         }
-        let body = read_up_to(response, max_response_bytes(limits)).await?;
-        if body.is_truncated {
-            return Err(FetchError::TooLarge { max: limits.bytes });
-        }
-        parse(&body.bytes, limits)
     }
 }
 
-/// The most bytes that a response within the limits can have.
-fn max_response_bytes(limits: FetchLimits) -> usize {
-    /// JSON writes a byte with up to six: `\u0000`.
-    const MAX_ESCAPED_BYTES: usize = 6;
+async fn read_question(response: Response, limits: FetchLimits) -> Result<Question, FetchError> {
+    if is_page(&response) {
+        return Err(CallError::Page { status: 200 }.into());
+    }
+    parse(&read_body(response, limits).await?, limits)
+}
+
+/// Reads the body, which reqwest decompresses, and stops where it exceeds the limits. So a compressed body costs no more
+/// than the largest question.
+async fn read_body(mut response: Response, limits: FetchLimits) -> Result<BytesMut, FetchError> {
+    let (mut body, mut size) = (BytesMut::new(), JsonSize::default());
+    while let Some(chunk) = response.chunk().await.map_err(CallError::from_reqwest)? {
+        if size.add(&chunk) > max_response_size(limits) {
+            return Err(FetchError::TooLarge { max: limits.bytes });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// The largest [`JsonSize`] of a response within the limits.
+fn max_response_size(limits: FetchLimits) -> usize {
     /// For the ids, names and other fields of a test case, and for the question.
     const FIELD_BYTES: usize = 16 << 10;
-    limits.bytes * MAX_ESCAPED_BYTES + (limits.tests + 1) * FIELD_BYTES
+    limits.bytes + (limits.tests + 1) * FIELD_BYTES
 }
 
 fn parse(response: &[u8], limits: FetchLimits) -> Result<Question, FetchError> {
     let mut body: ResponseBody = serde_json::from_slice(response).map_err(|error| {
+        if let Some(problem) = foreign(response) {
+            return FetchError::Call(CallError::Foreign { status: 200, problem });
+        }
         FetchError::Malformed(ParseErrorPosition { line: error.line(), column: error.column() })
     })?;
     let count = body.test_cases.len();
@@ -214,6 +241,28 @@ fn parse(response: &[u8], limits: FetchLimits) -> Result<Question, FetchError> {
         },
         tests: body.test_cases.into_iter().map(test).collect(),
     })
+}
+
+/// Returns why a body that is not of the contract is not the app's answer either, but one of a proxy, or a part of an
+/// answer. `None` if it is the app's: a whole JSON object with a question and test cases.
+fn foreign(response: &[u8]) -> Option<&'static str> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Outline {
+        question: IgnoredAny,
+        test_cases: IgnoredAny,
+    }
+    match response.trim_ascii_start().first() {
+        None => return Some("it is empty"),
+        Some(b'{') => {}
+        Some(_) => return Some("it is not a JSON object"),
+    }
+    match serde_json::from_slice(response) {
+        Ok(Outline { question: IgnoredAny, test_cases: IgnoredAny }) => None,
+        Err(error) if error.is_eof() => Some("it is cut off"),
+        Err(error) if error.is_data() => Some("it lacks the question or the test cases"),
+        Err(_) => Some("it is not a JSON object"),
+    }
 }
 
 fn test(test: TestCaseBody) -> TestCase {
@@ -269,7 +318,7 @@ mod tests {
         let test = |order| test_case(&"\\u0001".repeat(500), order);
         let response = |tests: &[String]| response(VALID, &tests.join(","));
         let two = response(&[test("1"), test("2")]);
-        assert!(two.len() > 6_000 && two.len() <= max_response_bytes(LIMITS));
+        assert!(two.len() > 6_000 && JsonSize::default().add(two.as_bytes()) <= max_response_size(LIMITS));
         assert!(parse(two.as_bytes(), LIMITS).is_ok());
         let over = response(&[test("1"), test_case(&"x".repeat(501), "2")]);
         assert!(matches!(parse(over.as_bytes(), LIMITS), Err(FetchError::TooLarge { max: 1000 })));
@@ -277,13 +326,35 @@ mod tests {
 
     #[test]
     fn error_of_a_malformed_response_does_not_quote_it() {
-        let secret = test_case("secret", "\"secret\"");
-        for bad in ["", "null", "<html>secret</html>", r#"{"question":"secret"}"#, &response(VALID, &secret)]
-        {
-            let error = parse(bad.as_bytes(), LIMITS).err().unwrap();
-            assert!(matches!(error, FetchError::Malformed(_)), "{bad}");
-            assert!(!error.to_string().contains("secret"), "{error}");
+        for secret in [test_case("secret", "\"secret\""), test_case("secret\\ud800", "1")] {
+            let error = parse(response(VALID, &secret).as_bytes(), LIMITS).err().unwrap();
+            assert!(matches!(error, FetchError::Malformed(_)), "{error}");
+            assert!(!gavel_domain::error::chain(&error).contains("secret"), "{error}");
         }
+    }
+
+    #[test]
+    fn body_that_is_not_of_the_app_is_a_failed_call() {
+        let whole = response(VALID, &test_case("secret", "1"));
+        let cut: Vec<_> = (0..whole.len()).map(|length| &whole[..length]).collect();
+        let foreign = [
+            " \n",
+            "null",
+            "[]",
+            "[1,2]",
+            "true",
+            "OK secret",
+            "<html>secret</html>",
+            r#"{"question":"secret"}"#,
+            r#"{"error":"secret"}"#,
+            &"[".repeat(10_000),
+        ];
+        for body in cut.into_iter().chain(foreign) {
+            let error = parse(body.as_bytes(), LIMITS).err().unwrap();
+            assert!(matches!(error, FetchError::Call(CallError::Foreign { status: 200, .. })), "{body}");
+            assert!(!gavel_domain::error::chain(&error).contains("secret"), "{error}");
+        }
+        assert!(parse(whole.as_bytes(), LIMITS).is_ok());
     }
 
     #[test]

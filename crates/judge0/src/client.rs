@@ -101,6 +101,8 @@ impl Judge0Client {
             .default_headers(headers(config)?)
             .timeout(config.timeout)
             .connect_timeout(config.timeout.min(Duration::from_secs(5)))
+            // Only the client for Convex decompresses: what Judge0 returns is limited in bytes on the wire.
+            .no_gzip()
             // A redirect would send programs to another server.
             .redirect(redirect::Policy::none())
             .build()

@@ -32,6 +32,16 @@ pub enum HttpFault {
     Html(u16),
     /// Applied, but the connection ends after half of the body.
     HalfBody,
+    /// Applied, but a proxy in between forwards half of the body as if it were all.
+    CutBody,
+    /// Applied. The answer is compressed, whether the caller accepts that or not.
+    Gzip,
+    /// Answered with a compressed body of this many spaces; not applied.
+    GzipBomb(u64),
+    /// Answered by something else than the app, with this status, media type and body; not applied.
+    Foreign(u16, &'static str, String),
+    /// Refused by the app's own function with this status; not applied.
+    Refused(u16),
     /// Redirected with this status and `Location`; not applied.
     Redirect(u16, String),
 }
@@ -49,9 +59,31 @@ impl HttpFault {
         Self::Status { code, retry_after: Some(seconds.to_string()), body: String::new() }
     }
 
+    /// What the platform answers to every path of a deployment without HTTP actions.
+    #[must_use]
+    pub fn without_http_actions() -> Self {
+        let body = "This Convex deployment does not have HTTP actions enabled.".to_owned();
+        Self::Status { code: 404, retry_after: None, body }
+    }
+
     /// Whether the request has its effect.
     pub(crate) fn applies(&self) -> bool {
-        !matches!(self, Self::Status { .. } | Self::Reset | Self::Html(_) | Self::Redirect(..))
+        match self {
+            Self::ApplyThenReset
+            | Self::Hang(_)
+            | Self::ApplyLate(_)
+            | Self::Slow(_)
+            | Self::HalfBody
+            | Self::CutBody
+            | Self::Gzip => true,
+            Self::Status { .. }
+            | Self::Reset
+            | Self::Html(_)
+            | Self::GzipBomb(_)
+            | Self::Foreign(..)
+            | Self::Refused(_)
+            | Self::Redirect(..) => false,
+        }
     }
 }
 

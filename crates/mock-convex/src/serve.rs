@@ -1,7 +1,7 @@
 //! Serves one call from its arrival to its answer, including injected faults.
 
 use std::{
-    io,
+    io::{self, Read},
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -12,6 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
 use futures::{StreamExt, stream};
 
 use crate::{
@@ -94,6 +95,8 @@ fn answer(
             record_answer(shared, call, Some(200), injected);
             let body = match fault {
                 Some(HttpFault::HalfBody) => return json(StatusCode::OK, half(&body), Some(body.len())),
+                Some(HttpFault::CutBody) => Body::from(body.slice(..body.len() / 2)),
+                Some(HttpFault::Gzip) => return gzipped(&mut &body[..]),
                 Some(HttpFault::Slow(over)) => slow(&body, *over),
                 _ => Body::from(body),
             };
@@ -135,6 +138,17 @@ fn faulty_response(
             (*code, Some((header::CONTENT_TYPE, "text/html".to_owned())), page.to_owned())
         }
         HttpFault::Redirect(code, to) => (*code, Some((header::LOCATION, to.clone())), String::new()),
+        HttpFault::Refused(code) => {
+            let body = rejection_body(*code, call, "refused by a fault");
+            (*code, Some((header::CONTENT_TYPE, "application/json".to_owned())), body)
+        }
+        HttpFault::GzipBomb(bytes) => {
+            record_answer(shared, call, Some(200), injected);
+            return gzipped(&mut io::repeat(b' ').take(*bytes));
+        }
+        HttpFault::Foreign(code, media, body) => {
+            (*code, Some((header::CONTENT_TYPE, (*media).to_owned())), body.clone())
+        }
         _ => return reset(shared, call, switch, "reset before applying"),
     };
     record_answer(shared, call, Some(code), injected);
@@ -166,6 +180,16 @@ fn json(status: StatusCode, body: Body, content_length: Option<usize>) -> Respon
     if let Some(length) = content_length {
         insert(&mut response, header::CONTENT_LENGTH, &length.to_string());
     }
+    response
+}
+
+/// A compressed body with status 200.
+fn gzipped(body: &mut dyn Read) -> Response {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    io::copy(body, &mut encoder).expect("memory takes everything");
+    let body = encoder.finish().expect("memory takes everything");
+    let mut response = json(StatusCode::OK, Body::from(body), None);
+    insert(&mut response, header::CONTENT_ENCODING, "gzip");
     response
 }
 

@@ -68,6 +68,8 @@ table! {
     Counter ENGINE_FAULTS = "gavel_engine_faults_total" ["service", "engine", "kind"];
     /// 1 for the current state of an engine's circuit breaker: closed, open (unreachable, or runs nothing), denied (API key rejected).
     Gauge BREAKER = "gavel_engine_breaker" ["service", "engine", "state"];
+    /// 1 for the current state of the circuit breaker of the calls to Convex: closed, open (only probes are sent).
+    Gauge CONVEX_BREAKER = "gavel_convex_breaker" ["service", "state"];
     /// Lookups in a cache, by result: bundle, stored, flight (a fetch shared by concurrent submissions).
     Counter CACHE_LOOKUPS = "gavel_cache_lookups_total" ["service", "cache", "result"];
 }

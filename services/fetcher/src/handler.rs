@@ -5,12 +5,13 @@ use std::time::{Duration, SystemTime};
 
 use futures::FutureExt as _;
 use gavel_bus::{BundleError, Bundles, Bus, Cause, Delivery, Failure, Handler, Outgoing};
-use gavel_convex::{CallError, Convex, FetchError, FetchLimits};
+use gavel_convex::{BreakerOpen, CallError, Convex, FetchError, FetchLimits, NoPermit};
 use gavel_domain::event::{BundleKey, Expired, Judged, Queued, Ready, Stage};
 use gavel_domain::{Backoff, QuestionId, RequestId, Submission, SubmissionKind, Verdict};
 use gavel_runtime::telemetry::counted_verdict;
 use gavel_telemetry::table;
 use moka::sync::Cache;
+use tokio::sync::watch;
 use tracing::{Instrument as _, info};
 
 use crate::Config;
@@ -37,6 +38,18 @@ enum BundleFailure {
     /// All permits for retries are in use.
     #[error("too many retries are calling Convex")]
     TooManyRetries,
+    /// Convex does not work.
+    #[error(transparent)]
+    BreakerOpen(#[from] BreakerOpen),
+}
+
+impl From<NoPermit> for BundleFailure {
+    fn from(refused: NoPermit) -> Self {
+        match refused {
+            NoPermit::TooManyRetries => Self::TooManyRetries,
+            NoPermit::BreakerOpen(open) => Self::BreakerOpen(open),
+        }
+    }
 }
 
 /// The result of a fetch, shared by all submissions that waited for it.
@@ -129,6 +142,7 @@ impl Fetcher {
             Err(BundleFailure::TooManyRetries) => {
                 Err(Failure::Defer(BACKOFF.delay(delivery.attempt, rand::random())))
             }
+            Err(BundleFailure::BreakerOpen(open)) => Err(Failure::Defer(open.redelivery_delay())),
             Err(error @ (BundleFailure::Bundle(_) | BundleFailure::Fetch(FetchError::Call(_)))) => {
                 Err(self.retry(delivery, error))
             }
@@ -140,18 +154,22 @@ impl Fetcher {
         }
     }
 
-    /// Decides whether to retry: rejects a delivery that is older than the limit.
+    /// Decides whether to retry: rejects a delivery that is older than the limit, not counting the time before the end of
+    /// the last outage of Convex.
     fn retry<E>(&self, delivery: &Delivery<E>, error: &BundleFailure) -> Failure {
-        let cause = Cause::from(error);
-        if delivery.age() > self.give_up_after {
-            return Failure::Reject(cause);
-        }
-        let retry_after = match error {
-            BundleFailure::Fetch(FetchError::Call(call)) => CallError::retry_after(call),
+        let call = match error {
+            BundleFailure::Fetch(FetchError::Call(call)) => Some(call),
             _ => None,
         };
+        let cause = Cause::from(error);
+        let age = delivery.age();
+        let tried_for = self.source.convex.recovered_for().map_or(age, |recovered| recovered.min(age));
+        if tried_for > self.give_up_after {
+            return Failure::Reject(cause);
+        }
+        let retry_after = call.and_then(CallError::retry_after).unwrap_or_default();
         let backoff = BACKOFF.delay(delivery.attempt, rand::random());
-        Failure::Retry { after: retry_after.unwrap_or_default().max(backoff).min(self.give_up_after), cause }
+        Failure::Retry { after: retry_after.max(backoff).min(self.give_up_after), cause }
     }
 }
 
@@ -174,11 +192,10 @@ impl Source {
         request_id: Option<&RequestId>,
     ) -> Result<BundleKey, BundleFailure> {
         let permit = if attempt == 1 {
-            Some(self.convex.acquire_permit().await)
+            self.convex.acquire_permit().await?
         } else {
-            self.convex.acquire_retry_permit().await
+            self.convex.acquire_retry_permit().await?
         };
-        let permit = permit.ok_or(BundleFailure::TooManyRetries)?;
         let question = self.convex.fetch_question(&permit, id, kind, self.limits, request_id).await?;
         drop(permit);
         let (key, bytes) = Bundles::seal(&question);
@@ -196,6 +213,10 @@ impl Handler for Fetcher {
     type Event = Queued;
     const STAGE: Stage = Stage::Fetcher;
 
+    fn gate(&self) -> Option<watch::Receiver<bool>> {
+        Some(self.source.convex.is_breaker_closed())
+    }
+
     async fn handle(&self, delivery: &Delivery<Queued>) -> Result<Vec<Outgoing>, Failure> {
         let Queued { submission, source } = &delivery.event;
         self.prepare(delivery, submission, source, 0).await
@@ -212,6 +233,10 @@ pub(crate) struct Renewer(pub(crate) Fetcher);
 impl Handler for Renewer {
     type Event = Expired;
     const STAGE: Stage = Stage::Fetcher;
+
+    fn gate(&self) -> Option<watch::Receiver<bool>> {
+        self.0.gate()
+    }
 
     async fn handle(&self, delivery: &Delivery<Expired>) -> Result<Vec<Outgoing>, Failure> {
         let ready = &delivery.event.ready;

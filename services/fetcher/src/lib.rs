@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use gavel_bus::topology::Durable;
 use gavel_convex::Convex;
+use gavel_runtime::health::check;
 use gavel_runtime::{Service, ServiceInfo};
 
 pub use config::Config;
@@ -24,6 +25,9 @@ pub async fn bind(config: Config) -> anyhow::Result<Service> {
     let fetcher = Fetcher::new(service.bus.clone(), convex.clone(), &config);
     service.consume(Durable::Fetcher, config.slots, None, fetcher.clone());
     service.consume(Durable::FetcherExpired, (config.slots / 8).max(1), None, Renewer(fetcher));
+    service.add_task(convex.clone().probe_while_open("fetcher"));
+    let seen = convex.clone();
+    service.add_check(check(move || std::future::ready(seen.check_breaker())));
     service.info = ServiceInfo {
         slots: config.slots,
         dependencies: Arc::new(move || vec![convex.status()]),

@@ -66,6 +66,7 @@ fn ms(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gavel_convex::AnswerOrigin;
     use gavel_domain::{Generation, SubmissionId};
 
     #[tokio::test]
@@ -74,7 +75,14 @@ mod tests {
         let key = SubmissionKey { id: SubmissionId::new("k97").unwrap(), generation: Generation::FIRST };
         attempts.record(&key, CallbackKind::Running, async { Ok(200) }).await.unwrap();
         for status in 500..516 {
-            let refused = async { Err(CallError::Status { status, retry_after: None, body: None }) };
+            let refused = async {
+                Err(CallError::Status {
+                    status,
+                    retry_after: None,
+                    body: None,
+                    origin: AnswerOrigin::Unknown,
+                })
+            };
             assert!(attempts.record(&key, CallbackKind::Result, refused).await.is_err());
         }
         let taken: Vec<_> =

@@ -41,7 +41,7 @@ impl Config {
             slots: env.number("REPORTER_SLOTS", 64, 1, 1_000, "results in progress at once, at most"),
             running_timeout: env.millis(
                 "RUNNING_TIMEOUT_MS",
-                Duration::from_secs(5),
+                Duration::from_secs(2),
                 "timeout of a running callback, all attempts together, in milliseconds; in strict order a result waits for it",
             ),
             running_linger: running_linger(env),

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use gavel_bus::Ledger;
 use gavel_bus::topology::Durable;
 use gavel_convex::Convex;
+use gavel_runtime::health::check;
 use gavel_runtime::{Service, ServiceInfo};
 
 use attempts::CallbackAttempts;
@@ -40,6 +41,9 @@ pub async fn bind(config: Config) -> anyhow::Result<Service> {
     service.consume(Durable::ReporterRunning, (config.slots / 4).max(1), None, running);
     service.consume(Durable::ReporterJudged, config.slots, None, result);
     service.measure_queues();
+    service.add_task(convex.clone().probe_while_open("reporter"));
+    let seen = convex.clone();
+    service.add_check(check(move || std::future::ready(seen.check_breaker())));
     service.info = ServiceInfo {
         slots: config.slots,
         dependencies: Arc::new(move || vec![convex.status()]),

@@ -5,19 +5,15 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use gavel_bus::{Cause, Failure};
-use gavel_convex::CallError;
+use gavel_convex::{BreakerOpen, CallError, FailureKind};
 use gavel_domain::{Backoff, SubmissionKind};
 
 const BACKOFF: Backoff = Backoff { base: Duration::from_millis(500), cap: Duration::from_mins(5) };
-/// How long a path may answer 404 before results are given up: it may be missing only while Convex is being deployed.
+/// How long a path may be missing, or lead elsewhere, before results are given up: it may do so only while Convex is
+/// being deployed.
 const DEPLOYMENT_TIMEOUT: Duration = Duration::from_mins(5);
 
-/// Whether a retry may succeed: timeouts, overload and server errors pass, a rejected request stays rejected.
-pub(crate) fn is_transient(error: &CallError) -> bool {
-    error.status().is_none_or(|status| matches!(status, 408 | 425 | 429) || status >= 500)
-}
-
-/// The result paths that Convex answers with 404, and since when. The age of a verdict would not tell: a missing path
+/// The result paths that do not lead to the app, and since when. The age of a verdict would not tell: a missing path
 /// concerns all results of a kind, and a verdict may be old because Convex was unreachable before.
 #[derive(Default)]
 pub(crate) struct MissingPaths(Mutex<HashMap<SubmissionKind, Instant>>);
@@ -26,10 +22,12 @@ impl MissingPaths {
     /// Records the outcome of a call of this kind, and returns for how long its path has been missing.
     pub(crate) fn record(&self, kind: SubmissionKind, error: Option<&CallError>) -> Duration {
         let mut missing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match error.map(CallError::status) {
-            Some(Some(404)) => missing.entry(kind).or_insert_with(Instant::now).elapsed(),
+        match error {
+            Some(error) if error.kind() == FailureKind::Misrouted => {
+                missing.entry(kind).or_insert_with(Instant::now).elapsed()
+            }
             // Without an answer nothing is known about the path.
-            Some(None) => Duration::ZERO,
+            Some(error) if error.status().is_none() => Duration::ZERO,
             _ => {
                 missing.remove(&kind);
                 Duration::ZERO
@@ -44,7 +42,7 @@ pub(crate) fn backoff(attempt: u64) -> Duration {
 }
 
 /// Decides what to do with a result whose callback failed: `age` is the age of the verdict, `missing` how long the
-/// path has been answering 404.
+/// path has not led to the app.
 pub(crate) fn failure(
     error: CallError,
     attempt: u64,
@@ -52,10 +50,10 @@ pub(crate) fn failure(
     missing: Duration,
     give_up_after: Duration,
 ) -> Failure {
-    let is_given_up = match error.status() {
-        Some(404) => missing >= DEPLOYMENT_TIMEOUT || age >= give_up_after,
-        _ if is_transient(&error) => age >= give_up_after,
-        _ => true,
+    let is_given_up = match error.kind() {
+        FailureKind::Unavailable => age >= give_up_after,
+        FailureKind::Misrouted => missing >= DEPLOYMENT_TIMEOUT || age >= give_up_after,
+        FailureKind::Refused => true,
     };
     let retry_after = error.retry_after().unwrap_or_default();
     if is_given_up {
@@ -65,18 +63,27 @@ pub(crate) fn failure(
     Failure::Retry { after: retry_after.max(backoff(attempt)).min(give_up_after), cause: Cause::from(error) }
 }
 
+/// Hands a message back whose callback is not made because the breaker is open. It was taken before that.
+pub(crate) fn held(open: &BreakerOpen) -> Failure {
+    Failure::Defer(open.redelivery_delay())
+}
+
 #[cfg(test)]
 mod tests {
+    use gavel_convex::AnswerOrigin;
+
     use super::*;
 
     fn status_error(status: u16) -> CallError {
-        CallError::Status { status, retry_after: Some(Duration::from_secs(7)), body: None }
+        let retry_after = Some(Duration::from_secs(7));
+        CallError::Status { status, retry_after, body: None, origin: AnswerOrigin::Unknown }
     }
 
-    fn is_retried(status: u16, age: Duration, missing: Duration) -> bool {
-        match failure(status_error(status), 1, age, missing, Duration::from_hours(24)) {
+    fn is_retried(error: CallError, age: Duration, missing: Duration) -> bool {
+        let asked = error.retry_after().unwrap_or_default();
+        match failure(error, 1, age, missing, Duration::from_hours(24)) {
             Failure::Retry { after, .. } => {
-                assert!(after >= Duration::from_secs(7), "Retry-After is honoured");
+                assert!(after >= asked, "Retry-After is honoured");
                 true
             }
             Failure::Reject(_) => false,
@@ -85,32 +92,37 @@ mod tests {
     }
 
     #[test]
-    fn transient_errors_are_retried_for_hours_and_others_not_at_all() {
+    fn unavailable_convex_is_retried_for_hours_and_a_refusal_not_at_all() {
         for status in [408, 425, 429, 500, 502, 503, 504] {
-            assert!(is_retried(status, Duration::from_hours(23), Duration::ZERO), "{status}");
-            assert!(!is_retried(status, Duration::from_hours(24), Duration::ZERO), "{status}");
+            let error = || status_error(status);
+            assert!(is_retried(error(), Duration::from_hours(23), Duration::ZERO), "{status}");
+            assert!(!is_retried(error(), Duration::from_hours(24), Duration::ZERO), "{status}");
         }
-        for status in [301, 400, 401, 403, 422] {
-            assert!(!is_retried(status, Duration::ZERO, Duration::ZERO), "{status}");
+        assert!(is_retried(CallError::Page { status: 200 }, Duration::from_hours(23), Duration::ZERO));
+        for status in [400, 401, 403, 409, 413, 422] {
+            assert!(!is_retried(status_error(status), Duration::ZERO, Duration::ZERO), "{status}");
         }
     }
 
     #[test]
-    fn missing_path_is_retried_for_minutes() {
+    fn path_that_does_not_lead_to_the_app_is_retried_for_minutes() {
         let hours = Duration::from_hours(23);
-        assert!(is_retried(404, hours, Duration::from_mins(4)), "whatever the age of the verdict");
-        assert!(!is_retried(404, Duration::ZERO, Duration::from_mins(5)));
-        assert!(!is_retried(404, Duration::from_hours(24), Duration::ZERO));
+        for status in [301, 302, 303, 307, 308, 404] {
+            let error = || status_error(status);
+            assert!(is_retried(error(), hours, Duration::from_mins(4)), "whatever the age of the verdict");
+            assert!(!is_retried(error(), Duration::ZERO, Duration::from_mins(5)));
+            assert!(!is_retried(error(), Duration::from_hours(24), Duration::ZERO));
+        }
     }
 
     #[test]
-    fn path_is_missing_from_its_first_404_to_any_other_answer() {
+    fn path_is_missing_from_its_first_404_or_redirect_to_any_other_answer() {
         let (paths, missing) = (MissingPaths::default(), status_error(404));
         let first = paths.record(SubmissionKind::Standard, Some(&missing));
         let since = paths.0.lock().unwrap()[&SubmissionKind::Standard];
         let page = CallError::Page { status: 502 };
         paths.record(SubmissionKind::Standard, Some(&page));
-        assert!(paths.record(SubmissionKind::Standard, Some(&missing)) >= first);
+        assert!(paths.record(SubmissionKind::Standard, Some(&status_error(302))) >= first);
         assert_eq!(paths.0.lock().unwrap()[&SubmissionKind::Standard], since);
         paths.record(SubmissionKind::Personalized, None);
         assert!(paths.0.lock().unwrap().contains_key(&SubmissionKind::Standard));

@@ -4,10 +4,11 @@
 use std::time::{Duration, SystemTime};
 
 use gavel_bus::{Cause, Delivery, Failure, Handler, Ledger, LedgerError, Outgoing, RunningCallState};
-use gavel_convex::{CallPermit, Convex};
+use gavel_convex::{CallPermit, Convex, NoPermit};
 use gavel_domain::SubmissionKey;
 use gavel_domain::event::{CallbackKind, Judged, Reported, Stage};
 use gavel_telemetry::table;
+use tokio::sync::watch;
 use tracing::info;
 
 use crate::attempts::CallbackAttempts;
@@ -53,13 +54,18 @@ impl ResultReporter {
         }
     }
 
-    /// Waits for a permit. Returns `None` if this is a retry and too many retries are running.
-    async fn acquire_permit(&self, delivery: &Delivery<Judged>) -> Option<CallPermit> {
-        if delivery.attempt == 1 || delivery.age() < FIRST_ATTEMPT_MAX_AGE {
-            Some(self.convex.acquire_permit().await)
+    /// Waits for a permit. Fails if this is a retry and too many retries are running, and if the breaker is open.
+    async fn acquire_permit(&self, delivery: &Delivery<Judged>) -> Result<CallPermit, Failure> {
+        let permit = if delivery.attempt == 1 || delivery.age() < FIRST_ATTEMPT_MAX_AGE {
+            let permit = self.convex.acquire_permit().await.map_err(NoPermit::from);
+            permit.map(|permit| permit.for_retry(delivery.attempt > 1))
         } else {
             self.convex.acquire_retry_permit().await
-        }
+        };
+        permit.map_err(|refused| match refused {
+            NoPermit::TooManyRetries => Failure::Defer(policy::backoff(delivery.attempt)),
+            NoPermit::BreakerOpen(open) => policy::held(&open),
+        })
     }
 
     /// Whether nothing is sent for this key any more: a second result would trigger again whatever Convex does after a
@@ -73,36 +79,30 @@ impl ResultReporter {
         Ok(is_reported || is_superseded)
     }
 
-    /// Waits up to [`RUNNING_WAIT`] for `running` to end, and returns whether it has.
-    async fn wait_for_running(&self, delivery: &Delivery<Judged>) -> Result<bool, LedgerError> {
-        let (mut pause, mut waited) = (FIRST_CHECK_DELAY, Duration::ZERO);
-        while waited < RUNNING_WAIT {
-            tokio::time::sleep(pause).await;
-            waited += pause;
-            pause *= 2;
-            if self.ledger.has_running_ended(&delivery.event.submission.key()).await? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
     /// Makes sure that `running` is no longer alive on this side, and returns until when Convex may still apply it:
-    /// `None` if it has certainly ended. Fails with the delay to the next delivery if it may be alive.
+    /// `None` if it has certainly ended. Waits for that up to [`RUNNING_WAIT`], then fails with the delay to the next
+    /// delivery.
     async fn after_running(
         &self,
         delivery: &Delivery<Judged>,
-        running: RunningCallState,
+        mut running: RunningCallState,
     ) -> Result<Option<SystemTime>, Failure> {
-        let RunningCallState::Open { expires_at } = running else { return Ok(None) };
-        let Ok(left) = expires_at.duration_since(SystemTime::now()) else {
-            return Ok(Some(expires_at + self.linger));
-        };
-        if self.wait_for_running(delivery).await.map_err(retry)? {
-            return Ok(None);
+        let (mut pause, mut waited) = (FIRST_CHECK_DELAY, Duration::ZERO);
+        loop {
+            let RunningCallState::Open { expires_at } = running else { return Ok(None) };
+            let Ok(left) = expires_at.duration_since(SystemTime::now()) else {
+                return Ok(Some(expires_at + self.linger));
+            };
+            if waited >= RUNNING_WAIT {
+                let doublings = u32::try_from(delivery.attempt.saturating_sub(1)).unwrap_or(u32::MAX).min(10);
+                return Err(Failure::Defer(left.min(BASE_REDELIVERY_DELAY * (1 << doublings))));
+            }
+            tokio::time::sleep(pause.min(left)).await;
+            waited += pause;
+            pause *= 2;
+            let key = delivery.event.submission.key();
+            running = self.ledger.running_state(&key, expires_at).await.map_err(retry)?;
         }
-        let doublings = u32::try_from(delivery.attempt.saturating_sub(1)).unwrap_or(u32::MAX).min(10);
-        Err(Failure::Defer(left.min(BASE_REDELIVERY_DELAY * (1 << doublings))))
     }
 }
 
@@ -113,6 +113,10 @@ fn retry(error: LedgerError) -> Failure {
 impl Handler for ResultReporter {
     type Event = Judged;
     const STAGE: Stage = Stage::Reporter;
+
+    fn gate(&self) -> Option<watch::Receiver<bool>> {
+        Some(self.convex.is_breaker_closed())
+    }
 
     async fn handle(&self, delivery: &Delivery<Judged>) -> Result<Vec<Outgoing>, Failure> {
         let judged = &delivery.event;
@@ -128,10 +132,7 @@ impl Handler for ResultReporter {
             return Ok(Vec::new());
         }
         let open_until = self.after_running(delivery, running).await?;
-        let permit = self
-            .acquire_permit(delivery)
-            .await
-            .ok_or_else(|| Failure::Defer(policy::backoff(delivery.attempt)))?;
+        let permit = self.acquire_permit(delivery).await?;
         let is_final = open_until.is_some_and(|until| until <= SystemTime::now());
         let callback = if is_final { callback_ids::final_result(&key) } else { callback_ids::result(&key) };
         let call = self.convex.notify_result(&permit, judged, &callback, delivery.trace.request_id.as_ref());

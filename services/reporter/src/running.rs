@@ -4,14 +4,15 @@
 use std::time::{Duration, Instant};
 
 use gavel_bus::{Cause, Delivery, Failure, Handler, Ledger, LedgerError, Outgoing, RunningClaim};
-use gavel_convex::{CallError, CallPermit, Convex};
+use gavel_convex::{CallError, CallPermit, Convex, FailureKind};
 use gavel_domain::event::{CallbackKind, Running, Stage};
 use gavel_domain::{Backoff, SubmissionKey};
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::attempts::CallbackAttempts;
 use crate::order::CallbackOrder;
-use crate::policy::{self, is_transient};
+use crate::policy;
 use crate::window::CallWindow;
 use crate::{Config, callback_ids};
 
@@ -34,7 +35,7 @@ enum CallState {
     NotSent,
     /// It has certainly ended.
     Ended,
-    /// Convex itself did not answer, and may still apply it.
+    /// It is over on this side, but Convex itself did not answer, and may still apply it.
     Open,
 }
 
@@ -54,7 +55,7 @@ impl RunningReporter {
     async fn call_with_claim(&self, delivery: &Delivery<Running>) -> Result<(), Failure> {
         let key = delivery.event.submission.key();
         // Acquired before the claim: a verdict that arrives during the wait makes the call unnecessary.
-        let permit = self.convex.acquire_permit().await;
+        let permit = self.convex.acquire_permit().await.map_err(|open| policy::held(&open))?;
         let window = CallWindow::open(self.timeout);
         match self.ledger.claim_running(&key, window.claim_expires_at()).await.map_err(retry)? {
             RunningClaim::Lost => {}
@@ -63,9 +64,7 @@ impl RunningReporter {
                 if state != CallState::NotSent && window.is_claim_expired() {
                     self.resend_result(delivery, state).await?;
                 }
-                if state != CallState::Open {
-                    self.record_end(&key, &window).await;
-                }
+                self.record_end(&key, state, &window).await;
             }
         }
         Ok(())
@@ -73,7 +72,7 @@ impl RunningReporter {
 
     /// Calls although a result may be on its way: Convex ignores a `running` call that arrives after it.
     async fn call_without_claim(&self, delivery: &Delivery<Running>) -> Result<(), Failure> {
-        let permit = self.convex.acquire_running_permit().await;
+        let permit = self.convex.acquire_running_permit().await.map_err(|open| policy::held(&open))?;
         if !self.ledger.is_judged(&delivery.event.submission.key()).await.map_err(retry)? {
             self.call(delivery, &CallWindow::open(self.timeout), permit).await;
         }
@@ -106,7 +105,8 @@ impl RunningReporter {
                 return CallState::Open;
             }
             let pause = BACKOFF.delay(attempt, rand::random()).max(error.retry_after().unwrap_or_default());
-            if !is_transient(&error) || window.time_left().is_none_or(|left| pause >= left) {
+            if error.kind() != FailureKind::Unavailable || window.time_left().is_none_or(|left| pause >= left)
+            {
                 warn_not_reported(delivery, error);
                 return CallState::Ended;
             }
@@ -127,19 +127,23 @@ impl RunningReporter {
     /// guarded order it is one of those that `running` calls share.
     async fn acquire_retry_permit(&self, window: &CallWindow) -> Option<CallPermit> {
         match self.order {
-            CallbackOrder::Strict => self.convex.acquire_retry_permit().await,
+            CallbackOrder::Strict => self.convex.acquire_retry_permit().await.ok(),
             CallbackOrder::Guarded => {
-                tokio::time::timeout(window.time_left()?, self.convex.acquire_running_permit()).await.ok()
+                let permit = self.convex.acquire_running_permit();
+                tokio::time::timeout(window.time_left()?, permit).await.ok()?.ok()
             }
         }
     }
 
-    /// Records that the call has ended. If NATS is unreachable this repeats here instead of handing the message
+    /// Records that the call has ended, or was dropped. If NATS is unreachable this repeats here instead of handing the message
     /// back: the next delivery would not know that there is an end to record. Once the claim has expired, no
     /// reporter waits for it.
-    async fn record_end(&self, key: &SubmissionKey, window: &CallWindow) {
+    async fn record_end(&self, key: &SubmissionKey, state: CallState, window: &CallWindow) {
         let mut attempt = 1;
-        while let Err(error) = self.ledger.running_ended(key).await {
+        while let Err(error) = match state {
+            CallState::Open => self.ledger.running_dropped(key).await,
+            CallState::NotSent | CallState::Ended => self.ledger.running_ended(key).await,
+        } {
             let cause = Cause::from(error);
             warn!(submission_id = %key.id, %cause, attempt, "cannot record the end of the running call yet");
             if window.is_claim_expired() {
@@ -189,7 +193,11 @@ impl RunningReporter {
         )?;
         let Some(judged) = verdict else { return Ok(()) };
         let callback = callback_ids::final_result(&judged.submission.key());
-        let permit = self.convex.acquire_permit().await;
+        let permit = self
+            .convex
+            .acquire_permit()
+            .await
+            .map_err(|open| Failure::Retry { after: open.redelivery_delay(), cause: open.into() })?;
         let called =
             self.convex.notify_result(&permit, &judged, &callback, delivery.trace.request_id.as_ref()).await;
         called.map_err(|error| policy::failure(error, attempt, age, Duration::ZERO, self.give_up_after))?;
@@ -210,6 +218,10 @@ fn warn_not_reported(delivery: &Delivery<Running>, error: CallError) {
 impl Handler for RunningReporter {
     type Event = Running;
     const STAGE: Stage = Stage::Reporter;
+
+    fn gate(&self) -> Option<watch::Receiver<bool>> {
+        Some(self.convex.is_breaker_closed())
+    }
 
     async fn handle(&self, delivery: &Delivery<Running>) -> Result<Vec<Outgoing>, Failure> {
         match self.order {

@@ -100,6 +100,27 @@ async fn result_claim_reports_the_state_of_the_running_callback() {
 }
 
 #[tokio::test]
+async fn dropped_running_callback_holds_up_the_result_for_a_second() {
+    let rig = Rig::start().await;
+    let (ledger, other) = (ledger(&rig.bus), ledger(&rig.connect().await));
+    let until = SystemTime::now() + WINDOW;
+    for id in ["a", "a.2"] {
+        assert_eq!(ledger.claim_running(&key(id), until).await.unwrap(), RunningClaim::Won);
+        ledger.running_dropped(&key(id)).await.unwrap();
+        let dropped_before = SystemTime::now();
+        let RunningCallState::Open { expires_at } = other.claim_result(&key(id), WINDOW).await.unwrap()
+        else {
+            panic!("Convex may still apply it")
+        };
+        let second = Duration::from_secs(1);
+        assert!(expires_at > SystemTime::now() - TEST_TIMEOUT && expires_at <= dropped_before + second);
+        // Its window is over earlier.
+        let earlier = RunningCallState::Open { expires_at: SystemTime::UNIX_EPOCH };
+        assert_eq!(other.running_state(&key(id), SystemTime::UNIX_EPOCH).await.unwrap(), earlier);
+    }
+}
+
+#[tokio::test]
 async fn lost_answer_grants_no_second_claim() {
     let rig = Rig::start().await;
     let (ledger, other) = (ledger(&rig.bus), ledger(&rig.connect().await));

@@ -31,6 +31,8 @@ async fn streams_match_the_table() {
         "callback.claimed.*.*",
         "callback.answered.*",
         "callback.answered.*.*",
+        "callback.dropped.*",
+        "callback.dropped.*.*",
     ];
     let ready: &[&str] =
         &["submission.ready.*", "submission.ready.*.*", "submission.expired.*", "submission.expired.*.*"];

@@ -83,7 +83,11 @@ async fn trace_shows_each_callback_with_its_answer() {
     let mut counted = Value::Null;
     wait_until("what the reporter sees", TEST_TIMEOUT, async || {
         counted = crate::status::status(&url).await;
-        counted["peers"].as_array().unwrap().iter().any(|peer| peer["problem"] == "Convex answers 503")
+        counted["peers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|peer| peer["problem"].as_str().is_some_and(|it| it.contains("503")))
     })
     .await
     .unwrap_or_else(|_| panic!("{counted}"));
@@ -91,7 +95,7 @@ async fn trace_shows_each_callback_with_its_answer() {
     let mut said = String::new();
     wait_until("the problem in the sentence", TEST_TIMEOUT, async || {
         said = sentence(&url, "a").await;
-        said.ends_with("; problem seen by the reporter: Convex answers 503")
+        said.contains("; problem seen by the reporter: Convex answer") && said.contains("the breaker is open")
     })
     .await
     .unwrap_or_else(|_| panic!("{said}"));
@@ -106,6 +110,24 @@ async fn trace_shows_each_callback_with_its_answer() {
     let begun: Vec<_> = calls.iter().map(|call| call["begunMs"].as_u64().unwrap()).collect();
     assert!(begun.is_sorted() && calls.iter().all(|call| call["tookMs"].is_u64()), "{calls:?}");
     expect_printed(&url, &["waiting for a judge", "503 to reporter-", "503, 200 by reporter-"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trace_shows_how_long_convex_asks_to_wait() {
+    let question = Question::build(SubmissionKind::Standard, "q").public("7", "7").done();
+    let pipeline = Pipeline::start(vec![question]).await;
+    let url = pipeline.nats.url();
+    pipeline.convex.fault(Matcher::of(Endpoint::RESULT), HttpFault::retry_after(429, 9_999_999_999));
+    pipeline.submit("a", "q", 71, "print(input())").await;
+    let mut said = String::new();
+    wait_until("the wait in the sentence", TEST_TIMEOUT, async || {
+        said = sentence(&url, "a").await;
+        said.contains(
+            "Convex answers 429 and asks to wait 9999999999 s, of which 300 s are granted: the next attempt",
+        )
+    })
+    .await
+    .unwrap_or_else(|_| panic!("{said}"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,8 @@
-//! The bytes of a call to Convex.
+//! The bytes of a call to Convex, and what each response to it means.
 #![expect(clippy::unwrap_used, reason = "a test")]
+
+mod breaker;
+mod responses;
 
 use std::time::{Duration, SystemTime};
 
@@ -47,7 +50,7 @@ async fn call(config: ConvexConfig, listener: &TcpListener) -> (String, Vec<u8>)
     let convex = Convex::new(&config).unwrap();
     let id = SubmissionId::new("k97").unwrap();
     let callback = callback_id("running", "k97");
-    let permit = convex.acquire_permit().await;
+    let permit = convex.acquire_permit().await.unwrap();
     let calling = convex.notify_running(
         &permit,
         &id,

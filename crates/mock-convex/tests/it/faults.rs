@@ -108,3 +108,33 @@ async fn html_redirect_and_half_body_look_real() {
     rig.convex.clear_faults();
     assert_eq!(rig.post(Endpoint::TEST_CASES, &sum).await.0, 200);
 }
+
+#[tokio::test]
+async fn bodies_of_a_half_broken_convex_look_real() {
+    let rig = Rig::start().await;
+    let sum = json!({ "questionId": "sum" });
+    let whole = rig.try_post(Endpoint::TEST_CASES, &sum).await.unwrap().bytes().await.unwrap();
+    let answer = async |fault| {
+        let fault = rig.convex.fault(Endpoint::TEST_CASES, fault);
+        let response = rig.try_post(Endpoint::TEST_CASES, &sum).await.unwrap();
+        rig.convex.remove_fault(fault);
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+        let (media, encoding) = (header("content-type"), header("content-encoding"));
+        (status, media.unwrap(), encoding, response.bytes().await.unwrap())
+    };
+    let json = "application/json".to_owned();
+    let (status, media, encoding, body) = answer(HttpFault::Gzip).await;
+    assert_eq!((status, &media, encoding.as_deref()), (200, &json, Some("gzip")));
+    assert!(body.starts_with(b"\x1f\x8b") && body.len() < whole.len());
+    let (status, _, encoding, body) = answer(HttpFault::GzipBomb(10 << 20)).await;
+    assert!((status, encoding.as_deref()) == (200, Some("gzip")) && body.len() < 20_000, "{}", body.len());
+    let cut = answer(HttpFault::CutBody).await;
+    assert_eq!(cut, (200, json.clone(), None, whole.slice(..whole.len() / 2)));
+    let (status, media, _, body) = answer(HttpFault::Refused(404)).await;
+    assert!((status, media) == (404, json) && body.starts_with(b"{\"error\":"), "{body:?}");
+    let (status, media, _, body) = answer(HttpFault::without_http_actions()).await;
+    assert!(status == 404 && media.starts_with("text/plain") && body.ends_with(b"actions enabled."));
+    let foreign = answer(HttpFault::Foreign(201, "text/csv", "a,b".to_owned())).await;
+    assert_eq!(foreign, (201, "text/csv".to_owned(), None, "a,b".into()));
+}

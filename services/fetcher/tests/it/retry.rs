@@ -1,7 +1,7 @@
 //! Errors that may pass are retried, within limits.
 
 use std::net::{SocketAddr, TcpListener};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use gavel_bus::topology::TopologySettings;
 use gavel_domain::SubmissionKind;
@@ -13,26 +13,32 @@ use crate::rig::{Counts, Rig, question, queued};
 #[tokio::test]
 async fn transient_errors_are_retried() {
     let elsewhere = "http://127.0.0.1:9/".to_owned();
+    // In whole seconds, as HTTP writes it.
+    let date =
+        httpdate::parse_http_date(&httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(15)))
+            .unwrap();
+    let retry_after =
+        |value: String| HttpFault::Status { code: 503, retry_after: Some(value), body: String::new() };
     let faults = [
         ("overload", HttpFault::status(503)),
         ("conflict", HttpFault::retry_after(429, 1)),
         ("thrown", HttpFault::status(500)),
         ("forbidden", HttpFault::status(403)),
         ("nothing", HttpFault::status(204)),
-        (
-            "date",
-            HttpFault::Status {
-                code: 503,
-                retry_after: Some("Thu, 01 Jan 2099 00:00:00 GMT".into()),
-                body: String::new(),
-            },
-        ),
+        ("date", retry_after(httpdate::fmt_http_date(date))),
+        ("past", retry_after("Thu, 01 Jan 1970 00:00:00 GMT".to_owned())),
         ("reset", HttpFault::Reset),
         ("lost", HttpFault::ApplyThenReset),
         ("hang", HttpFault::Hang(Duration::from_mins(1))),
         ("slow", HttpFault::Slow(Duration::from_mins(1))),
         ("torn", HttpFault::HalfBody),
+        ("cut", HttpFault::CutBody),
+        ("empty", HttpFault::Foreign(200, "application/json", String::new())),
+        ("other", HttpFault::Foreign(200, "text/plain", "OK".to_owned())),
+        ("platform", HttpFault::without_http_actions()),
+        ("unnamed", HttpFault::status(400)),
         ("proxy", HttpFault::Html(502)),
+        ("missing", HttpFault::Html(404)),
         ("sign-in", HttpFault::Html(200)),
         ("moved", HttpFault::Redirect(308, elsewhere)),
     ];
@@ -46,9 +52,17 @@ async fn transient_errors_are_retried() {
         rig.ready(id).await;
         assert_eq!(rig.convex.calls_of(id).len(), 2, "{id}");
     }
-    let conflict = rig.convex.calls_of("conflict");
-    let pause = conflict[1].received_at - conflict[0].received_at;
-    assert!(pause >= Duration::from_secs(1), "Convex asked for a second, but got {pause:?}");
+    let pause = |id: &str| {
+        let calls = rig.convex.calls_of(id);
+        calls[1].received_at - calls[0].received_at
+    };
+    assert!(
+        pause("conflict") >= Duration::from_secs(1),
+        "Convex asked for a second: {:?}",
+        pause("conflict")
+    );
+    let until_date = rig.convex.calls_of("date")[1].received_wall.duration_since(date).unwrap_or_default();
+    assert!(until_date > Duration::ZERO, "Convex asked to wait until a time: {:?}", pause("date"));
     let count = faults.len() as u64;
     assert_eq!(rig.settled().await, Counts { ready: count, judged: 0, dead: 0 });
 }
@@ -56,26 +70,72 @@ async fn transient_errors_are_retried() {
 #[tokio::test]
 async fn persistent_errors_are_given_up_in_time() {
     let mut rig = Rig::with(vec![question("q1")], &[("FETCH_GIVE_UP_AFTER_S", "2")]).await;
-    // Although Convex asks for a delay of an hour, the fetcher gives up in time.
-    rig.convex.fault(Matcher::of(Endpoint::TEST_CASES).id("hour"), HttpFault::retry_after(429, 3600));
     rig.convex.fault(Matcher::of(Endpoint::TEST_CASES).id("q1"), HttpFault::status(503));
     let event = queued("s1", "q1", SubmissionKind::Standard);
     rig.queue_with(&event, "r1").await;
-    rig.queue("s2", "hour").await;
-    for (id, status) in [("s1", 503), ("s2", 429)] {
-        let cause = format!("cannot fetch the test cases: Convex answered {status}");
-        let dead = rig.dead(id).await;
-        assert_eq!((dead.stage.as_str(), dead.cause.as_str()), ("fetcher", cause.as_str()));
-        assert!(dead.attempts >= 2, "{}", dead.attempts);
-        assert_eq!(rig.reason(id).await, "The test cases of the question could not be loaded.");
-    }
     let dead = rig.dead("s1").await;
+    let cause = "cannot fetch the test cases: Convex answered 503";
+    assert_eq!((dead.stage.as_str(), dead.cause.as_str()), ("fetcher", cause));
+    assert!(dead.attempts >= 2, "{}", dead.attempts);
+    assert_eq!(rig.reason("s1").await, "The test cases of the question could not be loaded.");
     assert_eq!(dead.subject, "submission.queued.s1");
     assert!(dead.payload == gavel_proto::WireEvent::encode(&event));
     let order: Vec<_> = rig.events.received().iter().map(|message| message.subject.as_str()).collect();
     let position = |subject: &str| order.iter().position(|other| *other == subject).unwrap();
     assert!(position("submission.dead.s1") < position("submission.judged.s1"), "{order:?}");
-    assert_eq!(rig.settled().await, Counts { ready: 0, judged: 2, dead: 2 });
+    assert_eq!(rig.settled().await, Counts { ready: 0, judged: 1, dead: 1 });
+}
+
+#[tokio::test]
+async fn wait_that_convex_asks_for_does_not_delay_the_end() {
+    let mut rig = Rig::with(Vec::new(), &[("FETCH_GIVE_UP_AFTER_S", "2")]).await;
+    rig.convex.fault(Matcher::of(Endpoint::TEST_CASES), HttpFault::retry_after(429, 3600));
+    rig.queue("s1", "q1").await;
+    assert_eq!(rig.dead("s1").await.cause, "cannot fetch the test cases: Convex answered 429");
+    assert_eq!(rig.reason("s1").await, "The test cases of the question could not be loaded.");
+}
+
+#[tokio::test]
+async fn wait_that_convex_asks_for_is_limited() {
+    let rig = Rig::with(Vec::new(), &[]).await;
+    for (id, seconds) in [("years", "9999999999"), ("overflow", "99999999999999999999999")] {
+        let retry_after = Some(seconds.to_owned());
+        let fault = HttpFault::Status { code: 429, retry_after, body: String::new() };
+        rig.convex.fault(Matcher::of(Endpoint::TEST_CASES).id(id), fault);
+        rig.queue(id, id).await;
+        let is_limited = |line: &LogLine| {
+            line.contains(&format!("submission.queued.{id}\""))
+                && line.field("/retry_in_ms").is_some_and(|ms| ms == "300000")
+        };
+        rig.fetcher.wait_log("a retry in five minutes", TEST_TIMEOUT, is_limited).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn outage_is_probed_and_leaves_submissions_in_the_queue() {
+    let mut rig =
+        Rig::with(vec![question("q1")], &[("FETCHER_SLOTS", "8"), ("CONVEX_MAX_IN_FLIGHT", "2")]).await;
+    rig.convex.fault(Matcher::of(Endpoint::TEST_CASES), HttpFault::status(503));
+    let ids: Vec<_> = (0..60).map(|n| format!("s{n}")).collect();
+    for id in &ids {
+        // Each its own question, so that none shares a fetch.
+        rig.convex.put_question(question(id));
+        rig.queue(id, id).await;
+    }
+    let probed = |convex: &MockConvex| {
+        let probes = convex.calls().into_iter().filter(|call| call.id.is_none());
+        (probes.count() >= 3).then_some(())
+    };
+    rig.convex.wait_for("probes", TEST_TIMEOUT, probed).await.unwrap();
+    let of_submissions = rig.convex.calls().iter().filter(|call| call.id.is_some()).count();
+    assert!((5..=16).contains(&of_submissions), "{of_submissions} calls, besides probes");
+    let (untouched, _) = rig.backlog().await;
+    assert!(untouched >= 40, "{untouched} of 60 were never delivered");
+    rig.convex.clear_faults();
+    for id in &ids {
+        rig.ready(id).await;
+    }
+    assert_eq!(rig.settled().await, Counts { ready: 60, judged: 0, dead: 0 });
 }
 
 /// A free port outside of the range for outgoing connections.

@@ -11,11 +11,11 @@ use crate::rig::{Rig, submissions};
 
 /// Settings with which the window of a `running` call and its linger end soon.
 const SHORT: [(&str, &str); 3] =
-    [("RUNNING_TIMEOUT_MS", "700"), ("RUNNING_LINGER_MS", "2000"), ("REQUEST_TIMEOUT_MS", "700")];
+    [("RUNNING_TIMEOUT_MS", "2000"), ("RUNNING_LINGER_MS", "2000"), ("REQUEST_TIMEOUT_MS", "2000")];
 
 /// Faults with their names, and whether they leave the outcome of a call unknown.
 fn faults() -> Vec<(&'static str, HttpFault, bool)> {
-    let late = Duration::from_secs(1);
+    let late = Duration::from_secs(4);
     vec![
         ("s503", HttpFault::status(503), false),
         ("s429", HttpFault::retry_after(429, 1), false),
@@ -25,6 +25,9 @@ fn faults() -> Vec<(&'static str, HttpFault, bool)> {
         ("gateway-timeout", HttpFault::Html(504), true),
         ("cloudflare", HttpFault::Html(524), true),
         ("sign-in", HttpFault::Html(200), false),
+        ("sign-in-403", HttpFault::Html(403), false),
+        ("moved", HttpFault::Redirect(302, "http://127.0.0.1:9/".to_owned()), false),
+        ("platform", HttpFault::without_http_actions(), false),
         ("reset", HttpFault::Reset, true),
         ("applied-reset", HttpFault::ApplyThenReset, true),
         ("hang", HttpFault::Hang(late), true),
@@ -68,6 +71,43 @@ async fn running_that_always_fails_does_not_block_the_result() {
         rig.check_final_state(&submission).await;
     });
     join_all(checks).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn result_waits_a_second_after_a_dropped_running_call() {
+    // Without the record that the call was dropped, the result would wait for a minute.
+    let rig = Rig::start(&[("RUNNING_TIMEOUT_MS", "60000")]).await;
+    for (name, fault) in [("reset", HttpFault::Reset), ("gateway", HttpFault::Html(502))] {
+        let submission = submission(name);
+        rig.convex.fault(Matcher::of(Endpoint::RUNNING).id(name), fault);
+        assert!(rig.begin(&submission).await);
+        let answered =
+            |mock_convex: &MockConvex| mock_convex.calls_of(name).first()?.answer().map(|answer| answer.at);
+        let dropped_at = rig.convex.wait_for("running", TEST_TIMEOUT, answered).await.unwrap();
+        rig.judge(&submission, passed()).await;
+        let results = rig.wait_result_calls(name, 1).await;
+        let waited = results[0].received_at - dropped_at;
+        println!("{name}: the result came {waited:?} after the dropped call");
+        assert!((Duration::from_millis(950)..Duration::from_secs(45)).contains(&waited), "{waited:?}");
+        let state = rig.check_final_state(&submission).await;
+        assert_eq!((state.running_calls, state.result_calls), (1, 2), "it is sent again after the linger");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn result_waits_for_the_window_of_a_hanging_running_call() {
+    let rig = Rig::start(&[("RUNNING_TIMEOUT_MS", "2000")]).await;
+    let submission = submission("s1");
+    let hold = rig.convex.hold_before(Endpoint::RUNNING);
+    assert!(rig.begin(&submission).await);
+    hold.wait_arrived(1, TEST_TIMEOUT).await.unwrap();
+    rig.judge(&submission, passed()).await;
+    let results = rig.wait_result_calls("s1", 1).await;
+    let waited = results[0].received_at - rig.convex.calls_of("s1")[0].received_at;
+    println!("the result came {waited:?} after the hanging call");
+    assert!(waited >= Duration::from_millis(2_500), "Convex may still apply the call: {waited:?}");
+    hold.release();
+    rig.check_final_state(&submission).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,7 +17,7 @@ fn status_fault(code: u16, body: &str) -> HttpFault {
 #[tokio::test(flavor = "multi_thread")]
 async fn permanent_refusal_becomes_a_dead_letter_with_the_answer() {
     let rig = Rig::start(&[]).await;
-    for code in [301, 400, 401, 403, 405, 413, 422] {
+    for code in [400, 401, 403, 405, 413, 422] {
         let submission = submission(&format!("s{code}"));
         let id = submission.id.as_str();
         let answer = format!("{code} because \u{1b}[31mred\n{}", "long ".repeat(500));
@@ -39,7 +39,7 @@ async fn permanent_refusal_becomes_a_dead_letter_with_the_answer() {
         assert_eq!((event.submission, event.verdict), (submission.clone(), passed()));
     }
     rig.wait_idle().await;
-    assert_eq!(rig.convex.call_count(Endpoint::RESULT), 7, "no retry");
+    assert_eq!(rig.convex.call_count(Endpoint::RESULT), 6, "no retry");
     assert_eq!(rig.stored("submission.reported.*").await, Some(0));
 }
 
@@ -59,6 +59,22 @@ async fn missing_path_and_persistent_faults_are_retried_until_given_up() {
         assert!(dead.attempts >= 2, "{dead:?}", dead = dead.attempts);
     }
     rig.wait_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wait_that_convex_asks_for_is_limited() {
+    let rig = Rig::start(&[]).await;
+    for (id, seconds) in [("years", "9999999999"), ("overflow", "99999999999999999999999")] {
+        let retry_after = Some(seconds.to_owned());
+        let fault = HttpFault::Status { code: 503, retry_after, body: String::new() };
+        rig.convex.fault(Matcher::of(Endpoint::RESULT).id(id), fault);
+        rig.judge(&submission(id), passed()).await;
+        let is_limited = |line: &gavel_testkit::LogLine| {
+            line.contains(&format!("submission.judged.{id}\""))
+                && line.field("/retry_in_ms").is_some_and(|ms| ms == "300000")
+        };
+        rig.reporter(0).wait_log("a retry in five minutes", TEST_TIMEOUT, is_limited).await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
 
 mod bodies;
+mod breaker;
 mod convex_faults;
 mod crash;
 mod dead;

@@ -41,7 +41,9 @@ fn publishes(role: &str) -> Vec<String> {
             all.extend(direct("BUNDLES", &["bundle.1.ab.0"]));
         }
         "reporter" => {
-            all.extend(["callback.claimed.x", "callback.answered.x"].map(str::to_owned));
+            all.extend(
+                ["callback.claimed.x", "callback.answered.x", "callback.dropped.x"].map(str::to_owned),
+            );
             all.extend(consuming(Durable::ReporterRunning));
             all.extend(consuming(Durable::ReporterJudged));
             all.extend(consumers().map(info));
@@ -95,7 +97,7 @@ fn subscribes(role: &str) -> Vec<String> {
 /// The consumer of a language.
 const LANGUAGE: ConsumerId = ConsumerId::Language(LanguageId(83));
 
-const SUBJECTS: [&str; 13] = [
+const SUBJECTS: [&str; 14] = [
     "submission.queued.x",
     "submission.ready.x",
     "submission.waiting.x",
@@ -107,6 +109,7 @@ const SUBJECTS: [&str; 13] = [
     "submission.rejudged.x",
     "callback.claimed.x",
     "callback.answered.x",
+    "callback.dropped.x",
     "bundle.1.ab.0",
     "other.x",
 ];
