@@ -7,8 +7,12 @@
 mod artefacts;
 #[path = "it/cleanliness.rs"]
 mod cleanliness;
+#[path = "it/compilers.rs"]
+mod compilers;
 #[path = "it/compiling.rs"]
 mod compiling;
+#[path = "it/elf.rs"]
+mod elf;
 #[path = "it/isolation.rs"]
 mod isolation;
 #[path = "it/load.rs"]

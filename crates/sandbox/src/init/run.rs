@@ -146,9 +146,11 @@ impl Runner {
         let (Some(stdin), Some(stdout), Some(stderr)) = (fds.next(), fds.next(), fds.next()) else {
             return Err(RunError::NotStarted(ProcessExit::NotStarted(libc::EBADF)));
         };
-        self.copy_files(&request.files, fds.as_slice()).map_err(RunError::from_errno)?;
+        self.make_room_for_files(&request.files, fds.as_slice()).map_err(RunError::from_errno)?;
+        // Before the files are copied: the limit of the run before may be lower than their size.
         let limited = self.meter.set_limits(&request.limits, self.loaded_bytes);
         limited.map_err(|errno| RunError::NotStarted(limit_refused(errno)))?;
+        self.copy_files(&request.files, fds.as_slice()).map_err(RunError::from_errno)?;
         self.meter.start().map_err(RunError::from_errno)?;
         let mut clock = RunClock::start(Duration::from_nanos(request.limits.wall_ns), self.cpu_times.clone());
         let main = {
@@ -259,12 +261,22 @@ impl Runner {
         }
     }
 
-    /// Copies the files of a request into the box.
-    fn copy_files(&mut self, files: &[FileSpec], contents: &[OwnedFd]) -> Result<(), Errno> {
+    /// Removes the loaded program if the request has files, and counts those that become the program.
+    fn make_room_for_files(&mut self, files: &[FileSpec], contents: &[OwnedFd]) -> Result<(), Errno> {
         if files.is_empty() {
             return Ok(());
         }
         self.unload_program()?;
+        for (spec, content) in files.iter().zip(contents) {
+            if spec.location == FileLocation::ProgramDir {
+                self.loaded_bytes += size_of_file(content)?.next_multiple_of(4096);
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies the files of a request into the box.
+    fn copy_files(&self, files: &[FileSpec], contents: &[OwnedFd]) -> Result<(), Errno> {
         for (spec, content) in files.iter().zip(contents) {
             let (root, path) = match spec.location {
                 FileLocation::WorkDir => (&self.box_dir, format!("{WORK_DIR}/{}", spec.name)),
@@ -273,7 +285,7 @@ impl Runner {
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
             let mode = Mode::from_raw_mode(0o600);
             let file = openat2(root, path, flags, mode, ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS)?;
-            let size = u64::try_from(fstat(content)?.st_size).unwrap_or(0);
+            let size = size_of_file(content)?;
             let mut offset = 0;
             while offset < size {
                 let left = usize::try_from(size - offset).unwrap_or(usize::MAX);
@@ -282,9 +294,6 @@ impl Runner {
                 }
             }
             fchmod(&file, Mode::from_raw_mode(spec.mode))?;
-            if spec.location == FileLocation::ProgramDir {
-                self.loaded_bytes += size.next_multiple_of(4096);
-            }
         }
         Ok(())
     }
@@ -358,11 +367,17 @@ fn not_started(error: LaunchError) -> ProcessExit {
         LaunchError::Prepare(libc::ENOMEM) | LaunchError::Execute(libc::ENOMEM) => {
             ProcessExit::MemoryLimitTooLow
         }
-        // These say nothing about the program: the file is still open elsewhere, or the machine lacks something.
-        LaunchError::Execute(errno @ (libc::ETXTBSY | libc::EAGAIN | libc::EMFILE | libc::ENFILE))
+        // These say nothing about the program: the machine lacks something. ETXTBSY does, since no process writes to
+        // the program's own file any more: its interpreter is a file that is open for writing.
+        LaunchError::Execute(errno @ (libc::EAGAIN | libc::EMFILE | libc::ENFILE))
         | LaunchError::Prepare(errno) => ProcessExit::NotStarted(errno),
         LaunchError::Execute(errno) => ProcessExit::NotExecuted(errno),
     }
+}
+
+/// The size of a file, in bytes.
+fn size_of_file(file: &OwnedFd) -> Result<u64, Errno> {
+    fstat(file).map(|stat| u64::try_from(stat.st_size).unwrap_or(0))
 }
 
 fn c_strings(texts: &[String]) -> Vec<CString> {

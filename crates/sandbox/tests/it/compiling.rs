@@ -36,6 +36,29 @@ async fn endless_include_is_a_compile_error() {
 }
 
 #[tokio::test]
+async fn include_of_a_stream_or_of_the_compiler_itself_is_never_a_fault() {
+    let mut fixture = Fixture::open().await;
+    let special = [
+        "/dev/stdin",
+        "/dev/stdout",
+        "/dev/tty",
+        "/proc/self/mem",
+        "/proc/self/fd/2",
+        "/box/work",
+        "main.c/",
+    ];
+    for file in special {
+        let source = format!("#include \"{file}\"\nint main(){{}}");
+        fixture
+            .workspace
+            .compile(C, source.as_bytes())
+            .await
+            .unwrap_or_else(|fault| panic!("{file}: {fault}"));
+    }
+    assert_eq!(printed(&fixture.c("#include <stdio.h>\nint main(){puts(\"ok\");}").await), "ok");
+}
+
+#[tokio::test]
 async fn compiler_that_exceeds_a_limit_is_ended() {
     let mut fixture = Fixture::open().await;
     let memory = "template<int n> struct S{char a[n]; S<n-1> s;};\nconst char big[]={\n\

@@ -8,7 +8,9 @@ const AS_ROOT: bool = true;
 
 mod artefacts;
 mod cleanliness;
+mod compilers;
 mod compiling;
+mod elf;
 mod inits;
 mod isolation;
 mod lifecycle;

@@ -33,6 +33,16 @@ pub(crate) fn tier() -> TierChoice {
     std::env::var("SANDBOX_TIER").map_or(expected, |name| name.parse().unwrap())
 }
 
+/// The tiers to test if a test is to hold on each: those that work with these privileges, or the one that `SANDBOX_TIER`
+/// names.
+pub(crate) fn tiers() -> Vec<TierChoice> {
+    if AS_ROOT && std::env::var_os("SANDBOX_TIER").is_none() {
+        vec![TierChoice::Auto, TierChoice::NoUserNamespace, TierChoice::NoCgroup]
+    } else {
+        vec![tier()]
+    }
+}
+
 /// Drops all privileges, if this process has any. The files of the build stay readable.
 #[expect(unsafe_code, reason = "ids of the whole process have no safe form")]
 fn become_nobody() {
