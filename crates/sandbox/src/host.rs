@@ -19,6 +19,7 @@ pub(crate) mod init_process;
 pub(crate) mod inits;
 pub(crate) mod memfd;
 pub(crate) mod messages;
+pub(crate) mod open_files;
 pub(crate) mod outcome;
 pub(crate) mod overcommit;
 pub(crate) mod pool;

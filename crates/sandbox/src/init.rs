@@ -91,6 +91,9 @@ fn prepare(setup: &SlotSetup, fds: Vec<OwnedFd>) -> Result<run::Runner, StepErro
         return Err(StepError { step: "be the first process of a PID namespace".to_owned(), errno: 0 });
     }
     rustix::process::umask(inherited::UMASK);
+    if !setup.has_cpu_weight {
+        privileges::lower_priority()?;
+    }
     privileges::set_ids(setup.id_mapping)?;
     privileges::pin_to_cpu(setup.cpu)?;
     privileges::enter_cgroup_namespace()?;
@@ -99,6 +102,6 @@ fn prepare(setup: &SlotSetup, fds: Vec<OwnedFd>) -> Result<run::Runner, StepErro
     rustix::system::sethostname(b"box").step(|| "set the box's host name".to_owned())?;
     let runner = run::Runner::new(setup, mounts, cpu_times, fds)?;
     privileges::drop_capabilities(setup.cgroup.is_none())?;
-    filter::install()?;
+    filter::install(setup.cgroup.is_none(), !setup.has_cpu_weight)?;
     Ok(runner)
 }

@@ -17,6 +17,8 @@ mod elf;
 mod isolation;
 #[path = "it/load.rs"]
 mod load;
+#[path = "it/neighbours.rs"]
+mod neighbours;
 #[path = "it/outcomes.rs"]
 mod outcomes;
 #[path = "it/same_slot.rs"]

@@ -21,7 +21,7 @@ use rustix::fs::{FlockOperation, flock};
 use crate::host::config::TierChoice;
 use crate::host::error::{SlotError, StartError};
 use crate::protocol::wire::{CgroupFile, CgroupVersion};
-use files::{Hierarchy, create, failed, write};
+use files::{Hierarchy, create, failed, set_cpu_weight, write};
 
 /// The prefix of the names of top groups.
 const PREFIX: &str = "gavel-";
@@ -36,6 +36,8 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 pub(crate) struct Cgroups {
     hierarchy: Hierarchy,
     name: String,
+    /// Whether its programs have a lower CPU weight than other groups.
+    has_cpu_weight: bool,
     _lock: File,
 }
 
@@ -47,9 +49,9 @@ pub(crate) struct SlotGroup {
 }
 
 impl Cgroups {
-    /// Finds the controllers, removes the groups of exited judges, and creates this judge's top group. Returns `None`
-    /// if the tier uses no cgroups. Blocks.
-    pub(crate) fn open(choice: TierChoice) -> Result<Option<Self>, StartError> {
+    /// Finds the controllers, removes the groups of exited judges, and creates this judge's top group for this many
+    /// slots. Returns `None` if the tier uses no cgroups. Blocks.
+    pub(crate) fn open(choice: TierChoice, slots: usize) -> Result<Option<Self>, StartError> {
         let hierarchy = match choice {
             TierChoice::NoCgroup => return Ok(None),
             TierChoice::CgroupV1 => v1::find()?,
@@ -69,11 +71,17 @@ impl Cgroups {
         if hierarchy.version == CgroupVersion::V2 {
             v2::enable_controllers(&directories[0])?;
         }
-        Ok(Some(Self { hierarchy, name, _lock: group_lock }))
+        let has_cpu_weight = set_cpu_weight(&directories, hierarchy.version, slots);
+        Ok(Some(Self { hierarchy, name, has_cpu_weight, _lock: group_lock }))
     }
 
     pub(crate) fn version(&self) -> CgroupVersion {
         self.hierarchy.version
+    }
+
+    /// Whether the group gives programs a lower CPU weight than services.
+    pub(crate) fn has_cpu_weight(&self) -> bool {
+        self.has_cpu_weight
     }
 
     /// The smallest memory limit of the groups above the slots, in bytes; `u64::MAX` if no group has a limit.

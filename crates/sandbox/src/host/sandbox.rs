@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 use crate::host::cache::ProgramCache;
 use crate::host::config::{MAX_SLOTS, SandboxConfig};
 use crate::host::error::{SandboxError, SlotError, StartError};
+use crate::host::open_files;
 use crate::host::overcommit;
 use crate::host::pool::{Pool, SlotPermit};
 use crate::host::slot::Slot;
@@ -44,6 +45,7 @@ impl Sandbox {
         if config.slots == 0 || config.slots > MAX_SLOTS {
             return Err(StartError::Slots);
         }
+        open_files::raise_limit();
         let (slots, selected) = (config.slots, config.clone());
         let selected = tokio::task::spawn_blocking(move || tier::select(&selected)).await;
         let (tier, cgroups) = selected.map_err(|error| SlotError::NoAnswer(error.to_string()))??;

@@ -97,6 +97,7 @@ impl SlotBuilder {
             mounts: self.mounts.clone(),
             cgroup: self.cgroups.as_ref().map(Cgroups::version),
             cgroup_files,
+            has_cpu_weight: self.cgroups.as_ref().is_some_and(Cgroups::has_cpu_weight),
         }
     }
 }

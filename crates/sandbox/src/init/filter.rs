@@ -30,9 +30,17 @@ const NATIVE_ARCHITECTURE: u32 = 0xC000_003E;
 #[cfg(target_arch = "aarch64")]
 const NATIVE_ARCHITECTURE: u32 = 0xC000_00B7;
 
-/// Installs the filter on this process and every process that it starts.
-pub(super) fn install() -> Result<(), StepError> {
-    let mut filter = program();
+/// If memory is sampled, there are no files in memory: one that no process maps would not be measured.
+const SAMPLED: (c_long, u32) = (libc::SYS_memfd_create, MISSING);
+/// If sessions share the CPU, programs stay in that of the init.
+const ONE_SESSION: (c_long, u32) = (libc::SYS_setsid, IGNORE);
+
+/// Installs the filter on this process and every process that it starts. `is_sampled` says whether memory is sampled, and
+/// `has_one_session` whether programs must stay in the session of this process.
+pub(super) fn install(is_sampled: bool, has_one_session: bool) -> Result<(), StepError> {
+    let further = [(is_sampled, SAMPLED), (has_one_session, ONE_SESSION)].into_iter();
+    let further: Vec<_> = further.filter(|(applies, _)| *applies).map(|(_, decision)| decision).collect();
+    let mut filter = program(&further);
     let length = u16::try_from(filter.len()).unwrap_or(u16::MAX);
     let description = libc::sock_fprog { len: length, filter: filter.as_mut_ptr() };
     // SAFETY: the description points at `filter`, which outlives the call; the kernel copies it.
@@ -43,8 +51,9 @@ pub(super) fn install() -> Result<(), StepError> {
 }
 
 /// The decisions that depend on arguments come first: only for these calls does the kernel evaluate the filter. For the
-/// others it looks up a bit, which it computed when the filter was installed.
-fn program() -> Vec<sock_filter> {
+/// others it looks up a bit, which it computed when the filter was installed. `further` decisions replace those of the
+/// lists.
+fn program(further: &[(c_long, u32)]) -> Vec<sock_filter> {
     // The tables of other architectures give calls other numbers. So does x32, beyond the last decision.
     let mut code = vec![
         load(ARCHITECTURE_OFFSET),
@@ -56,6 +65,9 @@ fn program() -> Vec<sock_filter> {
     code.extend(for_call(libc::SYS_ioctl, ioctl_rule()));
     for rule in ARGUMENT_RULES {
         code.extend(for_call(rule.call, argument_rule(rule)));
+    }
+    for (call, answer) in further {
+        code.extend(for_call(*call, vec![ret(*answer)]));
     }
     for (last, answer) in ranges() {
         code.extend([jump(Test::Exceeds, last, 1, 0), ret(answer)]);

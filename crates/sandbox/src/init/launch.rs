@@ -125,7 +125,8 @@ unsafe fn become_program(
         // The Rust runtime ignores SIGPIPE, and an ignored signal stays ignored across exec.
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
         let id = launch.uid;
-        if libc::setsid() < 0
+        // A separate group, so that a signal to it reaches no other process of the session, which is the init's.
+        if libc::setpgid(0, 0) != 0
             || libc::chdir(launch.directory.as_ptr()) != 0
             || libc::syscall(libc::SYS_setresgid, id, id, id) != 0
             || libc::syscall(libc::SYS_setresuid, id, id, id) != 0

@@ -78,11 +78,12 @@ impl RunLimits {
     /// The limits for asking a toolchain for its version.
     pub(crate) const VERSION: Self = Self { stdout_bytes: 16 << 10, ..Self::COMPILATION };
 
-    /// How long a run with this wall time limit may wait for a CPU before it is starved: ten times the limit, so that it
-    /// finishes on a machine with twenty times more work than CPUs, and 30 s, so that a short run outlasts a burst.
+    /// How long a run with this wall time limit may wait for a CPU before it is starved: twenty times the limit, so that
+    /// it finishes next to ten busy processes on its CPU, each of which has four times its weight, and a minute, so that
+    /// a short run outlasts a burst.
     #[must_use]
     pub const fn max_waiting_for(wall_time: Duration) -> Duration {
-        wall_time.saturating_mul(10).saturating_add(Duration::from_secs(30))
+        wall_time.saturating_mul(20).saturating_add(Duration::from_mins(1))
     }
 
     /// The part of the limits that the init enforces.

@@ -36,6 +36,8 @@ pub(crate) struct SlotSetup {
     pub(crate) cgroup: Option<CgroupVersion>,
     /// The cgroup files whose descriptors travel with this message.
     pub(crate) cgroup_files: Vec<CgroupFile>,
+    /// Whether the cgroup gives programs a lower CPU weight than services. If not, the init lowers its priority.
+    pub(crate) has_cpu_weight: bool,
 }
 
 /// A cgroup file that the init reads or writes for each run.

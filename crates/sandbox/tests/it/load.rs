@@ -61,6 +61,41 @@ int main(){
     sleep_often(0);
 }";
 
+/// Spins in many sessions: to the scheduler, each may be a separate group.
+const SPINS_IN_SESSIONS: &str = "#include <unistd.h>
+int main(){
+    for (int i = 0; i < 60; i++) if (fork() == 0) { setsid(); for (;;); }
+    for (;;);
+}";
+
+/// A process in a separate session that never sleeps, on one CPU.
+struct BusyProcess(std::process::Child);
+
+impl BusyProcess {
+    fn start(cpu: usize) -> Self {
+        let spin = ["sh", "-c", "while :; do :; done"];
+        let child = std::process::Command::new("setsid").args(spin).spawn().unwrap();
+        let mut set = CpuSet::new();
+        set.set(cpu);
+        let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        sched_setaffinity(pid, &set).unwrap();
+        Self(child)
+    }
+
+    /// The CPU time that it has used: the first number of its `schedstat`.
+    fn cpu_time(&self) -> Duration {
+        let text = std::fs::read_to_string(format!("/proc/{}/schedstat", self.0.id())).unwrap();
+        Duration::from_nanos(text.split_whitespace().next().unwrap().parse().unwrap())
+    }
+}
+
+impl Drop for BusyProcess {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
 /// Keeps the CPU of a slot busy until it is dropped.
 struct BusyCpu {
     stop: Arc<AtomicBool>,
@@ -70,8 +105,7 @@ struct BusyCpu {
 impl BusyCpu {
     /// Finds the CPU of the fixture's slot and starts the competitors there.
     async fn of(fixture: &mut Fixture) -> Self {
-        let run = fixture.python("import os; print(*os.sched_getaffinity(0))").await;
-        let cpu = printed(&run).parse().unwrap();
+        let cpu = cpu_of(fixture).await;
         let stop = Arc::new(AtomicBool::new(false));
         let threads = (0..COMPETITORS).map(|_| {
             let stop = Arc::clone(&stop);
@@ -95,6 +129,12 @@ impl Drop for BusyCpu {
             thread.join().unwrap();
         }
     }
+}
+
+/// The CPU of the fixture's slot.
+async fn cpu_of(fixture: &mut Fixture) -> usize {
+    let run = fixture.python("import os; print(*os.sched_getaffinity(0))").await;
+    printed(&run).parse().unwrap()
 }
 
 /// Limits whose wall time is soon over if waiting is charged.
@@ -143,6 +183,20 @@ async fn sleeping_in_many_threads_is_charged() {
     let limits = RunLimits { cpu_time: short_wall().wall_time / 2, ..short_wall() };
     let run = fixture.run(C, SLEEPS_IN_THREADS, &limits).await;
     assert_eq!(run.outcome, Outcome::TimeLimit { clock: Clock::Wall }, "{:?}", run.usage);
+    fixture.sandbox.shutdown().await;
+}
+
+#[tokio::test]
+async fn service_next_to_spinning_sessions_gets_most_of_its_cpu() {
+    let mut fixture = Fixture::open().await;
+    let program = fixture.program(C, SPINS_IN_SESSIONS).await;
+    let service = BusyProcess::start(cpu_of(&mut fixture).await);
+    let limits = RunLimits { cpu_time: Duration::from_millis(200), ..limits() };
+    let before = service.cpu_time();
+    let run = fixture.workspace.run(&program, Bytes::new(), &limits).await.unwrap();
+    let service = service.cpu_time().saturating_sub(before);
+    assert_eq!(run.outcome, Outcome::TimeLimit { clock: Clock::Cpu }, "{:?}", run.usage);
+    assert!(service > run.usage.cpu_time * 2, "{service:?} {:?}", run.usage);
     fixture.sandbox.shutdown().await;
 }
 

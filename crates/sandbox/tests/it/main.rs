@@ -15,6 +15,7 @@ mod inits;
 mod isolation;
 mod lifecycle;
 mod load;
+mod neighbours;
 mod outcomes;
 mod same_slot;
 mod streams;

@@ -5,6 +5,8 @@ use crate::host::error::StartError;
 use crate::protocol::wire::{CgroupFile, CgroupVersion};
 
 const CONTROLLERS: [&str; 3] = ["memory", "pids", "cpuacct"];
+/// Gives programs a lower weight than services; without it the init lowers its own priority.
+const CPU: &str = "cpu";
 
 /// The kernel's names (`Documentation/admin-guide/cgroup-v1`).
 pub(super) const FILES: &[FileUse] = &[
@@ -22,13 +24,13 @@ pub(super) fn find() -> Result<Hierarchy, StartError> {
     let mounts = mounts("cgroup");
     let mut bases = Vec::new();
     let mut missing = Vec::new();
-    for controller in CONTROLLERS {
+    for controller in CONTROLLERS.into_iter().chain([CPU]) {
         match mounts.iter().find(|(_, options)| options.iter().any(|option| option == controller)) {
             // Controllers may share a hierarchy, as cpu and cpuacct often do.
             Some((path, _)) if bases.contains(path) => {}
-            Some((path, _)) if !is_writable(path) => missing.push(controller),
-            Some((path, _)) => bases.push(path.clone()),
-            None => missing.push(controller),
+            Some((path, _)) if is_writable(path) => bases.push(path.clone()),
+            _ if controller == CPU => {}
+            _ => missing.push(controller),
         }
     }
     if missing.is_empty() {

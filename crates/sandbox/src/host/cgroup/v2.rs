@@ -54,12 +54,15 @@ pub(super) fn find() -> Result<Hierarchy, StartError> {
     }
 }
 
-/// Enables the controllers for the children of a group.
+/// Enables the controllers for the children of a group, and the controller `cpu` if it is available: without it the init
+/// lowers its own priority.
 pub(super) fn enable_controllers(group: &Path) -> Result<(), SlotError> {
-    if missing(group, "cgroup.subtree_control").is_empty() {
-        return Ok(());
+    let file = group.join("cgroup.subtree_control");
+    if !missing(group, "cgroup.subtree_control").is_empty() {
+        write(&file, "+memory +pids")?;
     }
-    write(&group.join("cgroup.subtree_control"), "+memory +pids")
+    let _ = write(&file, "+cpu");
+    Ok(())
 }
 
 /// Prevents a slot's group from swapping.

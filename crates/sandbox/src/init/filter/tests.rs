@@ -8,7 +8,7 @@ const NUMBERS: u32 = 1024;
 
 /// Interprets the filter, which has only a few kinds of instructions, and returns its answer.
 fn decide(architecture: u32, call: u32, arguments: [u32; 5]) -> u32 {
-    let code = program();
+    let code = program(&[]);
     let (mut at, mut value) = (0_usize, 0_u32);
     loop {
         let step = code[at];
@@ -162,5 +162,15 @@ fn files_cannot_be_watched_or_leased() {
     }
     for command in [libc::F_DUPFD, libc::F_SETLK, libc::F_GETLEASE] {
         assert_eq!(native(libc::SYS_fcntl, &[3, command]), ALLOW, "{command}");
+    }
+}
+
+#[test]
+fn further_decision_replaces_that_of_the_lists() {
+    let both = [SAMPLED, ONE_SESSION];
+    for (call, answer) in both {
+        assert_eq!((native(call, &[]), answers().get(&number(call))), (ALLOW, Some(&ALLOW)));
+        let at = program(&both).iter().position(|step| step.k == number(call)).unwrap();
+        assert_eq!(program(&both)[at + 1].k, answer);
     }
 }
