@@ -1,4 +1,4 @@
-//! Removing System V objects after each run, since they outlive their processes.
+//! System V objects: measuring them, and removing them after each run, since they outlive their processes.
 //!
 //! Finding that there are none costs three system calls; only a program that left some costs more. POSIX message
 //! queues cannot be created at all (the filter refuses it), and POSIX shared memory is a file in the box.
@@ -14,6 +14,9 @@ const MSG_STAT: i32 = 11;
 const MSG_INFO: i32 = 12;
 const SEM_STAT: i32 = 18;
 const SEM_INFO: i32 = 19;
+/// The index of `shm_rss` and `shm_swp` of `struct shm_info`, in words.
+const RESIDENT_PAGES: usize = 2;
+const SWAPPED_PAGES: usize = 3;
 /// Larger than any of the structures that the kernel fills for these calls (the largest is under 128 bytes).
 type ResultBuffer = [u64; 64];
 
@@ -41,6 +44,16 @@ pub(super) fn purge() -> bool {
         );
         shared_memory && queues && semaphores
     }
+}
+
+/// The memory of every System V segment of the namespace, in bytes, whether a process maps it or not.
+pub(super) fn shared_memory_bytes() -> u64 {
+    let mut result: ResultBuffer = [0; 64];
+    // SAFETY: the kernel writes a `struct shm_info`, which is smaller than a `ResultBuffer`, into memory of this
+    // function.
+    let found = unsafe { libc::shmctl(0, SHM_INFO, result.as_mut_ptr().cast()) };
+    let pages = if found < 0 { 0 } else { result[RESIDENT_PAGES].saturating_add(result[SWAPPED_PAGES]) };
+    pages.saturating_mul(u64::try_from(rustix::param::page_size()).unwrap_or(4096))
 }
 
 /// `highest` returns the highest index in use, which is 0 for one object and for none.

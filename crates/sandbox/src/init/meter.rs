@@ -92,7 +92,7 @@ impl Meter {
     pub(super) fn finish(&self, exited: &ExitedChildren, largest_bytes: u64) -> Result<Reading, Errno> {
         let reading = match self {
             Self::Cgroup(meter) => meter.finish()?,
-            Self::Sampling(meter) => meter.finish(exited, largest_bytes),
+            Self::Sampling(meter) => meter.finish(exited, largest_bytes)?,
         };
         Ok(Reading { memory_bytes: reading.memory_bytes.max(largest_bytes), ..reading })
     }

@@ -1,7 +1,9 @@
 //! Measuring without a cgroup: by sampling, every few milliseconds, what all processes of the slot use.
 //!
 //! This is the lesser tier, used only if it is named. A run can exceed its memory limit by what it allocates between
-//! two samples, and memory that is in no address space (the content of a pipe, an unmapped memory file) is not seen.
+//! two samples. Shared memory that no page table maps is seen only if it is a file of the box or a System V segment:
+//! memory files are refused, and the content of pipes and sockets and shared memory that was unmapped page by page are
+//! not counted.
 //! The CPU time of children that their parent discards without reaping is lost when they exit, and looks as if the run
 //! had waited for its CPU; the limit on waiting bounds it. The largest resident set of each process comes from the
 //! kernel, so that a process that used too much memory is found however it ends.
@@ -14,7 +16,7 @@ use rustix::io::{Errno, read};
 
 use super::reading::Reading;
 use crate::init::reap::ExitedChildren;
-use crate::init::{cleanup, processes};
+use crate::init::{cleanup, ipc, processes};
 use crate::protocol::ids::IdMapping;
 use crate::protocol::limits::ResourceLimits;
 
@@ -22,6 +24,30 @@ use crate::protocol::limits::ResourceLimits;
 pub(super) const CHECK_INTERVAL: Duration = Duration::from_millis(5);
 /// The memory of the smallest program, in bytes, as far as sampling can measure it.
 const MIN_USED_BYTES: u64 = 256 << 10;
+
+/// What a process, or all of them, have in memory, in bytes.
+#[derive(Clone, Copy, Default)]
+struct Memory {
+    /// Private pages.
+    anonymous: u64,
+    /// Pages of files in memory, System V segments and shared maps.
+    shared: u64,
+}
+
+impl Memory {
+    fn plus(self, other: Self) -> Self {
+        Self {
+            anonymous: self.anonymous.saturating_add(other.anonymous),
+            shared: self.shared.saturating_add(other.shared),
+        }
+    }
+
+    /// All of it, with the files of the box and the System V segments of these sizes. Which part of the shared pages
+    /// belongs to segments is not known: the larger of both counts.
+    fn total(self, files: u64, segments: u64) -> u64 {
+        files.saturating_add(self.anonymous).saturating_add(self.shared.max(segments))
+    }
+}
 
 /// Samples the slot's processes and files.
 pub(in crate::init) struct SamplingMeter {
@@ -57,44 +83,54 @@ impl SamplingMeter {
     }
 
     pub(super) fn check(&mut self, exited: &ExitedChildren) -> Result<(u64, bool), Errno> {
-        let files = cleanup::used_bytes(&self.box_dir)?.saturating_sub(self.empty_box_bytes);
+        let (files, segments) = (self.file_bytes()?, ipc::shared_memory_bytes());
         let pids = processes::pids(&self.proc)?;
         // Before the clocks are read: a child that is reaped meanwhile must not count twice.
         let reaped = pids.iter().filter_map(|pid| processes::reaped_cpu_ticks(&self.proc, *pid));
         let mut cpu_ns = reaped.fold(exited.cpu_ns, |sum, ticks| sum.saturating_add(ticks * self.tick_ns));
-        let mut bytes = files;
         for pid in &pids {
             cpu_ns = cpu_ns.saturating_add(cpu_time_ns(*pid).unwrap_or(0));
-            bytes = bytes.saturating_add(self.memory(*pid, "status", ["RssAnon:", "RssShmem:"]).unwrap_or(0));
         }
+        let memory = |file, names| {
+            let each = pids.iter().filter_map(|pid| self.memory(*pid, file, names));
+            each.fold(Memory::default(), Memory::plus).total(files, segments)
+        };
+        let mut bytes = memory("status", ["RssAnon:", "RssShmem:"]);
         // Pages that processes share were counted once for each process. Splitting them takes the kernel longer.
         if bytes > self.limit_bytes && pids.len() > 1 {
-            bytes = pids.iter().fold(files, |sum, pid| {
-                let share = self.memory(*pid, "smaps_rollup", ["Pss_Anon:", "Pss_Shmem:"]);
-                sum.saturating_add(share.unwrap_or(0))
-            });
+            bytes = memory("smaps_rollup", ["Pss_Anon:", "Pss_Shmem:"]);
         }
         self.peak_bytes = self.peak_bytes.max(bytes);
         self.cpu_ns = self.cpu_ns.max(cpu_ns);
         Ok((self.cpu_ns, bytes > self.limit_bytes))
     }
 
-    pub(super) fn finish(&self, exited: &ExitedChildren, largest_bytes: u64) -> Reading {
-        Reading {
+    /// Reads what is left when no process is left: files and segments outlive the processes that made them.
+    pub(super) fn finish(&self, exited: &ExitedChildren, largest_bytes: u64) -> Result<Reading, Errno> {
+        let left = Memory::default().total(self.file_bytes()?, ipc::shared_memory_bytes());
+        let peak_bytes = self.peak_bytes.max(left);
+        Ok(Reading {
             cpu_ns: self.cpu_ns.max(exited.cpu_ns),
-            memory_bytes: self.peak_bytes.max(MIN_USED_BYTES),
-            out_of_memory: self.peak_bytes.max(largest_bytes) > self.limit_bytes,
-        }
+            memory_bytes: peak_bytes.max(MIN_USED_BYTES),
+            out_of_memory: peak_bytes.max(largest_bytes) > self.limit_bytes,
+        })
     }
 
-    /// The sum of two lines of a process's file, in bytes, or `None` if the file cannot be read.
-    fn memory(&self, pid: i32, file: &str, names: [&str; 2]) -> Option<u64> {
+    /// The memory of the run's files, in bytes.
+    fn file_bytes(&self) -> Result<u64, Errno> {
+        Ok(cleanup::used_bytes(&self.box_dir)?.saturating_sub(self.empty_box_bytes))
+    }
+
+    /// The private and the shared memory of a process by two lines of one of its files, or `None` if the file cannot be
+    /// read.
+    fn memory(&self, pid: i32, file: &str, [anonymous, shared]: [&str; 2]) -> Option<Memory> {
         let file =
             openat(&self.proc, format!("{pid}/{file}"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
         let mut buffer = [0_u8; 4096];
         let length = read(file.ok()?, &mut buffer).ok()?;
         let text = String::from_utf8_lossy(&buffer[..length]);
-        Some(names.iter().map(|name| kib(&text, name)).sum::<u64>().saturating_mul(1024))
+        let bytes = |name| kib(&text, name).saturating_mul(1024);
+        Some(Memory { anonymous: bytes(anonymous), shared: bytes(shared) })
     }
 }
 
@@ -141,6 +177,12 @@ mod tests {
     fn kib_reads_the_line_of_its_name() {
         let text = "Name:\tx\nRssAnon:\t     120 kB\nRssShmem:\t       8 kB\n";
         assert_eq!((kib(text, "RssAnon:"), kib(text, "RssShmem:"), kib(text, "RssFile:")), (120, 8, 0));
+    }
+
+    #[test]
+    fn segments_count_once_whether_they_are_mapped_or_not() {
+        let memory = Memory { anonymous: 5, shared: 7 };
+        assert_eq!((memory.total(2, 0), memory.total(2, 7), memory.total(2, 30)), (14, 14, 37));
     }
 
     #[test]
