@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gavel_domain::LanguageId;
 use gavel_sandbox::{Compilation, Languages, Sandbox, SandboxConfig, SandboxError};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{C, Fixture, chain, config, limits, printed};
 
@@ -55,8 +56,8 @@ async fn killed_init_leaves_no_zombie_and_no_group_and_its_slot_is_built_again()
         let init = inits(first_uid);
         let groups = groups(init[0]);
         assert!(init.len() == 1 && !groups.is_empty(), "{init:?} {groups:?}");
-        let killed = Command::new("kill").args(["-KILL", &init[0].to_string()]).status().unwrap();
-        assert!(killed.success());
+        let pid = Pid::from_raw(init[0].cast_signed()).unwrap();
+        kill_process(pid, Signal::KILL).unwrap();
         eventually(|| !fs::exists(format!("/proc/{}", init[0])).unwrap()).await;
         eventually(|| !groups.iter().any(|group| fs::exists(group).unwrap())).await;
         let run = fixture.workspace.run(&program, Bytes::new(), &limits()).await;
