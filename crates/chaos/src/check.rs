@@ -13,7 +13,7 @@ use gavel_testkit::wait_until;
 
 use crate::callbacks::{self, ReceivedCallback};
 use crate::pipeline::Pipeline;
-use crate::plan::CallbackOrder;
+use crate::plan::{CallbackOrder, Role};
 use crate::programs::PROGRAMS;
 use crate::service::wall_time;
 
@@ -204,6 +204,16 @@ async fn is_backwards(
         result.generation, running.number
     ));
     Ok(true)
+}
+
+/// Checks that no program made a judge try again because it could not be started: that is the program's failure.
+pub(crate) fn check_launches(pipeline: &Pipeline) {
+    let judges = pipeline.services.iter().filter(|service| service.target.role == Role::Judge);
+    for judge in judges {
+        for line in judge.process.log().iter().filter(|line| line.contains("cannot start /box/program/")) {
+            pipeline.run_log.violation(format_args!("{}: {}", judge.target, line.text));
+        }
+    }
 }
 
 /// Checks that each dead letter belongs to a malformed message, and each stored malformed message has a dead letter.

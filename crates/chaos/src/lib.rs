@@ -122,6 +122,7 @@ async fn run_in(pipeline: &Pipeline, plan: &Plan) -> Result<Summary> {
     check::wait_idle(pipeline, &accepted).await;
     let summary = check::summarize(pipeline, &accepted, &operator.begun()).await?;
     check::check_dead_letters(pipeline, &malformed.subjects()).await?;
+    check::check_launches(pipeline);
     usage::check(pipeline, &before).await;
     pipeline.services.iter().for_each(service::Service::check_alive);
     for path in pipeline.convex.wrong_paths() {

@@ -34,6 +34,8 @@ enum ExpectedVerdict {
     Endless,
     CompileError,
     NoQuestion,
+    /// The kernel refuses to execute it.
+    NotExecuted,
     /// Passed or failed, because the expected output changes during the run.
     Corrected,
     Poison,
@@ -50,8 +52,11 @@ pub(crate) const POISON_NAME: &str = "poison";
 /// After how many deliveries it is given up. No other message is delivered that often, whatever the faults.
 pub(crate) const MAX_DELIVERIES: u64 = 10;
 
+/// What the learner reads about a program that the kernel refuses to execute.
+const NOT_EXECUTED: &str = "The program cannot be started: its file is not a valid executable.";
+
 /// The programs.
-pub const PROGRAMS: [Program; 9] = [
+pub const PROGRAMS: [Program; 11] = [
     Program {
         name: "right, in Python",
         weight: 40,
@@ -125,6 +130,22 @@ pub const PROGRAMS: [Program; 9] = [
         source: "#include <stdio.h>\n#include <string.h>\n#include <unistd.h>\n\
                  int main(int n,char**v){strcpy(v[0],\"poison\");sleep(12);puts(\"1\");}",
         verdict: ExpectedVerdict::Poison,
+    },
+    Program {
+        name: "names a missing interpreter",
+        weight: 5,
+        language: C,
+        question: "sum",
+        source: "__asm__(\".section .interp,\\\"a\\\"\\n.string \\\"/no/such/interpreter\\\"\\n.text\");\nint main(void){}",
+        verdict: ExpectedVerdict::NotExecuted,
+    },
+    Program {
+        name: "names a device as its interpreter",
+        weight: 5,
+        language: C,
+        question: "sum",
+        source: "__asm__(\".section .interp,\\\"a\\\"\\n.string \\\"/dev/null\\\"\\n.text\");\nint main(void){}",
+        verdict: ExpectedVerdict::NotExecuted,
     },
 ];
 
@@ -201,6 +222,14 @@ impl Program {
                 "firstFailure": failure,
             })
         };
+        let exited = |stderr: &str| {
+            let failure = json!({
+                "stdin": "1 2\n", "actualOutput": "", "expectedOutput": "3\n", "errorMessage": stderr,
+            });
+            let mut result = failed(0, 3, failure);
+            result["stderr"] = json!(stderr);
+            result
+        };
         let error = |reason: &str| json!({ "status": "error", "firstFailure": { "errorMessage": reason } });
         let once = json!({ "status": "passed", "passedCount": 1, "totalCount": 1 });
         let expected = match self.verdict {
@@ -208,14 +237,8 @@ impl Program {
             ExpectedVerdict::WrongAtHidden => {
                 failed(1, 3, json!({ "actualOutput": "3\n", "errorMessage": "Wrong answer" }))
             }
-            ExpectedVerdict::Exited => {
-                let failure = json!({
-                    "stdin": "1 2\n", "actualOutput": "", "expectedOutput": "3\n", "errorMessage": "oops",
-                });
-                let mut result = failed(0, 3, failure);
-                result["stderr"] = json!("oops");
-                result
-            }
+            ExpectedVerdict::Exited => exited("oops"),
+            ExpectedVerdict::NotExecuted => exited(NOT_EXECUTED),
             ExpectedVerdict::Endless => {
                 let failure = json!({
                     "stdin": "", "actualOutput": "", "expectedOutput": "", "errorMessage": "Time limit exceeded",
