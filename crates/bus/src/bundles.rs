@@ -48,6 +48,14 @@ pub enum BundleError {
     Decode(#[from] DecodeError),
 }
 
+impl BundleError {
+    /// Whether the bundle can never be stored, however often it is tried: the server's `max_payload` is too small.
+    #[must_use]
+    pub fn is_too_large(&self) -> bool {
+        matches!(self, Self::Store(PublishError::TooLarge(_)))
+    }
+}
+
 /// The store of bundles.
 #[derive(Clone)]
 pub struct Bundles {

@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_nats::Client;
-use async_nats::jetstream::{self, context::ContextBuilder};
+use async_nats::jetstream::context::{ContextBuilder, CreateStreamError, CreateStreamErrorKind};
+use async_nats::jetstream::{self, stream};
 use gavel_telemetry::series::Histogram;
 use gavel_telemetry::table;
 use tokio::sync::watch;
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::connection::{ConnectError, Connection, ConnectionState, NatsConfig};
+use crate::refusal::is_full;
 use crate::timing::{PullTiming, REQUEST_TIMEOUT};
 use crate::topology::{Durable, Stream, TopologySettings};
 
@@ -30,7 +32,37 @@ pub struct Bus {
     pub(crate) in_progress: Arc<AtomicUsize>,
     /// Whether someone else creates streams and consumers.
     pub(crate) is_topology_managed: bool,
+    /// Why the streams cannot be created, if they cannot.
+    topology_problem: Arc<watch::Sender<Option<String>>>,
     connection: Connection,
+}
+
+/// Why streams and consumers cannot be created.
+#[derive(Debug, thiserror::Error)]
+pub enum TopologyError {
+    /// There is no connection.
+    #[error("not connected to NATS")]
+    Disconnected,
+    /// The server may not use that much space.
+    #[error(
+        "nats-server has too little space for streams of {0} bytes together: set NATS_STORE_BYTES to less, or give \
+         nats-server more (its max_file_store is by default 75 % of the free disk space)"
+    )]
+    NoSpace(u64),
+    /// The server does not create them.
+    #[error("{0}")]
+    Failed(#[from] async_nats::Error),
+}
+
+impl TopologyError {
+    fn of_stream(error: CreateStreamError, settings: &TopologySettings) -> Self {
+        match error.kind() {
+            CreateStreamErrorKind::JetStream(refusal) if is_full(refusal.error_code()) => {
+                Self::NoSpace(settings.store_bytes)
+            }
+            _ => Self::Failed(error.into()),
+        }
+    }
 }
 
 impl Bus {
@@ -52,6 +84,7 @@ impl Bus {
             pull_timing: PullTiming::default(),
             in_progress: Arc::default(),
             is_topology_managed: config.is_topology_managed,
+            topology_problem: Arc::default(),
             connection,
         })
     }
@@ -74,33 +107,55 @@ impl Bus {
         self.in_progress.load(Ordering::Relaxed)
     }
 
-    /// Creates the streams and consumers that are missing, and leaves those that exist as they are. It retries until it
-    /// succeeds. If the topology is managed elsewhere, it does nothing.
+    /// Creates the streams and consumers that are missing. Those that exist stay as they are, except that subjects of a later
+    /// version are added. It retries until it succeeds. If the topology is managed elsewhere, it does nothing.
     pub async fn ensure_topology(&self) {
         if self.is_topology_managed {
             return;
         }
         let mut attempts = 0_u32;
         while let Err(error) = self.create_missing().await {
-            // The first attempts mostly meet a connection that is still being established.
-            if attempts % 20 == 4 {
-                warn!(%error, "cannot create streams and consumers yet: retrying");
+            match error {
+                TopologyError::NoSpace(_) if attempts.is_multiple_of(20) => error!("{error}"),
+                // The first attempts mostly meet a connection that is still being established.
+                TopologyError::Disconnected | TopologyError::Failed(_) if attempts % 20 == 4 => {
+                    warn!(%error, "cannot create streams and consumers yet: retrying");
+                }
+                _ => {}
             }
+            self.topology_problem.send_replace(Some(error.to_string()));
             attempts += 1;
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
+        self.topology_problem.send_replace(None);
     }
 
-    async fn create_missing(&self) -> Result<(), async_nats::Error> {
+    /// Checks that nothing prevents the creation of streams and consumers, for `/readyz`.
+    ///
+    /// # Errors
+    /// Returns the problem of the last attempt in one sentence.
+    pub fn check_topology(&self) -> Result<(), String> {
+        self.topology_problem.borrow().clone().map_or(Ok(()), Err)
+    }
+
+    async fn create_missing(&self) -> Result<(), TopologyError> {
         if !self.is_connected() {
-            return Err("not connected to NATS".into());
+            return Err(TopologyError::Disconnected);
         }
         for stream in Stream::ALL {
-            self.context.get_or_create_stream(stream.config(&self.settings)).await?;
+            let config = stream.config(&self.settings);
+            let existing = self.context.get_or_create_stream(config.clone()).await;
+            let existing = existing.map_err(|error| TopologyError::of_stream(error, &self.settings))?;
+            if let Some(config) = with_additions(&existing.cached_info().config, config) {
+                self.context.update_stream(config).await.map_err(async_nats::Error::from)?;
+            }
         }
         for durable in Durable::ALL {
-            let stream = self.context.get_stream_no_info(durable.stream().name()).await?;
-            stream.get_or_create_consumer(durable.name(), durable.config(&self.settings)).await?;
+            let stream = self.context.get_stream_no_info(durable.stream().name()).await;
+            let stream = stream.map_err(async_nats::Error::from)?;
+            let consumer =
+                stream.get_or_create_consumer(durable.name(), durable.config(&self.settings)).await;
+            consumer.map_err(async_nats::Error::from)?;
         }
         Ok(())
     }
@@ -111,4 +166,14 @@ impl Bus {
             warn!("NATS did not confirm the last messages: unacknowledged events will be delivered again");
         }
     }
+}
+
+/// Returns the configuration of an existing stream with what an earlier version did not have; `None` if it has everything.
+fn with_additions(existing: &stream::Config, wanted: stream::Config) -> Option<stream::Config> {
+    let mut config = existing.clone();
+    config
+        .subjects
+        .extend(wanted.subjects.into_iter().filter(|subject| !existing.subjects.contains(subject)));
+    config.allow_message_ttl |= wanted.allow_message_ttl;
+    (config != *existing).then_some(config)
 }

@@ -15,6 +15,9 @@ use tracing::{debug, error, info, warn};
 use crate::identity::{Credentials, InvalidCredentials, Redacted, Tls};
 use crate::timing::REQUEST_TIMEOUT;
 
+/// The smallest `max_payload` of nats-server, in bytes, that everything fits into: a piece of a bundle, and an event with the
+/// largest source or verdict that the settings allow. The default of nats-server is slightly larger.
+pub const MIN_MAX_PAYLOAD: usize = 1_000_000;
 /// How long a permission violation is reported. A service that keeps trying is refused again within this time.
 const VIOLATION_SHOWN_FOR: Duration = Duration::from_mins(1);
 
@@ -223,6 +226,20 @@ impl Connection {
         match self.state.borrow().recent_violation() {
             None => Ok(()),
             Some(text) => Err(format!("permission denied by NATS: {text}")),
+        }
+    }
+
+    /// Checks that the server accepts messages of [`MIN_MAX_PAYLOAD`] bytes.
+    ///
+    /// # Errors
+    /// Returns the problem in one sentence.
+    pub fn check_max_payload(&self) -> Result<(), String> {
+        match self.client.max_payload() {
+            MIN_MAX_PAYLOAD.. => Ok(()),
+            limit => Err(format!(
+                "max_payload of nats-server is {limit} bytes: set it to at least {MIN_MAX_PAYLOAD}, or large sources, \
+                 results and test cases cannot be stored"
+            )),
         }
     }
 

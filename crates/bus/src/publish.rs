@@ -11,7 +11,9 @@ use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
 use crate::bus::Bus;
+use crate::connection::MIN_MAX_PAYLOAD;
 use crate::outgoing::{Condition, Outgoing, Trace};
+use crate::refusal::{is_final, is_full, is_store_failure, server_error};
 use crate::topology::Stream;
 
 /// The delay before a message without an answer is sent again.
@@ -37,9 +39,14 @@ pub enum PublishError {
     /// The stream is full; the message was refused.
     #[error("the stream is full")]
     Full,
+    /// The server cannot write to its store, for example because its disk is full; the message was refused.
+    #[error("nats-server cannot store messages: {0}")]
+    StoreFailed(String),
     /// The message is larger than the server accepts.
-    #[error("the message is larger than the server's max_payload")]
-    TooLarge,
+    #[error(
+        "the message is larger than the max_payload of nats-server: set max_payload to at least {MIN_MAX_PAYLOAD} bytes"
+    )]
+    TooLarge(#[source] ClientError),
     /// There was no answer in time, or one that leaves open whether the message is stored.
     #[error("no final answer from NATS")]
     Unknown(#[source] ClientError),
@@ -121,9 +128,12 @@ impl Bus {
                 Condition::OnceWhileEmpty(_) => Ok(Stored::Superseded),
                 Condition::Once | Condition::UniqueId(_) => Ok(Stored::Already),
             },
-            PublishErrorKind::MaxPayloadExceeded => Err(PublishError::TooLarge),
+            PublishErrorKind::MaxPayloadExceeded => Err(PublishError::TooLarge(error)),
             PublishErrorKind::Other => match server_error(&error) {
                 Some(refusal) if is_full(refusal.error_code()) => Err(PublishError::Full),
+                Some(refusal) if is_store_failure(refusal) => {
+                    Err(PublishError::StoreFailed(refusal.to_string()))
+                }
                 // The server has one code for an occupied subject and for a full stream.
                 Some(refusal) if refusal.error_code() == ErrorCode::STREAM_STORE_FAILED => {
                     match self.is_occupied(outgoing).await {
@@ -178,29 +188,9 @@ fn result(published: &Result<Stored, PublishError>) -> &'static str {
         Ok(Stored::Superseded) => "superseded",
         Err(PublishError::Disconnected) => "disconnected",
         Err(PublishError::Full) => "full",
-        Err(PublishError::TooLarge) => "too_large",
+        Err(PublishError::StoreFailed(_)) => "store_failed",
+        Err(PublishError::TooLarge(_)) => "too_large",
         Err(PublishError::Unknown(_)) => "unanswered",
         Err(PublishError::Refused(_)) => "refused",
     }
-}
-
-fn server_error(error: &ClientError) -> Option<&async_nats::jetstream::Error> {
-    std::error::Error::source(error)?.downcast_ref()
-}
-
-/// Whether the limits of the server or account are reached, rather than those of one stream.
-fn is_full(code: ErrorCode) -> bool {
-    matches!(
-        code,
-        ErrorCode::ACCOUNT_RESOURCES_EXCEEDED
-            | ErrorCode::INSUFFICIENT_RESOURCES
-            | ErrorCode::STORAGE_RESOURCES_EXCEEDED
-            | ErrorCode::MEMORY_RESOURCES_EXCEEDED
-    )
-}
-
-/// Whether the server would refuse the message again. It would not if a copy of it is still being replicated in the
-/// cluster, nor after 503 (temporarily unavailable).
-fn is_final(refusal: &async_nats::jetstream::Error) -> bool {
-    refusal.error_code() != ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT && refusal.code() != 503
 }

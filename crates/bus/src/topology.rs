@@ -13,6 +13,8 @@
 //! | `SUB_DEAD` | `submission.dead.<key>` | 30 days; several per subject, one for each stage that failed | 5 % |
 //! | `BUNDLES` | `bundle.<day>.<sha256>.<n>` | 5 days, write-once | 23 % |
 //!
+//! Each stream also stores `probe.<stream>`: a message that shows that the stream can store, and that expires within seconds.
+//!
 //! A key is `<id>` for a submission's first generation and `<id>.<generation>` for the others.
 
 use std::borrow::Cow;
@@ -91,14 +93,15 @@ impl Stream {
 
     fn subjects(self) -> &'static [&'static str] {
         match self {
-            Self::Queued => &["submission.queued.*", "submission.queued.*.*"],
+            Self::Queued => &["submission.queued.*", "submission.queued.*.*", "probe.SUB_QUEUED"],
             Self::Ready => &[
                 "submission.ready.*",
                 "submission.ready.*.*",
                 "submission.expired.*",
                 "submission.expired.*.*",
+                "probe.SUB_READY",
             ],
-            Self::Waiting => &["submission.waiting.*.*", "submission.waiting.*.*.*"],
+            Self::Waiting => &["submission.waiting.*.*", "submission.waiting.*.*.*", "probe.SUB_WAITING"],
             Self::Result => &[
                 "submission.running.*",
                 "submission.running.*.*",
@@ -113,9 +116,10 @@ impl Stream {
                 "callback.answered.*.*",
                 "callback.dropped.*",
                 "callback.dropped.*.*",
+                "probe.SUB_RESULT",
             ],
-            Self::DeadLetter => &["submission.dead.*", "submission.dead.*.*"],
-            Self::Bundles => &["bundle.*.*.*"],
+            Self::DeadLetter => &["submission.dead.*", "submission.dead.*.*", "probe.SUB_DEAD"],
+            Self::Bundles => &["bundle.*.*.*", "probe.BUNDLES"],
         }
     }
 
@@ -175,6 +179,8 @@ impl Stream {
             deny_delete: matches!(self, Self::Queued | Self::Result),
             deny_purge: matches!(self, Self::Queued | Self::Result),
             allow_direct: true,
+            // For probes.
+            allow_message_ttl: true,
             // The window for duplicate dead letters is longer than an outage of the server; write-once streams need none.
             duplicate_window: if write_once { Duration::ZERO } else { HOUR },
             num_replicas: settings.replicas,
@@ -314,6 +320,12 @@ impl ConsumerId {
     }
 }
 
+/// The subject of the probe of a stream. No consumer reads it.
+#[must_use]
+pub fn probe(stream: Stream) -> String {
+    format!("probe.{}", stream.name())
+}
+
 /// The subject of an event: `submission.<event>.<key>`.
 #[must_use]
 pub fn subject(event: &str, key: impl Display) -> String {
@@ -391,6 +403,9 @@ mod tests {
             assert_eq!(Stream::of_subject(&waiting), Some(Stream::Waiting));
             assert_eq!(event_and_key(&waiting), Some(("waiting", text)));
             assert_eq!(waiting_language(&waiting), Some(LanguageId(83)));
+        }
+        for stream in Stream::ALL {
+            assert_eq!(Stream::of_subject(&probe(stream)), Some(stream));
         }
         let key = BundleKey { day: 1, digest: "ab".into() };
         assert_eq!(Stream::of_subject(&bundle_piece(&key, 0)), Some(Stream::Bundles));

@@ -14,7 +14,7 @@ use crate::exit::CommandError;
 
 /// Create the streams and consumers that are missing
 ///
-/// Existing ones stay unchanged. Use it where services may not create streams (NATS_MAKE_STREAMS=false): run it before the
+/// Existing ones stay unchanged, except that subjects of a later version are added. Use it where services may not create streams (NATS_MAKE_STREAMS=false): run it before the
 /// services, as a user with that permission, with the variables of the services (NATS_URL, NATS_NKEY, NATS_REPLICAS,
 /// NATS_STORE_BYTES, ACK_WAIT_MS).
 #[derive(Args)]
@@ -55,12 +55,13 @@ async fn create(config: &NatsConfig, settings: TopologySettings, timeout: Durati
     let bus = Bus::connect(config, settings).await?;
     let created = tokio::time::timeout(timeout, bus.ensure_topology()).await;
     created
-        .map_err(|_| match bus.connection().check_permissions() {
-            Err(refusal) => anyhow!("{refusal}"),
-            Ok(()) if bus.is_connected() => {
-                anyhow!("the server does not create them: check that JetStream is enabled and has space")
+        .map_err(|_| match (bus.connection().check_permissions(), bus.check_topology()) {
+            (Err(refusal), _) => anyhow!("{refusal}"),
+            _ if !bus.is_connected() => {
+                anyhow!("cannot connect to NATS: check NATS_URL, the credentials and NATS_CA")
             }
-            Ok(()) => anyhow!("cannot connect to NATS: check NATS_URL, the credentials and NATS_CA"),
+            (Ok(()), Err(problem)) => anyhow!("{problem}"),
+            (Ok(()), Ok(())) => anyhow!("the server does not create them: check that JetStream is enabled"),
         })
         .with_context(|| format!("streams not created within {} s", timeout.as_secs()))
 }

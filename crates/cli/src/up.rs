@@ -111,6 +111,7 @@ async fn serve(
     let fetcher = gavel_fetcher::bind(services.fetcher).await?;
     let judge = gavel_judge::bind(services.judge, engine).await?;
     let reporter = gavel_reporter::bind(services.reporter).await?;
+    let bus = reporter.bus.clone();
     if let Ok(address) = ingress.address() {
         next_steps.ingress = address;
     }
@@ -135,7 +136,7 @@ async fn serve(
     };
     let watched = async {
         if let Some(nats) = nats {
-            nats.keep_running(&ended).await;
+            nats.keep_running(&bus, &ended).await;
         }
     };
     let (ran, (), ()) = tokio::join!(apps, ready, watched);

@@ -5,7 +5,8 @@ use std::time::Duration;
 use async_nats::jetstream::{self, context::ContextBuilder};
 use async_nats::{Client, RequestErrorKind};
 use bytes::Bytes;
-use gavel_bus::{Bus, ConnectError, Connection, ConnectionState, NatsConfig, REQUEST_TIMEOUT};
+use gavel_bus::topology::Stream;
+use gavel_bus::{Bus, ConnectError, Connection, ConnectionState, NatsConfig, REQUEST_TIMEOUT, StoreError};
 use tokio::sync::watch;
 
 /// How long the connection may take.
@@ -62,6 +63,23 @@ impl Inspector {
     #[must_use]
     pub fn server_version(&self) -> String {
         self.client().server_info().version
+    }
+
+    /// Checks that the server's `max_payload` is sufficient.
+    ///
+    /// # Errors
+    /// Returns the problem in one sentence.
+    pub fn check_max_payload(&self) -> Result<(), String> {
+        self.connection.check_max_payload()
+    }
+
+    /// Checks that a stream can store messages: stores a probe that expires within seconds. It is the only thing that an
+    /// inspector stores.
+    ///
+    /// # Errors
+    /// Returns an error if the stream does not store it.
+    pub async fn check_store(&self, stream: Stream) -> Result<(), StoreError> {
+        gavel_bus::check_store(&self.jetstream(), stream).await
     }
 
     pub(crate) fn client(&self) -> &Client {

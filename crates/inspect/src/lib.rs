@@ -1,7 +1,8 @@
 //! What people need from NATS, and no service does: reading the pipeline, and rejudging.
 //!
 //! - [`Inspector`] is a read-only view: stored messages, statistics, heartbeats and live events.
-//! - [`Rejudger`] creates new generations of submissions; [`Inspector::remove_dead_letter`] is the only other change.
+//! - [`Rejudger`] creates new generations of submissions. The only other changes are [`Inspector::remove_dead_letter`], and
+//!   the probes of [`Inspector::check_store`], which expire.
 //!
 //! Live events come from a plain subscription; stored messages are read with direct gets, which need neither a
 //! consumer nor the permission to create one, and which also work on a work queue. So no worker is ever disturbed.

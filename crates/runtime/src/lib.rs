@@ -15,6 +15,7 @@ mod heartbeat;
 mod http;
 mod lifecycle;
 mod service;
+mod stream_probes;
 
 pub use config::{HttpConfig, ServiceConfig};
 pub use entry_point::{EXIT_CONFIG, run_service, run_with_telemetry};

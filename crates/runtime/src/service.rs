@@ -7,17 +7,18 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::{Router, middleware};
 use futures::future::{BoxFuture, join_all};
-use gavel_bus::topology::Durable;
+use gavel_bus::topology::{Durable, Stream};
 use gavel_bus::{Bus, ConsumeSettings, Handler, consume};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{error, info};
 
 use crate::health::{self, Check, consumer_health};
 use crate::heartbeat::{Identity, ServiceInfo, publish_heartbeats};
 use crate::http::{measure, server};
 use crate::nats::local_key;
+use crate::stream_probes::StreamProbes;
 use crate::telemetry::prometheus::{self, Metrics, UPKEEP_INTERVAL};
 use crate::{Lifecycle, ServiceConfig};
 
@@ -97,6 +98,13 @@ impl Service {
         }));
     }
 
+    /// Makes the readiness depend on whether these streams, which the service publishes to, store messages.
+    pub fn probe_streams(&mut self, streams: &[Stream]) {
+        let probes = StreamProbes::new(self.name, streams);
+        self.checks.push(probes.check());
+        self.tasks.push(Box::pin(probes.run(self.bus.clone())));
+    }
+
     /// Makes `/metrics` of this service include the queues of all services.
     pub fn measure_queues(&mut self) {
         self.metrics.measure_queues();
@@ -126,12 +134,13 @@ impl Service {
         info!(service = self.name, address = %self.address()?, "listening");
         let Self { bus, info, name, identity, listener, metrics, mut checks, routes, consumers, tasks } =
             self;
-        checks.push(permission_check(bus.clone()));
+        checks.push(server_check(bus.clone()));
         let measure = middleware::from_fn(move |request, next| measure::measure(name, request, next));
         let router = routes(health::router(checks.clone())).merge(metrics.route()).layer(measure);
 
         let mut background = JoinSet::new();
         background.spawn(keep_topology(bus.clone()));
+        background.spawn(log_max_payload(bus.clone()));
         background.spawn(async move {
             loop {
                 tokio::time::sleep(UPKEEP_INTERVAL).await;
@@ -160,9 +169,22 @@ impl Service {
     }
 }
 
-/// Fails while NATS denies a permission that the service needs.
-fn permission_check(bus: Bus) -> Check {
-    health::check(move || std::future::ready(bus.connection().check_permissions()))
+/// Fails while NATS denies a permission that the service needs, or is configured in a way that it cannot work with.
+fn server_check(bus: Bus) -> Check {
+    health::check(move || {
+        let connection = bus.connection();
+        let checks = [connection.check_permissions(), connection.check_max_payload(), bus.check_topology()];
+        let problems: Vec<String> = checks.into_iter().filter_map(Result::err).collect();
+        std::future::ready(if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) })
+    })
+}
+
+/// Logs at start if the server's `max_payload` is too small.
+async fn log_max_payload(bus: Bus) {
+    bus.connection().wait_connected().await;
+    if let Err(problem) = bus.connection().check_max_payload() {
+        error!("{problem}");
+    }
 }
 
 async fn keep_topology(bus: Bus) {

@@ -34,6 +34,8 @@ table! {
     Histogram CLIENT_SECONDS = "gavel_client_request_duration_seconds" ["service", "peer", "method", "endpoint"];
     /// 1 while the connection to NATS is up, otherwise 0.
     Gauge NATS_CONNECTED = "gavel_nats_connected" ["service"];
+    /// 1 while the stream stores messages, as the last probe of this instance shows, otherwise 0.
+    Gauge STREAM_STORES = "gavel_stream_stores" ["service", "stream"];
     /// Messages published to NATS, by result.
     Counter PUBLISHED = "gavel_published_total" ["service", "event", "result"];
     /// Duration of publishes until NATS answers, retries included.

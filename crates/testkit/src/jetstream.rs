@@ -3,7 +3,7 @@
 use async_nats::jetstream::{self, consumer, message::StreamMessage};
 use bytes::Bytes;
 use futures::TryStreamExt as _;
-use gavel_bus::topology::{Durable, Stream};
+use gavel_bus::topology::{self, Durable, Stream};
 
 use crate::{NatsServer, TEST_TIMEOUT, wait_until};
 
@@ -17,7 +17,7 @@ pub struct JetStream {
 }
 
 impl JetStream {
-    /// Connects to a server without authentication.
+    /// Connects to a server without a key.
     ///
     /// # Panics
     /// Panics if the server does not answer.
@@ -26,13 +26,16 @@ impl JetStream {
         Self { context: jetstream::new(client.clone()), client }
     }
 
-    /// Returns how many messages a stream holds.
+    /// Returns how many messages a stream holds, without the probes of the services.
     ///
     /// # Panics
     /// Panics if the stream does not exist.
     pub async fn message_count(&self, stream: Stream) -> u64 {
-        let stream = self.context.get_stream(stream.name()).await.expect("a stream that exists");
-        stream.cached_info().state.messages
+        let found = self.context.get_stream(stream.name()).await.expect("a stream that exists");
+        let subjects = found.info_with_subjects(">").await.expect("a stream that exists");
+        let counts: Vec<(String, usize)> = subjects.try_collect().await.expect("a connection");
+        let events = counts.into_iter().filter(|(subject, _)| *subject != topology::probe(stream));
+        events.map(|(_, count)| count as u64).sum()
     }
 
     /// Returns how many subjects of a stream match `pattern` and hold a message, or `None` if the server does not

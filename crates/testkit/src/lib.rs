@@ -18,6 +18,7 @@ mod proxy;
 pub mod rig;
 mod service;
 mod slow;
+mod small_disk;
 mod wait;
 
 pub use busy::BusyProcesses;
@@ -30,6 +31,7 @@ pub use proxy::Proxy;
 pub use rig::Rig;
 pub use service::ServiceProcess;
 pub use slow::SlowConnections;
+pub use small_disk::{DiskError, SmallDisk};
 pub use wait::{WaitError, wait_until};
 
 /// The longest that a test waits for one thing on a loaded machine. Only a test that fails waits this long.

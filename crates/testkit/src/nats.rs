@@ -2,11 +2,14 @@
 
 mod binary;
 mod cluster;
+mod roles;
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
     process::ExitStatus,
+    sync::Arc,
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -14,7 +17,9 @@ use rand::RngExt;
 use tempfile::TempDir;
 
 pub use self::binary::{ProgramError, find as find_binary};
+use self::roles::Roles;
 use crate::{
+    SmallDisk,
     process::{LogLine, Mark, Process},
     wait::WaitError,
 };
@@ -57,16 +62,41 @@ pub enum NatsError {
 #[must_use = "it does nothing until it is started"]
 pub struct Builder {
     max_payload: usize,
+    max_file_store: u64,
     sync_always: bool,
     extra: String,
     file: Option<PathBuf>,
     envs: Vec<(String, String)>,
+    roles: Option<Arc<Roles>>,
+    disk: Option<Arc<SmallDisk>>,
 }
 
 impl Builder {
+    /// Gives the server the accounts, users and permissions of `deploy/nats/accounts.conf`; see [`NatsServer::login`]. A
+    /// connection without a key may do everything: it is the test's own.
+    ///
+    /// # Panics
+    /// Panics if the keys cannot be written.
+    pub fn with_roles(mut self) -> Self {
+        self.roles = Some(Arc::new(Roles::create().expect("a temporary directory for keys")));
+        self
+    }
+
+    /// Puts the store on this disk.
+    pub fn disk(mut self, disk: SmallDisk) -> Self {
+        self.disk = Some(Arc::new(disk));
+        self
+    }
+
     /// The largest message in bytes; 8,000,000 unless set.
     pub fn max_payload(mut self, bytes: usize) -> Self {
         self.max_payload = bytes;
+        self
+    }
+
+    /// How many bytes all streams together may reserve; 1 TB unless set, since the disk need not have that much.
+    pub fn max_file_store(mut self, bytes: u64) -> Self {
+        self.max_file_store = bytes;
         self
     }
 
@@ -118,14 +148,23 @@ impl Builder {
             // Ports are not reserved: if the server cannot bind one, another is tried.
             let port = rand::rng().random_range(PORTS);
             fs::write(&written, self.config_text(directory.path(), port)).map_err(NatsError::Prepare)?;
-            let process = Process::builder(&binary).name("nats-server").arg("-c").arg(config);
+            let process = match &self.disk {
+                Some(disk) => disk.enter(&binary),
+                None => Process::builder(&binary),
+            };
+            let process = process.name("nats-server").arg("-c").arg(config);
             let process = process.env("NATS_LISTEN", format!("127.0.0.1:{port}"));
-            let process = process.env("NATS_STORE_DIR", directory.path().join("store"));
+            let process = process.env("NATS_STORE_DIR", self.store(directory.path()));
             let process = process.envs(self.envs.iter().map(|(name, value)| (name, value)));
+            let process = process.envs(self.roles.iter().flat_map(|roles| roles.server_env()));
             // Without a limit large messages let it grow to gigabytes before it collects its garbage.
             let process = process.env("GOMEMLIMIT", "512MiB").start().map_err(NatsError::Run)?;
             match ready(&process, Mark::default()).await {
-                Ok(()) => return Ok(NatsServer { process, directory, port }),
+                Ok(()) => {
+                    let Self { roles, disk, .. } = self;
+                    let are_violations_known = AtomicBool::new(false);
+                    return Ok(NatsServer { process, directory, port, roles, disk, are_violations_known });
+                }
                 Err(error) if port_is_taken(&process, Mark::default(), &error) => {}
                 Err(error) => return Err(NatsError::NotReady(error)),
             }
@@ -133,15 +172,20 @@ impl Builder {
         Err(NatsError::NoPort)
     }
 
+    fn store(&self, directory: &Path) -> PathBuf {
+        self.disk.as_ref().map_or(directory, |disk| disk.path()).join("store")
+    }
+
     fn config_text(&self, directory: &Path, port: u16) -> String {
-        let store = directory.join("store");
+        let store = self.store(directory);
+        let roles = self.roles.as_ref().map_or_else(String::new, |roles| roles.config());
         let sync = if self.sync_always { "sync_interval: always" } else { "" };
-        // The file limit is only what streams may reserve; the disk need not have that much space.
         format!(
             "server_name: \"gavel-test-{port}\"\nlisten: \"127.0.0.1:{port}\"\nmax_payload: {}\n\
-             jetstream {{ store_dir: \"{}\", max_memory_store: 256MB, max_file_store: 1TB\n{sync} }}\n{}",
+             jetstream {{ store_dir: \"{}\", max_memory_store: 256MB, max_file_store: {}\n{sync} }}\n{roles}{}",
             self.max_payload,
             store.display(),
+            self.max_file_store,
             self.extra
         )
     }
@@ -155,6 +199,10 @@ pub struct NatsServer {
     process: Process,
     directory: TempDir,
     port: u16,
+    roles: Option<Arc<Roles>>,
+    disk: Option<Arc<SmallDisk>>,
+    /// Whether the caller has taken note of the violations.
+    are_violations_known: AtomicBool,
 }
 
 impl NatsServer {
@@ -170,11 +218,45 @@ impl NatsServer {
     pub fn builder() -> Builder {
         Builder {
             max_payload: 8_000_000,
+            max_file_store: 1 << 40,
             sync_always: false,
             extra: String::new(),
             file: None,
             envs: Vec::new(),
+            roles: None,
+            disk: None,
         }
+    }
+
+    /// The environment of a service or command that logs in as this role of the deployment. Without roles, see
+    /// [`Builder::with_roles`], it is the URL.
+    ///
+    /// # Panics
+    /// Panics if there is no such role.
+    #[must_use]
+    pub fn login(&self, role: &str) -> Vec<(String, String)> {
+        let mut variables = vec![("NATS_URL".to_owned(), self.url())];
+        if let Some(roles) = &self.roles {
+            variables.push(("NATS_NKEY".to_owned(), roles.seed(role).display().to_string()));
+            variables.push(("NATS_MAKE_STREAMS".to_owned(), "false".to_owned()));
+        }
+        variables
+    }
+
+    /// What the server has refused to its users so far, for lack of permission. A test that does not ask for it fails in the
+    /// end if there is anything.
+    #[must_use]
+    pub fn violations(&self) -> Vec<String> {
+        self.are_violations_known.store(true, Ordering::Relaxed);
+        let Some(roles) = &self.roles else { return Vec::new() };
+        let log = self.process.log().into_iter().filter(|line| line.contains(" Violation - "));
+        log.map(|line| roles.name_keys(&line.text)).collect()
+    }
+
+    /// The disk of its store, if that is a small one.
+    #[must_use]
+    pub fn disk(&self) -> Option<&SmallDisk> {
+        self.disk.as_deref()
     }
 
     /// The URL for clients. It stays the same after a restart.
@@ -192,7 +274,7 @@ impl NatsServer {
     /// The directory of `JetStream`'s files.
     #[must_use]
     pub fn store(&self) -> PathBuf {
-        self.directory.path().join("store")
+        self.disk().map_or(self.directory.path(), SmallDisk::path).join("store")
     }
 
     /// The process, for its log and other signals.
@@ -255,6 +337,17 @@ impl NatsServer {
     /// Returns an error if it cannot be signalled.
     pub fn thaw(&self) -> Result<(), NatsError> {
         self.process.thaw().map_err(NatsError::Run)
+    }
+}
+
+/// A test fails if a service or command lacks a permission that it tried to use.
+impl Drop for NatsServer {
+    fn drop(&mut self) {
+        if std::thread::panicking() || self.are_violations_known.load(Ordering::Relaxed) {
+            return;
+        }
+        let violations = self.violations().join("\n");
+        assert_eq!(violations, "", "deploy/nats/accounts.conf does not permit what a role has tried");
     }
 }
 

@@ -1,6 +1,6 @@
 //! What most tests of services start with: a server with Gavel's streams, connections to it, and mock Convex.
 
-use std::{path::Path, time::Duration};
+use std::{ffi::OsStr, path::Path, time::Duration};
 
 use gavel_bus::topology::TopologySettings;
 use gavel_bus::{Bus, NatsConfig, Outgoing, Stored, Trace};
@@ -10,7 +10,7 @@ use crate::{Events, JetStream, NatsServer, ServiceProcess, TEST_TIMEOUT, process
 
 /// A server with streams and consumers, a connection to it as a service has one, and mock Convex.
 pub struct Rig {
-    /// A connection as services have it.
+    /// A connection as services have it, but with all permissions.
     pub bus: Bus,
     /// A connection as operators have it.
     pub jetstream: JetStream,
@@ -67,10 +67,16 @@ impl Rig {
         Events::subscribe(&self.jetstream).await
     }
 
-    /// A service of this rig: its server, its mock Convex and its topology are set.
+    /// A service of this rig: its server, its role, its mock Convex and its topology are set.
+    ///
+    /// # Panics
+    /// Panics if the program is not one of the services.
     #[must_use]
     pub fn service(&self, program: impl AsRef<Path>) -> process::Builder {
-        ServiceProcess::builder(program, &self.nats.url())
+        let name = program.as_ref().file_name().and_then(OsStr::to_str).unwrap_or_default();
+        let role = name.strip_prefix("gavel-").expect("the program of a service");
+        ServiceProcess::builder(&program, &self.nats.url())
+            .envs(self.nats.login(role))
             .env("CONVEX_SITE_URL", self.convex.url())
             .env("ACK_WAIT_MS", self.topology.ack_wait.as_millis().to_string())
     }
@@ -86,7 +92,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Uses this server; a new one unless set.
+    /// Uses this server; a new one with the users of the deployment unless set.
     pub fn nats(mut self, nats: NatsServer) -> Self {
         self.nats = Some(nats);
         self
@@ -117,7 +123,7 @@ impl Builder {
     pub async fn start(self) -> Rig {
         let nats = match self.nats {
             Some(nats) => nats,
-            None => NatsServer::start().await,
+            None => NatsServer::builder().with_roles().start().await,
         };
         let bus = connect(&nats, self.topology).await;
         bus.ensure_topology().await;
@@ -127,7 +133,11 @@ impl Builder {
     }
 }
 
-async fn connect(nats: &NatsServer, topology: TopologySettings) -> Bus {
+/// Connects to a server as the test itself, which may do everything.
+///
+/// # Panics
+/// Panics if the address is invalid.
+pub async fn connect(nats: &NatsServer, topology: TopologySettings) -> Bus {
     let config = NatsConfig { url: nats.url(), name: "test".to_owned(), ..NatsConfig::default() };
     Bus::connect(&config, topology).await.unwrap_or_else(|error| panic!("cannot connect to NATS: {error}"))
 }

@@ -143,6 +143,9 @@ impl Fetcher {
                 Err(Failure::Defer(BACKOFF.delay(delivery.attempt, rand::random())))
             }
             Err(BundleFailure::BreakerOpen(open)) => Err(Failure::Defer(open.redelivery_delay())),
+            Err(BundleFailure::Bundle(error)) if error.is_too_large() => {
+                Err(Failure::Reject(Cause::from(error)))
+            }
             Err(error @ (BundleFailure::Bundle(_) | BundleFailure::Fetch(FetchError::Call(_)))) => {
                 Err(self.retry(delivery, error))
             }

@@ -7,7 +7,7 @@ mod single_flight;
 
 use std::sync::Arc;
 
-use gavel_bus::topology::Durable;
+use gavel_bus::topology::{Durable, Stream};
 use gavel_convex::Convex;
 use gavel_runtime::health::check;
 use gavel_runtime::{Service, ServiceInfo};
@@ -28,6 +28,7 @@ pub async fn bind(config: Config) -> anyhow::Result<Service> {
     service.add_task(convex.clone().probe_while_open("fetcher"));
     let seen = convex.clone();
     service.add_check(check(move || std::future::ready(seen.check_breaker())));
+    service.probe_streams(&[Stream::Ready, Stream::Result, Stream::DeadLetter, Stream::Bundles]);
     service.info = ServiceInfo {
         slots: config.slots,
         dependencies: Arc::new(move || vec![convex.status()]),

@@ -40,7 +40,10 @@ pub async fn bind(config: Config) -> anyhow::Result<Service> {
         let bus = bus.clone();
         async move { bus.check_stream(Stream::Queued).await }
     }));
-    table::PUBLISHED.init(["ingress", "gavel.v1.Queued", "full"]);
+    service.probe_streams(&[Stream::Queued]);
+    for result in ["full", "store_failed", "unanswered"] {
+        table::PUBLISHED.init(["ingress", "gavel.v1.Queued", result]);
+    }
 
     let state = Arc::new(handler::State {
         bus: service.bus.clone(),

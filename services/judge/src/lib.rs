@@ -7,7 +7,7 @@ mod languages;
 
 use std::sync::Arc;
 
-use gavel_bus::topology::Durable;
+use gavel_bus::topology::{Durable, Stream};
 use gavel_runtime::{Service, ServiceInfo, health};
 
 pub use config::Config;
@@ -30,6 +30,7 @@ pub async fn bind(config: Config, engine: impl Engine) -> anyhow::Result<Service
         dependencies: Arc::new(move || dependencies.dependencies()),
     };
     service.add_check(dependency_check(&engine));
+    service.probe_streams(&[Stream::Ready, Stream::Waiting, Stream::Result, Stream::DeadLetter]);
     let (bus, listener, watcher) = (service.bus.clone(), Arc::clone(&waiting), Arc::clone(&waiting));
     service.add_task(async move {
         tokio::join!(listener.listen(&bus), watcher.watch(&bus));

@@ -16,7 +16,7 @@ mod window;
 use std::sync::Arc;
 
 use gavel_bus::Ledger;
-use gavel_bus::topology::Durable;
+use gavel_bus::topology::{Durable, Stream};
 use gavel_convex::Convex;
 use gavel_runtime::health::check;
 use gavel_runtime::{Service, ServiceInfo};
@@ -44,6 +44,7 @@ pub async fn bind(config: Config) -> anyhow::Result<Service> {
     service.add_task(convex.clone().probe_while_open("reporter"));
     let seen = convex.clone();
     service.add_check(check(move || std::future::ready(seen.check_breaker())));
+    service.probe_streams(&[Stream::Result, Stream::DeadLetter]);
     service.info = ServiceInfo {
         slots: config.slots,
         dependencies: Arc::new(move || vec![convex.status()]),

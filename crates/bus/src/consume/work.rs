@@ -165,8 +165,7 @@ async fn process<H: Handler>(work: &Work<H>, trace: Trace) -> Settlement {
         Ok(()) => done(work),
         Err(PublishFailure::Unable) => unpublished(work),
         // Another attempt would fail in the same way.
-        Err(PublishFailure::TooLarge) => {
-            let cause = Cause::new("the result is larger than the max_payload of NATS");
+        Err(PublishFailure::TooLarge(cause)) => {
             let verdict_events = work.handler.give_up(&delivery.event, &cause);
             dead_letter(work, &info, &delivery.trace, verdict_events, &cause).await
         }
@@ -194,7 +193,7 @@ async fn dead_letter<H: Handler>(
         payload: work.message.payload.to_vec(),
     };
     let mut stored = publish(work, trace, &Outgoing::from(&letter)).await;
-    if let Err(PublishFailure::TooLarge) = stored {
+    if let Err(PublishFailure::TooLarge(_)) = stored {
         // A truncated payload could be mistaken for the whole.
         letter.cause = format!("{cause} (its {} bytes do not fit into a dead letter)", letter.payload.len());
         letter.payload = Vec::new();
@@ -220,7 +219,7 @@ fn unpublished<H>(work: &Work<H>) -> Settlement {
 /// Why an event could not be published, after all attempts.
 enum PublishFailure {
     /// It is larger than the server accepts.
-    TooLarge,
+    TooLarge(Cause),
     /// The server refuses it or does not answer.
     Unable,
 }
@@ -241,13 +240,15 @@ async fn publish<H>(work: &Work<H>, trace: &Trace, output: &Outgoing) -> Result<
                 warn!(to = output.subject, instead = other.subject, "the stream is full");
                 return Box::pin(publish(work, trace, other)).await;
             }
-            (Err(error @ (PublishError::TooLarge | PublishError::Refused(_))), _) => {
-                let unstored = match error {
-                    PublishError::TooLarge => PublishFailure::TooLarge,
-                    _ => PublishFailure::Unable,
-                };
-                error!(cause = %Cause::from(error), to = output.subject, "cannot publish");
-                return Err(unstored);
+            (Err(error @ (PublishError::TooLarge(_) | PublishError::Refused(_))), _) => {
+                let is_too_large = matches!(error, PublishError::TooLarge(_));
+                let cause = Cause::from(error);
+                error!(%cause, to = output.subject, "cannot publish");
+                return Err(if is_too_large {
+                    PublishFailure::TooLarge(cause)
+                } else {
+                    PublishFailure::Unable
+                });
             }
             (Err(error), _) => error,
         };

@@ -11,5 +11,6 @@ mod ledger;
 mod login;
 mod outage;
 mod publish;
+mod storage;
 mod support;
 mod topology;

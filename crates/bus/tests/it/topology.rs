@@ -33,16 +33,31 @@ async fn streams_match_the_table() {
         "callback.answered.*.*",
         "callback.dropped.*",
         "callback.dropped.*.*",
+        "probe.SUB_RESULT",
     ];
-    let ready: &[&str] =
-        &["submission.ready.*", "submission.ready.*.*", "submission.expired.*", "submission.expired.*.*"];
+    let ready: &[&str] = &[
+        "submission.ready.*",
+        "submission.ready.*.*",
+        "submission.expired.*",
+        "submission.expired.*.*",
+        "probe.SUB_READY",
+    ];
+    let queued: &[&str] = &["submission.queued.*", "submission.queued.*.*", "probe.SUB_QUEUED"];
+    let waiting: &[&str] = &["submission.waiting.*.*", "submission.waiting.*.*.*", "probe.SUB_WAITING"];
     let table: [(_, &[&str], _, _, _, _); 6] = [
-        ("SUB_QUEUED", &["submission.queued.*", "submission.queued.*.*"], 200, 72, true, true),
+        ("SUB_QUEUED", queued, 200, 72, true, true),
         ("SUB_READY", ready, 100, 0, true, false),
-        ("SUB_WAITING", &["submission.waiting.*.*", "submission.waiting.*.*.*"], 20, 0, true, false),
+        ("SUB_WAITING", waiting, 20, 0, true, false),
         ("SUB_RESULT", results, 400, 72, true, true),
-        ("SUB_DEAD", &["submission.dead.*", "submission.dead.*.*"], 50, 24 * 30, false, false),
-        ("BUNDLES", &["bundle.*.*.*"], 230, 24 * 5, true, false),
+        (
+            "SUB_DEAD",
+            &["submission.dead.*", "submission.dead.*.*", "probe.SUB_DEAD"],
+            50,
+            24 * 30,
+            false,
+            false,
+        ),
+        ("BUNDLES", &["bundle.*.*.*", "probe.BUNDLES"], 230, 24 * 5, true, false),
     ];
     for (name, subjects, megabytes, hours, write_once, protected) in table {
         let config = raw.get_stream(name).await.unwrap().cached_info().config.clone();
@@ -93,6 +108,26 @@ async fn existing_streams_are_left_unchanged() {
     assert!(bus.check_stream(Stream::Bundles).await.unwrap_err().contains("BUNDLES"));
     within("the streams", bus.ensure_topology()).await;
     assert_eq!(bus.check_stream(Stream::Bundles).await, Ok(()));
+}
+
+#[tokio::test]
+async fn streams_of_an_earlier_version_get_what_is_missing() {
+    let server = NatsServer::start().await;
+    let bus = connect(&server, settings()).await;
+    let raw = async_nats::jetstream::new(async_nats::connect(server.url()).await.unwrap());
+    let config = Stream::Queued.config(&settings());
+    let earlier = async_nats::jetstream::stream::Config {
+        subjects: vec!["submission.queued.*".to_owned()],
+        allow_message_ttl: false,
+        max_age: Duration::from_secs(HOUR),
+        ..config.clone()
+    };
+    raw.create_stream(earlier).await.unwrap();
+    within("the streams", bus.ensure_topology()).await;
+    let now = raw.get_stream("SUB_QUEUED").await.unwrap().cached_info().config.clone();
+    assert_eq!((&now.subjects, now.allow_message_ttl), (&config.subjects, true));
+    assert_eq!(now.max_age, Duration::from_secs(HOUR), "the rest stays");
+    assert_eq!(bus.check_store(Stream::Queued).await, Ok(()));
 }
 
 #[tokio::test]

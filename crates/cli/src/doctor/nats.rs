@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use gavel_bus::topology::{MIN_NATS_VERSION, Stream};
 use gavel_domain::heartbeat::Heartbeat;
 use gavel_domain::{LanguageId, catalogue};
@@ -23,7 +24,7 @@ pub(super) async fn check(nats: &NatsOptions) -> Vec<Finding> {
         Ok(inspector) => inspector,
         Err(error) => return vec![failed("NATS", error)],
     };
-    let mut findings = vec![Finding::good("NATS", "connected"), version(&inspector)];
+    let mut findings = vec![Finding::good("NATS", "connected"), version(&inspector), max_payload(&inspector)];
     match inspector.topology_mismatches().await {
         Err(error @ InspectError::NoJetStream) => findings.push(failed("JetStream", error)),
         Err(error) => findings.push(failed("streams and consumers", error)),
@@ -39,7 +40,7 @@ pub(super) async fn check(nats: &NatsOptions) -> Vec<Finding> {
 async fn topology(inspector: &Inspector, mismatches: Vec<TopologyMismatch>) -> Vec<Finding> {
     if mismatches.is_empty() {
         let good = Finding::good("streams and consumers", "all exist with the expected configuration");
-        return vec![good, permission(inspector).await, clock(inspector).await];
+        return vec![good, store(inspector).await, permission(inspector).await, clock(inspector).await];
     }
     let finding = |mismatch: TopologyMismatch| {
         let name = format!("{} {}", if mismatch.is_stream { "stream" } else { "consumer" }, mismatch.name);
@@ -64,6 +65,29 @@ fn version(inspector: &Inspector) -> Finding {
         text,
         format!("Run nats-server {}.{} or newer.", MIN_NATS_VERSION.0, MIN_NATS_VERSION.1),
     )
+}
+
+fn max_payload(inspector: &Inspector) -> Finding {
+    match inspector.check_max_payload() {
+        Ok(()) => Finding::good("max_payload of NATS", "sufficient"),
+        Err(problem) => Finding::bad(
+            "max_payload of NATS",
+            problem,
+            "Change max_payload in the configuration of nats-server, and restart or reload it.",
+        ),
+    }
+}
+
+/// Stores a probe in each stream.
+async fn store(inspector: &Inspector) -> Finding {
+    let checks = join_all(Stream::ALL.map(|stream| inspector.check_store(stream))).await;
+    let problems: Vec<String> =
+        checks.into_iter().filter_map(Result::err).map(|problem| problem.to_string()).collect();
+    if problems.is_empty() {
+        return Finding::good("store of NATS", "each stream stores messages");
+    }
+    let remedy = "Accepted submissions are not lost. They continue once nats-server stores messages again.";
+    Finding::bad("store of NATS", problems.join("; "), remedy)
 }
 
 async fn permission(inspector: &Inspector) -> Finding {

@@ -44,6 +44,7 @@ pub(super) async fn wait(inspector: &Inspector, run: &Run) -> Result<Option<Wait
     let position =
         run.sequence(waits_since).map_or(QueuePosition::InProgress, |sequence| stage.position(sequence));
     let heartbeats = listen(inspector, worker(durable), age).await?;
+    let problem = heartbeats.as_ref().and_then(|heartbeats| heartbeats.problem.as_deref());
     let (ahead, about) = match position {
         QueuePosition::Waiting { ahead } if durable == Durable::Judge => {
             (Some(ahead), estimate(inspector, ahead).await?)
@@ -74,9 +75,8 @@ pub(super) async fn wait(inspector: &Inspector, run: &Run) -> Result<Option<Wait
                 stage.in_progress
             )
         }
-        QueuePosition::InProgress => in_progress(run, durable, &format_duration(age)),
+        QueuePosition::InProgress => in_progress(run, durable, &format_duration(age), problem.is_some()),
     };
-    let problem = heartbeats.and_then(|heartbeats| heartbeats.problem);
     let problem = problem.map(|problem| format!("; problem seen by the {}: {problem}", worker(durable)));
     let sentence = sentence + &problem.unwrap_or_default();
     Ok(Some(Wait { stage: worker(durable), ahead, about_ms: about.map(crate::time::millis), sentence }))
@@ -118,7 +118,7 @@ async fn estimate(inspector: &Inspector, ahead: u64) -> Result<Option<Duration>,
 /// What the heartbeats of the instances of a service say.
 struct Heartbeats {
     slots: u32,
-    /// A problem with Convex or Judge0.
+    /// A problem with Convex or Judge0, or else why an instance is not ready, such as a stream that stores nothing.
     problem: Option<String>,
 }
 
@@ -136,17 +136,23 @@ async fn listen(
         present => present?,
     };
     let instances = || present.iter().map(|(heartbeat, _)| heartbeat).filter(|each| each.service == service);
+    let of_dependency = instances().flat_map(|each| &each.dependencies).find_map(|peer| peer.problem.clone());
+    let not_ready = || instances().flat_map(|each| &each.problems).next().cloned();
     Ok(Some(Heartbeats {
         slots: instances().map(|each| each.slots).sum(),
-        problem: instances().flat_map(|each| &each.dependencies).find_map(|peer| peer.problem.clone()),
+        problem: of_dependency.or_else(not_ready),
     }))
 }
 
-fn in_progress(run: &Run, durable: Durable, age: &str) -> String {
+/// Where a submission in progress is. Unless there is a known `problem`, the usual cause of a long wait is named.
+fn in_progress(run: &Run, durable: Durable, age: &str, has_known_problem: bool) -> String {
     let dead = run.events.iter().rfind(|event| event.stage == "dead");
     let last = dead.and_then(|event| event.reason.as_deref());
     let last = last.map_or_else(String::new, |cause| format!("; it was a dead letter before: {cause}"));
     match (durable, run.event("running")) {
+        (Durable::Fetcher | Durable::FetcherExpired, _) if has_known_problem => {
+            format!("a fetcher has worked on it or waits to retry for {age}{last}")
+        }
         (Durable::Fetcher | Durable::FetcherExpired, _) => format!(
             "a fetcher has worked on it or waits to retry for {age}: Convex does not return the test cases, see the log of the \
              fetcher{last}"
@@ -157,6 +163,7 @@ fn in_progress(run: &Run, durable: Durable, age: &str) -> String {
             running.instance.as_deref().unwrap_or("a judge")
         ),
         (Durable::Judge, None) => format!("a judge has worked on it or waits to retry for {age}{last}"),
+        _ if has_known_problem => format!("a reporter has had the verdict for {age}{last}"),
         _ => format!(
             "a reporter has had the verdict for {age}: Convex does not accept it, see the log of the reporter and \
              \"gavel status\"{last}"

@@ -1,5 +1,7 @@
 //! The nats-server that `gavel up` starts and stops.
 
+mod store;
+
 use std::fmt::{self, Display};
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -10,7 +12,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use gavel_bus::identity;
+use gavel_bus::{Bus, identity};
 use gavel_domain::Secret;
 use gavel_inspect::find_nats_server;
 use gavel_runtime::nats::local_key;
@@ -126,13 +128,17 @@ impl OwnNats {
         &self.access
     }
 
-    /// Restarts the server whenever it exits, until `ended`.
-    pub(crate) async fn keep_running(&self, ended: &CancellationToken) {
+    /// Restarts the server whenever it exits, or stores nothing any more although its disk has room, until `ended`.
+    pub(crate) async fn keep_running(&self, bus: &Bus, ended: &CancellationToken) {
         let mut child = self.child.lock().await;
         loop {
             tokio::select! {
                 () = ended.cancelled() => return,
                 status = child.wait() => error!(?status, "nats-server exited: restarting it"),
+                problem = store::until_restart_helps(bus, &self.config.data_dir) => {
+                    error!(%problem, "the disk has room, but nats-server stores nothing: restarting it");
+                    stop(&mut child).await;
+                }
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
             match spawn(&self.program, &self.config, &self.access.user) {
@@ -145,14 +151,17 @@ impl OwnNats {
     /// Stops the server, which syncs its files to disk.
     pub(crate) async fn stop(self) {
         local_key::unregister(self.config.port);
-        let mut child = self.child.lock().await;
-        let Some(pid) = child.id() else { return };
-        // kill(1), because std cannot send SIGTERM.
-        let asked = Command::new("kill").args(["-TERM", &pid.to_string()]).status().await;
-        if asked.is_err() || tokio::time::timeout(STOP_TIMEOUT, child.wait()).await.is_err() {
-            warn!("nats-server did not exit within {} s: killing it", STOP_TIMEOUT.as_secs());
-            let _ = child.kill().await;
-        }
+        stop(&mut *self.child.lock().await).await;
+    }
+}
+
+async fn stop(child: &mut Child) {
+    let Some(pid) = child.id() else { return };
+    // kill(1), because std cannot send SIGTERM.
+    let asked = Command::new("kill").args(["-TERM", &pid.to_string()]).status().await;
+    if asked.is_err() || tokio::time::timeout(STOP_TIMEOUT, child.wait()).await.is_err() {
+        warn!("nats-server did not exit within {} s: killing it", STOP_TIMEOUT.as_secs());
+        let _ = child.kill().await;
     }
 }
 

@@ -68,7 +68,7 @@ async fn stopping_judge_hands_work_over_at_once() {
     // Long enough that the test would notice if the judge finished it.
     let long = "import time\nwhile time.process_time() < 3: pass\nprint(input())";
     let leaving = Process::builder(gavel_testkit::process::built_binary("gavel-judge").unwrap())
-        .env("NATS_URL", pipeline.nats.url())
+        .envs(pipeline.nats.login("judge"))
         .env("PORT", "0")
         .env("JUDGE_SLOTS", "1")
         .env("SHUTDOWN_GRACE_MS", "100")

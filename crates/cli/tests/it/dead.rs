@@ -33,7 +33,7 @@ impl FinishedCommand {
 pub(crate) async fn gavel(pipeline: &Pipeline, arguments: &[&str]) -> FinishedCommand {
     let process = Process::builder(env!("CARGO_BIN_EXE_gavel"))
         .args(arguments)
-        .env("NATS_URL", pipeline.nats.url())
+        .envs(pipeline.nats.login("ops"))
         // No call hangs at Convex, unless a test holds it.
         .env("REQUEST_TIMEOUT_MS", "1")
         .env("RUNNING_LINGER_MS", "1")

@@ -10,7 +10,13 @@ use crate::events::{Rig, exit_code};
 use crate::pipeline::Pipeline;
 
 /// Runs `gavel doctor --json` and returns its exit code and findings.
-async fn doctor(variables: &[(&str, &str)]) -> (Option<i32>, Vec<Value>) {
+async fn doctor(nats: &NatsServer, variables: &[(&str, &str)]) -> (Option<i32>, Vec<Value>) {
+    let login = nats.login("ops");
+    let login = login.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    doctor_with(&login.chain(variables.iter().copied()).collect::<Vec<_>>()).await
+}
+
+async fn doctor_with(variables: &[(&str, &str)]) -> (Option<i32>, Vec<Value>) {
     let process = Process::builder(env!("CARGO_BIN_EXE_gavel"))
         .args(["doctor", "--no-judge", "--json"])
         .envs(variables.iter().copied())
@@ -32,28 +38,28 @@ fn state<'a>(findings: &'a [Value], name: &str) -> &'a str {
 async fn doctor_passes_on_healthy_pipeline_and_changes_nothing() {
     let question = Question::build(SubmissionKind::Standard, "q").public("7", "7").done();
     let pipeline = Pipeline::start_with(vec![question], &[("INGRESS_KEYS", "a-key-of-16-bytes")]).await;
-    let (nats, ingress) = (pipeline.nats.url(), pipeline.url.replace("/v1/judge-question", ""));
+    let (nats, ingress) = (&pipeline.nats, pipeline.url.replace("/v1/judge-question", ""));
     let convex = pipeline.convex.url();
-    let variables = [("NATS_URL", nats.as_str()), ("INGRESS_URL", &ingress), ("CONVEX_SITE_URL", &convex)];
+    let variables = [("INGRESS_URL", ingress.as_str()), ("CONVEX_SITE_URL", &convex)];
     let with_key = |key| [&variables[..], &[("INGRESS_KEY", key)]].concat();
     let mut findings = Vec::new();
     wait_until("all four", TEST_TIMEOUT, async || {
-        let (code, found) = doctor(&with_key("a-key-of-16-bytes")).await;
+        let (code, found) = doctor(nats, &with_key("a-key-of-16-bytes")).await;
         findings = found;
         code == Some(0)
     })
     .await
     .unwrap_or_else(|_| panic!("{findings:?}"));
     let names =
-        ["NATS", "version of NATS", "streams and consumers", "clock", "judge", "Convex", "ingress keys"];
-    for name in names {
+        ["NATS", "version of NATS", "max_payload of NATS", "streams and consumers", "store of NATS", "clock"];
+    for name in names.into_iter().chain(["judge", "Convex", "ingress keys"]) {
         assert_eq!(state(&findings, name), "good", "{findings:?}");
     }
-    let (code, findings) = doctor(&with_key("another-key")).await;
+    let (code, findings) = doctor(nats, &with_key("another-key")).await;
     assert_eq!((code, state(&findings, "ingress keys")), (Some(1), "bad"));
     // Mock Convex accepts every caller, so a token for it proves nothing.
     let with_token = [&variables[..], &[("CONVEX_TOKEN", "a-token-of-16-bytes")]].concat();
-    let (code, findings) = doctor(&with_token).await;
+    let (code, findings) = doctor(nats, &with_token).await;
     assert_eq!((code, state(&findings, "Convex credentials")), (Some(0), "warning"), "{findings:?}");
     let calls = pipeline.convex.calls();
     let had_none = calls.iter().all(|call| call.status() == Some(400) && call.applied_at().is_none());
@@ -63,13 +69,13 @@ async fn doctor_passes_on_healthy_pipeline_and_changes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn doctor_names_each_problem_with_its_remedy() {
     let nothing = [("NATS_URL", "nats://127.0.0.1:9"), ("INGRESS_URL", "http://127.0.0.1:9")];
-    let (code, findings) = doctor(&nothing).await;
+    let (code, findings) = doctor_with(&nothing).await;
     assert_eq!(code, Some(1));
     assert_eq!((state(&findings, "NATS"), state(&findings, "ingress over HTTP")), ("bad", "bad"));
     assert_eq!(state(&findings, "Convex"), "skipped");
 
     let empty = NatsServer::start().await;
-    let (_, findings) = doctor(&[("NATS_URL", &empty.url()), nothing[1]]).await;
+    let (_, findings) = doctor(&empty, &[nothing[1]]).await;
     assert_eq!((state(&findings, "stream SUB_QUEUED"), state(&findings, "judge")), ("bad", "bad"));
 
     let rig = Rig::start().await;
@@ -82,8 +88,7 @@ async fn doctor_names_each_problem_with_its_remedy() {
     // A server without Convex's paths.
     let convex = MockConvex::start_local(Vec::new()).await.unwrap();
     let elsewhere = format!("{}/elsewhere", convex.url());
-    let (code, findings) =
-        doctor(&[("NATS_URL", &rig.nats.url()), nothing[1], ("CONVEX_SITE_URL", &elsewhere)]).await;
+    let (code, findings) = doctor(&rig.nats, &[nothing[1], ("CONVEX_SITE_URL", &elsewhere)]).await;
     assert_eq!(code, Some(1));
     for name in ["stream SUB_DEAD", "consumer judge", "Convex /coding/submission-result"] {
         assert_eq!(state(&findings, name), "bad");
@@ -94,15 +99,15 @@ async fn doctor_names_each_problem_with_its_remedy() {
 #[tokio::test(flavor = "multi_thread")]
 async fn doctor_reports_services_and_their_dependencies() {
     let rig = Rig::start().await;
-    let url = rig.nats.url();
     let judge = Process::builder(built_binary("gavel-judge").unwrap())
-        .envs([("NATS_URL", url.as_str()), ("PORT", "0"), ("INSTANCE", "judge-x")])
+        .envs(rig.nats.login("judge"))
+        .envs([("PORT", "0"), ("INSTANCE", "judge-x")])
         .envs([("ENGINE", "judge0"), ("JUDGE0_BASE_URL", "http://127.0.0.1:9")])
         .start()
         .unwrap();
     let mut findings = Vec::new();
     wait_until("the judge's word", TEST_TIMEOUT, async || {
-        findings = doctor(&[("NATS_URL", &url)]).await.1;
+        findings = doctor(&rig.nats, &[]).await.1;
         findings.iter().any(|finding| finding["name"] == "Judge0 as judge-x sees it")
     })
     .await
@@ -114,7 +119,7 @@ async fn doctor_reports_services_and_their_dependencies() {
         assert_eq!(findings.iter().find(is_it).unwrap()["state"], "bad", "{findings:?}");
     }
     assert_eq!(state(&findings, "judge"), "good");
-    let counted = crate::status::status(&url).await;
+    let counted = crate::status::status(&rig.nats).await;
     let peer = &counted["peers"][0];
     assert_eq!((&peer["name"], &peer["seenBy"]), (&"Judge0".into(), &"judge-x".into()));
     assert!(peer["problem"].is_string() && peer["forMs"].is_u64(), "{counted}");

@@ -24,7 +24,7 @@ impl Deref for Rig {
 
 impl Rig {
     pub(crate) async fn start() -> Self {
-        Self::on(NatsServer::start().await).await
+        Self::on(NatsServer::builder().with_roles().start().await).await
     }
 
     pub(crate) async fn on(nats: NatsServer) -> Self {
@@ -47,11 +47,19 @@ impl Rig {
 
     /// Runs `gavel` against this server.
     pub(crate) fn gavel(&self, arguments: &[&str]) -> Process {
-        gavel(&self.nats.url(), arguments)
+        gavel(&self.nats, arguments)
     }
 }
 
-pub(crate) fn gavel(url: &str, arguments: &[&str]) -> Process {
+/// Runs `gavel` with the role that the documentation names: `tap` for live events, `ops` for everything else.
+pub(crate) fn gavel(nats: &NatsServer, arguments: &[&str]) -> Process {
+    let reads_history = arguments.iter().any(|argument| ["--all", "--since"].contains(argument));
+    let role = if arguments.first() == Some(&"tap") && !reads_history { "tap" } else { "ops" };
+    Process::builder(env!("CARGO_BIN_EXE_gavel")).args(arguments).envs(nats.login(role)).start().unwrap()
+}
+
+/// Runs `gavel` against a server that is not one of a test.
+pub(crate) fn gavel_at(url: &str, arguments: &[&str]) -> Process {
     Process::builder(env!("CARGO_BIN_EXE_gavel")).args(arguments).env("NATS_URL", url).start().unwrap()
 }
 

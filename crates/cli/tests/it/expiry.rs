@@ -1,8 +1,8 @@
 //! Test cases that are no longer in the store are fetched again for the submissions that still need them.
 
-use async_nats::jetstream;
+use gavel_bus::topology::Stream;
 use gavel_mock_convex::{Endpoint, Question, SubmissionKind};
-use gavel_testkit::{TEST_TIMEOUT, wait_until};
+use gavel_testkit::{JetStream, TEST_TIMEOUT, wait_until};
 
 use crate::dead::gavel;
 use crate::pipeline::Pipeline;
@@ -17,10 +17,10 @@ async fn without_test_cases(ids: &[&str]) -> Pipeline {
     for id in ids {
         pipeline.submit(id, "q", 71, ECHO).await;
     }
-    let raw = jetstream::new(async_nats::connect(pipeline.nats.url()).await.unwrap());
-    let ready = async || raw.get_stream("SUB_READY").await.unwrap().cached_info().state.messages;
-    wait_until("ready submissions", TEST_TIMEOUT, async || ready().await == ids.len() as u64).await.unwrap();
-    raw.get_stream("BUNDLES").await.unwrap().purge().await.unwrap();
+    let jetstream = JetStream::connect(&pipeline.nats).await;
+    let ready = async || jetstream.message_count(Stream::Ready).await == ids.len() as u64;
+    wait_until("ready submissions", TEST_TIMEOUT, ready).await.unwrap();
+    jetstream.context.get_stream("BUNDLES").await.unwrap().purge().await.unwrap();
     pipeline
 }
 

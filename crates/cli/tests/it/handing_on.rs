@@ -1,7 +1,7 @@
 //! A submission in a language that its first judge lacks, as people see it.
 
 use gavel_mock_convex::{Question, SubmissionKind};
-use gavel_testkit::{TEST_TIMEOUT, wait_until};
+use gavel_testkit::{NatsServer, TEST_TIMEOUT, wait_until};
 use serde_json::Value;
 
 use crate::events::{exit_code, gavel, lines};
@@ -17,17 +17,17 @@ source = "main.sh"
 run = ["/bin/sh", "/box/program/main.sh"]
 "#;
 
-async fn printed(url: &str, arguments: &[&str]) -> String {
-    let process = gavel(url, arguments);
+async fn printed(nats: &NatsServer, arguments: &[&str]) -> String {
+    let process = gavel(nats, arguments);
     exit_code(&process).await;
     lines(&process).join("\n")
 }
 
 /// Waits until the command prints all these parts.
-async fn expect(url: &str, arguments: &[&str], parts: &[&str]) {
+async fn expect(nats: &NatsServer, arguments: &[&str], parts: &[&str]) {
     let mut text = String::new();
     wait_until("the output", TEST_TIMEOUT, async || {
-        text = printed(url, arguments).await;
+        text = printed(nats, arguments).await;
         parts.iter().all(|part| text.contains(part))
     })
     .await
@@ -38,21 +38,20 @@ async fn expect(url: &str, arguments: &[&str], parts: &[&str]) {
 async fn submission_that_waits_for_its_language_is_shown_until_it_is_judged() {
     let question = Question::build(SubmissionKind::Standard, "q").public("7", "7").done();
     let variables = |role: &str| vec![("INSTANCE".to_owned(), format!("{role}-1"))];
-    let nats = gavel_testkit::NatsServer::start().await;
-    let pipeline = Pipeline::start_on(nats, vec![question], variables).await;
-    let url = pipeline.nats.url();
+    let pipeline = Pipeline::start_each(vec![question], variables).await;
+    let nats = &pipeline.nats;
     pipeline.submit("a", "q", 81, "cat").await;
     let language = "waiting for a judge that serves Scala (81)";
-    expect(&url, &["trace", "a"], &["handed on by judge-1", language, "no running judge serves it"]).await;
+    expect(nats, &["trace", "a"], &["handed on by judge-1", language, "no running judge serves it"]).await;
     let unserved = ["waiting for Scala (81): 1, the oldest for ", "no running judge serves it"];
-    expect(&url, &["status"], &unserved).await;
-    let status: Value = serde_json::from_str(&printed(&url, &["status", "--json"]).await).unwrap();
+    expect(nats, &["status"], &unserved).await;
+    let status: Value = serde_json::from_str(&printed(nats, &["status", "--json"]).await).unwrap();
     let waiting = &status["waitingLanguages"][0];
     assert_eq!((&waiting["language"], &waiting["submissions"]), (&81.into(), &1.into()), "{status}");
     assert_eq!((&waiting["name"], &waiting["servedBy"]), (&"Scala (81)".into(), &Value::Array(Vec::new())));
     let doctor = ["1 waiting for Scala (81), which no running judge serves"];
-    expect(&url, &["doctor", "--no-judge"], &doctor).await;
-    let tap = printed(&url, &["tap", "--all", "--no-follow"]).await;
+    expect(nats, &["doctor", "--no-judge"], &doctor).await;
+    let tap = printed(nats, &["tap", "--all", "--no-follow"]).await;
     assert!(
         tap.lines().any(|line| line.contains("waiting") && line.contains("handed on by judge-1")),
         "{tap}"
@@ -64,7 +63,7 @@ async fn submission_that_waits_for_its_language_is_shown_until_it_is_judged() {
     let languages = [("SANDBOX_LANGUAGES", file.path().to_str().unwrap()), ("INSTANCE", "judge-2")];
     let _second = service_with("gavel-judge", &pipeline.nats, &pipeline.convex, &languages);
     assert_eq!(pipeline.result("a").await["status"], "passed");
-    expect(&url, &["trace", "a"], &["handed on by judge-1", language, "by judge-2", "Ended "]).await;
-    let status: Value = serde_json::from_str(&printed(&url, &["status", "--json"]).await).unwrap();
+    expect(nats, &["trace", "a"], &["handed on by judge-1", language, "by judge-2", "Ended "]).await;
+    let status: Value = serde_json::from_str(&printed(nats, &["status", "--json"]).await).unwrap();
     assert_eq!(status["waitingLanguages"], Value::Null);
 }

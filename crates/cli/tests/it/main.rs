@@ -22,6 +22,7 @@ mod roles;
 mod scrape;
 mod secrets;
 mod status;
+mod storage;
 mod submit;
 mod tap;
 mod trace;

@@ -1,8 +1,12 @@
-//! The pipeline as a test runs it: a server, mock Convex, and each service as a separate process.
+//! The pipeline as a test runs it: a server with the users of the deployment, mock Convex, and each service as a separate
+//! process with the key of its role. A test fails if a service or command lacks a permission (see `NatsServer`).
 
+use std::time::Duration;
+
+use gavel_bus::topology::TopologySettings;
 use gavel_mock_convex::{MockConvex, Question};
 use gavel_testkit::process::{self, built_binary};
-use gavel_testkit::{NatsServer, Process, ServiceProcess, TEST_TIMEOUT};
+use gavel_testkit::{NatsServer, Process, ServiceProcess, TEST_TIMEOUT, rig};
 use serde_json::{Value, json};
 
 /// A running pipeline.
@@ -25,10 +29,30 @@ impl Pipeline {
 
     /// Starts everything, the services with these variables in addition.
     pub(crate) async fn start_with(questions: Vec<Question>, variables: &[(&str, &str)]) -> Self {
-        Self::start_on(NatsServer::start().await, questions, |_| {
+        Self::start_each(questions, |_| {
             variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
         })
         .await
+    }
+
+    /// Starts everything, each service with its own variables.
+    pub(crate) async fn start_each(
+        questions: Vec<Question>,
+        variables: impl Fn(&str) -> Vec<(String, String)>,
+    ) -> Self {
+        Self::start_each_on(NatsServer::builder().with_roles().start().await, questions, variables).await
+    }
+
+    /// Starts everything on this server, which has the users of the deployment and no streams yet.
+    pub(crate) async fn start_each_on(
+        nats: NatsServer,
+        questions: Vec<Question>,
+        variables: impl Fn(&str) -> Vec<(String, String)>,
+    ) -> Self {
+        let ack_wait = Duration::from_secs(2);
+        let topology = TopologySettings { ack_wait, ..TopologySettings::default() };
+        rig::connect(&nats, topology).await.ensure_topology().await;
+        Self::start_on(nats, questions, variables).await
     }
 
     /// Starts everything on this server, each service with its own variables.
@@ -93,7 +117,9 @@ pub(crate) fn service_with(
 }
 
 fn builder(name: &str, nats: &NatsServer, convex: &MockConvex) -> process::Builder {
+    let role = name.strip_prefix("gavel-").unwrap();
     ServiceProcess::builder(built_binary(name).unwrap(), &nats.url())
+        .envs(nats.login(role))
         .env("CONVEX_SITE_URL", convex.url())
         .env("ACK_WAIT_MS", "2000")
         .env("JUDGE_SLOTS", "2")

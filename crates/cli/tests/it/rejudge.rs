@@ -113,7 +113,7 @@ async fn rejudge_waits_for_pending_callback() {
     wait_reported(&pipeline, "a").await;
     pipeline.convex.put_question(question("7"));
     let rejudge = Process::builder(env!("CARGO_BIN_EXE_gavel")).args(["rejudge", "a", "--json"]);
-    let rejudge = rejudge.env("NATS_URL", pipeline.nats.url()).start().unwrap();
+    let rejudge = rejudge.envs(pipeline.nats.login("ops")).start().unwrap();
     assert_eq!(rejudge.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(1));
     let refused = rejudge.log()[0].json().unwrap();
     let reason = refused["reason"].as_str().unwrap();

@@ -143,11 +143,8 @@ async fn human_logs_contain_no_secret_and_no_forged_line() {
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_subject_forges_no_log_line() {
     for format in ["json", "human"] {
-        let nats = NatsServer::start().await;
-        let pipeline = Pipeline::start_on(nats, questions(), |_| {
-            [("LOG_FORMAT", format), ("LOG_LEVEL", "debug")].map(|(a, b)| (a.to_owned(), b.to_owned())).into()
-        })
-        .await;
+        let variables = [("LOG_FORMAT", format), ("LOG_LEVEL", "debug")];
+        let pipeline = Pipeline::start_with(questions(), &variables).await;
         let raw = async_nats::connect(pipeline.nats.url()).await.unwrap();
         for name in ["\u{1b}[31mforged", "\u{9b}31mforged", "a\u{8}\u{7f}forged", "a\u{202e}b\u{200b}forged"]
         {

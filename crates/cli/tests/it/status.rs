@@ -6,14 +6,14 @@ use gavel_mock_convex::{Question, SubmissionKind};
 use gavel_testkit::{NatsServer, TEST_TIMEOUT, wait_until};
 use serde_json::Value;
 
-use crate::events::{Rig, exit_code, gavel, lines, queued, ready};
+use crate::events::{Rig, exit_code, gavel, gavel_at, lines, queued, ready};
 use crate::pipeline::Pipeline;
 
 /// The output of `gavel status --json`, once all streams and consumers exist: services create them one by one.
-pub(crate) async fn status(url: &str) -> Value {
+pub(crate) async fn status(nats: &NatsServer) -> Value {
     let mut said = Vec::new();
     wait_until("all streams and consumers", TEST_TIMEOUT, async || {
-        let process = gavel(url, &["status", "--json"]);
+        let process = gavel(nats, &["status", "--json"]);
         let code = exit_code(&process).await;
         said = process.log();
         code == Some(0)
@@ -49,8 +49,7 @@ async fn status_counts_queued_and_dead() {
         };
         rig.publish(&dead).await;
     }
-    let url = rig.nats.url();
-    let counted = status(&url).await;
+    let counted = status(&rig.nats).await;
     let judge = stage(&counted, "judge");
     assert_eq!((&judge["waiting"], &judge["inHand"], &judge["slots"]), (&3.into(), &0.into(), &0.into()));
     assert!(judge["oldestMs"].is_u64());
@@ -75,10 +74,10 @@ async fn status_counts_queued_and_dead() {
 async fn status_lists_live_instances() {
     let question = Question::build(SubmissionKind::Standard, "q").public("7", "7").done();
     let pipeline = Pipeline::start(vec![question]).await;
-    let url = pipeline.nats.url();
+    let nats = &pipeline.nats;
     let mut counted = Value::Null;
     wait_until("all four", TEST_TIMEOUT, async || {
-        counted = status(&url).await;
+        counted = status(nats).await;
         counted["instances"].as_array().unwrap().len() == 4
     })
     .await
@@ -87,7 +86,7 @@ async fn status_lists_live_instances() {
     let judge =
         counted["instances"].as_array().unwrap().iter().find(|each| each["service"] == "judge").unwrap();
     assert!(judge["languages"].as_u64() > Some(0) && judge["engines"][0] == "sandbox", "{judge}");
-    let watching = gavel(&url, &["status", "--watch"]);
+    let watching = gavel(nats, &["status", "--watch"]);
     wait_until("a second look", TEST_TIMEOUT, async || {
         lines(&watching).iter().filter(|line| line.starts_with("stage ")).count() >= 2
     })
@@ -100,16 +99,16 @@ async fn status_lists_live_instances() {
 #[tokio::test(flavor = "multi_thread")]
 async fn status_reports_nats_without_streams() {
     let nats = NatsServer::start().await;
-    let process = gavel(&nats.url(), &["status"]);
+    let process = gavel(&nats, &["status"]);
     assert_eq!(exit_code(&process).await, Some(69));
     assert!(process.log().iter().any(|line| line.contains("no stream SUB_QUEUED")));
-    assert_eq!(exit_code(&gavel("nats://127.0.0.1:9", &["status"])).await, Some(69));
+    assert_eq!(exit_code(&gavel_at("nats://127.0.0.1:9", &["status"])).await, Some(69));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn completions_and_man_pages_cover_all_commands() {
     let run = async |arguments: &[&str]| {
-        let process = gavel("nats://127.0.0.1:9", arguments);
+        let process = gavel_at("nats://127.0.0.1:9", arguments);
         let code = exit_code(&process).await;
         (code, process.log().into_iter().map(|line| line.text + "\n").collect::<String>())
     };

@@ -10,7 +10,7 @@ use gavel_testkit::{NatsServer, Process, TEST_TIMEOUT, wait_until};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
-use crate::events::{Rig, exit_code, gavel, judged, lines, queued, ready, reported, running};
+use crate::events::{Rig, exit_code, gavel, gavel_at, judged, lines, queued, ready, reported, running};
 use crate::pipeline::Pipeline;
 
 async fn wait_subscribed(tap: &Process) {
@@ -36,12 +36,12 @@ async fn tap_shows_live_events_until_the_verdict() {
             .done(),
     ];
     let pipeline = Pipeline::start(questions).await;
-    let url = pipeline.nats.url();
-    let watching = gavel(&url, &["tap", "--headers"]);
-    let passing = gavel(&url, &["tap", "--id", "a", "--until", "verdict", "-o", "jsonl"]);
-    let failing = gavel(&url, &["tap", "--id", "b", "--until", "verdict"]);
-    let erring = gavel(&url, &["tap", "--id", "c", "--until", "verdict"]);
-    let waiting = gavel(&url, &["tap", "--id", "never", "--until", "verdict", "--timeout", "1s"]);
+    let nats = &pipeline.nats;
+    let watching = gavel(nats, &["tap", "--headers"]);
+    let passing = gavel(nats, &["tap", "--id", "a", "--until", "verdict", "-o", "jsonl"]);
+    let failing = gavel(nats, &["tap", "--id", "b", "--until", "verdict"]);
+    let erring = gavel(nats, &["tap", "--id", "c", "--until", "verdict"]);
+    let waiting = gavel(nats, &["tap", "--id", "never", "--until", "verdict", "--timeout", "1s"]);
     for tap in [&watching, &passing, &failing, &erring] {
         wait_subscribed(tap).await;
     }
@@ -124,18 +124,18 @@ async fn tap_filters_saves_and_loads_history() {
     assert!(
         lines(&found)[0].contains("judged    broken       Python     error 3/10 \"Something broke.\" 812ms")
     );
-    let loaded = gavel("nats://127.0.0.1:9", &["tap", "--load", path]);
+    let loaded = gavel_at("nats://127.0.0.1:9", &["tap", "--load", path]);
     assert_eq!(exit_code(&loaded).await, Some(0));
     assert_eq!(lines(&loaded), lines(&found));
-    let verdict = gavel("nats://127.0.0.1:9", &["tap", "--load", path, "--until", "verdict"]);
+    let verdict = gavel_at("nats://127.0.0.1:9", &["tap", "--load", path, "--until", "verdict"]);
     assert_eq!(exit_code(&verdict).await, Some(2));
     let template =
         rig.gavel(&["tap", "--all", "--no-follow", "--id", "bad", "-o", "template={shortId}:{stage}"]);
     assert_eq!(exit_code(&template).await, Some(0));
     assert_eq!(lines(&template), ["bad:queued", "bad:ready", "bad:running", "bad:judged", "bad:reported"]);
     std::fs::write(&file, "{}\n").unwrap();
-    assert_eq!(exit_code(&gavel("nats://127.0.0.1:9", &["tap", "--load", path])).await, Some(65));
-    assert_eq!(exit_code(&gavel("nats://127.0.0.1:9", &["tap", "--load", "/no/such"])).await, Some(66));
+    assert_eq!(exit_code(&gavel_at("nats://127.0.0.1:9", &["tap", "--load", path])).await, Some(65));
+    assert_eq!(exit_code(&gavel_at("nats://127.0.0.1:9", &["tap", "--load", "/no/such"])).await, Some(66));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -182,15 +182,15 @@ async fn subscribe_only_user_can_tap_live_but_not_history() {
     let url = |user: &str| nats.url().replace("nats://", &format!("nats://{user}:p@"));
     let options = async_nats::ConnectOptions::with_user_and_password("gavel".to_owned(), "p".to_owned());
     let client = options.connect(nats.url()).await.unwrap();
-    let tap = gavel(&url("tap"), &["tap"]);
+    let tap = gavel_at(&url("tap"), &["tap"]);
     wait_subscribed(&tap).await;
     client.publish("submission.queued.a", queued("a").encode()).await.unwrap();
     wait_line(&tap, "queued    a").await;
-    let back = gavel(&url("tap"), &["tap", "--all"]);
+    let back = gavel_at(&url("tap"), &["tap", "--all"]);
     assert_eq!(exit_code(&back).await, Some(77));
     wait_line(&back, "$JS.API.DIRECT.GET").await;
-    assert_eq!(exit_code(&gavel(&url("denied"), &["tap"])).await, Some(77));
-    let wrong = gavel(&url("nobody"), &["tap"]);
+    assert_eq!(exit_code(&gavel_at(&url("denied"), &["tap"])).await, Some(77));
+    let wrong = gavel_at(&url("nobody"), &["tap"]);
     assert_eq!(exit_code(&wrong).await, Some(77));
     wait_line(&wrong, "rejected the credentials").await;
 }
@@ -205,12 +205,12 @@ async fn tap_exit_codes_distinguish_wrong_usage_and_absent_server() {
         (&["tap", "-o", "xml"], 64, "jsonl"),
         (&["tap", "--since", "soon"], 64, "10m"),
     ] {
-        let process = gavel(&nats.url(), arguments);
+        let process = gavel(&nats, arguments);
         assert_eq!(exit_code(&process).await, Some(code), "{arguments:?}");
         assert!(process.log().iter().any(|line| line.contains(word)), "{arguments:?}: {:?}", process.log());
     }
-    assert_eq!(exit_code(&gavel("nats://127.0.0.1:9", &["tap"])).await, Some(69));
-    assert_eq!(exit_code(&gavel("nats://", &["tap"])).await, Some(64));
+    assert_eq!(exit_code(&gavel_at("nats://127.0.0.1:9", &["tap"])).await, Some(69));
+    assert_eq!(exit_code(&gavel_at("nats://", &["tap"])).await, Some(64));
 }
 
 /// A terminal that does not read must not stop the tap, and lost events must be counted.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_nats::ConnectErrorKind;
-use gavel_testkit::{LogLine, Process, TEST_TIMEOUT};
+use gavel_testkit::{LogLine, Process, TEST_TIMEOUT, process};
 use serde_json::Value;
 
 use crate::pipeline::submission;
@@ -22,15 +22,16 @@ pub(crate) struct Up {
 
 impl Up {
     pub(crate) async fn start(data: &Path) -> Self {
-        Self::start_with(data, &[]).await
+        Self::start_with(Process::builder(env!("CARGO_BIN_EXE_gavel")), data).await
     }
 
-    async fn start_with(data: &Path, envs: &[(&str, &str)]) -> Self {
+    /// Starts `gavel up` with this program and its environment.
+    pub(crate) async fn start_with(gavel: process::Builder, data: &Path) -> Self {
         // Below the range of ephemeral ports, and different for tests that run at the same time.
         let port = 10_000 + u16::try_from(std::process::id() % 2_000).unwrap() * 8;
         let nats_port = port + 6;
         let state = data.join("state");
-        let process = Process::builder(env!("CARGO_BIN_EXE_gavel"))
+        let process = gavel
             .arg("up")
             .env("PORT", port.to_string())
             .env("NATS_PORT", nats_port.to_string())
@@ -39,7 +40,6 @@ impl Up {
             .env("JUDGE_SLOTS", "1")
             .env("ACK_WAIT_MS", "2000")
             .env("XDG_STATE_HOME", &state)
-            .envs(envs.iter().copied())
             .start()
             .unwrap();
         let up = Self { process, port, nats_port, state };
@@ -55,13 +55,18 @@ impl Up {
     }
 
     async fn post(&self, id: &str, source: &str) {
+        assert_eq!(self.try_post(id, source).await, 202);
+    }
+
+    /// Posts a submission and returns the status of the answer.
+    pub(crate) async fn try_post(&self, id: &str, source: &str) -> u16 {
         let url = format!("http://127.0.0.1:{}/v1/judge-question", self.port);
         let body = submission(id, "sum", 71, source);
-        assert_eq!(reqwest::Client::new().post(url).json(&body).send().await.unwrap().status(), 202);
+        reqwest::Client::new().post(url).json(&body).send().await.unwrap().status().as_u16()
     }
 
     /// The status of a submission in mock Convex, once it is final.
-    async fn final_status(&self, id: &str) -> String {
+    pub(crate) async fn final_status(&self, id: &str) -> String {
         let url = format!("http://127.0.0.1:{}/submissions/{id}", self.port + 4);
         let mut status = String::new();
         gavel_testkit::wait_until("a final status", TEST_TIMEOUT, async || {
@@ -106,7 +111,7 @@ impl Up {
     }
 }
 
-const SUM: &str = "print(sum(map(int, input().split())))";
+pub(crate) const SUM: &str = "print(sum(map(int, input().split())))";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn up_judges_and_leaves_no_process_behind() {
@@ -178,7 +183,8 @@ async fn nats_server_of_up_gets_no_secret() {
     let data = tempfile::tempdir().unwrap();
     let secrets =
         [("CONVEX_TOKEN", "secret-1"), ("INGRESS_KEYS", "secret-2"), ("JUDGE0_API_KEY", "secret-3")];
-    let up = Up::start_with(data.path(), &secrets).await;
+    let program = Process::builder(env!("CARGO_BIN_EXE_gavel")).envs(secrets);
+    let up = Up::start_with(program, data.path()).await;
     let environment = std::fs::read(format!("/proc/{}/environ", up.nats_pid())).unwrap();
     let environment = String::from_utf8_lossy(&environment);
     assert!(environment.contains("GOMEMLIMIT") && !environment.contains("secret-"), "{environment}");

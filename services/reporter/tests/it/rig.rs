@@ -125,11 +125,12 @@ impl Rig {
         }
     }
 
-    /// Deletes the reporters' consumers, and with them the record of what was acknowledged.
+    /// Deletes the reporters' consumers, and with them the record of what was acknowledged, and creates new ones.
     pub(crate) async fn delete_consumers(&self) {
         for durable in [Durable::ReporterRunning, Durable::ReporterJudged] {
             self.jetstream.delete_consumer(durable).await;
         }
+        self.bus.ensure_topology().await;
     }
 
     /// How many results of this subject's pattern are stored, or `None` if NATS does not answer.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gavel_bus::topology::{ConsumerId, Durable, Stream};
+use gavel_bus::topology::{self, ConsumerId, Durable, Stream};
 use gavel_domain::LanguageId;
 use gavel_testkit::TEST_TIMEOUT;
 
@@ -24,6 +24,15 @@ fn publishes(role: &str) -> Vec<String> {
         "ops" => events(&["queued", "ready", "judged", "rejudged"]),
         _ => Vec::new(),
     };
+    let probed: &[Stream] = match role {
+        "ingress" => &[Stream::Queued],
+        "fetcher" => &[Stream::Ready, Stream::Result, Stream::DeadLetter, Stream::Bundles],
+        "judge" => &[Stream::Ready, Stream::Waiting, Stream::Result, Stream::DeadLetter],
+        "reporter" => &[Stream::Result, Stream::DeadLetter],
+        "ops" => &Stream::ALL,
+        _ => &[],
+    };
+    all.extend(probed.iter().copied().map(topology::probe));
     match role {
         "fetcher" => {
             all.push("bundle.1.ab.0".to_owned());
@@ -71,6 +80,7 @@ fn publishes(role: &str) -> Vec<String> {
             }
             all.extend(consumers().map(info));
             all.push("$JS.API.STREAM.MSG.DELETE.SUB_DEAD".to_owned());
+            all.push("$JS.API.STREAM.MSG.GET.SUB_RESULT".to_owned());
         }
         _ => {}
     }
