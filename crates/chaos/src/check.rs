@@ -69,8 +69,8 @@ async fn stuck(pipeline: &Pipeline) -> Result<u64> {
         stuck += info.num_pending + u64::try_from(info.num_ack_pending)?;
     }
     // A work queue deletes acknowledged messages, so whatever is left there is stuck.
-    let ready = pipeline.stream_info(Stream::Ready).await?.state.messages;
-    Ok(stuck.max(ready) + pipeline.stream_info(Stream::Waiting).await?.state.messages)
+    let ready = pipeline.event_count(Stream::Ready).await?;
+    Ok(stuck.max(ready) + pipeline.event_count(Stream::Waiting).await?)
 }
 
 /// Counts, and records each violation. `begun` holds the newest generation of each submission that a command

@@ -49,6 +49,7 @@ async fn run(pipeline: &Pipeline, planned: &PlannedFault, malformed: &MalformedM
             Ok(())
         }
         InjectedFault::Fill(stream) => fill(pipeline, *stream, lasts).await,
+        InjectedFault::FullDisk(target) => fill_disk(pipeline, *target, lasts).await,
         InjectedFault::Convex(fault) => {
             inject_convex_fault(pipeline, fault, lasts).await;
             Ok(())
@@ -134,6 +135,21 @@ async fn fill(pipeline: &Pipeline, stream: Stream, lasts: Duration) -> Result<()
         set(quota).await.is_ok_and(|info| info.config.max_bytes == quota)
     });
     restored.await.with_context(|| format!("cannot restore the quota of {}", stream.name()))
+}
+
+/// Fills the disk of a server, and restarts the server once there is room again, as an operator does after the alert: a
+/// stream whose write has failed stores nothing until then.
+async fn fill_disk(pipeline: &Pipeline, target: Target, lasts: Duration) -> Result<()> {
+    let server = pipeline.server(target)?;
+    let Some(disk) = server.disk() else {
+        pipeline.run_log.info(format_args!("the disk of {target} is not a small one: skipped"));
+        return Ok(());
+    };
+    disk.fill()?;
+    tokio::time::sleep(lasts).await;
+    disk.empty()?;
+    server.stop().await?;
+    Ok(server.restart().await?)
 }
 
 async fn inject_convex_fault(pipeline: &Pipeline, fault: &ConvexFault, lasts: Duration) {

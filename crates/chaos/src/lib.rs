@@ -125,6 +125,7 @@ async fn run_in(pipeline: &Pipeline, plan: &Plan) -> Result<Summary> {
     check::check_launches(pipeline);
     usage::check(pipeline, &before).await;
     pipeline.services.iter().for_each(service::Service::check_alive);
+    pipeline.check_permissions();
     for path in pipeline.convex.wrong_paths() {
         pipeline.run_log.violation(format_args!("Convex was called at an unknown path: {path}"));
     }

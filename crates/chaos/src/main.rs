@@ -15,8 +15,9 @@ const INTERRUPTED: u8 = 130;
 
 /// Inject faults into a running pipeline, and check its invariants
 ///
-/// Kills, freezes and disconnects processes, fills streams, publishes malformed messages and makes Convex fail, all
-/// planned from a seed. Then undoes all faults and checks that no result is lost, contradictory or out of order.
+/// Kills, freezes and disconnects processes, fills streams and the disk of NATS, publishes malformed messages and makes
+/// Convex fail, all planned from a seed. Then undoes all faults and checks that no result is lost, contradictory or out of
+/// order.
 #[derive(Parser)]
 #[command(name = "scripts/chaos")]
 struct Arguments {

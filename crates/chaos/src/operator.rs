@@ -156,6 +156,7 @@ impl Operator {
         let process = Process::builder(built_binary("gavel")?)
             .args(command)
             .arg("--json")
+            .envs(pipeline.servers[0].login("ops"))
             .env("NATS_URL", &pipeline.urls)
             .envs(SETTLE_SETTINGS)
             .start()?;

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use async_nats::jetstream::{self, consumer, stream};
-use gavel_bus::topology::{Durable, Stream};
+use futures::TryStreamExt as _;
+use gavel_bus::topology::{Durable, Stream, TopologySettings};
 use gavel_mock_convex::{Limits, MockConvex};
-use gavel_testkit::{NatsServer, wait_until};
+use gavel_testkit::{NatsServer, SmallDisk, rig, wait_until};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::plan::{CallbackOrder, RunOptions, Target};
@@ -17,6 +18,8 @@ use crate::service::Service;
 
 /// How long a service may take to become ready on a busy machine.
 const READY_TIMEOUT: Duration = Duration::from_mins(2);
+/// How long a service may be silent before its work is given to another; the services' `ACK_WAIT_MS` repeats it.
+const ACK_WAIT: Duration = Duration::from_secs(2);
 /// The timeout of one request to NATS.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -42,8 +45,12 @@ impl Pipeline {
         let servers = if options.cluster {
             NatsServer::start_cluster(3).await?
         } else {
-            vec![NatsServer::builder().try_start().await?]
+            vec![start_server(options, run_log).await?]
         };
+        let replicas = servers.len();
+        let topology = TopologySettings { replicas, ack_wait: ACK_WAIT, ..TopologySettings::default() };
+        let created = async { rig::connect(&servers[0], topology).await.ensure_topology().await };
+        tokio::time::timeout(READY_TIMEOUT, created).await.context("cannot create the streams")?;
         let convex = MockConvex::start_local(programs::questions()).await?;
         convex.seed(options.seed);
         if options.order == CallbackOrder::Guarded {
@@ -109,6 +116,14 @@ impl Pipeline {
         Ok(stream.cached_info().clone())
     }
 
+    /// Returns the number of events in a stream, without the probes of the services.
+    pub(crate) async fn event_count(&self, stream: Stream) -> Result<u64> {
+        let stream = self.jetstream.get_stream_no_info(stream.name()).await?;
+        let subjects = stream.info_with_subjects("submission.>").await?;
+        let counts: Vec<(String, usize)> = subjects.try_collect().await?;
+        Ok(counts.into_iter().map(|(_, count)| count as u64).sum())
+    }
+
     pub(crate) async fn consumer_info(&self, durable: Durable) -> Result<consumer::Info> {
         let stream = self.jetstream.get_stream_no_info(durable.stream().name()).await?;
         Ok(stream.consumer_info(durable.name()).await?)
@@ -128,9 +143,31 @@ impl Pipeline {
         }
     }
 
+    /// Records as violations what a role of the deployment has tried without permission.
+    pub(crate) fn check_permissions(&self) {
+        for refusal in self.servers.iter().flat_map(NatsServer::violations) {
+            self.run_log.violation(format_args!("accounts.conf does not permit it: {refusal}"));
+        }
+    }
+
     /// Shuts all processes down, so that none is left running.
     pub(crate) async fn stop(&self) {
         futures::future::join_all(self.services.iter().map(Service::stop)).await;
         self.convex.shutdown().await;
     }
+}
+
+/// Starts a server with a store on a small disk. Without root, which the disk needs, it has an ordinary store, and the disk
+/// cannot fill up.
+async fn start_server(options: &RunOptions, run_log: &RunLog) -> Result<NatsServer> {
+    let builder = NatsServer::builder().with_roles();
+    let bytes = (128 << 20) + (32 << 10) * options.submissions as u64;
+    let builder = match SmallDisk::mount(bytes.min(2 << 30)).await {
+        Ok(disk) => builder.disk(disk),
+        Err(error) => {
+            run_log.info(format_args!("no disk of NATS will be full: {error}"));
+            builder
+        }
+    };
+    Ok(builder.try_start().await?)
 }

@@ -102,6 +102,8 @@ pub enum InjectedFault {
     Partition(Target),
     /// The stream rejects messages because its quota is used up.
     Fill(Stream),
+    /// The disk of the server is full; at the end there is room again, and the server is restarted.
+    FullDisk(Target),
     /// Convex fails.
     Convex(ConvexFault),
     /// Malformed messages are published; the number is their seed.
@@ -121,7 +123,8 @@ impl InjectedFault {
             | Self::Terminate(target)
             | Self::Freeze(target)
             | Self::Disconnect(target)
-            | Self::Partition(target) => Some(*target),
+            | Self::Partition(target)
+            | Self::FullDisk(target) => Some(*target),
             Self::Fill(_)
             | Self::Convex(_)
             | Self::MalformedMessages(_)
@@ -212,6 +215,9 @@ impl fmt::Display for PlannedFault {
             InjectedFault::Freeze(target) => write!(f, "SIGSTOP {target} for {ms} ms"),
             InjectedFault::Disconnect(target) => write!(f, "disconnect {target} from NATS"),
             InjectedFault::Partition(target) => write!(f, "partition {target} from NATS for {ms} ms"),
+            InjectedFault::FullDisk(target) => {
+                write!(f, "the disk of {target} is full for {ms} ms, then {target} is restarted")
+            }
             InjectedFault::Fill(stream) => write!(f, "{} is full for {ms} ms", stream.name()),
             InjectedFault::Convex(ConvexFault { purpose, fault, chance }) => {
                 write!(f, "Convex, {purpose:?}: {fault:?} for {:.0} % during {ms} ms", chance * 100.0)

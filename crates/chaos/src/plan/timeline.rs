@@ -72,7 +72,10 @@ impl Timeline<'_> {
             54..64 => {
                 self.on_process(at, 300..7_000, InjectedFault::Partition, |target| target.role != Role::Nats)
             }
-            64..72 => self.fill(at),
+            64..70 => self.fill(at),
+            70..72 => {
+                self.on_process(at, 500..4_000, InjectedFault::FullDisk, |target| target.role == Role::Nats)
+            }
             72..91 => self.convex_fault(at),
             91..94 => {
                 let expected = programs::CORRECTIONS[self.random.random_range(0..2)];
