@@ -54,8 +54,7 @@ impl Service {
         // Values that are set before the recorder is installed are lost.
         prometheus::install();
         let listen = config.http.listen;
-        let listener =
-            TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+        let listener = server::listen(listen).with_context(|| format!("cannot listen on {listen}"))?;
         let bus = Bus::connect(&local_key::add(config.nats.clone()), config.topology).await?;
         Ok(Self {
             info: ServiceInfo::default(),

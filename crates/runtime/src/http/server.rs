@@ -1,6 +1,8 @@
 //! An HTTP server with limits that `axum::serve` has no options for: the size of the request head and a timeout for it, a
 //! timeout for clients that do not read the response, and a maximum number of connections and of memory for bodies.
 
+use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
@@ -10,7 +12,7 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -28,10 +30,22 @@ const MAX_HEAD_BYTES: usize = 16 << 10;
 const MAX_CONNECTIONS: usize = 1024;
 /// The maximum memory for bodies of all connections together.
 const MAX_BODY_BYTES: usize = 16 << 20;
+/// How many connections the kernel keeps until they are accepted. If more arrive at a time, it drops them, and their
+/// clients try again a second later.
+const ACCEPT_QUEUE: u32 = 4096;
 /// How long open requests may take after a stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// The pause after a failed accept. The usual reason is a lack of file descriptors: without a pause this would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Listens on an address.
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // As `TcpListener::bind` does: the port is free at once after a restart.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(ACCEPT_QUEUE)
+}
 
 /// Serves until `stop`, then waits for open requests for up to [`DRAIN_TIMEOUT`].
 pub(crate) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
@@ -40,7 +54,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
     loop {
         let accept = async {
             let (stream, _) = listener.accept().await?;
-            Ok::<_, std::io::Error>((stream, connections.open().await))
+            Ok::<_, io::Error>((stream, connections.open().await))
         };
         let accepted = tokio::select! {
             accepted = accept => accepted,

@@ -2,17 +2,14 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use gavel_testkit::SlowConnections;
+use gavel_testkit::{SlowConnections, TEST_TIMEOUT};
 
 use crate::rig::{PATH, Rig, submission};
 
 const CLIENTS: usize = 2_000;
 /// The maximum number of connections of a service.
 const MAX_CONNECTIONS: usize = 1_024;
-/// Long for a request on a loaded machine, and shorter than the ten seconds after which slow clients time out.
-const DEADLINE: Duration = Duration::from_secs(8);
 const KEY: &str = "the-key";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,7 +42,7 @@ async fn status(address: SocketAddr, path: &str, id: Option<&str>) -> u16 {
         None => client.get(url),
     };
     request
-        .timeout(DEADLINE)
+        .timeout(TEST_TIMEOUT)
         .send()
         .await
         .unwrap_or_else(|error| panic!("{path}: {error:?}"))
