@@ -48,6 +48,19 @@ def of_libtest(output: str) -> Counts:
     return Counts(sum(int(passed) for passed, _ in results), sum(int(failed) for _, failed in results))
 
 
+def of_libtest_programs(output: str, begin: str, end: str) -> Counts:
+    """The sum of the counts of several test programs.
+
+    Each has a line with `begin` before it, and `end` follows the last. A program without a result, and an output without an
+    end, count as one failure.
+    """
+    results = len(re.findall(r"^test result: ", output, re.MULTILINE))
+    missing = len(re.findall(f"^{re.escape(begin)}", output, re.MULTILINE)) - results
+    if end not in output.splitlines():
+        missing = max(missing, 1)
+    return of_libtest(output).plus(Counts(0, missing))
+
+
 def of_unittest(output: str) -> Counts:
     """The counts in the last lines of Python's unittest: `Ran 9 tests in …` and `FAILED (failures=1, errors=2)`."""
     ran = sum(int(number) for number in re.findall(r"^Ran (\d+) tests? in", output, re.MULTILINE))

@@ -30,6 +30,14 @@ class Reports(unittest.TestCase):
                   "test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s\n")
         self.assertEqual(counts.of_libtest(output), Counts(5, 1))
 
+    def test_programs_in_a_machine(self) -> None:
+        one = "== run one\ntest result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s\n"
+        stopped = "== run two\ntest a ... ok\n"
+        rows = [(one + "== end\n", Counts(3, 0)), (one, Counts(3, 1)), (one + stopped, Counts(3, 1)),
+                (one + stopped + "== end\n", Counts(3, 1)), ("", Counts(0, 1)), ("== end\n", Counts(0, 0))]
+        for output, expected in rows:
+            self.assertEqual(counts.of_libtest_programs(output, "== run ", "== end"), expected, output)
+
     def test_unittest(self) -> None:
         self.assertEqual(counts.of_unittest("Ran 9 tests in 2.0s\n\nOK\n"), Counts(9, 0))
         self.assertEqual(counts.of_unittest("Ran 9 tests in 2.0s\n\nOK (skipped=2)\n"), Counts(7, 0))

@@ -135,10 +135,10 @@ impl Case {
 impl CaseLimits {
     /// The defaults are more than any case needs, even on a busy machine.
     fn run_limits(&self) -> RunLimits {
-        let defaults = RunLimits::default();
-        let wall_time = Duration::from_millis(self.wall_ms.unwrap_or(60_000));
+        let (defaults, slowness) = (RunLimits::default(), slowness());
+        let wall_time = Duration::from_millis(self.wall_ms.unwrap_or(60_000)) * slowness;
         RunLimits {
-            cpu_time: Duration::from_millis(self.cpu_ms.unwrap_or(5_000)),
+            cpu_time: Duration::from_millis(self.cpu_ms.unwrap_or(5_000)) * slowness,
             wall_time,
             max_waiting: RunLimits::max_waiting_for(wall_time),
             memory_bytes: self.memory_mib.unwrap_or(64) << 20,
@@ -148,6 +148,11 @@ impl CaseLimits {
             ..defaults
         }
     }
+}
+
+/// The factor by which an emulated machine is slower: all limits on time are multiplied by it.
+fn slowness() -> u32 {
+    std::env::var("SLOWNESS").map_or(1, |factor| factor.parse().expect("SLOWNESS is a number"))
 }
 
 /// Returns the source: the only other file in the folder.

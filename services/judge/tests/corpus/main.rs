@@ -7,7 +7,8 @@
 //! `scripts/languages --list` and `scripts/test` show which.
 //!
 //! `cargo test -p gavel-judge --test corpus -- FILTER` runs the cases whose names contain `FILTER`.
-//! `BUSY_PROCESSES=16` in the environment runs everything together with that many processes that never sleep.
+//! `BUSY_PROCESSES=16` in the environment runs everything together with that many processes that never sleep, and
+//! `SLOWNESS=6` multiplies all limits on time by that, for an emulated machine (`scripts/vm`).
 
 #![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
