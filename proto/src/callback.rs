@@ -1,8 +1,10 @@
 //! The reporters' record of the callbacks of a submission.
 
 use bytes::Bytes;
+use gavel_domain::event::CallbackAttempt;
 use prost::Message as _;
 
+use crate::wire_event::{attempt_from, attempt_to};
 use crate::{DecodeError, v1};
 
 /// The callback that a claim is for.
@@ -67,4 +69,21 @@ pub fn encode_answered() -> Bytes {
 #[must_use]
 pub fn encode_dropped() -> Bytes {
     v1::Dropped {}.encode_to_vec().into()
+}
+
+/// Encodes a callback attempt of the reporter `instance`.
+#[must_use]
+pub fn encode_attempt(attempt: &CallbackAttempt, instance: &str) -> Bytes {
+    let attempt = Some(attempt_to(attempt));
+    v1::Attempted { attempt, instance: instance.to_owned() }.encode_to_vec().into()
+}
+
+/// Decodes a callback attempt, and the reporter that made it.
+///
+/// # Errors
+/// Returns an error if the payload is not an attempt at a callback that this version knows.
+pub fn decode_attempt(payload: &[u8]) -> Result<(CallbackAttempt, String), DecodeError> {
+    let wire = v1::Attempted::decode(payload)?;
+    let attempt = wire.attempt.and_then(attempt_from).ok_or(DecodeError::Field("attempt"))?;
+    Ok((attempt, wire.instance))
 }

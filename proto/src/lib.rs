@@ -12,7 +12,10 @@ mod verdict;
 mod wire_event;
 
 pub use bundle::{decode_bundle, encode_bundle};
-pub use callback::{Call, Claimed, decode_claim, encode_answered, encode_claim, encode_dropped};
+pub use callback::{
+    Call, Claimed, decode_attempt, decode_claim, encode_answered, encode_attempt, encode_claim,
+    encode_dropped,
+};
 pub use event::Event;
 pub use heartbeat::{decode_heartbeat, encode_heartbeat};
 pub use wire_event::WireEvent;

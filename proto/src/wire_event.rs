@@ -210,6 +210,7 @@ impl WireEvent for Rejudged {
             from: stage_to(self.from).into(),
             by: self.by.clone(),
             reason: self.reason.clone(),
+            run_at_unix_ms: self.run_at_ms.unwrap_or_default(),
         }
         .encode_to_vec()
         .into()
@@ -222,6 +223,7 @@ impl WireEvent for Rejudged {
             submission: submission_from(wire.submission)?,
             by: wire.by,
             reason: wire.reason,
+            run_at_ms: Some(wire.run_at_unix_ms).filter(|&at_ms| at_ms > 0),
         })
     }
 }
@@ -243,6 +245,7 @@ impl WireEvent for DeadLetter {
             stored_at_unix_ms: self.stored_at_ms,
             subject: self.subject.clone(),
             payload: self.payload.clone(),
+            kept_on: self.kept_on.clone().unwrap_or_default(),
         }
         .encode_to_vec()
         .into()
@@ -258,6 +261,7 @@ impl WireEvent for DeadLetter {
             stored_at_ms: wire.stored_at_unix_ms,
             subject: wire.subject,
             payload: wire.payload,
+            kept_on: Some(wire.kept_on).filter(|subject| !subject.is_empty()),
         })
     }
 }
@@ -289,7 +293,7 @@ fn ready_from(wire: v1::Ready) -> Result<Ready, DecodeError> {
     })
 }
 
-fn attempt_to(attempt: &CallbackAttempt) -> v1::Try {
+pub(crate) fn attempt_to(attempt: &CallbackAttempt) -> v1::Try {
     let of = match attempt.kind {
         CallbackKind::Running => WireCallbackKind::Running,
         CallbackKind::Result => WireCallbackKind::Result,
@@ -304,7 +308,7 @@ fn attempt_to(attempt: &CallbackAttempt) -> v1::Try {
 }
 
 /// Returns `None` for a callback that only a later version knows; attempts are information for people only.
-fn attempt_from(wire: v1::Try) -> Option<CallbackAttempt> {
+pub(crate) fn attempt_from(wire: v1::Try) -> Option<CallbackAttempt> {
     let kind = match wire.of() {
         WireCallbackKind::Running => CallbackKind::Running,
         WireCallbackKind::Result => CallbackKind::Result,

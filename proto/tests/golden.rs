@@ -15,8 +15,8 @@ use gavel_domain::{
     Visibility,
 };
 use gavel_proto::{
-    Call, Claimed, DecodeError, WireEvent, decode_bundle, decode_claim, decode_heartbeat, encode_bundle,
-    encode_claim, encode_heartbeat,
+    Call, Claimed, DecodeError, WireEvent, decode_attempt, decode_bundle, decode_claim, decode_heartbeat,
+    encode_attempt, encode_bundle, encode_claim, encode_heartbeat,
 };
 
 const SUBMISSION: &str = "0a160a046b3937611203713577184720022880d095ffbc31";
@@ -208,15 +208,17 @@ fn a_later_generation() {
         &Queued { submission: submission.clone(), source: "x=1\n".into() },
         "0a180a046b3937611203713577184720022880d095ffbc3130021204783d310a",
     );
-    pin(
-        &Rejudged { submission, from: Stage::Judge, by: "me".into(), reason: "why".into() },
-        "0a180a046b3937611203713577184720022880d095ffbc31300210021a026d652203776879",
-    );
+    let (by, reason) = ("me".into(), "why".into());
+    let mut record = Rejudged { submission, from: Stage::Judge, by, reason, run_at_ms: None };
+    let golden = "0a180a046b3937611203713577184720022880d095ffbc31300210021a026d652203776879";
+    pin(&record, golden);
+    record.run_at_ms = Some(300);
+    pin(&record, &format!("{golden}28ac02"));
 }
 
 #[test]
 fn dead() {
-    let event = DeadLetter {
+    let mut event = DeadLetter {
         key: "k97a".into(),
         stage: Stage::Reporter,
         cause: "refused".into(),
@@ -224,11 +226,12 @@ fn dead() {
         stored_at_ms: 5,
         subject: "submission.judged.k97a".into(),
         payload: vec![0, 255],
+        kept_on: None,
     };
-    pin(
-        &event,
-        "0a046b39376110031a07726566757365642003280532167375626d697373696f6e2e6a75646765642e6b3937613a0200ff",
-    );
+    let golden = "0a046b39376110031a07726566757365642003280532167375626d697373696f6e2e6a75646765642e6b393761";
+    pin(&event, &format!("{golden}3a0200ff"));
+    (event.payload, event.kept_on) = (Vec::new(), Some("dead-message.S.7.5".into()));
+    pin(&event, &format!("{golden}4212646561642d6d6573736167652e532e372e35"));
 }
 
 #[test]
@@ -254,6 +257,21 @@ fn claims() {
         assert_eq!(hex(&encode_claim(&claim)), golden);
         assert_eq!(decode_claim(&unhex(golden)).unwrap(), claim);
     }
+}
+
+#[test]
+fn callback_attempt() {
+    let attempt = CallbackAttempt {
+        kind: CallbackKind::Result,
+        at_ms: 300,
+        took_ms: 7,
+        status: Some(503),
+        problem: None,
+    };
+    let golden = "0a0a080210ac02180720f703120172";
+    assert_eq!(hex(&encode_attempt(&attempt, "r")), golden);
+    assert_eq!(decode_attempt(&unhex(golden)).unwrap(), (attempt, "r".to_owned()));
+    assert_eq!(decode_attempt(b"").err(), Some(DecodeError::Field("attempt")));
 }
 
 #[test]

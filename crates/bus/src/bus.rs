@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_nats::Client;
 use async_nats::jetstream::context::{ContextBuilder, CreateStreamError, CreateStreamErrorKind};
+use async_nats::jetstream::stream::DiscardPolicy;
 use async_nats::jetstream::{self, stream};
 use gavel_telemetry::series::Histogram;
 use gavel_telemetry::table;
@@ -107,8 +108,9 @@ impl Bus {
         self.in_progress.load(Ordering::Relaxed)
     }
 
-    /// Creates the streams and consumers that are missing. Those that exist stay as they are, except that subjects of a later
-    /// version are added. It retries until it succeeds. If the topology is managed elsewhere, it does nothing.
+    /// Creates the streams and consumers that are missing. Those that exist stay as they are, except that what a later version
+    /// needs is added: subjects, and the policy for full streams of dead letters. It retries until it succeeds. If the topology
+    /// is managed elsewhere, it does nothing.
     pub async fn ensure_topology(&self) {
         if self.is_topology_managed {
             return;
@@ -175,5 +177,8 @@ fn with_additions(existing: &stream::Config, wanted: stream::Config) -> Option<s
         .subjects
         .extend(wanted.subjects.into_iter().filter(|subject| !existing.subjects.contains(subject)));
     config.allow_message_ttl |= wanted.allow_message_ttl;
+    if wanted.discard == DiscardPolicy::Old {
+        config.discard = wanted.discard;
+    }
     (config != *existing).then_some(config)
 }

@@ -18,11 +18,15 @@ use crate::pull::{Lost, Puller};
 use crate::settle::{Settlement, settle};
 use crate::topology::Durable;
 
+mod dead_letter;
+mod expiry;
 mod languages;
 mod meter;
+mod task;
 mod work;
 mod workers;
 
+pub use expiry::end_expiring;
 use languages::Languages;
 use workers::Workers;
 

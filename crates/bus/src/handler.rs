@@ -1,5 +1,6 @@
 //! What a service does with an event: the interface between the consumer loop and its handler.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -12,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::languages::LanguageTurns;
 use crate::outgoing::{Outgoing, Trace};
-use crate::topology::ConsumerId;
+use crate::topology::{ConsumerId, Stream};
 
 /// An event as it is delivered to a handler.
 pub struct Delivery<E> {
@@ -42,6 +43,8 @@ pub struct Cause {
     text: String,
     /// The answer of another system, verbatim. It may contain what must not be logged.
     quote: Option<String>,
+    /// The same for a learner.
+    reason: Option<Cow<'static, str>>,
 }
 
 impl Cause {
@@ -51,7 +54,29 @@ impl Cause {
     /// A cause from text.
     #[must_use]
     pub fn new(text: &str) -> Self {
-        Self { text: one_line(text), quote: None }
+        Self { text: one_line(text), quote: None, reason: None }
+    }
+
+    /// The cause if an instance that worked on the message ended, each of the `deliveries` times or the last of them.
+    pub(crate) fn stopped(stage: Stage, deliveries: u64) -> Self {
+        let stage = stage.as_str();
+        let times = if deliveries == 1 { "" } else { &format!(", in the last of {deliveries} deliveries") };
+        Self::new(&format!("the {stage} stopped while it worked on the submission{times}"))
+            .with_reason(format!("the {stage} stopped while it worked on the submission"))
+    }
+
+    /// The cause if no service processes a message until its stream would soon delete it.
+    #[must_use]
+    pub fn expiring(stage: Stage, stream: Stream) -> Self {
+        let (stage, stream) = (stage.as_str(), stream.name());
+        Self::new(&format!("no {stage} has processed it, and {stream} would soon delete it"))
+            .with_reason("the submission was not processed in time")
+    }
+
+    /// Sets what a learner may read of it: a clause without internals and without advice to the operator.
+    #[must_use]
+    pub fn with_reason(self, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { reason: Some(reason.into()), ..self }
     }
 
     /// Adds the answer of another system. It goes into the dead letter and nowhere else.
@@ -64,6 +89,12 @@ impl Cause {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// What a learner may read of it, as a clause; `None` if nothing is known that a learner could use.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
     }
 
     /// The text with the quote, for the dead letter.

@@ -11,10 +11,11 @@ use std::time::{Duration, SystemTime};
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::DirectGetError;
 use gavel_domain::SubmissionKey;
-use gavel_domain::event::{Judged, Rejudged, Reported};
+use gavel_domain::event::{CallbackAttempt, Judged, Rejudged, Reported};
 use gavel_domain::time::epoch_ms;
 use gavel_proto::{
-    Call, Claimed, DecodeError, WireEvent as _, decode_claim, encode_answered, encode_claim, encode_dropped,
+    Call, Claimed, DecodeError, WireEvent as _, decode_claim, encode_answered, encode_attempt, encode_claim,
+    encode_dropped,
 };
 
 use crate::bus::Bus;
@@ -126,6 +127,16 @@ impl Ledger {
         let subject = topology::dropped(key);
         let outgoing = Outgoing::new(subject, "gavel.v1.Dropped", encode_dropped(), Condition::Once);
         self.write(&outgoing).await.map(drop)
+    }
+
+    /// Records a callback attempt, for people. Nothing waits for the server: an attempt that it does not store, for instance
+    /// while it is unreachable, is missing in the history.
+    pub async fn attempted(&self, key: &SubmissionKey, attempt: &CallbackAttempt) {
+        if self.bus.is_connected() {
+            let payload = encode_attempt(attempt, &self.instance);
+            // Fails only if the client is closed.
+            let _ = self.bus.client.publish(topology::attempted(key), payload).await;
+        }
     }
 
     /// Makes sure that no running callback starts from now on, and returns the state of an earlier one. `window` is the

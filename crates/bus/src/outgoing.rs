@@ -102,6 +102,11 @@ impl Outgoing {
         headers
     }
 
+    /// The message of a dead letter. Its subject names this message and no other.
+    pub(crate) fn dead_message(subject: String, payload: Vec<u8>) -> Self {
+        Self::new(subject, "gavel.v1.DeadMessage", payload.into(), Condition::Once)
+    }
+
     fn event<E: WireEvent>(event: &E, condition: Condition) -> Self {
         Self::new(topology::subject(E::NAME, event.key()), E::SCHEMA, event.encode(), condition)
     }

@@ -9,8 +9,10 @@
 //! | `SUB_QUEUED` | `submission.queued.<key>` | 72 h, write-once: also the record of all submissions | 20 % |
 //! | `SUB_READY` | `submission.{ready,expired}.<key>` | until acknowledged (work queue), write-once | 10 % |
 //! | `SUB_WAITING` | `submission.waiting.<language>.<key>` | until acknowledged (work queue), write-once | 2 % |
-//! | `SUB_RESULT` | `submission.{running,judged,reported,rejudged}.<key>`, `callback.*.<key>` | 72 h, write-once | 40 % |
-//! | `SUB_DEAD` | `submission.dead.<key>` | 30 days; several per subject, one for each stage that failed | 5 % |
+//! | `SUB_RESULT` | `submission.{running,judged,reported,rejudged}.<key>`, `callback.{claimed,answered,dropped}.<key>` | 72 h, write-once | 38 % |
+//! | `CALLBACKS` | `callback.attempted.<key>` | 72 h, the last 32 per subject; discards the oldest | 2 % |
+//! | `SUB_DEAD` | `submission.dead.<key>` | 30 days; several per subject, one for each stage that failed; discards the oldest | 2 % |
+//! | `DEAD_MESSAGES` | `dead-message.<stream>.<sequence>.<unix ms>` | as long as the dead letters that refer to them; discards the oldest | 3 % |
 //! | `BUNDLES` | `bundle.<day>.<sha256>.<n>` | 5 days, write-once | 23 % |
 //!
 //! Each stream also stores `probe.<stream>`: a message that shows that the stream can store, and that expires within seconds.
@@ -35,8 +37,21 @@ const HOUR: Duration = Duration::from_hours(1);
 /// How long the history reaches back.
 pub const HISTORY_AGE: Duration = Duration::from_hours(72);
 
+/// How many dead letters are kept. People list them.
+const MAX_DEAD_LETTERS: i64 = 100_000;
+
+/// How many callback attempts of a submission are kept.
+const MAX_ATTEMPTS_PER_SUBMISSION: i64 = 32;
+
 /// How many submissions may wait for their languages. Judges list the subjects of all of them every few seconds.
 const MAX_WAITING: i64 = 10_000;
+
+/// The age at which work is given up in a stream that deletes messages after `max_age`: early enough that it can still end
+/// with an error and a dead letter, and later than any retry budget. `None` if the stream deletes nothing by age.
+#[must_use]
+pub fn give_up_age(max_age: Duration) -> Option<Duration> {
+    (!max_age.is_zero()).then_some(max_age / 6 * 5)
+}
 
 /// What an operator chooses about the streams. It applies when a stream or consumer is created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +71,7 @@ impl Default for TopologySettings {
 }
 
 /// A stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stream {
     /// Accepted submissions.
     Queued,
@@ -67,16 +82,29 @@ pub enum Stream {
     Waiting,
     /// Progress, verdicts, and the record of the callbacks.
     Result,
+    /// Callback attempts, for people.
+    Callbacks,
     /// Dead letters.
     DeadLetter,
+    /// The messages of dead letters that are too large to be part of them. A separate stream, so that they displace no
+    /// dead letters.
+    DeadMessages,
     /// Test cases.
     Bundles,
 }
 
 impl Stream {
     /// All streams.
-    pub const ALL: [Self; 6] =
-        [Self::Queued, Self::Ready, Self::Waiting, Self::Result, Self::DeadLetter, Self::Bundles];
+    pub const ALL: [Self; 8] = [
+        Self::Queued,
+        Self::Ready,
+        Self::Waiting,
+        Self::Result,
+        Self::Callbacks,
+        Self::DeadLetter,
+        Self::DeadMessages,
+        Self::Bundles,
+    ];
 
     /// Its name on the server.
     #[must_use]
@@ -86,7 +114,9 @@ impl Stream {
             Self::Ready => "SUB_READY",
             Self::Waiting => "SUB_WAITING",
             Self::Result => "SUB_RESULT",
+            Self::Callbacks => "CALLBACKS",
             Self::DeadLetter => "SUB_DEAD",
+            Self::DeadMessages => "DEAD_MESSAGES",
             Self::Bundles => "BUNDLES",
         }
     }
@@ -118,7 +148,9 @@ impl Stream {
                 "callback.dropped.*.*",
                 "probe.SUB_RESULT",
             ],
+            Self::Callbacks => &["callback.attempted.*", "callback.attempted.*.*", "probe.CALLBACKS"],
             Self::DeadLetter => &["submission.dead.*", "submission.dead.*.*", "probe.SUB_DEAD"],
+            Self::DeadMessages => &["dead-message.*.*.*", "probe.DEAD_MESSAGES"],
             Self::Bundles => &["bundle.*.*.*", "probe.BUNDLES"],
         }
     }
@@ -139,28 +171,36 @@ impl Stream {
         match self {
             Self::Queued => 20,
             Self::Ready => 10,
-            Self::Waiting => 2,
-            Self::Result => 40,
-            Self::DeadLetter => 5,
+            Self::Waiting | Self::Callbacks | Self::DeadLetter => 2,
+            Self::Result => 38,
+            Self::DeadMessages => 3,
             Self::Bundles => 23,
         }
     }
 
-    fn max_age(self) -> Duration {
+    /// How long it keeps messages; zero if it deletes none by age.
+    pub(crate) fn max_age(self) -> Duration {
         match self {
-            Self::Queued | Self::Result => HISTORY_AGE,
+            Self::Queued | Self::Result | Self::Callbacks => HISTORY_AGE,
             // A submission that waits for a judge never expires, since Convex would not be notified. The limit is the size.
             Self::Ready | Self::Waiting => Duration::ZERO,
-            Self::DeadLetter => HOUR * 24 * 30,
+            Self::DeadLetter | Self::DeadMessages => HOUR * 24 * 30,
             // The day that the bundle is stored for, the 72 hours that a submission may wait, and a reserve of one day.
             Self::Bundles => HOUR * 24 * 5,
         }
     }
 
+    /// Whether it discards its oldest messages when it is full, instead of refusing new ones: nothing may wait until there
+    /// is room, and no work depends on them.
+    #[must_use]
+    pub fn discards_oldest(self) -> bool {
+        matches!(self, Self::Callbacks | Self::DeadLetter | Self::DeadMessages)
+    }
+
     /// Its configuration on the server.
     #[must_use]
     pub fn config(self, settings: &TopologySettings) -> StreamConfig {
-        let write_once = self != Self::DeadLetter;
+        let write_once = !self.discards_oldest();
         let bytes = settings.store_bytes / 100 * self.percent();
         StreamConfig {
             name: self.name().to_owned(),
@@ -170,11 +210,19 @@ impl Stream {
                 _ => RetentionPolicy::Limits,
             },
             max_bytes: i64::try_from(bytes).unwrap_or(i64::MAX),
-            max_messages: if self == Self::Waiting { MAX_WAITING } else { -1 },
+            max_messages: match self {
+                Self::Waiting => MAX_WAITING,
+                Self::DeadLetter => MAX_DEAD_LETTERS,
+                _ => -1,
+            },
             max_age: self.max_age(),
-            max_messages_per_subject: if write_once { 1 } else { -1 },
-            // With "old", a full stream would discard the oldest messages, acknowledged or not.
-            discard: DiscardPolicy::New,
+            max_messages_per_subject: match self {
+                Self::Callbacks => MAX_ATTEMPTS_PER_SUBMISSION,
+                Self::DeadLetter | Self::DeadMessages => -1,
+                _ => 1,
+            },
+            // With "old", a full stream of work would discard the oldest messages, acknowledged or not.
+            discard: if self.discards_oldest() { DiscardPolicy::Old } else { DiscardPolicy::New },
             discard_new_per_subject: write_once,
             deny_delete: matches!(self, Self::Queued | Self::Result),
             deny_purge: matches!(self, Self::Queued | Self::Result),
@@ -182,7 +230,7 @@ impl Stream {
             // For probes.
             allow_message_ttl: true,
             // The window for duplicate dead letters is longer than an outage of the server; write-once streams need none.
-            duplicate_window: if write_once { Duration::ZERO } else { HOUR },
+            duplicate_window: if self == Self::DeadLetter { HOUR } else { Duration::ZERO },
             num_replicas: settings.replicas,
             ..StreamConfig::default()
         }
@@ -375,6 +423,17 @@ pub fn dropped(key: &SubmissionKey) -> String {
     format!("callback.dropped.{key}")
 }
 
+/// The subject of the attempts at the callbacks of a submission's generation.
+#[must_use]
+pub fn attempted(key: &SubmissionKey) -> String {
+    format!("callback.attempted.{key}")
+}
+
+/// The subject of the message of a dead letter: its stream, its sequence number there, and when it was stored.
+pub(crate) fn dead_message(stream: Stream, sequence: u64, stored_at_ms: u64) -> String {
+    format!("dead-message.{}.{sequence}.{stored_at_ms}", stream.name())
+}
+
 /// The subject of a bundle's `n`th piece.
 pub(crate) fn bundle_piece(key: &BundleKey, n: usize) -> String {
     format!("bundle.{}.{}.{n}", key.day, key.digest)
@@ -398,6 +457,7 @@ mod tests {
             assert_eq!(Stream::of_subject(&claimed(&key)), Some(Stream::Result));
             assert_eq!(Stream::of_subject(&answered(&key)), Some(Stream::Result));
             assert_eq!(Stream::of_subject(&dropped(&key)), Some(Stream::Result));
+            assert_eq!(Stream::of_subject(&attempted(&key)), Some(Stream::Callbacks));
             assert_eq!(event_and_key(&subject("ready", &key)), Some(("ready", text)));
             let waiting = waiting(LanguageId(83), &key);
             assert_eq!(Stream::of_subject(&waiting), Some(Stream::Waiting));
@@ -409,6 +469,7 @@ mod tests {
         }
         let key = BundleKey { day: 1, digest: "ab".into() };
         assert_eq!(Stream::of_subject(&bundle_piece(&key, 0)), Some(Stream::Bundles));
+        assert_eq!(Stream::of_subject(&dead_message(Stream::Ready, 1, 2)), Some(Stream::DeadMessages));
         for foreign in [
             "submission.queued",
             "submission.queued.a.b.c",

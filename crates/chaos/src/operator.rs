@@ -88,25 +88,10 @@ impl Operator {
 
     /// Rejudges all submissions of the corrected question.
     pub(crate) async fn rejudge_corrected(&self, pipeline: &Pipeline) -> Result<()> {
-        let all = ["rejudge", "--question", CORRECTED, "--since", "1day"];
-        let deadline = Instant::now() + SETTLE_TIMEOUT;
-        let mut left = loop {
-            match self.run(pipeline, &all, None).await? {
-                CommandResult::Done => return Ok(()),
-                CommandResult::Refused(refused) => break refused,
-                CommandResult::Unknown if Instant::now() > deadline => {
-                    bail!("{all:?} did not complete in time")
-                }
-                CommandResult::Unknown => tokio::time::sleep(RETRY_DELAY).await,
-            }
-        };
-        while let Some((id, _)) = left.pop() {
-            self.run_until_done(pipeline, &["rejudge", &id], None).await?;
-        }
-        Ok(())
+        self.run_until_done(pipeline, &["rejudge", "--question", CORRECTED, "--since", "1day"], None).await
     }
 
-    /// Runs a command on one submission until it succeeds.
+    /// Runs a command until it succeeds: on one submission, or on those that are left.
     async fn run_until_done(
         &self,
         pipeline: &Pipeline,

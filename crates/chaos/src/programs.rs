@@ -260,7 +260,7 @@ impl Program {
                 return vec![once, failed(0, 1, failure)];
             }
             ExpectedVerdict::Poison if generation == 1 => {
-                error("The submission could not be judged because of a system error.")
+                error("The judge stopped while it worked on the submission.")
             }
             ExpectedVerdict::Poison => once,
         };
@@ -318,7 +318,7 @@ mod tests {
     fn poison_is_an_error_first_and_passes_when_retried() {
         let given_up = json!({
             "submissionId": "s1", "status": "error", "durationMs": 1,
-            "firstFailure": { "errorMessage": "The submission could not be judged because of a system error." },
+            "firstFailure": { "errorMessage": "The judge stopped while it worked on the submission." },
         });
         let poison = &PROGRAMS[POISON];
         assert_eq!(poison.violation(&given_up, 1), None);

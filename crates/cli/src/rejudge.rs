@@ -1,26 +1,27 @@
 //! `gavel rejudge`: judges submissions again, each as a new generation.
 
-use std::collections::HashSet;
 use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
 use gavel_bus::{Bus, Cause};
-use gavel_domain::{QuestionId, SubmissionId};
-use gavel_inspect::{Inspector, NewGeneration, RejudgeError, Rejudger};
+use gavel_domain::time::from_epoch_ms;
+use gavel_domain::{QuestionId, Submission, SubmissionId};
+use gavel_inspect::{Inspector, NewGeneration, RejudgeError, RejudgeRun, Rejudger};
 use serde_json::json;
 
 use crate::exit::{self, CommandError, CommandOutcome};
 use crate::output::print_line;
 use crate::session::{NatsOptions, OperatorSession, operator_name};
-use crate::time::Since;
+use crate::time::{Since, format_time};
 
 /// Judge submissions again
 ///
 /// Each submission is judged as a new generation, with test cases fetched again. Its last generation must have ended:
 /// reported to Convex, or a dead letter. If a callback got no answer, Convex may still apply it, so wait for
 /// REQUEST_TIMEOUT_MS plus RUNNING_LINGER_MS, with the values of the reporters. The history covers 72 hours. If the command
-/// was interrupted, run it again to complete it.
+/// was interrupted, or refused some submissions, run it again: with --question it continues with those that are left, and
+/// judges none twice. Once none is left, or with another --reason, it judges all of them again.
 #[derive(Args)]
 #[command(
     after_long_help = "Exit codes:\n  0   all submissions are judged again\n  1   some were refused\n  \
@@ -63,29 +64,41 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
 
 async fn rejudge(arguments: &Arguments) -> Result<CommandOutcome, CommandError> {
     let OperatorSession { bus, settle_time } = arguments.nats.operator("rejudge").await?;
-    let ids = match (&arguments.question, arguments.since) {
-        (Some(question), Some(since)) => submissions_to(&bus, question, since).await?,
-        _ => arguments.ids.clone(),
+    let rejudger = Rejudger::new(bus.clone(), operator_name(), settle_time);
+    let (ids, run_at_ms) = match (&arguments.question, arguments.since) {
+        (Some(question), Some(since)) => {
+            let queued = submissions_to(&bus, question, since).await?;
+            let run = rejudger.plan_run(&queued, &arguments.reason).await.map_err(anyhow::Error::from)?;
+            print_continued(&run);
+            (run.left, Some(run.began_at_ms))
+        }
+        _ => (arguments.ids.clone(), None),
     };
-    let rejudger = Rejudger::new(bus, operator_name(), settle_time);
     let mut outcome = CommandOutcome::Done;
     for id in ids {
-        let result = rejudger.rejudge(&id, &arguments.reason, arguments.dry_run).await;
+        let result = rejudger.rejudge(&id, &arguments.reason, run_at_ms, arguments.dry_run).await;
         outcome = outcome.and(print_generation(&id, result, arguments.dry_run, arguments.json)?);
     }
     Ok(outcome)
 }
 
-/// Returns the submissions to a question. All are read before the first is judged again, because that queues it again.
-async fn submissions_to(bus: &Bus, question: &QuestionId, since: Since) -> anyhow::Result<Vec<SubmissionId>> {
-    let (mut ids, mut seen) = (Vec::new(), HashSet::new());
+/// Returns the submissions to a question as they were queued. All are read before the first is judged again, because that
+/// queues it again.
+async fn submissions_to(bus: &Bus, question: &QuestionId, since: Since) -> anyhow::Result<Vec<Submission>> {
+    let mut queued = Vec::new();
     let mut submissions = Inspector::of(bus).submissions_to(question, since.0);
-    while let Some(id) = submissions.next().await? {
-        if seen.insert(id.clone()) {
-            ids.push(id);
-        }
+    while let Some(submission) = submissions.next().await? {
+        queued.push(submission);
     }
-    Ok(ids)
+    Ok(queued)
+}
+
+/// Says that a run is continued.
+fn print_continued(run: &RejudgeRun) {
+    if run.done > 0 {
+        let began_at = from_epoch_ms(run.began_at_ms).map(format_time).unwrap_or_default();
+        eprintln!("continuing the run of {began_at}: {} done, {} left", run.done, run.left.len());
+    }
 }
 
 /// Prints what happened to one submission. Returns an error if NATS failed, so that the rest is not tried.

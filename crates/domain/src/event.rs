@@ -157,6 +157,9 @@ pub struct Rejudged {
     pub by: String,
     /// Why it was requested.
     pub reason: String,
+    /// When the run over many submissions that created it began, in milliseconds since the Unix epoch by the clock of the
+    /// machine that began it. `None` if it was requested for this submission.
+    pub run_at_ms: Option<u64>,
 }
 
 /// A stage of the pipeline that consumes events.
@@ -198,6 +201,8 @@ pub struct DeadLetter {
     pub stored_at_ms: u64,
     /// The subject of the original message.
     pub subject: String,
-    /// The payload of the original message.
+    /// The payload of the original message. Empty if it is kept apart, or too large to be kept.
     pub payload: Vec<u8>,
+    /// The subject on which the original message is kept apart from the dead letter. `None` if it is not.
+    pub kept_on: Option<String>,
 }

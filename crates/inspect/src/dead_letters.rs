@@ -31,6 +31,8 @@ pub struct StoredDeadLetter {
     pub trace: Trace,
     /// Its content; `None` if it cannot be decoded.
     pub dead_letter: Option<DeadLetter>,
+    /// The sequence number of the message that is kept apart from it.
+    message_sequence: Option<u64>,
 }
 
 /// The event that failed permanently.
@@ -55,6 +57,7 @@ impl StoredDeadLetter {
             stored_at: message.at,
             trace: Trace::from_lookup(|name| message.header(name)),
             dead_letter: DeadLetter::decode(&message.payload).ok(),
+            message_sequence: None,
         }
     }
 
@@ -76,7 +79,10 @@ impl StoredDeadLetter {
         let unreadable = |reason: &str| DeadLetterContent::Unreadable(reason.to_owned());
         let Some(dead_letter) = &self.dead_letter else { return unreadable("not a dead letter of Gavel") };
         if dead_letter.payload.is_empty() {
-            return unreadable("it holds no message");
+            return unreadable(match dead_letter.kept_on {
+                None => "it holds no message",
+                Some(_) => "its message was discarded to make room for others",
+            });
         }
         let event = match Event::decode(&dead_letter.subject, &dead_letter.payload) {
             Ok(event) if event.key() == self.key => event,
@@ -101,7 +107,7 @@ impl StoredDeadLetter {
     }
 }
 
-/// Dead letters, oldest first.
+/// Dead letters, oldest first. Messages that are kept apart from them are not read.
 pub struct DeadLetters(Reader);
 
 impl DeadLetters {
@@ -121,7 +127,7 @@ impl Inspector {
         DeadLetters(self.read(Stream::DeadLetter, &topology::subject(DeadLetter::NAME, ">"), since))
     }
 
-    /// Returns the dead letters of all generations of a submission, oldest first.
+    /// Returns the dead letters of all generations of a submission with their messages, oldest first.
     ///
     /// # Errors
     /// Returns an error if the stream cannot be read.
@@ -130,7 +136,8 @@ impl Inspector {
         for key in [id.to_string(), format!("{id}.*")] {
             let filter = topology::subject(DeadLetter::NAME, key);
             let mut dead_letters = DeadLetters(self.read(Stream::DeadLetter, &filter, None));
-            while let Some(dead_letter) = dead_letters.next().await? {
+            while let Some(mut dead_letter) = dead_letters.next().await? {
+                self.read_message(&mut dead_letter).await?;
                 found.push(dead_letter);
             }
         }
@@ -138,14 +145,36 @@ impl Inspector {
         Ok(found)
     }
 
-    /// Removes a dead letter permanently; returns `false` if it did not exist any more.
+    /// Reads the message of a dead letter, if it is kept apart and still exists.
+    async fn read_message(&self, stored: &mut StoredDeadLetter) -> Result<(), InspectError> {
+        let Some(dead_letter) = &mut stored.dead_letter else { return Ok(()) };
+        let Some(subject) = dead_letter.kept_on.as_deref().filter(|subject| is_dead_message(subject)) else {
+            return Ok(());
+        };
+        if let Some(message) = self.first(Stream::DeadMessages, subject, 1).await? {
+            dead_letter.payload = message.payload.to_vec();
+            stored.message_sequence = message.sequence;
+        }
+        Ok(())
+    }
+
+    /// Removes a dead letter and its message permanently; returns `false` if it did not exist any more.
     ///
     /// # Errors
     /// Returns an error if the server refuses or does not answer.
     pub async fn remove_dead_letter(&self, dead_letter: &StoredDeadLetter) -> Result<bool, RemoveError> {
-        let stream = self.jetstream().get_stream_no_info(Stream::DeadLetter.name()).await;
+        // In this order: without its message, a dead letter could not be retried by the next command.
+        let existed = self.delete(Stream::DeadLetter, dead_letter.sequence).await?;
+        if let Some(sequence) = dead_letter.message_sequence {
+            self.delete(Stream::DeadMessages, sequence).await?;
+        }
+        Ok(existed)
+    }
+
+    async fn delete(&self, stream: Stream, sequence: u64) -> Result<bool, RemoveError> {
+        let stream = self.jetstream().get_stream_no_info(stream.name()).await;
         let stream = stream.expect("the names of the topology are valid");
-        match stream.delete_message(dead_letter.sequence).await {
+        match stream.delete_message(sequence).await {
             Ok(removed) => Ok(removed),
             Err(error) => match error.kind() {
                 DeleteMessageErrorKind::JetStream(answer) if is_absence(&answer) => Ok(false),
@@ -153,6 +182,12 @@ impl Inspector {
             },
         }
     }
+}
+
+/// Whether a subject is that of one message of a dead letter. Anyone may have written the dead letter, and a wildcard would
+/// name another one's message.
+fn is_dead_message(subject: &str) -> bool {
+    subject.starts_with("dead-message.") && !subject.contains(['*', '>'])
 }
 
 fn is_absence(answer: &jetstream::Error) -> bool {
@@ -179,6 +214,7 @@ mod tests {
             stored_at_ms: 1,
             subject: topology::waiting(ready.submission.language, "k97"),
             payload: ready.encode().to_vec(),
+            kept_on: None,
         };
         let stored = StoredDeadLetter {
             sequence: 1,
@@ -186,6 +222,7 @@ mod tests {
             stored_at: SystemTime::now(),
             trace: Trace::default(),
             dead_letter: Some(dead_letter),
+            message_sequence: None,
         };
         assert_eq!(stored.event_name(), Some("waiting"));
         let DeadLetterContent::Ready(retried) = stored.content() else { panic!("not a ready event") };

@@ -3,9 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use gavel_bus::topology::{self, Stream};
-use gavel_domain::event::{DeadLetter, Expired, Judged, Queued, Ready, Rejudged, Reported, Running, Waiting};
-use gavel_domain::{Generation, QuestionId, SubmissionId, SubmissionKey};
-use gavel_proto::{Call, WireEvent as _, decode_claim};
+use gavel_domain::event::{
+    CallbackAttempt, DeadLetter, Expired, Judged, Queued, Ready, Rejudged, Reported, Running, Waiting,
+};
+use gavel_domain::{Generation, QuestionId, Submission, SubmissionId, SubmissionKey};
+use gavel_proto::{Call, WireEvent as _, decode_attempt, decode_claim};
 
 use crate::inspector::{InspectError, Inspector};
 use crate::message::Message;
@@ -27,6 +29,18 @@ pub struct Timeline {
     pub claim: Option<Claim>,
     /// When the running callback had ended.
     pub answered_at: Option<SystemTime>,
+    /// The last callback attempts of all reporters, in the order in which they were stored, without the successful result
+    /// call that the reported event contains.
+    pub attempts: Vec<StoredAttempt>,
+}
+
+/// A callback attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredAttempt {
+    /// The attempt.
+    pub attempt: CallbackAttempt,
+    /// The reporter that made it.
+    pub instance: String,
 }
 
 /// The right to the first callback.
@@ -51,11 +65,11 @@ impl QuestionSubmissions {
     ///
     /// # Errors
     /// Returns an error if the stream cannot be read.
-    pub async fn next(&mut self) -> Result<Option<SubmissionId>, InspectError> {
+    pub async fn next(&mut self) -> Result<Option<Submission>, InspectError> {
         while let Some(message) = self.reader.next().await? {
             match Queued::decode(&message.payload) {
                 Ok(queued) if queued.submission.question_id == self.question => {
-                    return Ok(Some(queued.submission.id));
+                    return Ok(Some(queued.submission));
                 }
                 _ => {}
             }
@@ -141,7 +155,24 @@ impl Inspector {
             events,
             claim,
             answered_at: answered.map(|message| message.at),
+            attempts: self.attempts(&key).await?,
         })
+    }
+
+    async fn attempts(&self, key: &SubmissionKey) -> Result<Vec<StoredAttempt>, InspectError> {
+        let mut stored = self.read(Stream::Callbacks, &topology::attempted(key), None);
+        let mut attempts = Vec::new();
+        loop {
+            match stored.next().await {
+                Ok(Some(message)) => attempts.extend(
+                    decode_attempt(&message.payload)
+                        .map(|(attempt, instance)| StoredAttempt { attempt, instance }),
+                ),
+                // An earlier version has created the streams.
+                Ok(None) | Err(InspectError::NoStream(_)) => return Ok(attempts),
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// The stored event of a submission that waits for its language.

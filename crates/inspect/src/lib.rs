@@ -8,6 +8,7 @@
 //! consumer nor the permission to create one, and which also work on a work queue. So no worker is ever disturbed.
 
 mod dead_letters;
+mod first_event;
 mod heartbeats;
 mod history;
 mod inspector;
@@ -17,11 +18,12 @@ mod message;
 mod nats_program;
 mod reader;
 mod rejudge;
+mod rejudge_run;
 mod snapshot;
 mod topology_check;
 
 pub use dead_letters::{DeadLetterContent, DeadLetters, RemoveError, StoredDeadLetter};
-pub use history::{Claim, QuestionSubmissions, Timeline};
+pub use history::{Claim, QuestionSubmissions, StoredAttempt, Timeline};
 pub use inspector::{InspectError, Inspector};
 pub use live::{LiveEvents, Start};
 pub use live_queue::LiveEvent;
@@ -29,5 +31,6 @@ pub use message::Message;
 pub use nats_program::{NoNatsServer, find_nats_server, nats_version};
 pub use reader::Reader;
 pub use rejudge::{NewGeneration, RejudgeError, Rejudger};
+pub use rejudge_run::RejudgeRun;
 pub use snapshot::{ConsumerStats, QueuePosition, Snapshot, StreamStats};
 pub use topology_check::TopologyMismatch;

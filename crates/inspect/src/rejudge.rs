@@ -15,6 +15,7 @@ use gavel_domain::{Generation, Submission, SubmissionId, SubmissionKey};
 use gavel_proto::{DecodeError, WireEvent as _};
 
 use crate::dead_letters::{DeadLetterContent, RemoveError, StoredDeadLetter};
+use crate::first_event::FirstEvent;
 use crate::inspector::{InspectError, Inspector};
 use crate::message::Message;
 
@@ -110,45 +111,11 @@ pub struct Rejudger {
     settle_time: Duration,
 }
 
-/// The first event of a new generation, copied from an earlier one.
-enum FirstEvent {
-    Queued(Queued),
-    Ready(Ready),
-    Judged(Box<Judged>),
-}
-
-impl FirstEvent {
-    fn stage(&self) -> Stage {
-        match self {
-            Self::Queued(_) => Stage::Fetcher,
-            Self::Ready(_) => Stage::Judge,
-            Self::Judged(_) => Stage::Reporter,
-        }
-    }
-
-    fn set_submission(&mut self, submission: &Submission) {
-        match self {
-            Self::Queued(event) => event.submission.clone_from(submission),
-            Self::Ready(event) => event.submission.clone_from(submission),
-            Self::Judged(event) => event.submission.clone_from(submission),
-        }
-    }
-
-    fn submission(&self) -> &Submission {
-        match self {
-            Self::Queued(event) => &event.submission,
-            Self::Ready(event) => &event.submission,
-            Self::Judged(event) => &event.submission,
-        }
-    }
-
-    fn outgoing(&self) -> Outgoing {
-        match self {
-            Self::Queued(event) => event.into(),
-            Self::Ready(event) => event.into(),
-            Self::Judged(event) => (&**event).into(),
-        }
-    }
+/// Why and how a generation is created.
+struct Request<'a> {
+    reason: &'a str,
+    run_at_ms: Option<u64>,
+    dry_run: bool,
 }
 
 impl Rejudger {
@@ -159,7 +126,8 @@ impl Rejudger {
         Self { inspector: Inspector::of(&bus), bus, by, settle_time }
     }
 
-    /// Judges a submission again, starting with its test cases. With `dry_run` nothing is written.
+    /// Judges a submission again, starting with its test cases. `run_at_ms` says which run it belongs to, if any. With
+    /// `dry_run` nothing is written.
     ///
     /// # Errors
     /// Returns an error if the submission is not in the history or has not ended, or if NATS fails.
@@ -167,6 +135,7 @@ impl Rejudger {
         &self,
         id: &SubmissionId,
         reason: &str,
+        run_at_ms: Option<u64>,
         dry_run: bool,
     ) -> Result<NewGeneration, RejudgeError> {
         let record = self.newest_record(id).await?;
@@ -184,7 +153,8 @@ impl Rejudger {
             };
         }
         let current = SubmissionKey { id: id.clone(), generation: current };
-        self.create(current, first, &trace, reason, dry_run).await
+        let request = Request { reason, run_at_ms, dry_run };
+        self.create(current, first, &trace, &request).await
     }
 
     /// Continues a dead letter's submission from the stage where it failed, and removes the dead letter.
@@ -210,7 +180,8 @@ impl Rejudger {
             return Err(RejudgeError::Superseded(record.submission.generation));
         }
         let reason = format!("dead letter {} of the {}", dead_letter.sequence, first.stage().as_str());
-        self.create(key, first, &dead_letter.trace, &reason, false).await
+        let request = Request { reason: &reason, run_at_ms: None, dry_run: false };
+        self.create(key, first, &dead_letter.trace, &request).await
     }
 
     async fn create(
@@ -218,19 +189,18 @@ impl Rejudger {
         current: SubmissionKey,
         mut first: FirstEvent,
         trace: &Trace,
-        reason: &str,
-        dry_run: bool,
+        request: &Request<'_>,
     ) -> Result<NewGeneration, RejudgeError> {
         self.check_ended(&current).await?;
         let generation = current.generation.next();
         let created = NewGeneration { generation, from: first.stage(), resumed: false };
-        if dry_run {
+        if request.dry_run {
             return Ok(created);
         }
         let accepted_at_ms = epoch_ms(SystemTime::now());
         let submission = Submission { generation, accepted_at_ms, ..first.submission().clone() };
-        let (by, reason) = (self.by.clone(), reason.to_owned());
-        let record = Rejudged { submission, from: created.from, by, reason };
+        let (by, reason, run_at_ms) = (self.by.clone(), request.reason.to_owned(), request.run_at_ms);
+        let record = Rejudged { submission, from: created.from, by, reason, run_at_ms };
         let outgoing = Outgoing::from(&record);
         if self.bus.publish(&outgoing, trace, PUBLISH_TIMEOUT).await? != Stored::New {
             // The stored record may still be this one, if an answer was lost.
@@ -283,7 +253,7 @@ impl Rejudger {
 
     /// The record of a submission's newest generation; `None` for the first. The stream's leader is asked, so that it is
     /// never out of date.
-    async fn newest_record(&self, id: &SubmissionId) -> Result<Option<Rejudged>, RejudgeError> {
+    pub(crate) async fn newest_record(&self, id: &SubmissionId) -> Result<Option<Rejudged>, RejudgeError> {
         let stream = self.inspector.jetstream().get_stream_no_info(Stream::Result.name()).await;
         let stream = stream.expect("the names of the topology are valid");
         // Generations are stored in order, so the last record is the newest.
@@ -313,7 +283,7 @@ impl Rejudger {
     }
 
     /// Whether the first event of a record's generation was published. Once it is processed, only later events are left.
-    async fn has_first_event(&self, record: &Rejudged) -> Result<bool, RejudgeError> {
+    pub(crate) async fn has_first_event(&self, record: &Rejudged) -> Result<bool, RejudgeError> {
         let key = record.submission.key();
         let events: &[(Stream, &str)] = match record.from {
             Stage::Fetcher => &[(Stream::Queued, Queued::NAME)],

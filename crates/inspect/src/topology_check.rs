@@ -1,7 +1,7 @@
 //! Comparing the streams and consumers on the server with the topology.
 
 use async_nats::jetstream::consumer::{self, pull};
-use async_nats::jetstream::stream::Config as StreamConfig;
+use async_nats::jetstream::stream::{Config as StreamConfig, DiscardPolicy};
 use gavel_bus::topology::{Durable, Stream, TopologySettings};
 
 use crate::inspector::{InspectError, Inspector};
@@ -76,13 +76,17 @@ fn stream_problems(
         && wanted.discard_new_per_subject == found.discard_new_per_subject;
     let keeps_long_enough =
         wanted.max_age == found.max_age || found.max_age.is_zero() || found.max_age > wanted.max_age;
+    let discard_problem = match wanted.discard {
+        DiscardPolicy::New => "discards old messages when it is full (discard)",
+        DiscardPolicy::Old => "refuses new messages when it is full (discard)",
+    };
     let checks = [
         (
             wanted.subjects.iter().all(|subject| found.subjects.contains(subject)),
             "lacks some of its subjects (subjects)",
         ),
         (wanted.retention == found.retention, "has another retention policy (retention)"),
-        (wanted.discard == found.discard, "discards old messages when it is full (discard)"),
+        (wanted.discard == found.discard, discard_problem),
         (
             is_write_once_as_wanted,
             "has other limits per subject (max_msgs_per_subject, discard_new_per_subject)",

@@ -44,6 +44,11 @@ impl Identity {
             started_at_ms: gavel_domain::time::epoch_ms(SystemTime::now()),
         }
     }
+
+    /// The name of this instance.
+    pub(crate) fn instance(&self) -> &str {
+        &self.instance
+    }
 }
 
 /// Publishes a heartbeat every [`HEARTBEAT_INTERVAL`], until dropped.

@@ -11,6 +11,7 @@ pub mod telemetry;
 
 mod config;
 mod entry_point;
+mod expiry;
 mod heartbeat;
 mod http;
 mod lifecycle;

@@ -8,12 +8,13 @@ use anyhow::Context as _;
 use axum::{Router, middleware};
 use futures::future::{BoxFuture, join_all};
 use gavel_bus::topology::{Durable, Stream};
-use gavel_bus::{Bus, ConsumeSettings, Handler, consume};
+use gavel_bus::{Bus, ConsumeSettings, Handler, consume, end_expiring};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+use crate::expiry::{UntakenSubmissions, UntakenVerdicts};
 use crate::health::{self, Check, consumer_health};
 use crate::heartbeat::{Identity, ServiceInfo, publish_heartbeats};
 use crate::http::{measure, server};
@@ -102,6 +103,19 @@ impl Service {
         let probes = StreamProbes::new(self.name, streams);
         self.checks.push(probes.check());
         self.tasks.push(Box::pin(probes.run(self.bus.clone())));
+    }
+
+    /// Ends the queued submissions that no fetcher takes until their stream would soon delete them.
+    pub fn end_expiring_submissions(&mut self) {
+        let handler =
+            Arc::new(UntakenSubmissions::new(self.bus.clone(), self.name, self.identity.instance()));
+        self.add_task(end_expiring(self.bus.clone(), Durable::Fetcher, handler));
+    }
+
+    /// Makes dead letters of the verdicts that no reporter takes until their stream would soon delete them.
+    pub fn end_expiring_verdicts(&mut self) {
+        let handler = Arc::new(UntakenVerdicts::new(self.bus.clone(), self.identity.instance()));
+        self.add_task(end_expiring(self.bus.clone(), Durable::ReporterJudged, handler));
     }
 
     /// Makes `/metrics` of this service include the queues of all services.

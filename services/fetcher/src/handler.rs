@@ -22,8 +22,8 @@ const BACKOFF: Backoff = Backoff { base: Duration::from_millis(500), cap: Durati
 const TOO_MANY_WAITERS_DELAY: Duration = Duration::from_secs(1);
 /// The redelivery delay of an expired event while the judge has not acknowledged the ready event yet.
 const UNACKNOWLEDGED_DELAY: Duration = Duration::from_millis(500);
-/// The reason in the verdict of a submission that the fetcher gives up. The cause is for the operator: it goes to the
-/// dead letter and the log.
+/// The reason in the verdict of a submission that the fetcher gives up, if its cause has none for learners. The cause
+/// itself is for the operator: it goes to the dead letter and the log.
 const GIVE_UP_REASON: &str = "the test cases of the question could not be loaded";
 /// How many bundles are remembered as stored. Storing one again costs a rejected publish, nothing else.
 const MAX_REMEMBERED_BUNDLES: u64 = 10_000;
@@ -225,8 +225,8 @@ impl Handler for Fetcher {
         self.prepare(delivery, submission, source, 0).await
     }
 
-    fn give_up(&self, event: &Queued, _cause: &Cause) -> Vec<Outgoing> {
-        vec![self.error(&event.submission, GIVE_UP_REASON)]
+    fn give_up(&self, event: &Queued, cause: &Cause) -> Vec<Outgoing> {
+        vec![self.error(&event.submission, cause.reason().unwrap_or(GIVE_UP_REASON))]
     }
 }
 
@@ -253,7 +253,7 @@ impl Handler for Renewer {
         self.0.prepare(delivery, &ready.submission, &ready.source, ready.renewals + 1).await
     }
 
-    fn give_up(&self, event: &Expired, _cause: &Cause) -> Vec<Outgoing> {
-        vec![self.0.error(&event.ready.submission, GIVE_UP_REASON)]
+    fn give_up(&self, event: &Expired, cause: &Cause) -> Vec<Outgoing> {
+        vec![self.0.error(&event.ready.submission, cause.reason().unwrap_or(GIVE_UP_REASON))]
     }
 }

@@ -1,5 +1,7 @@
 //! The fetcher: fetches the test cases of queued submissions from Convex, stores them as bundles, and publishes ready
 //! events.
+//!
+//! It also makes dead letters of verdicts that no reporter takes for days.
 
 mod config;
 mod handler;
@@ -29,6 +31,7 @@ pub async fn bind(config: Config) -> anyhow::Result<Service> {
     let seen = convex.clone();
     service.add_check(check(move || std::future::ready(seen.check_breaker())));
     service.probe_streams(&[Stream::Ready, Stream::Result, Stream::DeadLetter, Stream::Bundles]);
+    service.end_expiring_verdicts();
     service.info = ServiceInfo {
         slots: config.slots,
         dependencies: Arc::new(move || vec![convex.status()]),

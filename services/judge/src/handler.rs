@@ -30,9 +30,15 @@ const UNCOUNTED_BACKOFF: Backoff = Backoff { base: Duration::from_secs(5), cap: 
 /// The redelivery delay of a submission that this judge was given to end, although it may wait longer.
 const EARLY_DELAY: Duration = Duration::from_secs(1);
 
-/// The reason in the verdict of a submission that the judge gives up. The cause is for the operator: it goes to the
-/// dead letter and the log.
+/// The reason in the verdict of a submission that the judge gives up, if its cause has none for learners. The cause itself
+/// is for the operator: it goes to the dead letter and the log.
 const GIVE_UP_REASON: &str = "the submission could not be judged because of a system error";
+/// The same if the engine fails on the submission each time.
+const ENGINE_REASON: &str = "the judge could not run the program because of a system error";
+/// The same if the engine cannot be reached.
+const UNAVAILABLE_REASON: &str = "the system that runs programs was not available";
+/// The same if the test cases cannot be read.
+const TEST_CASES_REASON: &str = "the test cases could not be loaded";
 
 /// How many times missing test cases are requested again. After that, something else is wrong.
 const MAX_RENEWALS: u32 = 3;
@@ -154,9 +160,9 @@ impl<E: Engine> Judge<E> {
         match (verdict, executed) {
             (Some(verdict), _) => Ok(verdict),
             (None, Ok(Progress::CompileError(output))) => Ok(scorer.compile_error(&output)),
-            (None, Ok(Progress::Ran)) => {
-                Err(Cause::new("the engine stopped before all tests had run").into())
-            }
+            (None, Ok(Progress::Ran)) => Err(Cause::new("the engine stopped before all tests had run")
+                .with_reason(ENGINE_REASON)
+                .into()),
             (None, Err(EngineFault::Final { reason, source })) => {
                 let cause = source.map_or_else(|| Cause::new(&reason), |source| Cause::from(&*source));
                 warn!(submission_id = %ready.submission.id, %cause, "the engine cannot run the submission");
@@ -165,10 +171,12 @@ impl<E: Engine> Judge<E> {
             (None, Err(EngineFault::Transient(source))) => {
                 let backoff = transient_backoff(self.counts_deliveries(ready));
                 let retry_after = backoff.delay(delivery.attempt, rand::random());
-                Err(NoVerdict { retry_after: Some(retry_after), cause: Cause::from(&*source) })
+                let cause = Cause::from(&*source).with_reason(ENGINE_REASON);
+                Err(NoVerdict { retry_after: Some(retry_after), cause })
             }
             (None, Err(EngineFault::Unavailable { retry_after, source })) => {
-                Err(NoVerdict { retry_after: Some(retry_after), cause: Cause::from(&*source) })
+                let cause = Cause::from(&*source).with_reason(UNAVAILABLE_REASON);
+                Err(NoVerdict { retry_after: Some(retry_after), cause })
             }
         }
     }
@@ -246,7 +254,7 @@ impl<E: Engine> Handler for Judge<E> {
                 warn!(submission_id = %ready.submission.id, "the test cases are missing: requesting them again");
                 return Ok(vec![Outgoing::from(&Expired { ready: ready.clone() })]);
             }
-            Err(error) => Err(Cause::from(&*error).into()),
+            Err(error) => Err(Cause::from(&*error).with_reason(TEST_CASES_REASON).into()),
         };
         match result {
             Ok(verdict) => Ok(vec![self.judged(ready, Some(assignment(delivery)), verdict)]),
@@ -272,8 +280,8 @@ impl<E: Engine> Handler for Judge<E> {
         self.engine.serves(language) && self.engine.counts_deliveries(language)
     }
 
-    fn give_up(&self, event: &Ready, _cause: &Cause) -> Vec<Outgoing> {
-        vec![self.judged(event, None, Verdict::error(GIVE_UP_REASON))]
+    fn give_up(&self, event: &Ready, cause: &Cause) -> Vec<Outgoing> {
+        vec![self.judged(event, None, Verdict::error(cause.reason().unwrap_or(GIVE_UP_REASON)))]
     }
 }
 

@@ -1,9 +1,10 @@
-//! The callback attempts that this instance made for submissions not yet reported, for the `reported` event. They
-//! only inform operators: nothing is decided by them, and they are lost when the process ends.
+//! Callback attempts: each is stored in a stream, so that attempts of all instances can be seen, also after a restart. The
+//! last ones of this instance are in the `reported` event, too. They only inform operators: nothing is decided by them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use gavel_bus::Ledger;
 use gavel_convex::CallError;
 use gavel_domain::SubmissionKey;
 use gavel_domain::event::{CallbackAttempt, CallbackKind};
@@ -19,11 +20,15 @@ const IDLE_TIMEOUT: Duration = Duration::from_mins(30);
 
 /// Records callback attempts by submission. Clones share them.
 #[derive(Clone)]
-pub(crate) struct CallbackAttempts(Cache<SubmissionKey, Arc<Vec<CallbackAttempt>>>);
+pub(crate) struct CallbackAttempts {
+    ledger: Ledger,
+    latest: Cache<SubmissionKey, Arc<Vec<CallbackAttempt>>>,
+}
 
 impl CallbackAttempts {
-    pub(crate) fn new() -> Self {
-        Self(Cache::builder().max_capacity(MAX_TRACKED_SUBMISSIONS).time_to_idle(IDLE_TIMEOUT).build())
+    pub(crate) fn new(ledger: Ledger) -> Self {
+        let cache = Cache::builder().max_capacity(MAX_TRACKED_SUBMISSIONS).time_to_idle(IDLE_TIMEOUT);
+        Self { ledger, latest: cache.build() }
     }
 
     /// Makes a call, and records when it began, how long it took and how it ended.
@@ -42,7 +47,16 @@ impl CallbackAttempts {
             status: result.as_ref().map_or_else(CallError::status, |&status| Some(status)),
             problem: result.as_ref().err().filter(|error| error.status().is_none()).map(ToString::to_string),
         };
-        self.0.entry_by_ref(key).and_upsert_with(|earlier| {
+        // The `reported` event that follows a successful result call contains it.
+        if kind == CallbackKind::Running || result.is_err() {
+            self.ledger.attempted(key, &attempt).await;
+        }
+        self.keep(key, attempt);
+        result
+    }
+
+    fn keep(&self, key: &SubmissionKey, attempt: CallbackAttempt) {
+        self.latest.entry_by_ref(key).and_upsert_with(|earlier| {
             let mut attempts = earlier.map(|earlier| earlier.into_value().to_vec()).unwrap_or_default();
             if attempts.len() == MAX_ATTEMPTS_PER_SUBMISSION {
                 attempts.remove(0);
@@ -50,12 +64,11 @@ impl CallbackAttempts {
             attempts.push(attempt);
             Arc::new(attempts)
         });
-        result
     }
 
     /// Removes and returns the attempts for a submission.
     pub(crate) fn take(&self, key: &SubmissionKey) -> Vec<CallbackAttempt> {
-        self.0.remove(key).map(|attempts| attempts.to_vec()).unwrap_or_default()
+        self.latest.remove(key).map(|attempts| attempts.to_vec()).unwrap_or_default()
     }
 }
 
@@ -66,12 +79,16 @@ fn ms(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gavel_bus::topology::TopologySettings;
+    use gavel_bus::{Bus, NatsConfig};
     use gavel_convex::AnswerOrigin;
     use gavel_domain::{Generation, SubmissionId};
 
     #[tokio::test]
     async fn the_latest_attempts_are_kept_until_taken() {
-        let attempts = CallbackAttempts::new();
+        let config = NatsConfig { url: "127.0.0.1:1".to_owned(), ..NatsConfig::default() };
+        let bus = Bus::connect(&config, TopologySettings::default()).await.unwrap();
+        let attempts = CallbackAttempts::new(Ledger::new(bus, "r".to_owned()));
         let key = SubmissionKey { id: SubmissionId::new("k97").unwrap(), generation: Generation::FIRST };
         attempts.record(&key, CallbackKind::Running, async { Ok(200) }).await.unwrap();
         for status in 500..516 {

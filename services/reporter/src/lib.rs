@@ -3,6 +3,8 @@
 //! It has two consumer loops, one for `running` events and one for verdicts, so that no verdict waits behind a
 //! `running` call. The claims of [`gavel_bus::Ledger`] keep their order at Convex, across any number of reporters,
 //! unless Convex itself does ([`CallbackOrder`]).
+//!
+//! It also ends submissions that no fetcher takes for days: without a reporter, Convex would not be notified of them anyway.
 
 mod attempts;
 mod callback_ids;
@@ -35,11 +37,12 @@ pub async fn bind(config: Config) -> anyhow::Result<Service> {
     let convex = Convex::new(&config.convex)?;
     let mut service = Service::bind(&config.service).await?;
     let ledger = Ledger::new(service.bus.clone(), config.service.instance.clone());
-    let attempts = CallbackAttempts::new();
+    let attempts = CallbackAttempts::new(ledger.clone());
     let running = RunningReporter::new(ledger.clone(), convex.clone(), attempts.clone(), &config);
     let result = ResultReporter::new(ledger, convex.clone(), attempts, &config);
     service.consume(Durable::ReporterRunning, (config.slots / 4).max(1), None, running);
     service.consume(Durable::ReporterJudged, config.slots, None, result);
+    service.end_expiring_submissions();
     service.measure_queues();
     service.add_task(convex.clone().probe_while_open("reporter"));
     let seen = convex.clone();

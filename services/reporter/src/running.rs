@@ -123,12 +123,9 @@ impl RunningReporter {
         state
     }
 
-    /// Waits for a permit for a retry, and before that until the breaker is closed. Results that are retried must not wait
-    /// for calls that no result waits for, so in guarded order it is one of those that `running` calls share.
+    /// Waits for a permit for a retry. Results that are retried must not wait for calls that no result waits for, so in
+    /// guarded order it is one of those that `running` calls share.
     async fn acquire_retry_permit(&self, window: &CallWindow) -> Option<CallPermit> {
-        let mut is_closed = self.convex.is_breaker_closed();
-        let closed = is_closed.wait_for(|is_closed| *is_closed);
-        tokio::time::timeout(window.time_left()?, closed).await.ok()?.ok()?;
         match self.order {
             CallbackOrder::Strict => self.convex.acquire_retry_permit().await.ok(),
             CallbackOrder::Guarded => {

@@ -15,6 +15,7 @@ pub(super) struct Meter {
     waiting: Histogram,
     handling: Histogram,
     redeliveries: Counter,
+    dead_letters_lost: Counter,
     handled: [Counter; Outcome::ALL.len()],
 }
 
@@ -73,6 +74,11 @@ impl Meter {
         Arc::new(Self::of(service, consumer, self.attached.clone(), self.slots_in_use.clone()))
     }
 
+    /// The metrics of messages that are handled without slots.
+    pub(super) fn without_slots(service: &'static str, consumer: &'static str) -> Arc<Self> {
+        Arc::new(Self::of(service, consumer, Gauge::noop(), Gauge::noop()))
+    }
+
     fn of(service: &'static str, consumer: &'static str, attached: Gauge, slots_in_use: Gauge) -> Self {
         let labels = [service, consumer];
         Self {
@@ -82,6 +88,7 @@ impl Meter {
             waiting: table::WAITING_SECONDS.series(labels),
             handling: table::HANDLING_SECONDS.series(labels),
             redeliveries: table::REDELIVERIES.series(labels),
+            dead_letters_lost: table::DEAD_LETTERS_LOST.series(labels),
             handled: Outcome::ALL.map(|outcome| table::HANDLED.series([service, consumer, outcome.as_str()])),
         }
     }
@@ -115,6 +122,11 @@ impl Meter {
     pub(super) fn ended(&self, outcome: Outcome) {
         trace::record_outcome(outcome.as_str(), !matches!(outcome, Outcome::Done | Outcome::Deferred));
         self.handled[outcome as usize].increment(1);
+    }
+
+    /// Counts a dead letter that was not stored.
+    pub(super) fn lost_dead_letter(&self) {
+        self.dead_letters_lost.increment(1);
     }
 
     pub(super) fn took(&self, time: Duration) {

@@ -3,52 +3,21 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use async_nats::jetstream::Message;
 use futures::FutureExt as _;
-use gavel_domain::Backoff;
-use gavel_domain::event::DeadLetter;
-use gavel_domain::time::epoch_ms;
 use gavel_proto::WireEvent as _;
-use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, error, info_span, warn};
 
-use crate::bus::Bus;
+use super::dead_letter::dead_letter;
+use super::meter::Outcome;
+use super::task::{
+    DeliveryInfo, PublishFailure, RETRY_DELAY, Work, info, key, publish, publish_all, unpublished,
+};
 use crate::handler::{Cause, Delivery, Failure, Handler};
-use crate::outgoing::{Outgoing, Trace};
-use crate::publish::{PublishError, Stored};
+use crate::outgoing::Trace;
+use crate::publish::Stored;
 use crate::settle::{Settlement, progress, settle};
-use crate::topology::{self, ConsumerId};
-
-use super::meter::{Meter, Outcome};
-
-/// How long one attempt to publish may take.
-const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
-/// The delay between attempts to publish what a handler returned: losing its work costs more than waiting.
-const PUBLISH_BACKOFF: Backoff = Backoff { base: Duration::from_millis(100), cap: Duration::from_secs(5) };
-/// After this many attempts the message is handed back.
-const MAX_PUBLISH_ATTEMPTS: u64 = 20;
-/// The redelivery delay after a handler has panicked, or if its outputs cannot be published.
-const RETRY_DELAY: Duration = Duration::from_secs(5);
-
-/// A message in progress, with everything that the work on it needs.
-pub(super) struct Work<H> {
-    pub(super) bus: Bus,
-    pub(super) handler: Arc<H>,
-    pub(super) meter: Arc<Meter>,
-    pub(super) consumer: ConsumerId,
-    pub(super) message: Message,
-    pub(super) max_deliveries: Option<u64>,
-    pub(super) progress_every: Duration,
-    pub(super) abort: CancellationToken,
-}
-
-/// What the server says about a delivery.
-struct DeliveryInfo {
-    attempt: u64,
-    stored_at: SystemTime,
-}
 
 /// Counts a message as in progress while it lives.
 struct InProgress<'a>(&'a AtomicUsize);
@@ -118,7 +87,7 @@ async fn process<H: Handler>(work: &Work<H>, trace: Trace) -> Settlement {
             return Settlement::HandBack(RETRY_DELAY);
         }
     };
-    work.meter.delivered(info.attempt, info.stored_at.elapsed().unwrap_or_default());
+    work.meter.delivered(info.attempt, info.age());
     let event = match H::Event::decode(&work.message.payload) {
         Ok(event) => event,
         Err(error) => return dead_letter(work, &info, &trace, Vec::new(), &error.into()).await,
@@ -131,7 +100,7 @@ async fn process<H: Handler>(work: &Work<H>, trace: Trace) -> Settlement {
     // Checked before the work, so that a message that kills its handler is counted, too.
     let has_too_many_deliveries = work.max_deliveries.is_some_and(|max| info.attempt > max);
     if has_too_many_deliveries && work.handler.counts_deliveries(&event) {
-        let cause = Cause::new(&format!("delivered {} times without a result", info.attempt - 1));
+        let cause = Cause::stopped(H::STAGE, info.attempt - 1);
         let verdict_events = work.handler.give_up(&event, &cause);
         return dead_letter(work, &info, &trace, verdict_events, &cause).await;
     }
@@ -142,9 +111,10 @@ async fn process<H: Handler>(work: &Work<H>, trace: Trace) -> Settlement {
             Err(_) => return unpublished(work),
         }
     }
-    let DeliveryInfo { attempt, stored_at } = info;
+    let DeliveryInfo { attempt, stored_at, .. } = info;
     let delivery = Delivery { event, trace, attempt, stored_at, consumer: work.consumer };
-    let outputs = match work.handler.handle(&delivery).await {
+    let outputs = match work.handler.handle(&delivery).await.map_err(|failure| last(work, &delivery, failure))
+    {
         Ok(outputs) => outputs,
         Err(Failure::Retry { after, cause }) => {
             warn!(%cause, attempt = info.attempt, retry_in_ms = after.as_millis(), "event failed: retrying");
@@ -172,102 +142,26 @@ async fn process<H: Handler>(work: &Work<H>, trace: Trace) -> Settlement {
     }
 }
 
-/// Publishes the dead letter, and then the events that end the submission. In this order, since a submission that has ended
-/// would never get its dead letter.
-async fn dead_letter<H: Handler>(
-    work: &Work<H>,
-    info: &DeliveryInfo,
-    trace: &Trace,
-    verdict_events: Vec<Outgoing>,
-    cause: &Cause,
-) -> Settlement {
-    error!(%cause, attempts = info.attempt, "event failed permanently: storing a dead letter");
-    let subject = work.message.subject.as_str();
-    let mut letter = DeadLetter {
-        key: key(&work.message).to_owned(),
-        stage: H::STAGE,
-        cause: cause.in_full(),
-        attempts: info.attempt,
-        stored_at_ms: epoch_ms(info.stored_at),
-        subject: subject.to_owned(),
-        payload: work.message.payload.to_vec(),
-    };
-    let mut stored = publish(work, trace, &Outgoing::from(&letter)).await;
-    if let Err(PublishFailure::TooLarge(_)) = stored {
-        // A truncated payload could be mistaken for the whole.
-        letter.cause = format!("{cause} (its {} bytes do not fit into a dead letter)", letter.payload.len());
-        letter.payload = Vec::new();
-        stored = publish(work, trace, &Outgoing::from(&letter)).await;
+/// Returns the failure of a delivery, which is final if there is no other one: the deliveries are used up, or the server
+/// would soon delete the message.
+fn last<H: Handler>(work: &Work<H>, delivery: &Delivery<H::Event>, failure: Failure) -> Failure {
+    let expires = |after| work.max_age.is_some_and(|max| delivery.age() + after > max);
+    match failure {
+        Failure::Retry { cause, .. }
+            if work.max_deliveries.is_some_and(|max| delivery.attempt >= max)
+                && work.handler.counts_deliveries(&delivery.event) =>
+        {
+            Failure::Reject(cause)
+        }
+        Failure::Retry { after, cause } if expires(after) => Failure::Reject(cause),
+        Failure::Defer(after) if expires(after) => {
+            Failure::Reject(Cause::expiring(H::STAGE, work.consumer.stream()))
+        }
+        failure => failure,
     }
-    if stored.is_err() || publish_all(work, trace, &verdict_events).await.is_err() {
-        return unpublished(work);
-    }
-    work.meter.ended(Outcome::DeadLetter);
-    Settlement::Ack
 }
 
 fn done<H>(work: &Work<H>) -> Settlement {
     work.meter.ended(Outcome::Done);
     Settlement::Ack
-}
-
-fn unpublished<H>(work: &Work<H>) -> Settlement {
-    work.meter.ended(Outcome::Unpublished);
-    Settlement::HandBack(RETRY_DELAY)
-}
-
-/// Why an event could not be published, after all attempts.
-enum PublishFailure {
-    /// It is larger than the server accepts.
-    TooLarge(Cause),
-    /// The server refuses it or does not answer.
-    Unable,
-}
-
-async fn publish_all<H>(work: &Work<H>, trace: &Trace, outputs: &[Outgoing]) -> Result<(), PublishFailure> {
-    for output in outputs {
-        publish(work, trace, output).await?;
-    }
-    Ok(())
-}
-
-/// Publishes an event, with retries. Returns an error if the server does not confirm it within minutes.
-async fn publish<H>(work: &Work<H>, trace: &Trace, output: &Outgoing) -> Result<Stored, PublishFailure> {
-    for attempt in 1..=MAX_PUBLISH_ATTEMPTS {
-        let error = match (work.bus.publish(output, trace, PUBLISH_TIMEOUT).await, &output.if_full) {
-            (Ok(stored), _) => return Ok(stored),
-            (Err(PublishError::Full), Some(other)) => {
-                warn!(to = output.subject, instead = other.subject, "the stream is full");
-                return Box::pin(publish(work, trace, other)).await;
-            }
-            (Err(error @ (PublishError::TooLarge(_) | PublishError::Refused(_))), _) => {
-                let is_too_large = matches!(error, PublishError::TooLarge(_));
-                let cause = Cause::from(error);
-                error!(%cause, to = output.subject, "cannot publish");
-                return Err(if is_too_large {
-                    PublishFailure::TooLarge(cause)
-                } else {
-                    PublishFailure::Unable
-                });
-            }
-            (Err(error), _) => error,
-        };
-        warn!(cause = %Cause::from(error), attempt, to = output.subject, "cannot publish yet: retrying");
-        tokio::time::sleep(PUBLISH_BACKOFF.delay(attempt, rand::random())).await;
-    }
-    Err(PublishFailure::Unable)
-}
-
-/// The key in the message's subject.
-fn key(message: &Message) -> &str {
-    topology::event_and_key(&message.subject).map_or("", |(_, key)| key)
-}
-
-fn info(message: &Message) -> Result<DeliveryInfo, async_nats::Error> {
-    let info = message.info()?;
-    let nanos = u64::try_from(info.published.unix_timestamp_nanos())?;
-    Ok(DeliveryInfo {
-        attempt: u64::try_from(info.delivered)?,
-        stored_at: SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos),
-    })
 }

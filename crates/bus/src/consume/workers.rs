@@ -8,10 +8,11 @@ use tokio::task::JoinSet;
 
 use super::ConsumeSettings;
 use super::meter::Meter;
-use super::work::{Work, work};
+use super::task::Work;
+use super::work::work;
 use crate::bus::Bus;
 use crate::handler::Handler;
-use crate::topology::ConsumerId;
+use crate::topology::{ConsumerId, give_up_age};
 
 /// The work of a loop, and what each message in progress needs.
 pub(super) struct Workers<H> {
@@ -52,6 +53,7 @@ impl<H: Handler> Workers<H> {
             consumer,
             message,
             max_deliveries: self.settings.max_deliveries,
+            max_age: give_up_age(consumer.stream().max_age()),
             // Three reports before the server would deliver the message to another instance.
             progress_every: ack_wait / 3,
             abort: self.settings.abort.clone(),

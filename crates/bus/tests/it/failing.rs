@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use async_nats::jetstream::stream::{Config as StreamConfig, DiscardPolicy};
 use bytes::Bytes;
 use gavel_bus::topology::{self, Durable, Stream};
 use gavel_bus::{Cause, Failure, Outgoing};
@@ -134,7 +135,7 @@ async fn message_with_the_key_of_another_subject_becomes_a_dead_letter() {
 async fn message_too_large_for_a_dead_letter_still_fails_permanently() {
     let server = NatsServer::builder().max_payload(50_000).start().await;
     let rig = Rig::on(server, settings()).await;
-    let garbage = vec![0xff; 49_900];
+    let garbage = vec![0xff; 49_950];
     rig.raw().await.publish("submission.queued.x", garbage.into()).await.unwrap().await.unwrap();
     rig.publish(&queued("a")).await;
     let (script, mut events) = recording::<Queued>();
@@ -143,7 +144,7 @@ async fn message_too_large_for_a_dead_letter_still_fails_permanently() {
     rig.jetstream.wait_idle(Durable::Fetcher).await;
     let letter = dead(&rig, "x").await;
     assert!(letter.payload.is_empty(), "a part of it could be taken for the whole");
-    assert!(letter.cause.contains("49900 bytes"), "{}", letter.cause);
+    assert!(letter.cause.contains("49950 bytes"), "{}", letter.cause);
     work.stop().await;
 }
 
@@ -181,9 +182,106 @@ async fn message_becomes_a_dead_letter_after_max_deliveries() {
     let work = Loop::bounded(&rig.bus, Durable::Judge, 1, Some(2), script);
     rig.jetstream.wait_idle(Durable::Judge).await;
     let letter = dead(&rig, "a").await;
-    assert_eq!((letter.attempts, letter.cause.as_str()), (3, "delivered 2 times without a result"));
+    let cause = "the judge stopped while it worked on the submission, in the last of 2 deliveries";
+    assert_eq!((letter.attempts, letter.cause.as_str()), (3, cause));
     assert!(error_of(&rig, "a").await.is_some());
     assert!(events.try_recv().is_err(), "it was started a third time");
+    work.stop().await;
+}
+
+#[tokio::test]
+async fn last_permitted_delivery_ends_with_its_own_cause() {
+    let rig = Rig::start().await;
+    let (events_tx, mut events) = mpsc::unbounded_channel();
+    let script = Script::<Ready>::new(move |received: Received| {
+        events_tx.send(received.clone()).unwrap();
+        let cause = Cause::new(&format!("cannot start the program, attempt {}", received.attempt));
+        async { Err(Failure::Retry { after: Duration::from_millis(20), cause }) }
+    });
+    let work = Loop::bounded(&rig.bus, Durable::Judge, 1, Some(2), script);
+    rig.publish(&ready("a")).await;
+    rig.jetstream.wait_idle(Durable::Judge).await;
+    let letter = dead(&rig, "a").await;
+    assert_eq!((letter.attempts, letter.cause.as_str()), (2, "cannot start the program, attempt 2"));
+    assert!(error_of(&rig, "a").await.is_some());
+    next(&mut events).await;
+    next(&mut events).await;
+    assert!(events.try_recv().is_err(), "it was started a third time");
+    work.stop().await;
+}
+
+/// Rejects the events whose ids start with `bad`, and records the others.
+fn rejecting() -> (Script<Queued>, mpsc::UnboundedReceiver<(Received, Instant)>) {
+    by_attempt(|received| {
+        let is_bad = received.id.starts_with("bad");
+        if is_bad { Err(Failure::Reject(Cause::new("for the test"))) } else { Ok(Vec::new()) }
+    })
+}
+
+#[tokio::test]
+async fn verdict_and_slot_do_not_wait_for_a_dead_letter_that_cannot_be_stored() {
+    let rig = Rig::start().await;
+    let raw = rig.raw().await;
+    // One stream that is full, as an earlier version has left it, and one that does not exist.
+    let config = raw.get_stream("SUB_DEAD").await.unwrap().cached_info().config.clone();
+    let full = StreamConfig { discard: DiscardPolicy::New, max_bytes: 100, ..config };
+    for (id, is_missing) in [("full", false), ("missing", true)] {
+        if is_missing {
+            raw.delete_stream("SUB_DEAD").await.unwrap();
+        } else {
+            raw.update_stream(&full).await.unwrap();
+        }
+        let (script, mut events) = rejecting();
+        let work = Loop::start(&rig.bus, Durable::Fetcher, 1, script);
+        rig.publish(&queued(&format!("bad-{id}"))).await;
+        next(&mut events).await;
+        let began = Instant::now();
+        rig.publish(&queued(id)).await;
+        assert_eq!(next(&mut events).await.0.id, id);
+        assert!(began.elapsed() < Duration::from_secs(30), "{id} waited for {:?}", began.elapsed());
+        rig.jetstream.wait_idle(Durable::Fetcher).await;
+        assert!(error_of(&rig, &format!("bad-{id}")).await.is_some(), "{id}");
+        work.stop().await;
+    }
+}
+
+/// Nothing else would say that it existed.
+#[tokio::test]
+async fn message_that_ends_no_submission_waits_for_its_dead_letter() {
+    let rig = Rig::start().await;
+    let raw = rig.raw().await;
+    raw.delete_stream("SUB_DEAD").await.unwrap();
+    rig.jetstream.store("submission.queued.x", "not protobuf").await;
+    let (script, mut events) = recording::<Queued>();
+    let work = Loop::start(&rig.bus, Durable::Fetcher, 1, script);
+    rig.publish(&queued("a")).await;
+    assert_eq!(next(&mut events).await.id, "a", "it does not keep its slot");
+    rig.bus.ensure_topology().await;
+    rig.jetstream.wait_idle(Durable::Fetcher).await;
+    assert_eq!(dead(&rig, "x").await.payload, b"not protobuf");
+    work.stop().await;
+}
+
+#[tokio::test]
+async fn large_message_is_kept_apart_from_its_dead_letter() {
+    let rig = Rig::start().await;
+    let (script, mut events) = rejecting();
+    let work = Loop::start(&rig.bus, Durable::Fetcher, 1, script);
+    let large = Queued { source: "#".repeat(200_000), ..queued("bad-a") };
+    rig.publish(&large).await;
+    next(&mut events).await;
+    rig.jetstream.wait_idle(Durable::Fetcher).await;
+    let letter = dead(&rig, "bad-a").await;
+    assert!(letter.payload.is_empty() && letter.encode().len() < 1_000);
+    let kept = stored(&rig.raw().await, Stream::DeadMessages, &letter.kept_on.unwrap()).await.unwrap();
+    assert_eq!(kept.payload, large.encode());
+    // Without the stream for it, as before `gavel streams` has run, it is part of the dead letter.
+    rig.raw().await.delete_stream("DEAD_MESSAGES").await.unwrap();
+    rig.publish(&Queued { submission: submission("bad-b"), ..large }).await;
+    next(&mut events).await;
+    rig.jetstream.wait_idle(Durable::Fetcher).await;
+    let letter = dead(&rig, "bad-b").await;
+    assert!(letter.payload.len() > 200_000 && letter.kept_on.is_none());
     work.stop().await;
 }
 

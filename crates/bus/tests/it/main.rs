@@ -4,6 +4,7 @@
 mod bundles;
 mod consume;
 mod ending;
+mod expiry;
 mod failing;
 mod gate;
 mod languages;

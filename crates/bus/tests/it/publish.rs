@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use gavel_bus::topology::{self, Stream, TopologySettings};
 use gavel_bus::{Bus, NatsConfig, Outgoing, PublishError, Stored, Trace};
 use gavel_domain::event::{DeadLetter, Queued, Stage};
+use gavel_proto::WireEvent as _;
 use gavel_testkit::{NatsServer, TEST_TIMEOUT, wait_until};
 
 use crate::support::{Rig, judged, queued, running, settings, stored, submission, within};
@@ -18,6 +19,7 @@ fn dead(id: &str, stage: Stage, payload: Vec<u8>) -> DeadLetter {
         stored_at_ms: 1_700_000_000_000,
         subject: format!("submission.queued.{id}"),
         payload,
+        kept_on: None,
     }
 }
 
@@ -84,11 +86,16 @@ async fn full_stream_refuses_messages_and_keeps_the_stored_ones() {
     assert_eq!(rig.publish(&large("a0", 10_000)).await, Stored::Already);
     assert_eq!(rig.publish(&judged("a0")).await, Stored::New, "a full queue stops no verdict");
 
-    // The subject of a dead letter may have one already, which says nothing about this one.
-    let letter = |n| dead("one", Stage::Judge, vec![u8::try_from(n).unwrap(); 5_000]);
-    let letter = |n: usize| DeadLetter { stored_at_ms: 1_700_000_000_000 + n as u64, ..letter(n) };
-    let count = fill(&rig.bus, |n| (&letter(n)).into()).await;
-    assert!((5..20).contains(&count), "{count} of 5 kB in a twentieth of 1 MiB");
+    // Nothing waits for room for a dead letter.
+    for n in 0..40 {
+        let letter = dead("one", Stage::Judge, vec![n; 5_000]);
+        let letter = DeadLetter { stored_at_ms: 1_700_000_000_000 + u64::from(n), ..letter };
+        assert_eq!(rig.publish(&letter).await, Stored::New, "dead letter {n}");
+    }
+    let latest = stored(&rig.raw().await, Stream::DeadLetter, "submission.dead.one").await.unwrap();
+    assert_eq!(DeadLetter::decode(&latest.payload).unwrap().payload[0], 39, "the oldest are discarded");
+    let count = rig.jetstream.message_count(Stream::DeadLetter).await;
+    assert!((2..10).contains(&count), "{count} of 5 kB in a fiftieth of 1 MiB");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_nats::jetstream::ErrorCode;
-use async_nats::jetstream::stream::{DiscardPolicy, RetentionPolicy};
+use async_nats::jetstream::stream::{Config as StreamConfig, DiscardPolicy, RetentionPolicy};
 use gavel_bus::topology::{Durable, Stream, TopologySettings};
 use gavel_bus::{Bus, Stored};
 use gavel_testkit::{NatsServer, TEST_TIMEOUT};
@@ -44,19 +44,16 @@ async fn streams_match_the_table() {
     ];
     let queued: &[&str] = &["submission.queued.*", "submission.queued.*.*", "probe.SUB_QUEUED"];
     let waiting: &[&str] = &["submission.waiting.*.*", "submission.waiting.*.*.*", "probe.SUB_WAITING"];
-    let table: [(_, &[&str], _, _, _, _); 6] = [
+    let attempts: &[&str] = &["callback.attempted.*", "callback.attempted.*.*", "probe.CALLBACKS"];
+    let dead: &[&str] = &["submission.dead.*", "submission.dead.*.*", "probe.SUB_DEAD"];
+    let table: [(_, &[&str], _, _, _, _); 8] = [
         ("SUB_QUEUED", queued, 200, 72, true, true),
         ("SUB_READY", ready, 100, 0, true, false),
         ("SUB_WAITING", waiting, 20, 0, true, false),
-        ("SUB_RESULT", results, 400, 72, true, true),
-        (
-            "SUB_DEAD",
-            &["submission.dead.*", "submission.dead.*.*", "probe.SUB_DEAD"],
-            50,
-            24 * 30,
-            false,
-            false,
-        ),
+        ("SUB_RESULT", results, 380, 72, true, true),
+        ("CALLBACKS", attempts, 20, 72, false, false),
+        ("SUB_DEAD", dead, 20, 24 * 30, false, false),
+        ("DEAD_MESSAGES", &["dead-message.*.*.*", "probe.DEAD_MESSAGES"], 30, 24 * 30, false, false),
         ("BUNDLES", &["bundle.*.*.*", "probe.BUNDLES"], 230, 24 * 5, true, false),
     ];
     for (name, subjects, megabytes, hours, write_once, protected) in table {
@@ -64,10 +61,12 @@ async fn streams_match_the_table() {
         assert_eq!(config.subjects, subjects, "{name}");
         assert_eq!(config.max_bytes, megabytes * 1_000_000, "{name}");
         assert_eq!(config.max_age, Duration::from_secs(hours * HOUR), "{name}");
-        assert_eq!(config.max_messages_per_subject, if write_once { 1 } else { -1 }, "{name}");
+        let per_subject = if name == "CALLBACKS" { 32 } else { -1 };
+        assert_eq!(config.max_messages_per_subject, if write_once { 1 } else { per_subject }, "{name}");
         assert_eq!(config.discard_new_per_subject, write_once, "{name}");
         assert_eq!((config.deny_delete, config.deny_purge), (protected, protected), "{name}");
-        assert_eq!((config.discard, config.allow_direct), (DiscardPolicy::New, true), "{name}");
+        let discard = if write_once { DiscardPolicy::New } else { DiscardPolicy::Old };
+        assert_eq!((config.discard, config.allow_direct), (discard, true), "{name}");
         let work = config.retention == RetentionPolicy::WorkQueue;
         assert_eq!(work, ["SUB_READY", "SUB_WAITING"].contains(&name), "{name}");
     }
@@ -128,6 +127,22 @@ async fn streams_of_an_earlier_version_get_what_is_missing() {
     assert_eq!((&now.subjects, now.allow_message_ttl), (&config.subjects, true));
     assert_eq!(now.max_age, Duration::from_secs(HOUR), "the rest stays");
     assert_eq!(bus.check_store(Stream::Queued).await, Ok(()));
+}
+
+#[tokio::test]
+async fn dead_letter_stream_of_an_earlier_version_discards_its_oldest_from_now_on() {
+    let rig = Rig::start().await;
+    let raw = rig.raw().await;
+    let config = async || raw.get_stream("SUB_DEAD").await.unwrap().cached_info().config.clone();
+    let earlier = StreamConfig { discard: DiscardPolicy::New, max_bytes: 12_345_678, ..config().await };
+    raw.update_stream(&earlier).await.unwrap();
+    rig.jetstream.store("submission.dead.a", "kept").await;
+    // Several services of the new version start at once.
+    let buses = [connect(&rig.nats, settings()).await, connect(&rig.nats, settings()).await];
+    within("the streams", futures::future::join_all(buses.iter().map(Bus::ensure_topology))).await;
+    let now = config().await;
+    assert_eq!((now.discard, now.max_bytes), (DiscardPolicy::Old, earlier.max_bytes));
+    assert_eq!(rig.jetstream.message_count(Stream::DeadLetter).await, 1);
 }
 
 #[tokio::test]

@@ -48,6 +48,9 @@ pub(super) fn summary(dead_letter: &StoredDeadLetter) -> Value {
         object["subject"] = dead.subject.as_str().into();
         object["storedAt"] = stored_at.map(format_time).into();
         object["bytes"] = dead.payload.len().into();
+        if let Some(subject) = &dead.kept_on {
+            object["keptOn"] = subject.as_str().into();
+        }
     }
     object
 }

@@ -47,8 +47,8 @@ async fn topology(inspector: &Inspector, mismatches: Vec<TopologyMismatch>) -> V
         let remedy = if mismatch.is_missing {
             "Start a service whose user may create streams and consumers, or run \"gavel streams\": both create what is missing."
         } else {
-            "Gavel does not change what exists: change it with the nats command, or wait until the pipeline is empty, \
-             delete it, and run \"gavel streams\"."
+            "Run \"gavel streams\": it corrects what an earlier version created. It changes nothing else of what exists: change \
+             that with the nats command, or wait until the pipeline is empty, delete it, and run \"gavel streams\"."
         };
         Finding::bad(&name, mismatch.problem, remedy)
     };

@@ -62,7 +62,7 @@ impl Reading {
                 event.ready_at = handed_on.as_ref().map(|handed_on| moment(handed_on.ready_at_ms));
                 event.handed_on_by = handed_on.map(|handed_on| handed_on.by);
             }
-            WireEvent::Rejudged(Rejudged { submission, from, by, reason }) => {
+            WireEvent::Rejudged(Rejudged { submission, from, by, reason, .. }) => {
                 of(event, &submission);
                 (event.instance, event.reason) = (Some(by), Some(reason));
                 event.from = Some(from.as_str().to_owned());
@@ -84,7 +84,7 @@ impl Reading {
                 of(event, &submission);
                 event.status = Some(status.as_str().to_owned());
                 (event.attempts, event.instance) = (Some(attempts), Some(instance));
-                event.callback_attempts = callback_attempts.into_iter().map(attempt).collect();
+                event.callback_attempts = callback_attempts.into_iter().map(Attempt::from).collect();
             }
             WireEvent::DeadLetter(DeadLetter { stage, cause, attempts, subject, payload, .. }) => {
                 // The failed message names the question and the language, if it can be decoded.
@@ -130,13 +130,15 @@ impl Reading {
     }
 }
 
-fn attempt(made: CallbackAttempt) -> Attempt {
-    let kind = match made.kind {
-        CallbackKind::Running => "running",
-        CallbackKind::Result => "result",
-    };
-    let CallbackAttempt { at_ms, took_ms, status, problem, .. } = made;
-    Attempt { kind: kind.to_owned(), at: moment(at_ms), took_ms, status, problem }
+impl From<CallbackAttempt> for Attempt {
+    fn from(made: CallbackAttempt) -> Self {
+        let kind = match made.kind {
+            CallbackKind::Running => "running",
+            CallbackKind::Result => "result",
+        };
+        let CallbackAttempt { at_ms, took_ms, status, problem, .. } = made;
+        Self { kind: kind.to_owned(), at: moment(at_ms), took_ms, status, problem }
+    }
 }
 
 /// Returns a time; the epoch if it is out of range.
@@ -249,6 +251,7 @@ mod tests {
             stored_at_ms: 1,
             subject: "submission.running.k97".to_owned(),
             payload: running.encode().to_vec(),
+            kept_on: None,
         };
         let event = Reading::default().read(&message("submission.dead.k97", dead.encode()));
         assert_eq!(event.question.as_deref(), Some("q1"));

@@ -222,13 +222,23 @@ impl Run {
         }
     }
 
-    /// Returns the callback attempts that the reported event lists. For a callback without one, the reporter's claim is used.
+    /// Returns the callback attempts of all instances. For a callback without one, the reporter's claim is used.
     fn callbacks(&self, timeline: &Timeline) -> Vec<Callback> {
         let reported = self.event("reported");
-        let attempts = reported.map_or(&[][..], |reported| &reported.callback_attempts);
-        let from_report = |attempt: &Attempt| Callback {
+        let instance = reported.and_then(|reported| reported.instance.clone()).unwrap_or_default();
+        let of_report = reported.map_or(&[][..], |reported| &reported.callback_attempts);
+        let mut attempts: Vec<(Attempt, &str)> =
+            of_report.iter().map(|attempt| (attempt.clone(), instance.as_str())).collect();
+        for stored in &timeline.attempts {
+            let stored = (Attempt::from(stored.attempt.clone()), stored.instance.as_str());
+            if !attempts.contains(&stored) {
+                attempts.push(stored);
+            }
+        }
+        attempts.sort_by_key(|(attempt, _)| attempt.at);
+        let of_attempt = |(attempt, instance): &(Attempt, &str)| Callback {
             kind: attempt.kind.clone(),
-            instance: reported.and_then(|reported| reported.instance.clone()).unwrap_or_default(),
+            instance: (*instance).to_owned(),
             started_ms: Some(self.offset(attempt.at)),
             took_ms: Some(attempt.took_ms),
             status: attempt.status,
@@ -246,7 +256,7 @@ impl Run {
                 answer: if ended.is_some() { "completed" } else { "outcome unknown" }.to_owned(),
             }
         });
-        let claim = claim.filter(|claim| attempts.iter().all(|attempt| attempt.kind != claim.kind));
-        claim.into_iter().chain(attempts.iter().map(from_report)).collect()
+        let claim = claim.filter(|claim| attempts.iter().all(|(attempt, _)| attempt.kind != claim.kind));
+        claim.into_iter().chain(attempts.iter().map(of_attempt)).collect()
     }
 }

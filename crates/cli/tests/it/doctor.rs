@@ -82,8 +82,8 @@ async fn doctor_names_each_problem_with_its_remedy() {
     let context = async_nats::jetstream::new(async_nats::connect(rig.nats.url()).await.unwrap());
     let mut stream = context.get_stream("SUB_DEAD").await.unwrap();
     let config = stream.info().await.unwrap().config.clone();
-    let forgetful = async_nats::jetstream::stream::DiscardPolicy::Old;
-    context.update_stream(Config { discard: forgetful, ..config }).await.unwrap();
+    let refusing = async_nats::jetstream::stream::DiscardPolicy::New;
+    context.update_stream(Config { discard: refusing, ..config }).await.unwrap();
     context.get_stream("SUB_READY").await.unwrap().delete_consumer("judge").await.unwrap();
     // A server without Convex's paths.
     let convex = MockConvex::start_local(Vec::new()).await.unwrap();

@@ -27,5 +27,6 @@ mod submit;
 mod tap;
 mod trace;
 mod traces;
+mod untaken;
 mod up;
 mod verdicts;

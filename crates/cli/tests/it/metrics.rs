@@ -151,6 +151,30 @@ async fn queue_metrics_are_served_without_a_judge() {
     pipeline.result("b").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn discarded_dead_letters_are_counted() {
+    let pipeline = Pipeline::start(Vec::new()).await;
+    let raw = async_nats::jetstream::new(async_nats::connect(pipeline.nats.url()).await.unwrap());
+    let discarded = async || {
+        let metrics = Metrics::of(&address(&pipeline.reporter).await).await;
+        metrics.sum("gavel_dead_letters_discarded_total", &[("stream", "SUB_DEAD")])
+    };
+    gavel_testkit::wait_until("the stream", TEST_TIMEOUT, async || raw.get_stream("SUB_DEAD").await.is_ok())
+        .await
+        .unwrap();
+    let mut config = raw.get_stream("SUB_DEAD").await.unwrap().cached_info().config.clone();
+    config.max_messages = 20;
+    raw.update_stream(&config).await.unwrap();
+    gavel_testkit::wait_until("a first look", TEST_TIMEOUT, async || discarded().await == Some(0.0))
+        .await
+        .unwrap();
+    for n in 0..30 {
+        raw.publish(format!("submission.dead.x{n}"), "x".into()).await.unwrap().await.unwrap();
+    }
+    let counted = async || discarded().await >= Some(10.0);
+    gavel_testkit::wait_until("the count", TEST_TIMEOUT, counted).await.unwrap();
+}
+
 /// A problem that a person must fix has its own label value.
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_count_rejected_callbacks_and_dead_letters() {

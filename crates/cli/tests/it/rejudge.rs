@@ -56,6 +56,41 @@ async fn rejudge_changes_verdict_once_after_question_is_corrected() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rejudge_of_a_question_continues_with_refused_submissions() {
+    let pipeline = Pipeline::start(vec![question("8")]).await;
+    for id in ["a", "b"] {
+        pipeline.submit(id, "q", 71, ECHO).await;
+        wait_reported(&pipeline, id).await;
+    }
+    let hold = pipeline.convex.hold_before(Matcher::of(Endpoint::RESULT).id("c"));
+    pipeline.submit("c", "q", 71, ECHO).await;
+    hold.wait_arrived(1, TEST_TIMEOUT).await.unwrap();
+    pipeline.convex.put_question(question("7"));
+    let all = ["rejudge", "--question", "q", "--since", "1h", "--json"];
+    let begun = async |expected: &[&str]| {
+        let run = gavel(&pipeline, &all).await;
+        let lines = run.json();
+        let begun = lines.iter().filter(|line| line["outcome"] == "begun");
+        assert_eq!(begun.map(|line| line["id"].as_str().unwrap()).collect::<Vec<_>>(), expected, "{lines:?}");
+        run
+    };
+    assert_eq!(begun(&["a", "b"]).await.code, 1, "one is refused");
+    assert_eq!(begun(&[]).await.code, 1, "still refused, and no other is judged again");
+    hold.release();
+    wait_reported(&pipeline, "c").await;
+    let continued = begun(&["c"]).await;
+    assert_eq!(continued.code, 0);
+    assert!(continued.contains("2 done, 1 left"));
+    for id in ["a.2", "b.2", "c.2"] {
+        wait_reported(&pipeline, id).await;
+    }
+    // The run is complete, so the next command begins another one.
+    assert_eq!(begun(&["a", "b", "c"]).await.code, 0);
+    wait_reported(&pipeline, "c.3").await;
+    assert_eq!(pipeline.convex.submission("c").unwrap().result_calls, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rejudge_rejects_unfinished_or_unknown_submission() {
     let pipeline = Pipeline::start(vec![question("7")]).await;
     let hold = pipeline.convex.hold_before(Endpoint::RESULT);
@@ -93,7 +128,7 @@ async fn rejudge_completes_interrupted_rejudge() {
     let mut submission = Queued::decode(&queued.payload).unwrap().submission;
     submission.generation = submission.generation.next();
     let (by, reason) = ("the test".to_owned(), "wanted".to_owned());
-    let record = Rejudged { submission, from: Stage::Fetcher, by, reason };
+    let record = Rejudged { submission, from: Stage::Fetcher, by, reason, run_at_ms: None };
     let stored = bus.publish(&Outgoing::from(&record), &Trace::default(), Duration::from_secs(10)).await;
     assert_eq!(stored.unwrap(), Stored::New);
 

@@ -46,6 +46,7 @@ async fn status_counts_queued_and_dead() {
             stored_at_ms: 1,
             subject: format!("submission.judged.{key}"),
             payload: Vec::new(),
+            kept_on: None,
         };
         rig.publish(&dead).await;
     }

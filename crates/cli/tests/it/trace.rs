@@ -131,6 +131,35 @@ async fn trace_shows_how_long_convex_asks_to_wait() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn trace_shows_callbacks_of_a_reporter_that_was_killed() {
+    let question = Question::build(SubmissionKind::Standard, "q").public("7", "7").done();
+    let pipeline = Pipeline::start(vec![question]).await;
+    let refused = pipeline.convex.fault(Matcher::of(Endpoint::RESULT), HttpFault::status(503));
+    pipeline.submit("a", "q", 71, "print(input())").await;
+    let answers = async || {
+        let run = trace(&pipeline.nats, "a").await["runs"][0].take();
+        let calls = run["callbacks"].as_array().cloned().unwrap_or_default();
+        calls.iter().map(|call| (call["call"].clone(), call["status"].clone())).collect::<Vec<_>>()
+    };
+    let refusal = (Value::from("result"), Value::from(503));
+    wait_until("two refusals", TEST_TIMEOUT, async || {
+        answers().await.iter().filter(|answer| **answer == refusal).count() >= 2
+    })
+    .await
+    .unwrap();
+    pipeline.reporter.kill().await.unwrap();
+    let before = answers().await;
+    pipeline.convex.remove_fault(refused);
+    pipeline.reporter.restart().await.unwrap();
+    pipeline.result("a").await;
+    ended_run(&pipeline.nats, "a").await;
+    let after = answers().await;
+    assert_eq!(after[..before.len()], before, "all of the killed one");
+    assert_eq!(after.first(), Some(&(Value::from("running"), Value::from(200))));
+    assert_eq!(after.last(), Some(&(Value::from("result"), Value::from(200))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn trace_names_what_a_submission_waits_for() {
     let question = Question::build(SubmissionKind::Standard, "q").public("7", "7").done();
     let pipeline = Pipeline::start(vec![question]).await;

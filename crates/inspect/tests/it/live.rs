@@ -46,6 +46,7 @@ async fn live_events_come_in_order() {
         stored_at_ms: 1,
         subject: "submission.judged.a".to_owned(),
         payload: Vec::new(),
+        kept_on: None,
     };
     rig.publish(&queued("a")).await;
     rig.publish(&queued("other")).await;

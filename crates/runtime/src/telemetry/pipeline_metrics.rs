@@ -1,9 +1,11 @@
 //! Metrics of the pipeline that several services share: queues and verdicts.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
-use gavel_bus::topology::Durable;
+use gavel_bus::topology::{Durable, Stream};
 use gavel_bus::{Bus, Outgoing, WaitingLanguage};
 use gavel_domain::catalogue;
 use gavel_domain::event::Judged;
@@ -26,6 +28,34 @@ pub(crate) async fn measure_queues(service: &'static str, bus: &Bus) {
         table::QUEUE_OLDEST_SECONDS.set(labels, depth.oldest_age.map_or(f64::NAN, |age| age.as_secs_f64()));
     };
     tokio::join!(join_all(Durable::ALL.map(measure)), measure_languages(service, bus));
+}
+
+/// Counts the messages that left the streams of dead letters because they were full. The server does not report them, so the
+/// state of the streams is compared with that of the last measurement.
+#[derive(Default)]
+pub(crate) struct DiscardCounter(Mutex<HashMap<Stream, u64>>);
+
+impl DiscardCounter {
+    const STREAMS: [Stream; 2] = [Stream::DeadLetter, Stream::DeadMessages];
+
+    /// Exports the metrics with the value 0.
+    pub(crate) fn init(service: &'static str) {
+        for stream in Self::STREAMS {
+            table::DEAD_LETTERS_DISCARDED.init([service, stream.name()]);
+        }
+    }
+
+    /// Counts what left the streams since the last call. While a stream is not full, only people and age remove messages.
+    pub(crate) async fn measure(&self, service: &'static str, bus: &Bus) {
+        for stream in Self::STREAMS {
+            let Some(removals) = bus.removals(stream).await else { continue };
+            let last = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(stream, removals.count);
+            if let Some(last) = last.filter(|_| removals.is_full) {
+                let discarded = removals.count.saturating_sub(last);
+                table::DEAD_LETTERS_DISCARDED.series([service, stream.name()]).increment(discarded);
+            }
+        }
+    }
 }
 
 /// Sets the metrics of the languages that submissions wait for: of each that the app offers, and of all others together.

@@ -3,10 +3,10 @@
 //! In `gavel up` four services share one process and its only recorder. Each service's port shows its own series, which
 //! the label `service` identifies.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::pipeline_metrics::measure_queues;
+use super::pipeline_metrics::{DiscardCounter, measure_queues};
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
@@ -31,8 +31,8 @@ struct RecorderByService(Vec<(&'static str, PrometheusRecorder)>);
 pub(crate) struct Metrics {
     service: &'static str,
     bus: Bus,
-    /// Whether this service measures the queues of all services.
-    measures_queues: bool,
+    /// Set if this service measures the queues of all services, and counts the dead letters that are discarded.
+    discards: Option<Arc<DiscardCounter>>,
     handle: Option<PrometheusHandle>,
 }
 
@@ -40,12 +40,13 @@ impl Metrics {
     /// Returns the metrics of `service` and sets its build information.
     pub(crate) fn new(service: &'static str, bus: Bus) -> Self {
         table::BUILD.set([service, env!("CARGO_PKG_VERSION")], 1.0);
-        Self { service, bus, measures_queues: false, handle: handle(service) }
+        Self { service, bus, discards: None, handle: handle(service) }
     }
 
     /// Makes this service measure the queues of all services.
     pub(crate) fn measure_queues(&mut self) {
-        self.measures_queues = true;
+        DiscardCounter::init(self.service);
+        self.discards = Some(Arc::default());
     }
 
     /// Returns the router of `/metrics`.
@@ -64,8 +65,8 @@ impl Metrics {
 
     async fn render(&self) -> String {
         table::NATS_CONNECTED.set([self.service], f64::from(u8::from(self.bus.is_connected())));
-        if self.measures_queues {
-            measure_queues(self.service, &self.bus).await;
+        if let Some(discards) = &self.discards {
+            tokio::join!(measure_queues(self.service, &self.bus), discards.measure(self.service, &self.bus));
         }
         self.handle.as_ref().map(PrometheusHandle::render).unwrap_or_default()
     }

@@ -51,7 +51,8 @@ async fn missing_test_cases_lead_to_an_error_and_a_dead_letter() {
     rig.renewed("lost", BundleKey { day: 1, digest: "ab".repeat(32) }, "print(7)", 3).await;
     let end = end.await;
     assert_eq!(end.judged.verdict.status, Status::Error);
-    assert!(end.dead.unwrap().contains("delivered 2 times"));
+    assert_eq!(end.judged.verdict.reason.as_deref(), Some("The test cases could not be loaded."));
+    assert_eq!(end.dead.as_deref(), Some("the test cases are not in the store"));
     assert!(judge.log().iter().any(|line| line.contains("the test cases are not in the store")));
 }
 

@@ -97,7 +97,8 @@ impl Rig {
     pub(crate) async fn rejudge(&self, submission: &Submission) -> Submission {
         let submission = Submission { generation: submission.generation.next(), ..submission.clone() };
         let (by, reason) = ("the test".into(), "wanted".into());
-        let record = Rejudged { submission: submission.clone(), from: Stage::Fetcher, by, reason };
+        let from = Stage::Fetcher;
+        let record = Rejudged { submission: submission.clone(), from, by, reason, run_at_ms: None };
         assert_eq!(self.publish_with(&record, &trace_of(&submission)).await, Stored::New);
         submission
     }

@@ -20,7 +20,7 @@ fn publishes(role: &str) -> Vec<String> {
         "ingress" => events(&["queued"]),
         "fetcher" => events(&["ready", "judged", "dead"]),
         "judge" => events(&["running", "judged", "waiting", "expired", "dead"]),
-        "reporter" => events(&["reported", "dead"]),
+        "reporter" => events(&["reported", "judged", "dead"]),
         "ops" => events(&["queued", "ready", "judged", "rejudged"]),
         _ => Vec::new(),
     };
@@ -35,12 +35,16 @@ fn publishes(role: &str) -> Vec<String> {
     all.extend(probed.iter().copied().map(topology::probe));
     match role {
         "fetcher" => {
-            all.push("bundle.1.ab.0".to_owned());
+            all.extend(["bundle.1.ab.0", "dead-message.S.1.1"].map(str::to_owned));
+            all.extend(consuming(Durable::ReporterJudged));
+            all.extend(["STREAM.INFO", "DIRECT.GET"].map(|call| format!("$JS.API.{call}.SUB_RESULT")));
+            all.extend(direct("SUB_RESULT", &["submission.reported.x", "submission.rejudged.x"]));
             all.extend(consuming(Durable::Fetcher));
             all.extend(consuming(Durable::FetcherExpired));
             all.extend(["SUB_READY", "SUB_WAITING"].map(|stream| format!("$JS.API.STREAM.MSG.GET.{stream}")));
         }
         "judge" => {
+            all.push("dead-message.S.1.1".to_owned());
             all.extend(consuming(Durable::Judge));
             all.extend(consuming(LANGUAGE));
             all.push("$JS.API.CONSUMER.CREATE.SUB_WAITING.x.submission.queued.x".to_owned());
@@ -50,16 +54,18 @@ fn publishes(role: &str) -> Vec<String> {
             all.extend(direct("BUNDLES", &["bundle.1.ab.0"]));
         }
         "reporter" => {
-            all.extend(
-                ["callback.claimed.x", "callback.answered.x", "callback.dropped.x"].map(str::to_owned),
-            );
+            let records = ["claimed", "answered", "dropped", "attempted"];
+            all.extend(records.map(|record| format!("callback.{record}.x")));
+            all.push("dead-message.S.1.1".to_owned());
+            all.extend(consuming(Durable::Fetcher));
             all.extend(consuming(Durable::ReporterRunning));
             all.extend(consuming(Durable::ReporterJudged));
             all.extend(consumers().map(info));
-            all.push("$JS.API.STREAM.INFO.SUB_WAITING".to_owned());
+            let streams = ["SUB_QUEUED", "SUB_WAITING", "SUB_DEAD", "DEAD_MESSAGES"];
+            all.extend(streams.map(|stream| format!("$JS.API.STREAM.INFO.{stream}")));
             let streams = ["SUB_QUEUED", "SUB_READY", "SUB_WAITING", "SUB_RESULT"];
             all.extend(streams.map(|stream| format!("$JS.API.DIRECT.GET.{stream}")));
-            let ours = SUBJECTS.into_iter().filter(|subject| !subject.starts_with(['b', 'o']));
+            let ours = SUBJECTS.into_iter().filter(|subject| !subject.starts_with(['b', 'd', 'o']));
             all.extend(ours.map(|subject| format!("$JS.API.DIRECT.GET.SUB_RESULT.{subject}")));
         }
         "deploy" => {
@@ -79,7 +85,9 @@ fn publishes(role: &str) -> Vec<String> {
                 }
             }
             all.extend(consumers().map(info));
-            all.push("$JS.API.STREAM.MSG.DELETE.SUB_DEAD".to_owned());
+            all.extend(
+                ["SUB_DEAD", "DEAD_MESSAGES"].map(|stream| format!("$JS.API.STREAM.MSG.DELETE.{stream}")),
+            );
             all.push("$JS.API.STREAM.MSG.GET.SUB_RESULT".to_owned());
         }
         _ => {}
@@ -107,7 +115,7 @@ fn subscribes(role: &str) -> Vec<String> {
 /// The consumer of a language.
 const LANGUAGE: ConsumerId = ConsumerId::Language(LanguageId(83));
 
-const SUBJECTS: [&str; 14] = [
+const SUBJECTS: [&str; 16] = [
     "submission.queued.x",
     "submission.ready.x",
     "submission.waiting.x",
@@ -120,6 +128,8 @@ const SUBJECTS: [&str; 14] = [
     "callback.claimed.x",
     "callback.answered.x",
     "callback.dropped.x",
+    "callback.attempted.x",
+    "dead-message.S.1.1",
     "bundle.1.ab.0",
     "other.x",
 ];

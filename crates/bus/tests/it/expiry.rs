@@ -1,0 +1,59 @@
+//! Messages that no service takes until their stream would soon delete them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::stream::Config as StreamConfig;
+use gavel_bus::topology::{Durable, Stream};
+use gavel_bus::{Cause, Failure, end_expiring};
+use gavel_domain::event::Queued;
+use gavel_testkit::{TEST_TIMEOUT, wait_until};
+use tokio::sync::mpsc;
+
+use crate::support::{Received, Rig, Script, judged, key, next, queued, ready, stored};
+
+#[tokio::test]
+async fn untaken_message_is_ended_once_before_it_is_deleted() {
+    let rig = Rig::start().await;
+    let raw = rig.raw().await;
+    let config = raw.get_stream("SUB_QUEUED").await.unwrap().cached_info().config.clone();
+    let (max_age, duplicate_window) = (Duration::from_secs(12), Duration::from_secs(1));
+    raw.update_stream(&StreamConfig { max_age, duplicate_window, ..config }).await.unwrap();
+    let (events_tx, mut events) = mpsc::unbounded_channel();
+    for _ in 0..3 {
+        let events_tx = events_tx.clone();
+        let script = Script::<Queued>::new(move |received: Received| {
+            events_tx.send(received).unwrap();
+            async { Err(Failure::Reject(Cause::new("nobody has taken it"))) }
+        });
+        tokio::spawn(end_expiring(rig.connect().await, Durable::Fetcher, Arc::new(script)));
+    }
+    for id in ["a", "b"] {
+        rig.publish(&queued(id)).await;
+    }
+    let mut ended = [next(&mut events).await.id, next(&mut events).await.id];
+    ended.sort();
+    assert_eq!(ended, ["a", "b"]);
+    rig.publish(&queued("young")).await;
+    for id in ["a", "b"] {
+        let subject = format!("submission.judged.{id}");
+        let has_verdict = async || stored(&raw, Stream::Result, &subject).await.is_some();
+        wait_until("its verdict", TEST_TIMEOUT, has_verdict).await.unwrap();
+        assert!(stored(&raw, Stream::DeadLetter, &format!("submission.dead.{id}")).await.is_some());
+    }
+    assert_eq!(rig.jetstream.message_count(Stream::DeadLetter).await, 2);
+    assert!(events.try_recv().is_err(), "one was ended twice, or a young one");
+}
+
+#[tokio::test]
+async fn submission_that_has_gone_on_has_left_the_queue() {
+    let rig = Rig::start().await;
+    for id in ["queued", "ready", "judged"] {
+        rig.publish(&queued(id)).await;
+    }
+    rig.publish(&ready("ready")).await;
+    rig.publish(&judged("judged")).await;
+    for (id, has_left) in [("queued", false), ("ready", true), ("judged", true)] {
+        assert_eq!(rig.bus.has_left_queue(&key(id)).await.unwrap(), has_left, "{id}");
+    }
+}
