@@ -55,6 +55,19 @@ pub enum TopologyError {
     Failed(#[from] async_nats::Error),
 }
 
+/// An optional stream that nats-server has no space for: one sentence, with the consequence and the remedy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "nats-server has no space for stream {} of {bytes} bytes, so {effect}: give it more (max_file_store)",
+    .stream.name()
+)]
+pub struct MissingStream {
+    /// The stream.
+    pub stream: Stream,
+    bytes: i64,
+    effect: &'static str,
+}
+
 impl TopologyError {
     fn of_stream(error: CreateStreamError, settings: &TopologySettings) -> Self {
         match error.kind() {
@@ -111,12 +124,21 @@ impl Bus {
     /// Creates the streams and consumers that are missing. Those that exist stay as they are, except that what a later version
     /// needs is added: subjects, and the policy for full streams of dead letters. It retries until it succeeds. If the topology
     /// is managed elsewhere, it does nothing.
-    pub async fn ensure_topology(&self) {
+    ///
+    /// Returns the optional streams that nats-server has no space for.
+    pub async fn ensure_topology(&self) -> Vec<MissingStream> {
         if self.is_topology_managed {
-            return;
+            return Vec::new();
         }
         let mut attempts = 0_u32;
-        while let Err(error) = self.create_missing().await {
+        loop {
+            let error = match self.create_missing().await {
+                Ok(missing) => {
+                    self.topology_problem.send_replace(None);
+                    return missing;
+                }
+                Err(error) => error,
+            };
             match error {
                 TopologyError::NoSpace(_) if attempts.is_multiple_of(20) => error!("{error}"),
                 // The first attempts mostly meet a connection that is still being established.
@@ -129,7 +151,6 @@ impl Bus {
             attempts += 1;
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
-        self.topology_problem.send_replace(None);
     }
 
     /// Checks that nothing prevents the creation of streams and consumers, for `/readyz`.
@@ -140,14 +161,23 @@ impl Bus {
         self.topology_problem.borrow().clone().map_or(Ok(()), Err)
     }
 
-    async fn create_missing(&self) -> Result<(), TopologyError> {
+    /// Returns the optional streams that the server has no space for.
+    async fn create_missing(&self) -> Result<Vec<MissingStream>, TopologyError> {
         if !self.is_connected() {
             return Err(TopologyError::Disconnected);
         }
+        let mut missing = Vec::new();
         for stream in Stream::ALL {
             let config = stream.config(&self.settings);
             let existing = self.context.get_or_create_stream(config.clone()).await;
-            let existing = existing.map_err(|error| TopologyError::of_stream(error, &self.settings))?;
+            let existing = existing.map_err(|error| TopologyError::of_stream(error, &self.settings));
+            let existing = match (existing, stream.effect_if_missing()) {
+                (Err(TopologyError::NoSpace(_)), Some(effect)) => {
+                    missing.push(MissingStream { stream, bytes: config.max_bytes, effect });
+                    continue;
+                }
+                (existing, _) => existing?,
+            };
             if let Some(config) = with_additions(&existing.cached_info().config, config) {
                 self.context.update_stream(config).await.map_err(async_nats::Error::from)?;
             }
@@ -159,7 +189,7 @@ impl Bus {
                 stream.get_or_create_consumer(durable.name(), durable.config(&self.settings)).await;
             consumer.map_err(async_nats::Error::from)?;
         }
-        Ok(())
+        Ok(missing)
     }
 
     /// Waits until the server has processed everything sent before; the last thing that a service does.

@@ -32,7 +32,7 @@ pub mod topology;
 mod waiting;
 
 pub use bundles::{BundleError, Bundles};
-pub use bus::{Bus, TopologyError};
+pub use bus::{Bus, MissingStream, TopologyError};
 pub use connection::{ConnectError, Connection, ConnectionState, MIN_MAX_PAYLOAD, NatsConfig};
 pub use consume::{ConsumeSettings, ConsumerState, consume, end_expiring};
 pub use handler::{Cause, Delivery, Failure, Handler};

@@ -94,16 +94,16 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// All streams.
+    /// All streams, the optional ones last: they get the space that the others leave.
     pub const ALL: [Self; 8] = [
         Self::Queued,
         Self::Ready,
         Self::Waiting,
         Self::Result,
-        Self::Callbacks,
         Self::DeadLetter,
-        Self::DeadMessages,
         Self::Bundles,
+        Self::DeadMessages,
+        Self::Callbacks,
     ];
 
     /// Its name on the server.
@@ -187,6 +187,16 @@ impl Stream {
             Self::DeadLetter | Self::DeadMessages => HOUR * 24 * 30,
             // The day that the bundle is stored for, the 72 hours that a submission may wait, and a reserve of one day.
             Self::Bundles => HOUR * 24 * 5,
+        }
+    }
+
+    /// What is different if it does not exist; `None` if the pipeline needs it. The streams of an earlier version may leave no
+    /// space for the others.
+    pub(crate) fn effect_if_missing(self) -> Option<&'static str> {
+        match self {
+            Self::DeadMessages => Some("dead letters contain large messages, so fewer of them are kept"),
+            Self::Callbacks => Some("traces contain only some callback attempts"),
+            _ => None,
         }
     }
 

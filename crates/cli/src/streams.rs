@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use gavel_bus::topology::{Durable, Stream, TopologySettings};
-use gavel_bus::{Bus, NatsConfig};
+use gavel_bus::{Bus, MissingStream, NatsConfig};
 use gavel_config::Env;
 use gavel_runtime::nats::{self, local_key};
 
@@ -14,12 +14,12 @@ use crate::exit::CommandError;
 
 /// Create the streams and consumers that are missing
 ///
-/// Existing ones stay unchanged, except that subjects of a later version are added. Use it where services may not create streams (NATS_MAKE_STREAMS=false): run it before the
-/// services, as a user with that permission, with the variables of the services (NATS_URL, NATS_NKEY, NATS_REPLICAS,
-/// NATS_STORE_BYTES, ACK_WAIT_MS).
+/// Existing ones stay unchanged, except that what a later version needs is added. Use it where services may not create
+/// streams (NATS_MAKE_STREAMS=false): run it before the services, as a user with that permission, with the variables of the
+/// services (NATS_URL, NATS_NKEY, NATS_REPLICAS, NATS_STORE_BYTES, ACK_WAIT_MS).
 #[derive(Args)]
 #[command(
-    after_long_help = "Exit codes:\n  0   all streams and consumers exist\n  64  invalid arguments or configuration\n  69  NATS is unreachable or denies permission"
+    after_long_help = "Exit codes:\n  0   all streams and consumers exist that the services need\n  64  invalid arguments or configuration\n  69  NATS is unreachable or denies permission"
 )]
 pub(crate) struct Arguments {
     /// Seconds to wait for NATS
@@ -39,8 +39,12 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("the machine has threads and descriptors");
     let timeout = Duration::from_secs(arguments.timeout);
     match runtime.block_on(create(&config, settings, timeout)) {
-        Ok(()) => {
-            for stream in Stream::ALL {
+        Ok(missing) => {
+            for stream in &missing {
+                eprintln!("gavel streams: {stream}");
+            }
+            let exists = |stream: &Stream| missing.iter().all(|each| each.stream != *stream);
+            for stream in Stream::ALL.into_iter().filter(exists) {
                 let durables = Durable::ALL.into_iter().filter(|durable| durable.stream() == stream);
                 let names: Vec<_> = durables.map(Durable::name).collect();
                 println!("{:<12}{}", stream.name(), names.join(" "));
@@ -51,7 +55,11 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-async fn create(config: &NatsConfig, settings: TopologySettings, timeout: Duration) -> anyhow::Result<()> {
+async fn create(
+    config: &NatsConfig,
+    settings: TopologySettings,
+    timeout: Duration,
+) -> anyhow::Result<Vec<MissingStream>> {
     let bus = Bus::connect(config, settings).await?;
     let created = tokio::time::timeout(timeout, bus.ensure_topology()).await;
     created

@@ -12,7 +12,7 @@ use gavel_bus::{Bus, ConsumeSettings, Handler, consume, end_expiring};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::expiry::{UntakenSubmissions, UntakenVerdicts};
 use crate::health::{self, Check, consumer_health};
@@ -201,8 +201,13 @@ async fn log_max_payload(bus: Bus) {
 }
 
 async fn keep_topology(bus: Bus) {
+    let mut known = Vec::new();
     loop {
-        bus.ensure_topology().await;
+        let missing = bus.ensure_topology().await;
+        for stream in missing.iter().filter(|stream| !known.contains(*stream)) {
+            warn!("{stream}");
+        }
+        known = missing;
         tokio::time::sleep(TOPOLOGY_CHECK_INTERVAL).await;
     }
 }

@@ -145,6 +145,39 @@ async fn dead_letter_stream_of_an_earlier_version_discards_its_oldest_from_now_o
     assert_eq!(rig.jetstream.message_count(Stream::DeadLetter).await, 1);
 }
 
+/// The streams of an earlier version, which had no others, reserve all of the store.
+#[tokio::test]
+async fn store_of_an_earlier_version_without_space_lacks_only_optional_streams() {
+    let bytes = settings().store_bytes;
+    let server = NatsServer::builder().max_file_store(bytes).start().await;
+    let raw = async_nats::jetstream::new(async_nats::connect(server.url()).await.unwrap());
+    let earlier = [
+        (Stream::Queued, 20),
+        (Stream::Ready, 10),
+        (Stream::Waiting, 2),
+        (Stream::Result, 40),
+        (Stream::DeadLetter, 5),
+        (Stream::Bundles, 23),
+    ];
+    for (stream, percent) in earlier {
+        let max_bytes = i64::try_from(bytes / 100 * percent).unwrap();
+        let config = StreamConfig { max_bytes, discard: DiscardPolicy::New, ..stream.config(&settings()) };
+        raw.create_stream(config).await.unwrap();
+    }
+    let bus = connect(&server, settings()).await;
+    let missing = within("the streams", bus.ensure_topology()).await;
+    let named: Vec<_> = missing.iter().map(|missing| missing.stream).collect();
+    assert_eq!(named, [Stream::DeadMessages, Stream::Callbacks]);
+    let said = missing[0].to_string();
+    assert!(said.contains("DEAD_MESSAGES") && said.contains("max_file_store"), "{said}");
+    assert_eq!(bus.check_topology(), Ok(()), "the services are ready");
+    let dead_letters = raw.get_stream("SUB_DEAD").await.unwrap().cached_info().config.clone();
+    assert_eq!(dead_letters.discard, DiscardPolicy::Old, "the rest is up to date");
+    for durable in Durable::ALL {
+        consumer(&raw, durable).await;
+    }
+}
+
 #[tokio::test]
 async fn queued_stream_cannot_be_purged() {
     let rig = Rig::start().await;
