@@ -41,9 +41,14 @@ impl CpuClaims {
         self.0.iter().filter(|cpu| cpu.claim.is_none()).count()
     }
 
-    /// The CPU of this slot.
+    /// The CPU of this slot: another one if this process may not use that of the slot any more.
     pub(crate) fn cpu_of(&self, slot_index: usize) -> Option<usize> {
-        self.0.get(slot_index).map(|cpu| cpu.number)
+        let number = self.0.get(slot_index)?.number;
+        let allowed = allowed();
+        if allowed.contains(&number) {
+            return Some(number);
+        }
+        allowed.get(slot_index % allowed.len().max(1)).copied()
     }
 }
 
@@ -69,5 +74,14 @@ mod tests {
         assert_eq!(claimed.len(), before);
         // All are claimed, here or by tests that run at the same time: the next slot shares.
         assert!(CpuClaims::new(1).0[0].claim.is_none());
+    }
+
+    #[test]
+    fn slot_leaves_a_cpu_that_the_judge_may_not_use_any_more() {
+        let allowed = allowed();
+        let gone = CpuSet::MAX_CPU;
+        let claims = CpuClaims([allowed[0], gone].map(|number| Cpu { number, claim: None }).into());
+        assert_eq!(claims.cpu_of(0), Some(allowed[0]));
+        assert!(claims.cpu_of(1).is_some_and(|cpu| allowed.contains(&cpu)));
     }
 }

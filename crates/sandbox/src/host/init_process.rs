@@ -4,13 +4,12 @@
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
 use std::{io, mem, ptr};
 
 use tokio::io::unix::AsyncFd;
 
 use crate::host::error::SlotError;
-use crate::host::inits::{EXIT_TIMEOUT, Init, RETRY_INTERVAL};
+use crate::host::inits::Init;
 use crate::host::slot_builder::SlotBuilder;
 use crate::host::slot_ids::SlotIds;
 use crate::protocol::INIT_ARGUMENT;
@@ -80,13 +79,10 @@ pub(super) async fn reap_on_exit(builder: Weak<SlotBuilder>, pidfd: AsyncFd<Owne
     if pidfd.readable().await.is_err() {
         return;
     }
-    let deadline = Instant::now() + EXIT_TIMEOUT;
-    while let Some(builder) = builder.upgrade().filter(|_| Instant::now() < deadline) {
-        if builder.inits.reap() {
-            return;
-        }
-        drop(builder);
-        tokio::time::sleep(RETRY_INTERVAL).await;
+    // Removing a cgroup blocks, and so does dropping the last reference to the builder.
+    let reaped = tokio::task::spawn_blocking(move || builder.upgrade().is_none_or(|it| it.inits.reap_all()));
+    if !reaped.await.unwrap_or(false) {
+        tracing::warn!("a sandbox process or cgroup still exists after the end of its slot");
     }
 }
 

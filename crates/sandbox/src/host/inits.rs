@@ -13,9 +13,9 @@ use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 use crate::host::cgroup::SlotGroup;
 
 /// How long to wait for killed processes to exit, which takes milliseconds.
-pub(super) const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
+const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time between two attempts to remove a cgroup.
-pub(super) const RETRY_INTERVAL: Duration = Duration::from_millis(5);
+const RETRY_INTERVAL: Duration = Duration::from_millis(5);
 
 /// The init of a slot and its cgroup.
 #[derive(Debug)]

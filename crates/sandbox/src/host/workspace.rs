@@ -196,7 +196,9 @@ impl Workspace {
             PreparedRun { request, limits: &granted, stdin, contents, expected, merge_stderr: false };
         let finished = self.execute(prepared).await?;
         let is_slot_kept = self.permit.as_ref().is_some_and(|permit| permit.slot.is_some());
-        self.loaded = is_slot_kept.then(|| program.id());
+        // The kernel may refuse so low a limit before the program was copied.
+        let is_loaded = is_slot_kept && finished.report.exit != ProcessExit::MemoryLimitTooLow;
+        self.loaded = is_loaded.then(|| program.id());
         let evidence = Evidence {
             limits: &granted,
             stdout_overflowed: finished.stdout.overflowed,

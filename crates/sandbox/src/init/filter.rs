@@ -51,8 +51,8 @@ pub(super) fn install(is_sampled: bool, has_one_session: bool) -> Result<(), Ste
 }
 
 /// The decisions that depend on arguments come first: only for these calls does the kernel evaluate the filter. For the
-/// others it looks up a bit, which it computed when the filter was installed. `further` decisions replace those of the
-/// lists.
+/// others it looks up a bit, which it computed when the filter was installed. `further` decisions replace all
+/// others.
 fn program(further: &[(c_long, u32)]) -> Vec<sock_filter> {
     // The tables of other architectures give calls other numbers. So does x32, beyond the last decision.
     let mut code = vec![
@@ -63,11 +63,11 @@ fn program(further: &[(c_long, u32)]) -> Vec<sock_filter> {
     ];
     code.extend(for_call(libc::SYS_fcntl, fcntl_rule()));
     code.extend(for_call(libc::SYS_ioctl, ioctl_rule()));
-    for rule in ARGUMENT_RULES {
-        code.extend(for_call(rule.call, argument_rule(rule)));
-    }
     for (call, answer) in further {
         code.extend(for_call(*call, vec![ret(*answer)]));
+    }
+    for rule in ARGUMENT_RULES {
+        code.extend(for_call(rule.call, argument_rule(rule)));
     }
     for (last, answer) in ranges() {
         code.extend([jump(Test::Exceeds, last, 1, 0), ret(answer)]);

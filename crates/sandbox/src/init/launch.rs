@@ -10,10 +10,10 @@ use crate::protocol::limits::ResourceLimits;
 use crate::spawn::{self, ChildStack};
 
 const UNLIMITED: u64 = libc::RLIM_INFINITY;
+const MAX_OPEN_FILES: u64 = 1024;
 /// Limits that are the same for every run. Core is one byte, so that no dump is written. At zero the kernel would
 /// still run the program that a core pattern pipes dumps to.
-const CONSTANT_LIMITS: [(libc::__rlimit_resource_t, u64); 7] = [
-    (libc::RLIMIT_NOFILE, 1024),
+const CONSTANT_LIMITS: [(libc::__rlimit_resource_t, u64); 6] = [
     (libc::RLIMIT_CORE, 1),
     (libc::RLIMIT_MEMLOCK, 64 * 1024),
     (libc::RLIMIT_MSGQUEUE, 0),
@@ -84,9 +84,16 @@ fn process_limits(launch: &Launch<'_>) -> [libc::rlimit; RESOURCES] {
     // ticks are late.
     let cpu_seconds = limits.cpu_ns.max(limits.wall_ns).div_ceil(1_000_000_000).saturating_add(2);
     set(libc::RLIMIT_CPU, (cpu_seconds, cpu_seconds.saturating_add(1)));
-    let own =
-        [(libc::RLIMIT_FSIZE, limits.file_bytes), (libc::RLIMIT_STACK, limits.stack_bytes())].into_iter();
-    for (resource, limit) in own.chain(CONSTANT_LIMITS).chain(launch.extra_limits.iter().copied()) {
+    // Lower than that of the judge, which may have the same user: what programs have sent and no process has received
+    // counts for both (`neighbours::descriptors_that_no_process_receives_are_no_fault_of_other_slots`).
+    let open_files = MAX_OPEN_FILES.min(launch.inherited.hard_limit(libc::RLIMIT_NOFILE as usize) / 2);
+    let own = [
+        (libc::RLIMIT_FSIZE, limits.file_bytes),
+        (libc::RLIMIT_STACK, limits.stack_bytes()),
+        (libc::RLIMIT_NOFILE, open_files),
+    ];
+    for (resource, limit) in own.into_iter().chain(CONSTANT_LIMITS).chain(launch.extra_limits.iter().copied())
+    {
         set(resource, (limit, limit));
     }
     std::array::from_fn(|resource| {

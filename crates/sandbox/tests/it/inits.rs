@@ -78,6 +78,24 @@ async fn slot_keeps_its_init_through_compilations_and_runs() {
 }
 
 #[tokio::test]
+async fn init_that_has_changed_is_replaced_after_the_run() {
+    let first_uid = 1_300_000;
+    let sandbox = Sandbox::start(SandboxConfig { first_uid, ..config(1) }).await.unwrap();
+    let mut fixture = Fixture { workspace: sandbox.workspace().await.unwrap(), sandbox };
+    let program = fixture.program(C, "int main(){return 0;}").await;
+    let before = inits(first_uid);
+    let done =
+        Command::new("prlimit").args(["--pid", &before[0].to_string(), "--msgqueue=0"]).status().unwrap();
+    assert!(done.success());
+    for _ in 0..2 {
+        let run = fixture.workspace.run(&program, Bytes::new(), &limits()).await;
+        assert_eq!(printed(&run.unwrap()), "");
+    }
+    let after = inits(first_uid);
+    assert!(before.len() == 1 && after.len() == 1 && before != after, "{before:?} {after:?}");
+}
+
+#[tokio::test]
 async fn judges_on_one_machine_use_different_ids() {
     let mut ids = Vec::new();
     // Started in turn, and running at the same time.

@@ -47,6 +47,9 @@ async fn descriptors_that_no_process_receives_are_no_fault_of_other_slots() {
     let limits = RunLimits { wall_time: Duration::from_mins(5), ..limits() };
     printed(&a.run(&hostile, Bytes::new(), &limits).await.unwrap());
     let mut holds = Box::pin(a.run(&hostile, Bytes::from("hold"), &limits));
+    // Until it holds them, there is nothing to see.
+    let ended = tokio::time::timeout(Duration::from_secs(1), &mut holds).await;
+    assert!(ended.is_err(), "{ended:?}");
     for victim in 0..4 {
         // A slot sends a compiled program to the judge, and the judge sends it to the slot.
         let source = format!("#include <stdio.h>\nint main(){{puts(\"{victim}\");}}");

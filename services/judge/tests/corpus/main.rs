@@ -8,7 +8,8 @@
 //!
 //! `cargo test -p gavel-judge --test corpus -- FILTER` runs the cases whose names contain `FILTER`.
 //! `BUSY_PROCESSES=16` in the environment runs everything together with that many processes that never sleep, and
-//! `SLOWNESS=6` multiplies all limits on time by that, for an emulated machine (`scripts/vm`).
+//! `SLOWNESS=6` multiplies all limits on time by that, for an emulated machine (`scripts/vm`). The tiers that the names in
+//! `REQUIRED_TIERS=cgroupv1,nocgroup` stand for must work, or everything fails.
 
 #![expect(clippy::unwrap_used, reason = "tests panic on errors")]
 
@@ -55,7 +56,9 @@ fn main() {
                 sandboxes.push(sandbox);
             }
             Err(error) => {
-                eprintln!("not on this machine: {tier:?}: {}", chain(&error));
+                let name = tier_name(tier);
+                assert!(!is_required(&name), "{name} is required: {}", chain(&error));
+                eprintln!("not on this machine: {name}: {}", chain(&error));
                 is_refused = true;
             }
         }
@@ -90,7 +93,16 @@ fn is_chosen(arguments: &Arguments, test: &str) -> bool {
 }
 
 fn test_name(tier: TierChoice, case: &Case) -> String {
-    format!("{}::{}", format!("{tier:?}").to_lowercase(), case.name)
+    format!("{}::{}", tier_name(tier), case.name)
+}
+
+fn tier_name(tier: TierChoice) -> String {
+    format!("{tier:?}").to_lowercase()
+}
+
+/// Whether `REQUIRED_TIERS` has the tier.
+fn is_required(tier: &str) -> bool {
+    std::env::var("REQUIRED_TIERS").is_ok_and(|tiers| tiers.split(',').any(|name| name == tier))
 }
 
 fn trial(tier: TierChoice, case: &Case, sandbox: &Sandbox, runtime: &Arc<Runtime>) -> Trial {

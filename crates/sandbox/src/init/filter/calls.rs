@@ -191,11 +191,17 @@ const PERSONALITIES: &[u32] = &[0, 0x0004_0000, u32::MAX];
 const GLOBAL_BARRIERS: u32 = 1 | 2 | 4;
 /// A bit of the file types that are devices; pipes, sockets and regular files do not have it.
 const DEVICE_BIT: u32 = libc::S_IFCHR;
+/// `SHM_HUGETLB` (`linux/shm.h`).
+const HUGE_SEGMENT: u32 = 0o4000;
 const UNIX_SOCKETS: &[u32] = &[libc::AF_UNIX.cast_unsigned()];
 const NO_FAMILY: u32 = errno(libc::EAFNOSUPPORT);
 
 /// Decided by one argument.
 pub(super) const ARGUMENT_RULES: &[ArgumentRule] = &[
+    // Pages that an operator has reserved, which no limit on memory counts.
+    ArgumentRule::new(libc::SYS_mmap, 3, Test::HasBits, &[libc::MAP_HUGETLB.cast_unsigned()]),
+    ArgumentRule::new(libc::SYS_memfd_create, 1, Test::HasBits, &[libc::MFD_HUGETLB]),
+    ArgumentRule::new(libc::SYS_shmget, 2, Test::HasBits, &[HUGE_SEGMENT]),
     ArgumentRule::new(libc::SYS_clone, 0, Test::HasBits, &[NAMESPACE_FLAGS]),
     // A socket of any other family reaches code that namespaces do not cover (vsock) or that no submission needs.
     ArgumentRule::new(libc::SYS_socket, 0, Test::Equals, UNIX_SOCKETS).answering(ALLOW, NO_FAMILY),

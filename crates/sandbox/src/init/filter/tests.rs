@@ -8,7 +8,10 @@ const NUMBERS: u32 = 1024;
 
 /// Interprets the filter, which has only a few kinds of instructions, and returns its answer.
 fn decide(architecture: u32, call: u32, arguments: [u32; 5]) -> u32 {
-    let code = program(&[]);
+    decide_by(&program(&[]), architecture, call, arguments)
+}
+
+fn decide_by(code: &[sock_filter], architecture: u32, call: u32, arguments: [u32; 5]) -> u32 {
     let (mut at, mut value) = (0_usize, 0_u32);
     loop {
         let step = code[at];
@@ -94,6 +97,15 @@ fn kernel_has_no_call_without_a_decision() {
 }
 
 #[test]
+fn further_decisions_replace_all_others() {
+    let code = program(&[SAMPLED, ONE_SESSION]);
+    for (call, answer) in [SAMPLED, ONE_SESSION] {
+        assert_eq!(native(call, &[]), ALLOW);
+        assert_eq!(decide_by(&code, NATIVE_ARCHITECTURE, number(call), [0; 5]), answer, "{call}");
+    }
+}
+
+#[test]
 fn namespaces_families_and_personalities_are_refused() {
     let thread = 0x003d_0f00;
     assert_eq!(native(libc::SYS_clone, &[thread]), ALLOW);
@@ -115,7 +127,7 @@ fn namespaces_families_and_personalities_are_refused() {
 }
 
 #[test]
-fn limits_of_other_processes_devices_and_global_barriers_are_refused() {
+fn limits_of_other_processes_devices_huge_pages_and_global_barriers_are_refused() {
     assert_eq!(native(libc::SYS_prlimit64, &[0]), ALLOW);
     for pid in [1, 2, -1] {
         assert_eq!(native(libc::SYS_prlimit64, &[pid]), REFUSE, "{pid}");
@@ -138,6 +150,18 @@ fn limits_of_other_processes_devices_and_global_barriers_are_refused() {
     }
     assert_eq!(native(libc::SYS_renameat2, &[0, 0, 0, 0, 1]), ALLOW);
     assert_eq!(native(libc::SYS_renameat2, &[0, 0, 0, 0, 4]), REFUSE);
+    let private = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    let huge = libc::MFD_HUGETLB.cast_signed();
+    for (call, arguments, answer) in [
+        (libc::SYS_mmap, [0, 0, 0, private], ALLOW),
+        (libc::SYS_mmap, [0, 0, 0, private | libc::MAP_HUGETLB], REFUSE),
+        (libc::SYS_memfd_create, [0, 1, 0, 0], ALLOW),
+        (libc::SYS_memfd_create, [0, 1 | huge, 0, 0], REFUSE),
+        (libc::SYS_shmget, [0, 0, 0o1600, 0], ALLOW),
+        (libc::SYS_shmget, [0, 0, 0o5600, 0], REFUSE),
+    ] {
+        assert_eq!(native(call, &arguments), answer, "{call} {arguments:?}");
+    }
     assert_eq!(native(libc::SYS_msync, &[0, 0, libc::MS_ASYNC]), ALLOW);
     assert_eq!(native(libc::SYS_msync, &[0, 0, libc::MS_SYNC]), IGNORE);
 }
@@ -162,15 +186,5 @@ fn files_cannot_be_watched_or_leased() {
     }
     for command in [libc::F_DUPFD, libc::F_SETLK, libc::F_GETLEASE] {
         assert_eq!(native(libc::SYS_fcntl, &[3, command]), ALLOW, "{command}");
-    }
-}
-
-#[test]
-fn further_decision_replaces_that_of_the_lists() {
-    let both = [SAMPLED, ONE_SESSION];
-    for (call, answer) in both {
-        assert_eq!((native(call, &[]), answers().get(&number(call))), (ALLOW, Some(&ALLOW)));
-        let at = program(&both).iter().position(|step| step.k == number(call)).unwrap();
-        assert_eq!(program(&both)[at + 1].k, answer);
     }
 }
