@@ -105,8 +105,8 @@ async fn fetcher_stops_without_nats() {
     hold.wait_arrived(1, TEST_TIMEOUT).await.unwrap();
     rig.nats.kill().await.unwrap();
     hold.release();
-    let failing = |line: &LogLine| line.contains("cannot") && line.contains("yet");
-    rig.fetcher.wait_log("a failing publish", TEST_TIMEOUT, failing).await.unwrap();
+    let failing = |line: &LogLine| line.contains("cannot store the test cases");
+    rig.fetcher.wait_log("a bundle that is not stored", TEST_TIMEOUT, failing).await.unwrap();
     let start = Instant::now();
     rig.fetcher.terminate().unwrap();
     assert_eq!(rig.fetcher.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(0));
