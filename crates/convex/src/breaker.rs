@@ -2,22 +2,27 @@
 //! that need Convex. So the messages wait in NATS, without using up deliveries, and are sent at full speed afterwards.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use gavel_domain::Backoff;
 use gavel_domain::error::chain;
 use gavel_domain::time::epoch_ms;
 use gavel_telemetry::table;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::call::{CallError, FailureKind, service};
+use crate::call::{AnswerOrigin, CallError, FailureKind, service};
 
 /// How many calls in a row must fail to open the breaker: one lost connection is normal, five are an outage.
 const FAILURE_THRESHOLD: u32 = 5;
-/// The delay before the first probe, and the longest one. A longer `Retry-After` counts for the message whose call got
-/// it, not for probes: it may be about that call only, and a probe is no load.
+/// How long no call may have been answered before failures that may concern single submissions open the breaker.
+const MIN_FAILING_TIME: Duration = Duration::from_secs(2);
+/// The delay before the first probe, and the longest one. A longer `Retry-After` of a probe does not count: a probe is no
+/// load.
 const PROBE_BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), cap: Duration::from_secs(30) };
+/// How many probes may fail before messages are tried instead: an app may answer other calls than these.
+const MAX_FAILED_PROBES: u32 = 10;
 /// From which length on an outage counts as one for retry budgets. The breaker may open for seconds although most calls
 /// succeed.
 const MIN_OUTAGE: Duration = Duration::from_mins(1);
@@ -49,15 +54,16 @@ struct Shared {
     is_closed: watch::Sender<bool>,
 }
 
-#[derive(Default)]
 struct State {
     /// Failed calls in a row.
     failures: u32,
+    /// When the first call failed since the last one that was answered. A probe does not change it.
+    failing_since: Option<Instant>,
     /// How many times the breaker opened, or a probe failed, since the last call that succeeded.
     opened: u64,
     open: Option<Open>,
-    /// The end of the last outage.
-    recovered_at: Option<Instant>,
+    /// The end of the last outage, or the start of this process: it may have been started during an outage.
+    recovered_at: Instant,
 }
 
 struct Open {
@@ -65,7 +71,9 @@ struct Open {
     /// The path whose call failed. The probe calls it.
     path: &'static str,
     since: SystemTime,
-    /// When Convex asks for the next call.
+    /// Probes that failed.
+    failed_probes: u32,
+    /// When the last probe's answer asks for the next one.
     not_before: Instant,
 }
 
@@ -77,7 +85,9 @@ impl Open {
 
 impl Breaker {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Shared { state: Mutex::default(), is_closed: watch::Sender::new(true) }))
+        let state =
+            State { failures: 0, failing_since: None, opened: 0, open: None, recovered_at: Instant::now() };
+        Self(Arc::new(Shared { state: Mutex::new(state), is_closed: watch::Sender::new(true) }))
     }
 
     /// Whether it is closed, so that messages that need Convex can be taken.
@@ -97,35 +107,34 @@ impl Breaker {
         self.lock().open.as_ref().map(|open| (open.cause.clone(), epoch_ms(open.since)))
     }
 
-    /// Returns how long ago the last outage ended; `None` if there was none.
-    pub(crate) fn recovered_for(&self) -> Option<Duration> {
-        self.lock().recovered_at.map(|at| at.elapsed())
+    /// Returns how long ago the last outage ended, or this process started.
+    pub(crate) fn recovered_for(&self) -> Duration {
+        self.lock().recovered_at.elapsed()
     }
 
-    /// Records how a call ended. A 500 to a retry does not count: it is more likely about this submission. Nor does a
-    /// `running` call that was cut off: it may take seconds less than other calls.
+    /// Records how a call ended.
     pub(crate) fn record(&self, path: &'static str, error: Option<&CallError>, is_retry: bool) {
         let mut state = self.lock();
         let Some(error) = error.filter(|error| error.kind() == FailureKind::Unavailable) else {
-            state.failures = 0;
+            (state.failures, state.failing_since) = (0, None);
             if error.is_none() {
                 state.opened = 0;
             }
             return;
         };
-        let is_cut_off = error.is_timeout() && path.ends_with("running");
-        if is_cut_off || (is_retry && error.status() == Some(500)) {
+        if !is_sign_of_outage(path, error, is_retry) {
             return;
         }
         state.failures += 1;
-        if state.failures < FAILURE_THRESHOLD || state.open.is_some() {
+        let failing_for = state.failing_since.get_or_insert_with(Instant::now).elapsed();
+        let may_concern_few = may_concern_submission(error) && failing_for < MIN_FAILING_TIME;
+        if state.failures < FAILURE_THRESHOLD || may_concern_few || state.open.is_some() {
             return;
         }
         state.opened += 1;
-        let not_before = next_probe_after(error);
         let (cause, since) = (chain(error), SystemTime::now());
         warn!(cause, path, "Convex does not work: calling it with probes only until it answers");
-        state.open = Some(Open { cause, path, since, not_before });
+        state.open = Some(Open { cause, path, since, failed_probes: 0, not_before: Instant::now() });
         drop(state);
         set_metric(service(path), true);
         self.0.is_closed.send_replace(false);
@@ -150,23 +159,36 @@ impl Breaker {
         Some((open.path, asked.max(PROBE_BACKOFF.delay(state.opened, rand::random()))))
     }
 
-    /// Records how a probe ended. Any answer of the app or the platform shows that Convex works again.
+    /// Records how a probe ended; `None` if its answer has a status of success. Closes the breaker if the app answered, and
+    /// also after [`MAX_FAILED_PROBES`]: then the first call that fails opens it again.
     pub(crate) fn record_probe(&self, error: Option<&CallError>) {
         let mut state = self.lock();
         let Some(open) = &mut state.open else { return };
-        if let Some(error) = error.filter(|error| error.kind() == FailureKind::Unavailable) {
+        let error = error.filter(|error| !is_answer_of_app(error));
+        if let Some(error) = error {
             open.cause = chain(error);
             open.not_before = next_probe_after(error);
+            open.failed_probes += 1;
+            let is_last = open.failed_probes >= MAX_FAILED_PROBES;
             state.opened += 1;
-            return;
+            if !is_last {
+                return;
+            }
         }
+        state.failures = if error.is_some() { FAILURE_THRESHOLD - 1 } else { 0 };
+        let Some(open) = state.open.take() else { return };
         let (open_for, path) = (open.open_for(), open.path);
-        (state.failures, state.open) = (0, None);
-        if open_for >= MIN_OUTAGE {
-            state.recovered_at = Some(Instant::now());
+        // The breaker may have closed in between, without a call that succeeded.
+        if state.failing_since.map_or(open_for, |since| since.elapsed()) >= MIN_OUTAGE {
+            state.recovered_at = Instant::now();
         }
         drop(state);
-        info!(seconds = open_for.as_secs(), "Convex works again: calling it as before");
+        let seconds = open_for.as_secs();
+        if error.is_some() {
+            info!(seconds, "no probe succeeds: trying a message, since Convex may answer other calls");
+        } else {
+            info!(seconds, "Convex works again: calling it as before");
+        }
         set_metric(service(path), false);
         self.0.is_closed.send_replace(true);
     }
@@ -176,7 +198,36 @@ impl Breaker {
     }
 }
 
-/// Returns when Convex asks for the next probe.
+/// Whether a call that failed says something about Convex, and not only about itself. A 500 to a retry does not: an app
+/// answers it each time for a submission whose data is too large. Nor does a `running` call that was sent: it has less time
+/// than others, and is retried within seconds.
+fn is_sign_of_outage(path: &str, error: &CallError, is_retry: bool) -> bool {
+    if path.ends_with("running") {
+        matches!(error, CallError::Unreachable(_))
+    } else {
+        !is_retry || error.status() != Some(500)
+    }
+}
+
+/// Whether Convex may have failed for this submission only: an app answers 500 for an unknown one, and 429 or 503 for
+/// writes that conflict.
+fn may_concern_submission(error: &CallError) -> bool {
+    match error {
+        CallError::Status { status, origin, .. } => {
+            matches!(status, 429 | 500 | 503) && *origin != AnswerOrigin::Page
+        }
+        _ => false,
+    }
+}
+
+/// Whether an error that answers a probe shows that calls reach the app: it may answer a call without an id with any status,
+/// but 429 and 503 ask to call later.
+fn is_answer_of_app(error: &CallError) -> bool {
+    error.kind() != FailureKind::Unavailable
+        || matches!(error, CallError::Status { status, origin: AnswerOrigin::App, .. } if !matches!(status, 429 | 503))
+}
+
+/// Returns when the answer to a probe asks for the next one.
 fn next_probe_after(error: &CallError) -> Instant {
     Instant::now() + error.retry_after().unwrap_or_default().min(PROBE_BACKOFF.cap)
 }
@@ -200,8 +251,9 @@ mod tests {
         CallError::Status { status, retry_after, body: None, origin: AnswerOrigin::Unknown }
     }
 
+    /// Calls that fail because of a proxy.
     fn fail(breaker: &Breaker, times: usize) {
-        (0..times).for_each(|_| breaker.record(PATH, Some(&status(503, None)), false));
+        (0..times).for_each(|_| breaker.record(PATH, Some(&status(502, None)), false));
     }
 
     #[test]
@@ -213,31 +265,60 @@ mod tests {
             assert_eq!(breaker.check(), Ok(()), "{other:?}");
         }
         fail(&breaker, 5);
-        assert_eq!(breaker.problem().unwrap().0, "Convex answered 503");
+        assert_eq!(breaker.problem().unwrap().0, "Convex answered 502");
         assert!(breaker.check().is_err() && !*breaker.is_closed().borrow());
         breaker.record_probe(Some(&CallError::Page { status: 200 }));
         assert!(breaker.problem().unwrap().0.contains("HTML page"), "the newest cause");
         breaker.record_probe(Some(&status(400, None)));
         assert!(breaker.check().is_ok() && *breaker.is_closed().borrow());
-        assert_eq!(breaker.recovered_for(), None, "too short to count as an outage");
-        fail(&breaker, 5);
-        breaker.lock().open.as_mut().unwrap().since -= MIN_OUTAGE;
-        breaker.record_probe(None);
-        assert!(breaker.recovered_for().is_some());
     }
 
-    #[test]
-    fn errors_of_one_submission_do_not_open_the_breaker() {
+    #[tokio::test(start_paused = true)]
+    async fn retry_budgets_count_from_the_start_and_from_the_end_of_an_outage() {
+        let (breaker, second) = (Breaker::new(), Duration::from_secs(1));
+        tokio::time::advance(second).await;
+        assert_eq!(breaker.recovered_for(), second, "since the start");
+        fail(&breaker, 5);
+        tokio::time::advance(second * 59).await;
+        breaker.record_probe(None);
+        assert_eq!(breaker.recovered_for(), MIN_OUTAGE, "too short to count as an outage");
+        // Probes are answered, other calls are not: no single period in which the breaker is open is long.
+        fail(&breaker, 5);
+        tokio::time::advance(second).await;
+        breaker.record_probe(None);
+        assert_eq!(breaker.recovered_for(), Duration::ZERO);
+        breaker.record(PATH, None, false);
+        fail(&breaker, 5);
+        tokio::time::advance(second).await;
+        breaker.record_probe(None);
+        assert_eq!(breaker.recovered_for(), second, "a call succeeded in between");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn errors_of_single_submissions_do_not_open_the_breaker() {
         let breaker = Breaker::new();
-        (0..50).for_each(|_| breaker.record(PATH, Some(&status(500, None)), true));
+        let record = |code, times, is_retry| {
+            (0..times).for_each(|_| breaker.record(PATH, Some(&status(code, None)), is_retry));
+        };
+        record(500, 50, true);
+        let running = "/coding/submission-running";
+        (0..50).for_each(|_| breaker.record(running, Some(&status(503, None)), false));
+        for code in [429, 500, 503] {
+            record(code, 50, false);
+            tokio::time::advance(MIN_FAILING_TIME / 2).await;
+            breaker.record(PATH, None, false);
+        }
         assert_eq!(breaker.check(), Ok(()));
         // An app whose function fails for all of them does.
-        (0..5).for_each(|_| breaker.record(PATH, Some(&status(500, None)), false));
+        record(500, 5, false);
+        tokio::time::advance(MIN_FAILING_TIME).await;
+        assert_eq!(breaker.check(), Ok(()));
+        record(500, 1, false);
         assert!(breaker.check().is_err());
     }
 
     #[test]
-    fn probes_wait_longer_until_a_call_succeeds_and_as_long_as_convex_asks() {
+    fn probes_wait_longer_until_a_call_succeeds_and_as_long_as_their_answers_ask() {
         let breaker = Breaker::new();
         for times in 1..4 {
             fail(&breaker, 5);
@@ -246,13 +327,55 @@ mod tests {
         }
         breaker.record(PATH, None, false);
         assert_eq!(breaker.lock().opened, 0);
-        (0..5).for_each(|_| breaker.record(PATH, Some(&status(429, Some(20))), false));
+        (0..5).for_each(|_| breaker.record(PATH, Some(&status(502, Some(20))), false));
         let (path, delay) = breaker.next_probe().unwrap();
-        assert!(
-            path == PATH && delay > Duration::from_secs(15) && delay <= Duration::from_secs(20),
-            "{delay:?}"
-        );
+        assert!(path == PATH && delay <= Duration::from_secs(1), "20 s are for that message only: {delay:?}");
+        breaker.record_probe(Some(&status(503, Some(20))));
+        let delay = breaker.next_probe().unwrap().1;
+        assert!(delay > Duration::from_secs(15) && delay <= Duration::from_secs(20), "{delay:?}");
         breaker.record_probe(Some(&status(503, Some(9_999_999_999))));
         assert!(breaker.next_probe().unwrap().1 <= Duration::from_secs(30));
+    }
+
+    #[test]
+    fn any_answer_of_the_app_to_a_probe_closes_the_breaker() {
+        let answer = |status, origin| CallError::Status { status, retry_after: None, body: None, origin };
+        let closes = |error: Option<&CallError>| {
+            let breaker = Breaker::new();
+            fail(&breaker, 5);
+            breaker.record_probe(error);
+            breaker.check().is_ok()
+        };
+        assert!(closes(None), "a status of success");
+        for code in [400, 404, 408, 422, 500, 501] {
+            assert!(closes(Some(&answer(code, AnswerOrigin::App))), "{code}");
+        }
+        for code in [429, 503] {
+            assert!(!closes(Some(&answer(code, AnswerOrigin::App))), "{code}");
+        }
+        for code in [408, 429, 500, 502, 503] {
+            assert!(!closes(Some(&answer(code, AnswerOrigin::Unknown))), "{code}");
+            assert!(!closes(Some(&answer(code, AnswerOrigin::Page))), "{code}");
+        }
+        assert!(!closes(Some(&CallError::Page { status: 200 })));
+    }
+
+    #[test]
+    fn messages_are_tried_after_ten_probes_that_failed() {
+        let breaker = Breaker::new();
+        fail(&breaker, 5);
+        for _ in 0..2 {
+            for _ in 0..MAX_FAILED_PROBES {
+                assert!(breaker.check().is_err());
+                breaker.record_probe(Some(&status(500, None)));
+            }
+            assert!(breaker.check().is_ok());
+            fail(&breaker, 1);
+        }
+        assert!(breaker.check().is_err(), "one failure is enough now");
+        (0..MAX_FAILED_PROBES).for_each(|_| breaker.record_probe(Some(&status(500, None))));
+        breaker.record(PATH, None, false);
+        fail(&breaker, 4);
+        assert!(breaker.check().is_ok(), "a call succeeded");
     }
 }

@@ -103,11 +103,6 @@ impl CallError {
         }
     }
 
-    /// Whether the call was cut off at its timeout.
-    pub(crate) fn is_timeout(&self) -> bool {
-        matches!(self, Self::NoAnswer(error) if error.is_timeout())
-    }
-
     /// Returns the HTTP status code if Convex itself answered.
     #[must_use]
     pub fn status(&self) -> Option<u16> {

@@ -100,10 +100,11 @@ impl Convex {
         self.breaker.is_closed()
     }
 
-    /// Returns how long ago the last outage of Convex ended; `None` if there was none of a minute or more.
+    /// Returns for how long a message of this age may have been tried: not before this process started, and not during the
+    /// last outage of a minute or more.
     #[must_use]
-    pub fn recovered_for(&self) -> Option<Duration> {
-        self.breaker.recovered_for()
+    pub fn tried_for(&self, age: Duration) -> Duration {
+        self.breaker.recovered_for().min(age)
     }
 
     /// Sends a probe from time to time while the breaker is open, and closes it once Convex answers. Runs until dropped;
@@ -112,7 +113,7 @@ impl Convex {
         set_metric(service, false);
         loop {
             let path = self.breaker.probe_is_due().await;
-            let probe = measured(path, error_label, self.probe_path(path)).await;
+            let probe = measured(path, error_label, self.send_probe(path)).await;
             self.breaker.record_probe(probe.as_ref().err());
         }
     }

@@ -16,7 +16,7 @@ impl Convex {
     pub async fn probe(&self) -> Result<Vec<(&'static str, CallError)>, CallError> {
         let mut failed = Vec::new();
         for path in PATHS {
-            match self.probe_path(path).await {
+            match self.check_path(path).await {
                 Ok(()) => {}
                 Err(error @ (CallError::Unreachable(_) | CallError::NoAnswer(_))) => return Err(error),
                 Err(error) => failed.push((path, error)),
@@ -25,11 +25,16 @@ impl Convex {
         Ok(failed)
     }
 
-    /// Calls one route. Fails unless it answers 400.
-    pub(crate) async fn probe_path(&self, path: &str) -> Result<(), CallError> {
+    /// Calls one route, and returns the status of the answer if it is one of success.
+    pub(crate) async fn send_probe(&self, path: &str) -> Result<u16, CallError> {
         // Random, so that a receiver that drops repeated calls does not drop one of these.
         let call = callback_id("doctor", &format!("{:032x}", rand::random::<u128>()));
-        match expect_success(self.post(path, b"{}".to_vec(), &call, None, None).await?).await {
+        expect_success(self.post(path, b"{}".to_vec(), &call, None, None).await?).await
+    }
+
+    /// Calls one route. Fails unless it answers 400.
+    async fn check_path(&self, path: &str) -> Result<(), CallError> {
+        match self.send_probe(path).await {
             Err(CallError::Status { status: 400, .. }) => Ok(()),
             Err(error) => Err(error),
             // A server that accepts an empty call is not the app.

@@ -157,17 +157,15 @@ impl Fetcher {
         }
     }
 
-    /// Decides whether to retry: rejects a delivery that is older than the limit, not counting the time before the end of
-    /// the last outage of Convex.
+    /// Decides whether to retry: rejects a delivery that may have been tried for longer than the limit, but not the first
+    /// one.
     fn retry<E>(&self, delivery: &Delivery<E>, error: &BundleFailure) -> Failure {
         let call = match error {
             BundleFailure::Fetch(FetchError::Call(call)) => Some(call),
             _ => None,
         };
         let cause = Cause::from(error);
-        let age = delivery.age();
-        let tried_for = self.source.convex.recovered_for().map_or(age, |recovered| recovered.min(age));
-        if tried_for > self.give_up_after {
+        if delivery.attempt > 1 && self.source.convex.tried_for(delivery.age()) > self.give_up_after {
             return Failure::Reject(cause);
         }
         let retry_after = call.and_then(CallError::retry_after).unwrap_or_default();

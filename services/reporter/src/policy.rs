@@ -41,18 +41,19 @@ pub(crate) fn backoff(attempt: u64) -> Duration {
     BACKOFF.delay(attempt, rand::random())
 }
 
-/// Decides what to do with a result whose callback failed: `age` is the age of the verdict, `missing` how long the
-/// path has not led to the app.
+/// Decides what to do with a result whose callback failed: `tried_for` is for how long it may have been tried, `missing`
+/// how long the path has not led to the app.
 pub(crate) fn failure(
     error: CallError,
     attempt: u64,
-    age: Duration,
+    tried_for: Duration,
     missing: Duration,
     give_up_after: Duration,
 ) -> Failure {
+    let is_used_up = attempt > 1 && tried_for >= give_up_after;
     let is_given_up = match error.kind() {
-        FailureKind::Unavailable => age >= give_up_after,
-        FailureKind::Misrouted => missing >= DEPLOYMENT_TIMEOUT || age >= give_up_after,
+        FailureKind::Unavailable => is_used_up,
+        FailureKind::Misrouted => missing >= DEPLOYMENT_TIMEOUT || is_used_up,
         FailureKind::Refused => true,
     };
     let retry_after = error.retry_after().unwrap_or_default();
@@ -79,9 +80,13 @@ mod tests {
         CallError::Status { status, retry_after, body: None, origin: AnswerOrigin::Unknown }
     }
 
-    fn is_retried(error: CallError, age: Duration, missing: Duration) -> bool {
+    fn is_retried(error: CallError, tried_for: Duration, missing: Duration) -> bool {
+        is_retried_after(error, 2, tried_for, missing)
+    }
+
+    fn is_retried_after(error: CallError, attempt: u64, tried_for: Duration, missing: Duration) -> bool {
         let asked = error.retry_after().unwrap_or_default();
-        match failure(error, 1, age, missing, Duration::from_hours(24)) {
+        match failure(error, attempt, tried_for, missing, Duration::from_hours(24)) {
             Failure::Retry { after, .. } => {
                 assert!(after >= asked, "Retry-After is honoured");
                 true
@@ -97,6 +102,8 @@ mod tests {
             let error = || status_error(status);
             assert!(is_retried(error(), Duration::from_hours(23), Duration::ZERO), "{status}");
             assert!(!is_retried(error(), Duration::from_hours(24), Duration::ZERO), "{status}");
+            let is_retried = is_retried_after(error(), 1, Duration::from_hours(25), Duration::ZERO);
+            assert!(is_retried, "{status}: never given up after one attempt");
         }
         assert!(is_retried(CallError::Page { status: 200 }, Duration::from_hours(23), Duration::ZERO));
         for status in [400, 401, 403, 409, 413, 422] {
@@ -109,7 +116,7 @@ mod tests {
         let hours = Duration::from_hours(23);
         for status in [301, 302, 303, 307, 308, 404] {
             let error = || status_error(status);
-            assert!(is_retried(error(), hours, Duration::from_mins(4)), "whatever the age of the verdict");
+            assert!(is_retried(error(), hours, Duration::from_mins(4)), "however long it was tried");
             assert!(!is_retried(error(), Duration::ZERO, Duration::from_mins(5)));
             assert!(!is_retried(error(), Duration::from_hours(24), Duration::ZERO));
         }

@@ -87,6 +87,19 @@ async fn persistent_errors_are_given_up_in_time() {
 }
 
 #[tokio::test]
+async fn submission_that_waited_for_a_fetcher_is_tried_again_after_a_failure() {
+    let mut rig = Rig::with(vec![question("q1")], &[("FETCH_GIVE_UP_AFTER_S", "2")]).await;
+    rig.fetcher.kill().await.unwrap();
+    rig.convex.fault(Matcher::of(Endpoint::TEST_CASES).first(1), HttpFault::status(503));
+    rig.queue("s1", "q1").await;
+    // It becomes older than the limit although nothing has tried it.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    rig.fetcher.restart().await.unwrap();
+    rig.ready("s1").await;
+    assert_eq!(rig.settled().await, Counts { ready: 1, judged: 0, dead: 0 });
+}
+
+#[tokio::test]
 async fn wait_that_convex_asks_for_does_not_delay_the_end() {
     let mut rig = Rig::with(Vec::new(), &[("FETCH_GIVE_UP_AFTER_S", "2")]).await;
     rig.convex.fault(Matcher::of(Endpoint::TEST_CASES), HttpFault::retry_after(429, 3600));
@@ -115,7 +128,7 @@ async fn wait_that_convex_asks_for_is_limited() {
 async fn outage_is_probed_and_leaves_submissions_in_the_queue() {
     let mut rig =
         Rig::with(vec![question("q1")], &[("FETCHER_SLOTS", "8"), ("CONVEX_MAX_IN_FLIGHT", "2")]).await;
-    rig.convex.fault(Matcher::of(Endpoint::TEST_CASES), HttpFault::status(503));
+    rig.convex.fault(Matcher::of(Endpoint::TEST_CASES), HttpFault::Html(503));
     let ids: Vec<_> = (0..60).map(|n| format!("s{n}")).collect();
     for id in &ids {
         // Each its own question, so that none shares a fetch.
