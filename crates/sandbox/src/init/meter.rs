@@ -44,16 +44,16 @@ impl Meter {
         match self {
             Self::Cgroup(meter) => meter.set_limits(limits.memory_bytes, file_bytes, limits.processes),
             Self::Sampling(meter) => {
-                meter.start(limits.memory_bytes);
+                meter.start(limits);
                 Ok(())
             }
         }
     }
 
-    /// Raises the memory limit far enough for the cleanup, until the next run sets it again.
-    pub(super) fn raise_memory_limit(&mut self) -> Result<(), Errno> {
+    /// Lets the init use as much memory as it needs for the cleanup.
+    pub(super) fn make_room_for_cleanup(&mut self) -> Result<(), Errno> {
         match self {
-            Self::Cgroup(meter) => meter.raise_memory_limit(),
+            Self::Cgroup(meter) => meter.make_room_for_cleanup(),
             Self::Sampling(_) => Ok(()),
         }
     }

@@ -32,8 +32,6 @@ const WORK_DIR: &str = "work";
 const TMP_DIR: &str = "tmp";
 /// Where the program's own file system is mounted, in the box.
 const PROGRAM_DIR: &str = "program";
-/// Up to this size of files, in bytes, the memory limit is not raised for the cleanup.
-const MAX_FILE_BYTES_AT_LIMIT: u64 = 1 << 20;
 /// How much the init may grow while it handles requests, in bytes.
 const INIT_GROWTH_BYTES: u64 = 1 << 20;
 /// The shortest time between two checks: readings are no finer than the kernel's tick.
@@ -171,7 +169,7 @@ impl Runner {
         let waited = self.wait_for_end(channel, &mut exited, &mut clock, request.limits, &outputs);
         let ended = Instant::now();
         Children::kill_all(&mut exited);
-        self.make_room_for_cleanup().map_err(RunError::from_errno)?;
+        self.meter.make_room_for_cleanup().map_err(RunError::from_errno)?;
         report.kill_reason = waited?;
         report.exit = exited.main_exit();
         // Until it has executed, a child counts the init's memory as its own: a smaller value says nothing.
@@ -306,16 +304,6 @@ impl Runner {
         removed
             && cleanup::free_inodes(&self.box_dir).is_ok_and(|free| free >= expected)
             && self.inherited.is_unchanged()
-    }
-
-    /// Files stay charged to the cgroup after their program has ended. Since there is no other process left that the
-    /// kernel could kill, the init must not reach the memory limit while it removes them.
-    fn make_room_for_cleanup(&mut self) -> Result<(), Errno> {
-        if cleanup::used_bytes(&self.box_dir)? > MAX_FILE_BYTES_AT_LIMIT {
-            self.meter.raise_memory_limit()
-        } else {
-            Ok(())
-        }
     }
 
     /// Recreates the directories that programs can write.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use gavel_domain::Outcome;
 use gavel_sandbox::RunLimits;
 
-use crate::support::{C, Fixture, limits, printed};
+use crate::support::{C, Fixture, MIB, limits, printed};
 
 /// Prints everything that an earlier run could have left.
 const TRACES: &str = "import os\nfor d in ['/tmp','/dev/shm','/box/work']: print(os.listdir(d), oct(os.stat(d).st_mode), os.listxattr(d))\n\
@@ -90,6 +90,29 @@ async fn thousand_runs_leak_nothing() {
     let traces = "import os\nprint(len(open('/proc/self/mountinfo').readlines()), \
                   len([p for p in os.listdir('/proc') if p.isdigit()]), os.getpid() > 900)";
     assert!(printed(&fixture.python(traces).await).ends_with(" 1 True"));
+}
+
+#[tokio::test]
+async fn memory_of_system_v_objects_is_free_for_the_next_run() {
+    let mut fixture = Fixture::open().await;
+    let source = "#include <sys/sem.h>\nint main(){for(int i=0;i<40;i++)if(semget(IPC_PRIVATE,32000,01600)<0)return 1;}";
+    let hog = fixture.program(C, source).await;
+    let honest = fixture.program(C, "#include <stdio.h>\nint main(){puts(\"1\");}").await;
+    for memory_bytes in [256 * MIB, 64 * MIB, 256 * MIB] {
+        let large = RunLimits { memory_bytes, ..limits() };
+        let full = fixture.workspace.run(&hog, Bytes::new(), &large).await.unwrap();
+        assert_eq!(
+            full.outcome.is_success(),
+            memory_bytes > 100 * MIB,
+            "{:?} {:?}",
+            full.outcome,
+            full.usage
+        );
+        let small = RunLimits { memory_bytes: 16 * MIB, ..limits() };
+        let run = fixture.workspace.run(&honest, Bytes::new(), &small).await.unwrap();
+        assert_eq!(printed(&run), "1");
+    }
+    fixture.sandbox.shutdown().await;
 }
 
 /// Open descriptors and mounts of this process.

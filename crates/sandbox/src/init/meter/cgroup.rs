@@ -16,6 +16,8 @@ const MIN_LIMIT_BYTES: u64 = 4 << 20;
 const BATCH_BYTES: u64 = 256 << 10;
 /// The memory that the init may need for the cleanup after a run that used all its memory, in bytes.
 const CLEANUP_BYTES: u64 = 64 << 20;
+/// With this much memory left, in bytes, the limit is not raised for the cleanup.
+const MIN_FREE_BYTES: u64 = 4 << 20;
 /// The longest time between two checks. They are needed since the kernel kills only one process when memory runs out,
 /// and others may wait for that process, and since waiting for a CPU is seen only while it lasts.
 pub(super) const CHECK_INTERVAL: Duration = Duration::from_millis(10);
@@ -102,8 +104,14 @@ impl CgroupMeter {
         Ok(())
     }
 
-    /// Raises the memory limit far enough for the cleanup, until the next run sets it again.
-    pub(super) fn raise_memory_limit(&mut self) -> Result<(), Errno> {
+    /// Raises the memory limit for the cleanup, until the next run sets it again, unless there is enough memory left.
+    ///
+    /// Files and System V objects stay charged to the group after their program has ended. Since there is no other process
+    /// left that the kernel could kill, the init must not reach the limit while it removes them.
+    pub(super) fn make_room_for_cleanup(&mut self) -> Result<(), Errno> {
+        if self.number(CgroupFile::MemoryCurrent)?.saturating_add(MIN_FREE_BYTES) <= self.set_memory {
+            return Ok(());
+        }
         let memory = self.set_memory.saturating_add(CLEANUP_BYTES);
         self.set_memory = 0;
         self.set_memory_limit(memory)

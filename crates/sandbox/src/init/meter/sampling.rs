@@ -1,7 +1,7 @@
 //! Measuring without a cgroup: by sampling, every few milliseconds, what all processes of the slot use.
 //!
 //! This is the lesser tier, used only if it is named. A run can exceed its memory limit by what it allocates between
-//! two samples. Shared memory that no page table maps is seen only if it is a file of the box or a System V segment:
+//! two samples. Memory that is in no page table is seen only if it belongs to a file of the box or to a System V object:
 //! memory files are refused, and the content of pipes and sockets and shared memory that was unmapped page by page are
 //! not counted.
 //! The CPU time of children that their parent discards without reaping is lost when they exit, and looks as if the run
@@ -42,10 +42,10 @@ impl Memory {
         }
     }
 
-    /// All of it, with the files of the box and the System V segments of these sizes. Which part of the shared pages
-    /// belongs to segments is not known: the larger of both counts.
-    fn total(self, files: u64, segments: u64) -> u64 {
-        files.saturating_add(self.anonymous).saturating_add(self.shared.max(segments))
+    /// All of it, with objects and System V segments of these sizes. Which part of the shared pages belongs to segments
+    /// is not known: the larger of both counts.
+    fn total(self, objects: u64, segments: u64) -> u64 {
+        objects.saturating_add(self.anonymous).saturating_add(self.shared.max(segments))
     }
 }
 
@@ -56,6 +56,8 @@ pub(in crate::init) struct SamplingMeter {
     /// The length of a tick of the kernel's clock.
     tick_ns: u64,
     limit_bytes: u64,
+    /// The limit of the run on processes.
+    processes: u32,
     /// The memory that the empty box uses.
     empty_box_bytes: u64,
     peak_bytes: u64,
@@ -72,18 +74,20 @@ impl SamplingMeter {
             box_dir: box_dir.as_fd().try_clone_to_owned().map_err(|_| Errno::MFILE)?,
             tick_ns: 1_000_000_000 / rustix::param::clock_ticks_per_second(),
             limit_bytes: 0,
+            processes: 0,
             peak_bytes: 0,
             cpu_ns: 0,
         })
     }
 
-    /// Sets the memory limit of the next run and resets the values of the last one.
-    pub(super) fn start(&mut self, memory_bytes: u64) {
-        (self.limit_bytes, self.peak_bytes, self.cpu_ns) = (memory_bytes, 0, 0);
+    /// Sets the limits of the next run and resets the values of the last one.
+    pub(super) fn start(&mut self, limits: &ResourceLimits) {
+        (self.limit_bytes, self.processes) = (limits.memory_bytes, limits.processes);
+        (self.peak_bytes, self.cpu_ns) = (0, 0);
     }
 
     pub(super) fn check(&mut self, exited: &ExitedChildren) -> Result<(u64, bool), Errno> {
-        let (files, segments) = (self.file_bytes()?, ipc::shared_memory_bytes());
+        let (objects, segments) = (self.object_bytes()?, ipc::shared_memory_bytes());
         let pids = processes::pids(&self.proc)?;
         // Before the clocks are read: a child that is reaped meanwhile must not count twice.
         let reaped = pids.iter().filter_map(|pid| processes::reaped_cpu_ticks(&self.proc, *pid));
@@ -93,7 +97,7 @@ impl SamplingMeter {
         }
         let memory = |file, names| {
             let each = pids.iter().filter_map(|pid| self.memory(*pid, file, names));
-            each.fold(Memory::default(), Memory::plus).total(files, segments)
+            each.fold(Memory::default(), Memory::plus).total(objects, segments)
         };
         let mut bytes = memory("status", ["RssAnon:", "RssShmem:"]);
         // Pages that processes share were counted once for each process. Splitting them takes the kernel longer.
@@ -105,9 +109,9 @@ impl SamplingMeter {
         Ok((self.cpu_ns, bytes > self.limit_bytes))
     }
 
-    /// Reads what is left when no process is left: files and segments outlive the processes that made them.
+    /// Reads what is left when no process is left: files and System V objects outlive the processes that made them.
     pub(super) fn finish(&self, exited: &ExitedChildren, largest_bytes: u64) -> Result<Reading, Errno> {
-        let left = Memory::default().total(self.file_bytes()?, ipc::shared_memory_bytes());
+        let left = Memory::default().total(self.object_bytes()?, ipc::shared_memory_bytes());
         let peak_bytes = self.peak_bytes.max(left);
         Ok(Reading {
             cpu_ns: self.cpu_ns.max(exited.cpu_ns),
@@ -116,9 +120,10 @@ impl SamplingMeter {
         })
     }
 
-    /// The memory of the run's files, in bytes.
-    fn file_bytes(&self) -> Result<u64, Errno> {
-        Ok(cleanup::used_bytes(&self.box_dir)?.saturating_sub(self.empty_box_bytes))
+    /// The memory of the run's files, semaphores and message queues, in bytes. No page table has any of it.
+    fn object_bytes(&self) -> Result<u64, Errno> {
+        let files = cleanup::used_bytes(&self.box_dir)?.saturating_sub(self.empty_box_bytes);
+        Ok(files.saturating_add(ipc::semaphore_and_queue_bytes(self.processes)))
     }
 
     /// The private and the shared memory of a process by two lines of one of its files, or `None` if the file cannot be
