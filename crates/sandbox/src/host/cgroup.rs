@@ -4,6 +4,7 @@
 //! has exited from those of a running one, even in another PID namespace. A process is moved into a group only when
 //! a slot is built: on v1 a move can wait 11 ms inside the kernel.
 
+mod cpu_weight;
 mod files;
 mod v1;
 mod v2;
@@ -19,9 +20,11 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::host::config::TierChoice;
+use crate::host::cpus;
 use crate::host::error::{SlotError, StartError};
 use crate::protocol::wire::{CgroupFile, CgroupVersion};
-use files::{Hierarchy, create, failed, set_cpu_weight, write};
+use cpu_weight::CpuWeight;
+use files::{Hierarchy, create, failed, write};
 
 /// The prefix of the names of top groups.
 const PREFIX: &str = "gavel-";
@@ -36,8 +39,8 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 pub(crate) struct Cgroups {
     hierarchy: Hierarchy,
     name: String,
-    /// Whether its programs have a lower CPU weight than other groups.
-    has_cpu_weight: bool,
+    /// `None` without the controller `cpu`.
+    cpu_weight: Option<CpuWeight>,
     _lock: File,
 }
 
@@ -49,9 +52,9 @@ pub(crate) struct SlotGroup {
 }
 
 impl Cgroups {
-    /// Finds the controllers, removes the groups of exited judges, and creates this judge's top group for this many
-    /// slots. Returns `None` if the tier uses no cgroups. Blocks.
-    pub(crate) fn open(choice: TierChoice, slots: usize) -> Result<Option<Self>, StartError> {
+    /// Finds the controllers, removes the groups of exited judges, and creates this judge's top group.
+    /// Returns `None` if the tier uses no cgroups. Blocks.
+    pub(crate) fn open(choice: TierChoice) -> Result<Option<Self>, StartError> {
         let hierarchy = match choice {
             TierChoice::NoCgroup => return Ok(None),
             TierChoice::CgroupV1 => v1::find()?,
@@ -71,8 +74,9 @@ impl Cgroups {
         if hierarchy.version == CgroupVersion::V2 {
             v2::enable_controllers(&directories[0])?;
         }
-        let has_cpu_weight = set_cpu_weight(&directories, hierarchy.version, slots);
-        Ok(Some(Self { hierarchy, name, has_cpu_weight, _lock: group_lock }))
+        let cpus = cpus::allowed().len().max(1);
+        let cpu_weight = CpuWeight::open(&directories, hierarchy.version, cpus);
+        Ok(Some(Self { hierarchy, name, cpu_weight, _lock: group_lock }))
     }
 
     pub(crate) fn version(&self) -> CgroupVersion {
@@ -81,7 +85,15 @@ impl Cgroups {
 
     /// Whether the group gives programs a lower CPU weight than services.
     pub(crate) fn has_cpu_weight(&self) -> bool {
-        self.has_cpu_weight
+        self.cpu_weight.is_some()
+    }
+
+    /// Sets the CPU weight of the group for this many busy slots.
+    pub(crate) fn set_busy_slots(&self, busy: usize) {
+        if let Some(weight) = &self.cpu_weight {
+            // It could be set at the start; without this change programs have the weight of fewer or more slots.
+            let _ = weight.set_busy_slots(busy);
+        }
     }
 
     /// The smallest memory limit of the groups above the slots, in bytes; `u64::MAX` if no group has a limit.

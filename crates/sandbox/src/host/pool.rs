@@ -60,14 +60,19 @@ impl Pool {
     pub(super) async fn acquire(&self) -> Result<(SlotPermit, OwnedSemaphorePermit), SandboxError> {
         let available =
             Arc::clone(&self.available).acquire_owned().await.map_err(|_| SandboxError::Closed)?;
-        let permit = self.lock_free().pop().ok_or(SandboxError::Closed)?;
+        let mut free = self.lock_free();
+        let permit = free.pop().ok_or(SandboxError::Closed)?;
+        self.weigh_busy_slots(&free);
+        drop(free);
         Ok((permit, available))
     }
 
     /// Takes a permit back, for the next workspace.
     pub(crate) fn release(&self, permit: SlotPermit) {
         if !self.closed.load(Ordering::Acquire) {
-            self.lock_free().push(permit);
+            let mut free = self.lock_free();
+            free.push(permit);
+            self.weigh_busy_slots(&free);
         }
     }
 
@@ -76,6 +81,13 @@ impl Pool {
         self.closed.store(true, Ordering::Release);
         self.available.close();
         self.lock_free().clear();
+    }
+
+    /// Sets the CPU weight for the slots that are not free. Call it with the lock, so that the last weight is the right one.
+    fn weigh_busy_slots(&self, free: &[SlotPermit]) {
+        if let Some(cgroups) = &self.builder.cgroups {
+            cgroups.set_busy_slots(self.builder.config.slots.saturating_sub(free.len()));
+        }
     }
 
     fn lock_free(&self) -> MutexGuard<'_, Vec<SlotPermit>> {

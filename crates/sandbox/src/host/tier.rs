@@ -56,7 +56,7 @@ const NO_USER_NAMESPACE_CAPABILITIES: [(u32, &str); 7] = [
 /// Selects the configured tier and opens its cgroups. Blocks.
 pub(crate) fn select(config: &SandboxConfig) -> Result<(Tier, Option<Cgroups>), StartError> {
     let id_mapping = id_mapping(config)?;
-    let cgroups = Cgroups::open(config.tier, config.slots)?;
+    let cgroups = Cgroups::open(config.tier)?;
     Ok((Tier { cgroups: cgroups.as_ref().map(Cgroups::version), id_mapping }, cgroups))
 }
 

@@ -188,7 +188,17 @@ async fn sleeping_in_many_threads_is_charged() {
 
 #[tokio::test]
 async fn service_next_to_spinning_sessions_gets_most_of_its_cpu() {
-    let mut fixture = Fixture::open().await;
+    service_gets_most_of_its_cpu(1).await;
+}
+
+#[tokio::test]
+async fn program_has_no_share_of_slots_that_are_free() {
+    service_gets_most_of_its_cpu(8).await;
+}
+
+/// Runs sessions that spin in one slot of a judge, next to a service on the same CPU.
+async fn service_gets_most_of_its_cpu(slots: usize) {
+    let mut fixture = Fixture::with_slots(slots).await;
     let program = fixture.program(C, SPINS_IN_SESSIONS).await;
     let service = BusyProcess::start(cpu_of(&mut fixture).await);
     let limits = RunLimits { cpu_time: Duration::from_millis(200), ..limits() };

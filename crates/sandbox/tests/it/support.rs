@@ -83,7 +83,7 @@ pub(crate) fn limits() -> RunLimits {
     }
 }
 
-/// A sandbox of one slot and its workspace.
+/// A sandbox of one slot, and a workspace in it.
 pub(crate) struct Fixture {
     pub(crate) workspace: Workspace,
     pub(crate) sandbox: Sandbox,
@@ -91,7 +91,12 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) async fn open() -> Self {
-        let sandbox = sandbox(1).await;
+        Self::with_slots(1).await
+    }
+
+    /// The same with more slots, of which the others stay free.
+    pub(crate) async fn with_slots(slots: usize) -> Self {
+        let sandbox = sandbox(slots).await;
         let workspace = sandbox.workspace().await.unwrap();
         Self { workspace, sandbox }
     }

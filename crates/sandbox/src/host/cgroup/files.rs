@@ -33,24 +33,6 @@ pub(super) const fn file_use(
     FileUse { file, name, read, write, optional }
 }
 
-/// By how much the CPU weight of a slot is lower than that of a service, which is the default.
-const WEIGHT_DIVISOR: usize = 4;
-
-/// Sets the weight of a top group with this many slots, if the group has the controller `cpu`. Returns whether it has.
-///
-/// A group's weight is divided among the CPUs that its processes use, so the weight of a slot is multiplied by the number
-/// of slots.
-pub(super) fn set_cpu_weight(directories: &[PathBuf], version: CgroupVersion, slots: usize) -> bool {
-    // The default and the largest weight.
-    let (name, default, largest) = match version {
-        CgroupVersion::V1 => ("cpu.shares", 1024, 262_144),
-        CgroupVersion::V2 => ("cpu.weight", 100, 10_000),
-    };
-    let weight = (slots * default / WEIGHT_DIVISOR).clamp(1, largest);
-    let mut files = directories.iter().map(|directory| directory.join(name));
-    files.find(|file| file.exists()).is_some_and(|file| write(&file, &weight.to_string()).is_ok())
-}
-
 /// Whether this process may create groups in this directory.
 pub(super) fn is_writable(directory: &Path) -> bool {
     rustix::fs::access(directory, rustix::fs::Access::WRITE_OK).is_ok()
