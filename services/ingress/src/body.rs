@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::header::EXPECT;
-use gavel_runtime::Connection;
+use gavel_runtime::{Connection, Overloaded};
 use http_body_util::BodyExt as _;
 
 /// The largest body (contract §1).
@@ -27,9 +27,17 @@ pub(crate) enum BodyError {
     Incomplete,
     /// It did not arrive within the time limit.
     Timeout,
+    /// Other bodies use up the memory.
+    Overloaded,
 }
 
-/// Reads a body into memory of its connection. The rest of a body that is too large is discarded.
+impl From<Overloaded> for BodyError {
+    fn from(Overloaded: Overloaded) -> Self {
+        Self::Overloaded
+    }
+}
+
+/// Reads a body into memory of its connection. The rest of a body that is too large, or has no memory, is discarded.
 pub(crate) async fn read(mut body: Body, connection: &Connection) -> Result<Vec<u8>, BodyError> {
     let reading = async {
         let mut kept = Vec::new();
@@ -40,7 +48,7 @@ pub(crate) async fn read(mut body: Body, connection: &Connection) -> Result<Vec<
             }
             if length > kept.capacity() {
                 let capacity = length.next_power_of_two();
-                connection.reserve_body(capacity - kept.capacity()).await;
+                connection.reserve_body(capacity - kept.capacity()).await?;
                 kept.reserve_exact(capacity - kept.len());
             }
             kept.extend_from_slice(&data);
@@ -48,8 +56,10 @@ pub(crate) async fn read(mut body: Body, connection: &Connection) -> Result<Vec<
         Ok(kept)
     };
     let result = tokio::time::timeout(BODY_TIMEOUT, reading).await.unwrap_or(Err(BodyError::Timeout));
-    if matches!(result, Err(BodyError::TooLarge)) {
-        discard_up_to(body, MAX_EXCESS_BYTES).await;
+    match result {
+        Err(BodyError::TooLarge) => discard_up_to(body, MAX_EXCESS_BYTES).await,
+        Err(BodyError::Overloaded) => discard_up_to(body, MAX_DISCARDED_BYTES).await,
+        _ => {}
     }
     result
 }

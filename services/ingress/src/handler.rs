@@ -106,8 +106,12 @@ fn body_error(error: &BodyError, request_id: &RequestId) -> Response {
         ),
         BodyError::Incomplete => (StatusCode::BAD_REQUEST, "The request body is incomplete"),
         BodyError::Timeout => (StatusCode::REQUEST_TIMEOUT, "Timeout while reading the request body"),
+        BodyError::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "Too many submissions are being received"),
     };
     log_rejected(request_id, "", message);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        return response::retry_later(status, "", message, RETRY_AFTER);
+    }
     response::error(status, "", message, None)
 }
 

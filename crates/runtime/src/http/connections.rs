@@ -17,6 +17,9 @@ use tracing::warn;
 /// How long a request may hold memory for its body before it can be closed for another one's. Until then the other one
 /// waits: a burst of honest requests, each of which is complete in milliseconds, must not close any of them.
 const BODY_GRACE: Duration = Duration::from_secs(1);
+/// How long a request waits for memory for its body. By then slow clients have been closed, and the caller still waits for
+/// an answer.
+const BODY_WAIT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often a request that waits for memory checks whether another one has reached [`BODY_GRACE`].
 const BODY_CHECK_INTERVAL: Duration = Duration::from_millis(50);
 /// The interval of warnings about closed connections.
@@ -59,6 +62,8 @@ struct Open {
     since: Instant,
     /// Whether it must not be closed.
     is_protected: bool,
+    /// Since when its request has been waiting for memory. It is not the client that takes long then.
+    waiting_since: Option<Instant>,
     body_bytes: usize,
     close: CancellationToken,
 }
@@ -74,7 +79,7 @@ pub struct Connection {
 /// Keeps a connection in the table.
 pub(crate) struct OpenConnection(pub(crate) Connection);
 
-/// Too many requests are protected already.
+/// Too many requests are protected, or hold memory, already.
 #[derive(Debug)]
 pub struct Overloaded;
 
@@ -109,7 +114,13 @@ impl Connections {
         }
         let (id, closed) = (table.next_id, CancellationToken::new());
         table.next_id += 1;
-        let open = Open { since: Instant::now(), is_protected: false, body_bytes: 0, close: closed.clone() };
+        let open = Open {
+            since: Instant::now(),
+            is_protected: false,
+            waiting_since: None,
+            body_bytes: 0,
+            close: closed.clone(),
+        };
         table.open.insert(id, open);
         Some(OpenConnection(Connection { connections: Arc::clone(self), id, closed }))
     }
@@ -121,8 +132,22 @@ impl Connections {
 
 impl Connection {
     /// Reserves memory for a part of the request's body, until the response. If there is none left, waits for it, and
-    /// closes the connection that holds some for longest, and for more than a second.
-    pub async fn reserve_body(&self, bytes: usize) {
+    /// closes the connection that holds some for longest, and for more than a second, unless it waits, too.
+    ///
+    /// # Errors
+    /// Returns an error if there is no memory for [`BODY_WAIT_TIMEOUT`]. Then the request holds none any more.
+    pub async fn reserve_body(&self, bytes: usize) -> Result<(), Overloaded> {
+        if let Some(open) = self.connections.lock().open.get_mut(&self.id) {
+            open.waiting_since = Some(Instant::now());
+        }
+        let reserved = tokio::time::timeout(BODY_WAIT_TIMEOUT, self.wait_for_body(bytes)).await;
+        reserved.map_err(|_| {
+            self.begin_phase();
+            Overloaded
+        })
+    }
+
+    async fn wait_for_body(&self, bytes: usize) {
         let _turn = self.connections.body_turn.lock().await;
         loop {
             let changed = self.connections.changed.notified();
@@ -139,7 +164,8 @@ impl Connection {
         while table.body_bytes + bytes > limit {
             let now = Instant::now();
             let holds_for_long = |id, open: &Open| {
-                id != self.id && open.body_bytes > 0 && now.duration_since(open.since) >= BODY_GRACE
+                let is_waiting = id == self.id || open.waiting_since.is_some();
+                !is_waiting && open.body_bytes > 0 && now.duration_since(open.since) >= BODY_GRACE
             };
             let Some(oldest) = table.oldest(holds_for_long) else { return false };
             table.close(oldest, "memory for request bodies");
@@ -149,6 +175,7 @@ impl Connection {
         if let Some(open) = table.open.get_mut(&self.id) {
             open.body_bytes += bytes;
             table.body_bytes += bytes;
+            open.since += open.waiting_since.take().map_or(Duration::ZERO, |since| since.elapsed());
         }
         true
     }
@@ -171,7 +198,7 @@ impl Connection {
     pub(crate) fn begin_phase(&self) {
         let mut table = self.connections.lock();
         let Some(open) = table.open.get_mut(&self.id) else { return };
-        open.since = Instant::now();
+        (open.since, open.waiting_since) = (Instant::now(), None);
         let (was_protected, released) =
             (std::mem::take(&mut open.is_protected), std::mem::take(&mut open.body_bytes));
         table.protected -= usize::from(was_protected);
@@ -277,10 +304,10 @@ mod tests {
     async fn memory_for_bodies_is_bounded_and_returned() {
         let connections = Connections::new(LIMITS);
         let open = open_all(&connections).await;
-        open[0].0.reserve_body(60).await;
-        open[1].0.reserve_body(40).await;
+        open[0].0.reserve_body(60).await.unwrap();
+        open[1].0.reserve_body(40).await.unwrap();
         let waited = Instant::now();
-        open[2].0.reserve_body(50).await;
+        open[2].0.reserve_body(50).await.unwrap();
         assert!(waited.elapsed() > BODY_GRACE / 2, "a body that is being received is not disturbed at once");
         assert_eq!(open.iter().map(is_closed).collect::<Vec<_>>(), [true, false, false, false]);
         assert_eq!(connections.lock().body_bytes, 90);
@@ -295,13 +322,47 @@ mod tests {
     async fn request_that_waits_for_memory_gets_it_when_a_response_releases_it() {
         let connections = Connections::new(LIMITS);
         let open = open_all(&connections).await;
-        open[0].0.reserve_body(100).await;
+        open[0].0.reserve_body(100).await.unwrap();
         let waited = Instant::now();
         let (waiting, releasing) = (open[1].0.clone(), open[0].0.clone());
-        tokio::join!(waiting.reserve_body(1), async {
+        let (reserved, ()) = tokio::join!(waiting.reserve_body(1), async {
             tokio::time::sleep(Duration::from_millis(10)).await;
             releasing.begin_phase();
         });
+        reserved.unwrap();
         assert!(waited.elapsed() < BODY_CHECK_INTERVAL && !is_closed(&open[0]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn request_that_waits_for_memory_is_refused_and_not_closed() {
+        let connections = Connections::new(LIMITS);
+        let open = open_all(&connections).await;
+        // It is being queued, and NATS does not answer.
+        open[0].0.reserve_body(60).await.unwrap();
+        open[0].0.protect().unwrap();
+        open[1].0.reserve_body(40).await.unwrap();
+        let waited = Instant::now();
+        let (first, second) = tokio::join!(open[2].0.reserve_body(10), open[1].0.reserve_body(40));
+        assert!(first.is_err() && second.is_err() && waited.elapsed() >= BODY_WAIT_TIMEOUT);
+        assert_eq!(open.iter().map(is_closed).collect::<Vec<_>>(), [false; 4]);
+        assert_eq!(connections.lock().body_bytes, 60, "who is refused holds nothing");
+        open[1].0.reserve_body(40).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_that_a_request_waits_for_memory_does_not_count() {
+        let connections = Connections::new(LIMITS);
+        let open = open_all(&connections).await;
+        open[0].0.reserve_body(100).await.unwrap();
+        open[0].0.protect().unwrap();
+        let (reserved, ()) = tokio::join!(open[1].0.reserve_body(100), async {
+            tokio::time::sleep(BODY_GRACE * 2).await;
+            open[0].0.begin_phase();
+        });
+        reserved.unwrap();
+        let waited = Instant::now();
+        open[2].0.reserve_body(1).await.unwrap();
+        assert!(waited.elapsed() > BODY_GRACE / 2, "the first one has held memory for a moment only");
+        assert!(is_closed(&open[1]));
     }
 }

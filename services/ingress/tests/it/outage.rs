@@ -74,6 +74,23 @@ async fn hanging_nats_delays_requests_by_seconds() {
 }
 
 #[tokio::test]
+async fn requests_without_memory_during_a_hang_are_answered() {
+    let rig = Rig::start().await;
+    rig.nats.freeze().unwrap();
+    // 64 of them use up the memory for bodies until their publish times out.
+    let bodies: Vec<_> =
+        (0..200).map(|n| with(&format!("s{n}"), "sourceCode", json!("x".repeat(190_000)))).collect();
+    let posts = bodies.iter().map(|body| Answer::try_of(rig.ingress.submit(body)));
+    for (n, answer) in futures::future::join_all(posts).await.into_iter().enumerate() {
+        let answer = answer.unwrap_or_else(|error| panic!("s{n} was closed: {error:?}"));
+        assert!(answer.status == 503 && answer.retry_after() >= 1, "s{n}: {answer:?}");
+    }
+    rig.nats.thaw().unwrap();
+    rig.ingress.process.wait_ready().await;
+    assert_eq!(rig.ingress.post(&submission("s1")).await.status, 202);
+}
+
+#[tokio::test]
 async fn hang_shorter_than_publish_timeout_is_not_noticed() {
     let rig = Rig::start().await;
     rig.nats.freeze().unwrap();
