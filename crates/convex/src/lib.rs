@@ -8,7 +8,6 @@ mod call;
 mod client;
 mod config;
 mod dependency;
-mod json_size;
 mod permits;
 mod probe;
 mod response;

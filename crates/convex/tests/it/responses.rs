@@ -165,6 +165,20 @@ async fn compressed_body_is_read_up_to_the_size_of_a_question() {
     let caller = Caller::start().await;
     let bomb = caller.fetch_with(HttpFault::GzipBomb(32 << 20)).await.err();
     assert!(matches!(bomb, Some(FetchError::TooLarge { max }) if max == LIMITS.bytes), "{bomb:?}");
+    // Within the limits, but JSON writes each byte with six, which must not cost six times as much memory.
+    let body = |input: &str| {
+        let comparison = r#"{"trimOutputs":true,"normalizeWhitespace":false,"caseSensitive":true}"#;
+        format!(
+            r#"{{"question":{{"timeLimitSeconds":1,"memoryLimitMb":64,"outputComparison":{comparison}}},"testCases":[{{"visibility":"public","order":0,"stdin":"{input}","expectedStdout":""}}]}}"#
+        )
+    };
+    let answer = |input: String| HttpFault::Foreign(200, "application/json", body(&input));
+    let escaped = caller.fetch_with(answer("\\u0001".repeat(LIMITS.bytes / 2))).await.err();
+    assert!(matches!(escaped, Some(FetchError::TooLarge { .. })), "{escaped:?}");
+    assert!(
+        caller.fetch_with(answer("\\n".repeat(LIMITS.bytes))).await.is_ok(),
+        "the largest question of lines"
+    );
 }
 
 #[tokio::test]
