@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use gavel_domain::event::{
     Assignment, BundleKey, CallbackAttempt, CallbackKind, DeadLetter, Expired, HandedOn, Judged, Queued,
-    Ready, Rejudged, Reported, Running, Stage, Waiting,
+    Ready, RejudgeRun, Rejudged, Reported, Running, Stage, Waiting,
 };
 use prost::Message as _;
 
@@ -210,7 +210,8 @@ impl WireEvent for Rejudged {
             from: stage_to(self.from).into(),
             by: self.by.clone(),
             reason: self.reason.clone(),
-            run_at_unix_ms: self.run_at_ms.unwrap_or_default(),
+            run_at_unix_ms: self.run.map_or(0, |run| run.began_at_ms),
+            run_since_unix_ms: self.run.map_or(0, |run| run.since_ms),
         }
         .encode_to_vec()
         .into()
@@ -223,7 +224,8 @@ impl WireEvent for Rejudged {
             submission: submission_from(wire.submission)?,
             by: wire.by,
             reason: wire.reason,
-            run_at_ms: Some(wire.run_at_unix_ms).filter(|&at_ms| at_ms > 0),
+            run: (wire.run_at_unix_ms > 0)
+                .then_some(RejudgeRun { began_at_ms: wire.run_at_unix_ms, since_ms: wire.run_since_unix_ms }),
         })
     }
 }

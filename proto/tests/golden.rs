@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gavel_domain::event::{
     Assignment, BundleKey, CallbackAttempt, CallbackKind, DeadLetter, Expired, HandedOn, Judged, Queued,
-    Ready, Rejudged, Reported, Running, Stage, Waiting,
+    Ready, RejudgeRun, Rejudged, Reported, Running, Stage, Waiting,
 };
 use gavel_domain::heartbeat::{DependencyStatus, Heartbeat, ServedLanguage};
 use gavel_domain::{
@@ -209,11 +209,11 @@ fn a_later_generation() {
         "0a180a046b3937611203713577184720022880d095ffbc3130021204783d310a",
     );
     let (by, reason) = ("me".into(), "why".into());
-    let mut record = Rejudged { submission, from: Stage::Judge, by, reason, run_at_ms: None };
+    let mut record = Rejudged { submission, from: Stage::Judge, by, reason, run: None };
     let golden = "0a180a046b3937611203713577184720022880d095ffbc31300210021a026d652203776879";
     pin(&record, golden);
-    record.run_at_ms = Some(300);
-    pin(&record, &format!("{golden}28ac02"));
+    record.run = Some(RejudgeRun { began_at_ms: 300, since_ms: 200 });
+    pin(&record, &format!("{golden}28ac0230c801"));
 }
 
 #[test]

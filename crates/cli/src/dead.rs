@@ -4,18 +4,19 @@ mod show;
 
 use std::collections::HashSet;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use clap::{Args, Subcommand, ValueEnum};
 use gavel_domain::SubmissionId;
 use gavel_domain::event::Stage;
-use gavel_inspect::{Inspector, Rejudger, StoredDeadLetter};
+use gavel_inspect::{Inspector, Rejudger, Since, StoredDeadLetter};
 use serde_json::json;
 
 use crate::exit::{self, CommandError, CommandOutcome};
 use crate::output::print_line;
 use crate::rejudge::{print_generation, submission_id};
 use crate::session::{NatsOptions, OperatorSession, operator_name};
-use crate::time::Since;
+use crate::time::parse_since;
 
 /// List, show, retry or drop dead letters
 ///
@@ -41,7 +42,7 @@ enum Action {
         #[arg(long, value_enum)]
         stage: Option<StageArgument>,
         /// Only dead letters since then: an age such as 1h, or a UTC time
-        #[arg(long, value_name = "TIME")]
+        #[arg(long, value_name = "TIME", value_parser = parse_since)]
         since: Option<Since>,
     },
     /// Show the dead letters of a submission: cause, history and content
@@ -62,7 +63,7 @@ enum Action {
         #[arg(long, value_enum, conflicts_with = "ids")]
         stage: Option<StageArgument>,
         /// Retry all dead letters since then: an age such as 1h, or a UTC time
-        #[arg(long, value_name = "TIME", conflicts_with = "ids")]
+        #[arg(long, value_name = "TIME", value_parser = parse_since, conflicts_with = "ids")]
         since: Option<Since>,
     },
     /// Delete the dead letters of submissions permanently
@@ -123,7 +124,7 @@ async fn list(
     since: Option<Since>,
     json: bool,
 ) -> anyhow::Result<CommandOutcome> {
-    let mut dead_letters = inspector.dead_letters(since.map(|since| since.0));
+    let mut dead_letters = inspector.dead_letters(since.map(|since| since.time(SystemTime::now())));
     while let Some(dead_letter) = dead_letters.next().await? {
         if is_of_stage(&dead_letter, stage) {
             print_line(&if json {
@@ -144,7 +145,7 @@ async fn selected(
     since: Option<Since>,
 ) -> anyhow::Result<Vec<SubmissionId>> {
     let (mut ids, mut known) = (Vec::new(), HashSet::new());
-    let mut dead_letters = inspector.dead_letters(since.map(|since| since.0));
+    let mut dead_letters = inspector.dead_letters(since.map(|since| since.time(SystemTime::now())));
     while let Some(dead_letter) = dead_letters.next().await? {
         if is_of_stage(&dead_letter, stage)
             && let Some(key) = dead_letter.submission_key()
@@ -179,7 +180,7 @@ async fn retry(
             outcome = CommandOutcome::Refused;
             continue;
         };
-        outcome = outcome.and(print_generation(id, rejudger.retry(dead_letter).await, false, json)?);
+        outcome = outcome.and(print_generation(id, rejudger.retry(dead_letter).await, false, json, None)?);
     }
     Ok(outcome)
 }

@@ -1,19 +1,20 @@
 //! `gavel rejudge`: judges submissions again, each as a new generation.
 
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use anyhow::bail;
 use clap::Args;
-use gavel_bus::{Bus, Cause};
+use gavel_bus::Cause;
 use gavel_domain::time::from_epoch_ms;
-use gavel_domain::{QuestionId, Submission, SubmissionId};
-use gavel_inspect::{Inspector, NewGeneration, RejudgeError, RejudgeRun, Rejudger};
-use serde_json::json;
+use gavel_domain::{QuestionId, SubmissionId};
+use gavel_inspect::{NewGeneration, RejudgeError, RejudgePlan, Rejudger, Since};
+use serde_json::{Value, json};
 
 use crate::exit::{self, CommandError, CommandOutcome};
 use crate::output::print_line;
 use crate::session::{NatsOptions, OperatorSession, operator_name};
-use crate::time::{Since, format_time};
+use crate::time::{format_time, parse_since};
 
 /// Judge submissions again
 ///
@@ -21,7 +22,7 @@ use crate::time::{Since, format_time};
 /// reported to Convex, or a dead letter. If a callback got no answer, Convex may still apply it, so wait for
 /// REQUEST_TIMEOUT_MS plus RUNNING_LINGER_MS, with the values of the reporters. The history covers 72 hours. If the command
 /// was interrupted, or refused some submissions, run it again: with --question it continues with those that are left, and
-/// judges none twice. Once none is left, or with another --reason, it judges all of them again.
+/// judges none twice. Once none is left, or with another --reason or --since, it judges all of them again.
 #[derive(Args)]
 #[command(
     after_long_help = "Exit codes:\n  0   all submissions are judged again\n  1   some were refused\n  \
@@ -35,7 +36,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "ID", value_parser = question_id, requires = "since")]
     question: Option<QuestionId>,
     /// Start of the time range for --question: an age such as 1h, or a UTC time
-    #[arg(long, value_name = "TIME", requires = "question")]
+    #[arg(long, value_name = "TIME", value_parser = parse_since, requires = "question")]
     since: Option<Since>,
     /// Reason to record
     #[arg(long, value_name = "TEXT", default_value = "rejudged by hand")]
@@ -65,56 +66,52 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
 async fn rejudge(arguments: &Arguments) -> Result<CommandOutcome, CommandError> {
     let OperatorSession { bus, settle_time } = arguments.nats.operator("rejudge").await?;
     let rejudger = Rejudger::new(bus.clone(), operator_name(), settle_time);
-    let (ids, run_at_ms) = match (&arguments.question, arguments.since) {
+    let plan = match (&arguments.question, arguments.since) {
         (Some(question), Some(since)) => {
-            let queued = submissions_to(&bus, question, since).await?;
-            let run = rejudger.plan_run(&queued, &arguments.reason).await.map_err(anyhow::Error::from)?;
-            print_continued(&run);
-            (run.left, Some(run.began_at_ms))
+            let plan = rejudger.plan_run(question, since, &arguments.reason, SystemTime::now()).await;
+            Some(plan.map_err(anyhow::Error::from)?)
         }
-        _ => (arguments.ids.clone(), None),
+        _ => None,
     };
+    if let Some(plan) = plan.as_ref().filter(|plan| plan.done > 0) {
+        eprintln!("continuing the run of {}: {} done, {} left", began_at(plan), plan.done, plan.left.len());
+    }
+    let (run, ids) = plan.as_ref().map_or((None, &arguments.ids), |plan| (Some(plan.run), &plan.left));
     let mut outcome = CommandOutcome::Done;
     for id in ids {
-        let result = rejudger.rejudge(&id, &arguments.reason, run_at_ms, arguments.dry_run).await;
-        outcome = outcome.and(print_generation(&id, result, arguments.dry_run, arguments.json)?);
+        let result = rejudger.rejudge(id, &arguments.reason, run, arguments.dry_run).await;
+        let printed = print_generation(id, result, arguments.dry_run, arguments.json, plan.as_ref());
+        outcome = outcome.and(printed?);
     }
     Ok(outcome)
 }
 
-/// Returns the submissions to a question as they were queued. All are read before the first is judged again, because that
-/// queues it again.
-async fn submissions_to(bus: &Bus, question: &QuestionId, since: Since) -> anyhow::Result<Vec<Submission>> {
-    let mut queued = Vec::new();
-    let mut submissions = Inspector::of(bus).submissions_to(question, since.0);
-    while let Some(submission) = submissions.next().await? {
-        queued.push(submission);
-    }
-    Ok(queued)
+fn began_at(plan: &RejudgePlan) -> String {
+    from_epoch_ms(plan.run.began_at_ms).map(format_time).unwrap_or_default()
 }
 
-/// Says that a run is continued.
-fn print_continued(run: &RejudgeRun) {
-    if run.done > 0 {
-        let began_at = from_epoch_ms(run.began_at_ms).map(format_time).unwrap_or_default();
-        eprintln!("continuing the run of {began_at}: {} done, {} left", run.done, run.left.len());
-    }
-}
-
-/// Prints what happened to one submission. Returns an error if NATS failed, so that the rest is not tried.
+/// Prints what happened to one submission, as JSON with the run that it belongs to. Returns an error if NATS failed, so that
+/// the rest is not tried.
 pub(crate) fn print_generation(
     id: &SubmissionId,
     result: Result<NewGeneration, RejudgeError>,
     is_dry_run: bool,
     as_json: bool,
+    plan: Option<&RejudgePlan>,
 ) -> anyhow::Result<CommandOutcome> {
+    let print_object = |mut object: Value| {
+        if let Some(plan) = plan {
+            let (done, left) = (plan.done, plan.left.len());
+            object["run"] = json!({ "beganAt": began_at(plan), "done": done, "left": left });
+        }
+        print_line(&object.to_string());
+    };
     let started = match result {
         Ok(started) => started,
         Err(error) if error.is_outage() => bail!("{id}: {}", Cause::from(error)),
         Err(error) => {
             if as_json {
-                let object = json!({ "id": id.as_str(), "outcome": "refused", "reason": error.to_string() });
-                print_line(&object.to_string());
+                print_object(json!({ "id": id.as_str(), "outcome": "refused", "reason": error.to_string() }));
             } else {
                 eprintln!("{id}: refused: {error}");
             }
@@ -129,9 +126,9 @@ pub(crate) fn print_generation(
     };
     let (generation, stage) = (started.generation.number(), started.from.as_str());
     if as_json {
-        let object =
-            json!({ "id": id.as_str(), "outcome": outcome, "generation": generation, "stage": stage });
-        print_line(&object.to_string());
+        print_object(
+            json!({ "id": id.as_str(), "outcome": outcome, "generation": generation, "stage": stage }),
+        );
     } else {
         print_line(&format!("{id}: generation {generation} {text} at the {stage}"));
     }

@@ -1,7 +1,8 @@
 //! Times and durations, as users type them and as commands print them.
 
-use std::str::FromStr;
 use std::time::{Duration, SystemTime};
+
+use gavel_inspect::Since;
 
 /// The longest duration that options accept.
 const MAX_DURATION: Duration = Duration::from_hours(24 * 365);
@@ -42,22 +43,17 @@ pub(crate) fn format_time(at: SystemTime) -> String {
     humantime::format_rfc3339_millis(at.min(end)).to_string()
 }
 
-/// A time in the past, given as an age (`90s`, `1h`, `2days`) or in UTC (`2026-01-31T12:00:00Z`).
-#[derive(Clone, Copy)]
-pub(crate) struct Since(pub(crate) SystemTime);
-
-impl FromStr for Since {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if let Ok(time) = humantime::parse_rfc3339_weak(text) {
-            return Ok(Self(time));
-        }
-        let age = humantime::parse_duration(text);
-        let age = age.map_err(
-            |_| "expected an age such as 90s, 1h or 2days, or a UTC time such as 2026-01-31T12:00:00Z",
-        )?;
-        SystemTime::now().checked_sub(age).map(Self).ok_or_else(|| "the time is too long ago".to_owned())
+/// Parses a time in the past, given as an age (`90s`, `1h`, `2days`) or in UTC (`2026-01-31T12:00:00Z`).
+pub(crate) fn parse_since(text: &str) -> Result<Since, String> {
+    if let Ok(time) = humantime::parse_rfc3339_weak(text) {
+        return Ok(Since::Time(time));
+    }
+    let age = humantime::parse_duration(text).map_err(
+        |_| "expected an age such as 90s, 1h or 2days, or a UTC time such as 2026-01-31T12:00:00Z",
+    )?;
+    match SystemTime::now().checked_sub(age) {
+        Some(_) => Ok(Since::Age(age)),
+        None => Err("the time is too long ago".to_owned()),
     }
 }
 
@@ -79,12 +75,13 @@ mod tests {
 
     #[test]
     fn since_is_an_age_or_a_time() {
-        let ago = |text: &str| Since::from_str(text).map(|since| since.0.elapsed().unwrap().as_secs());
-        assert_eq!((ago("90s"), ago("1h"), ago("2days")), (Ok(90), Ok(3_600), Ok(172_800)));
-        let date = Since::from_str("2026-01-31T12:00:00Z").unwrap();
-        assert_eq!(format_time(date.0), "2026-01-31T12:00:00.000Z");
+        for (text, seconds) in [("90s", 90), ("1h", 3_600), ("2days", 172_800)] {
+            assert_eq!(parse_since(text), Ok(Since::Age(Duration::from_secs(seconds))), "{text}");
+        }
+        let date = parse_since("2026-01-31T12:00:00Z").unwrap().time(SystemTime::now());
+        assert_eq!(format_time(date), "2026-01-31T12:00:00.000Z");
         for bad in ["", "yesterday", "-1h", "1", "99999999999999999999days"] {
-            assert!(ago(bad).is_err(), "{bad}");
+            assert!(parse_since(bad).is_err(), "{bad}");
         }
     }
 }

@@ -157,9 +157,25 @@ pub struct Rejudged {
     pub by: String,
     /// Why it was requested.
     pub reason: String,
-    /// When the run over many submissions that created it began, in milliseconds since the Unix epoch by the clock of the
-    /// machine that began it. `None` if it was requested for this submission.
-    pub run_at_ms: Option<u64>,
+    /// The run that created it; `None` if it was requested for this submission.
+    pub run: Option<RejudgeRun>,
+}
+
+/// A run: many submissions that are judged again for one reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RejudgeRun {
+    /// When it began, in milliseconds since the Unix epoch by the clock of the machine that began it.
+    pub began_at_ms: u64,
+    /// Its submissions were queued after this time, in milliseconds since the Unix epoch.
+    pub since_ms: u64,
+}
+
+impl RejudgeRun {
+    /// How far back it reaches, in milliseconds.
+    #[must_use]
+    pub fn age_ms(&self) -> u64 {
+        self.began_at_ms.saturating_sub(self.since_ms)
+    }
 }
 
 /// A stage of the pipeline that consumes events.

@@ -55,7 +55,7 @@ pub struct Claim {
 }
 
 /// The submissions to one question, in the order in which they were queued, each generation by itself.
-pub struct QuestionSubmissions {
+pub(crate) struct QuestionSubmissions {
     reader: Reader,
     question: QuestionId,
 }
@@ -65,7 +65,7 @@ impl QuestionSubmissions {
     ///
     /// # Errors
     /// Returns an error if the stream cannot be read.
-    pub async fn next(&mut self) -> Result<Option<Submission>, InspectError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Submission>, InspectError> {
         while let Some(message) = self.reader.next().await? {
             match Queued::decode(&message.payload) {
                 Ok(queued) if queued.submission.question_id == self.question => {
@@ -80,8 +80,7 @@ impl QuestionSubmissions {
 
 impl Inspector {
     /// Reads the submissions to a question that were queued since `since`, as far as the history reaches.
-    #[must_use]
-    pub fn submissions_to(&self, question: &QuestionId, since: SystemTime) -> QuestionSubmissions {
+    pub(crate) fn submissions_to(&self, question: &QuestionId, since: SystemTime) -> QuestionSubmissions {
         let filter = topology::subject(Queued::NAME, ">");
         QuestionSubmissions {
             reader: self.read(Stream::Queued, &filter, Some(since)),

@@ -23,7 +23,7 @@ mod snapshot;
 mod topology_check;
 
 pub use dead_letters::{DeadLetterContent, DeadLetters, RemoveError, StoredDeadLetter};
-pub use history::{Claim, QuestionSubmissions, StoredAttempt, Timeline};
+pub use history::{Claim, StoredAttempt, Timeline};
 pub use inspector::{InspectError, Inspector};
 pub use live::{LiveEvents, Start};
 pub use live_queue::LiveEvent;
@@ -31,6 +31,6 @@ pub use message::Message;
 pub use nats_program::{NoNatsServer, find_nats_server, nats_version};
 pub use reader::Reader;
 pub use rejudge::{NewGeneration, RejudgeError, Rejudger};
-pub use rejudge_run::RejudgeRun;
+pub use rejudge_run::{RejudgePlan, Since};
 pub use snapshot::{ConsumerStats, QueuePosition, Snapshot, StreamStats};
 pub use topology_check::TopologyMismatch;

@@ -9,7 +9,9 @@ use std::time::{Duration, SystemTime};
 use async_nats::jetstream::stream::{LastRawMessageError, LastRawMessageErrorKind};
 use gavel_bus::topology::{self, HISTORY_AGE, Stream};
 use gavel_bus::{Bus, Outgoing, PublishError, Stored, Trace};
-use gavel_domain::event::{Expired, Judged, Queued, Ready, Rejudged, Reported, Running, Stage, Waiting};
+use gavel_domain::event::{
+    Expired, Judged, Queued, Ready, RejudgeRun, Rejudged, Reported, Running, Stage, Waiting,
+};
 use gavel_domain::time::epoch_ms;
 use gavel_domain::{Generation, Submission, SubmissionId, SubmissionKey};
 use gavel_proto::{DecodeError, WireEvent as _};
@@ -106,7 +108,7 @@ pub struct NewGeneration {
 /// Creates new generations.
 pub struct Rejudger {
     bus: Bus,
-    inspector: Inspector,
+    pub(crate) inspector: Inspector,
     by: String,
     settle_time: Duration,
 }
@@ -114,7 +116,7 @@ pub struct Rejudger {
 /// Why and how a generation is created.
 struct Request<'a> {
     reason: &'a str,
-    run_at_ms: Option<u64>,
+    run: Option<RejudgeRun>,
     dry_run: bool,
 }
 
@@ -126,7 +128,7 @@ impl Rejudger {
         Self { inspector: Inspector::of(&bus), bus, by, settle_time }
     }
 
-    /// Judges a submission again, starting with its test cases. `run_at_ms` says which run it belongs to, if any. With
+    /// Judges a submission again, starting with its test cases. `run` is the run that it belongs to, if any. With
     /// `dry_run` nothing is written.
     ///
     /// # Errors
@@ -135,7 +137,7 @@ impl Rejudger {
         &self,
         id: &SubmissionId,
         reason: &str,
-        run_at_ms: Option<u64>,
+        run: Option<RejudgeRun>,
         dry_run: bool,
     ) -> Result<NewGeneration, RejudgeError> {
         let record = self.newest_record(id).await?;
@@ -153,7 +155,7 @@ impl Rejudger {
             };
         }
         let current = SubmissionKey { id: id.clone(), generation: current };
-        let request = Request { reason, run_at_ms, dry_run };
+        let request = Request { reason, run, dry_run };
         self.create(current, first, &trace, &request).await
     }
 
@@ -180,7 +182,7 @@ impl Rejudger {
             return Err(RejudgeError::Superseded(record.submission.generation));
         }
         let reason = format!("dead letter {} of the {}", dead_letter.sequence, first.stage().as_str());
-        let request = Request { reason: &reason, run_at_ms: None, dry_run: false };
+        let request = Request { reason: &reason, run: None, dry_run: false };
         self.create(key, first, &dead_letter.trace, &request).await
     }
 
@@ -199,8 +201,8 @@ impl Rejudger {
         }
         let accepted_at_ms = epoch_ms(SystemTime::now());
         let submission = Submission { generation, accepted_at_ms, ..first.submission().clone() };
-        let (by, reason, run_at_ms) = (self.by.clone(), request.reason.to_owned(), request.run_at_ms);
-        let record = Rejudged { submission, from: created.from, by, reason, run_at_ms };
+        let (by, reason, run) = (self.by.clone(), request.reason.to_owned(), request.run);
+        let record = Rejudged { submission, from: created.from, by, reason, run };
         let outgoing = Outgoing::from(&record);
         if self.bus.publish(&outgoing, trace, PUBLISH_TIMEOUT).await? != Stored::New {
             // The stored record may still be this one, if an answer was lost.

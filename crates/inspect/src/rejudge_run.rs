@@ -1,26 +1,68 @@
 //! Runs: many submissions that are judged again for one reason. A run that left some of them out can be continued.
 //!
-//! The record of each new generation contains when its run began. So a later command can tell which submissions the run has
-//! judged again, and needs no state.
+//! The record of each new generation contains when its run began and from when on submissions belong to it. So a later
+//! command can tell which submissions the run has judged again, and needs no state.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use gavel_domain::event::Rejudged;
-use gavel_domain::time::epoch_ms;
-use gavel_domain::{Submission, SubmissionId};
+use gavel_domain::event::{RejudgeRun, Rejudged};
+use gavel_domain::time::{epoch_ms, from_epoch_ms};
+use gavel_domain::{QuestionId, SubmissionId};
 
 use crate::rejudge::{RejudgeError, Rejudger};
 
-/// The submissions that a run judges again.
+/// The start of a range of time that ends now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// This time.
+    Time(SystemTime),
+    /// This long ago.
+    Age(Duration),
+}
+
+impl Since {
+    /// The time; that of the Unix epoch if it is earlier.
+    #[must_use]
+    pub fn time(self, now: SystemTime) -> SystemTime {
+        match self {
+            Self::Time(time) => time,
+            Self::Age(age) => now.checked_sub(age).unwrap_or(SystemTime::UNIX_EPOCH),
+        }
+    }
+
+    /// A run over this range that begins now.
+    fn begin(self, now: SystemTime) -> RejudgeRun {
+        RejudgeRun { began_at_ms: epoch_ms(now), since_ms: epoch_ms(self.time(now)) }
+    }
+
+    /// Whether a command with this range continues `run`, if it would begin `new` otherwise. An age reaches less far back with
+    /// every command; the range of the run stays.
+    fn continues(self, run: &RejudgeRun, new: &RejudgeRun) -> bool {
+        match self {
+            Self::Time(_) => run.since_ms == new.since_ms,
+            Self::Age(_) => run.age_ms() == new.age_ms(),
+        }
+    }
+}
+
+/// What a run has to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RejudgeRun {
-    /// When it began, in milliseconds since the Unix epoch by the clock of the machine that began it.
-    pub began_at_ms: u64,
-    /// How many of the submissions it has judged again already; 0 unless an earlier run is continued.
+pub struct RejudgePlan {
+    /// The run.
+    pub run: RejudgeRun,
+    /// How many of its submissions it has judged again already; 0 unless an earlier run is continued.
     pub done: usize,
     /// The submissions that are left.
     pub left: Vec<SubmissionId>,
+}
+
+impl RejudgePlan {
+    fn of(run: RejudgeRun, candidates: &[Candidate], is_left: impl Fn(&Candidate) -> bool) -> Self {
+        let left: Vec<_> =
+            candidates.iter().filter(|each| is_left(each)).map(|each| each.id.clone()).collect();
+        Self { run, done: candidates.len() - left.len(), left }
+    }
 }
 
 /// What is known about a submission.
@@ -29,38 +71,66 @@ struct Candidate {
     /// When its newest generation was accepted.
     accepted_at_ms: u64,
     /// The run that created its newest generation, if it had the same reason.
-    run_at_ms: Option<u64>,
+    run: Option<RejudgeRun>,
     /// Whether its newest generation has its first event.
     is_complete: bool,
 }
 
 impl Candidate {
     /// Whether a run has nothing to do for it: the run has judged it again, or it came or was judged again later.
-    fn is_done(&self, run_at_ms: u64) -> bool {
-        self.is_complete && (self.run_at_ms == Some(run_at_ms) || self.accepted_at_ms >= run_at_ms)
+    fn is_done(&self, run: &RejudgeRun) -> bool {
+        self.is_complete && (self.run.as_ref() == Some(run) || self.accepted_at_ms >= run.began_at_ms)
     }
 }
 
 impl Rejudger {
-    /// Plans a run over the submissions with these queued events. It continues the last run with the same reason if that one
-    /// has left out some of them.
+    /// Plans a run over the submissions to a question that were queued since a time. It continues the last run with the same
+    /// reason and the same range if that one has left out some of its submissions.
     ///
     /// # Errors
     /// Returns an error if the history cannot be read or a record cannot be decoded.
-    pub async fn plan_run(&self, queued: &[Submission], reason: &str) -> Result<RejudgeRun, RejudgeError> {
-        // In the order of the first event; later generations are queued again.
-        let mut newest = BTreeMap::<&SubmissionId, u64>::new();
-        for submission in queued {
-            let accepted_at_ms = newest.entry(&submission.id).or_default();
-            *accepted_at_ms = submission.accepted_at_ms.max(*accepted_at_ms);
-        }
-        let mut candidates = Vec::new();
-        for submission in queued {
-            if let Some(accepted_at_ms) = newest.remove(&submission.id) {
-                candidates.push(self.candidate(&submission.id, accepted_at_ms, reason).await?);
+    pub async fn plan_run(
+        &self,
+        question: &QuestionId,
+        since: Since,
+        reason: &str,
+        now: SystemTime,
+    ) -> Result<RejudgePlan, RejudgeError> {
+        let new = since.begin(now);
+        let candidates = self.candidates(question, new.since_ms, reason).await?;
+        if let Some(last) = last_run(&candidates, since, &new) {
+            let of_run = self.candidates(question, last.since_ms, reason).await?;
+            let plan = RejudgePlan::of(last, &of_run, |each| !each.is_done(&last));
+            if !plan.left.is_empty() {
+                return Ok(plan);
             }
         }
-        Ok(plan(&candidates, epoch_ms(SystemTime::now())))
+        Ok(RejudgePlan::of(new, &candidates, |_| true))
+    }
+
+    /// The submissions to a question that were queued since a time, in the order of their first event. All are read before
+    /// the first is judged again, because that queues it again.
+    async fn candidates(
+        &self,
+        question: &QuestionId,
+        since_ms: u64,
+        reason: &str,
+    ) -> Result<Vec<Candidate>, RejudgeError> {
+        let since = from_epoch_ms(since_ms).unwrap_or(SystemTime::UNIX_EPOCH);
+        let mut queued = self.inspector.submissions_to(question, since);
+        let (mut ids, mut newest) = (Vec::new(), BTreeMap::<SubmissionId, u64>::new());
+        while let Some(submission) = queued.next().await? {
+            let known = newest.entry(submission.id.clone()).or_insert_with(|| {
+                ids.push(submission.id.clone());
+                0
+            });
+            *known = submission.accepted_at_ms.max(*known);
+        }
+        let mut candidates = Vec::new();
+        for id in ids {
+            candidates.push(self.candidate(&id, newest[&id], reason).await?);
+        }
+        Ok(candidates)
     }
 
     async fn candidate(
@@ -76,74 +146,86 @@ impl Rejudger {
             record => record?,
         };
         let Some(record) = record else {
-            return Ok(Candidate { id, accepted_at_ms, run_at_ms: None, is_complete: true });
+            return Ok(Candidate { id, accepted_at_ms, run: None, is_complete: true });
         };
         let is_complete = self.has_first_event(&record).await?;
-        let Rejudged { submission, reason: recorded, run_at_ms, .. } = record;
+        let Rejudged { submission, reason: recorded, run, .. } = record;
         Ok(Candidate {
             id,
             accepted_at_ms: submission.accepted_at_ms.max(accepted_at_ms),
-            run_at_ms: run_at_ms.filter(|_| recorded == reason),
+            run: run.filter(|_| recorded == reason),
             is_complete,
         })
     }
 }
 
-fn plan(candidates: &[Candidate], now_ms: u64) -> RejudgeRun {
-    let count = candidates.len();
-    let last = candidates.iter().filter_map(|candidate| candidate.run_at_ms).max();
-    let ids = |is_left: &dyn Fn(&Candidate) -> bool| -> Vec<_> {
-        candidates.iter().filter(|each| is_left(each)).map(|each| each.id.clone()).collect()
-    };
-    if let Some(began_at_ms) = last {
-        let left = ids(&|each| !each.is_done(began_at_ms));
-        if !left.is_empty() {
-            return RejudgeRun { began_at_ms, done: count - left.len(), left };
-        }
-    }
-    RejudgeRun { began_at_ms: now_ms, done: 0, left: ids(&|_| true) }
+/// The last run that a command continues if it would begin `new` otherwise.
+fn last_run(candidates: &[Candidate], since: Since, new: &RejudgeRun) -> Option<RejudgeRun> {
+    let runs = candidates.iter().filter_map(|candidate| candidate.run);
+    runs.filter(|run| since.continues(run, new)).max_by_key(|run| run.began_at_ms)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn candidate(id: &str, accepted_at_ms: u64, run_at_ms: Option<u64>) -> Candidate {
-        Candidate { id: SubmissionId::new(id).unwrap(), accepted_at_ms, run_at_ms, is_complete: true }
+    fn at(ms: u64) -> SystemTime {
+        from_epoch_ms(ms).unwrap()
     }
 
-    fn planned(candidates: &[Candidate]) -> (u64, Vec<String>) {
-        let run = plan(candidates, 1_000);
-        (run.began_at_ms, run.left.iter().map(ToString::to_string).collect())
+    fn run(began_at_ms: u64) -> RejudgeRun {
+        RejudgeRun { began_at_ms, since_ms: 5 }
+    }
+
+    fn candidate(id: &str, accepted_at_ms: u64, began_at_ms: Option<u64>) -> Candidate {
+        let id = SubmissionId::new(id).unwrap();
+        Candidate { id, accepted_at_ms, run: began_at_ms.map(run), is_complete: true }
+    }
+
+    /// The run that is continued, and its submissions that are left.
+    fn left(candidates: &[Candidate]) -> Option<(u64, Vec<String>)> {
+        let since = Since::Time(at(5));
+        let last = last_run(candidates, since, &since.begin(at(1_000)))?;
+        let plan = RejudgePlan::of(last, candidates, |each| !each.is_done(&last));
+        Some((last.began_at_ms, plan.left.iter().map(ToString::to_string).collect()))
     }
 
     #[test]
-    fn run_that_left_some_out_is_continued() {
-        let first = || [candidate("a", 10, None), candidate("b", 20, None)];
-        assert_eq!(planned(&first()), (1_000, vec!["a".to_owned(), "b".to_owned()]));
+    fn submissions_that_a_run_left_out_are_left() {
+        assert_eq!(left(&[candidate("a", 10, None), candidate("b", 20, None)]), None);
         // "b" was refused at 100.
-        assert_eq!(
-            planned(&[candidate("a", 101, Some(100)), candidate("b", 20, None)]),
-            (100, vec!["b".to_owned()])
-        );
+        let first = [candidate("a", 101, Some(100)), candidate("b", 20, None)];
+        assert_eq!(left(&first), Some((100, vec!["b".to_owned()])));
         // "b" was judged again by a continued run, at another machine whose clock is behind.
         let all = [candidate("a", 101, Some(100)), candidate("b", 90, Some(100))];
-        assert_eq!(planned(&all), (1_000, vec!["a".to_owned(), "b".to_owned()]), "it is complete");
+        assert_eq!(left(&all), Some((100, Vec::new())));
         // The next run, at 500, was refused for "b".
         let second = [candidate("a", 501, Some(500)), candidate("b", 90, Some(100))];
-        assert_eq!(planned(&second), (500, vec!["b".to_owned()]));
+        assert_eq!(left(&second), Some((500, vec!["b".to_owned()])));
     }
 
     #[test]
     fn submissions_after_the_run_are_not_left_out_by_it() {
         // "c" was queued later, and "b" was retried by itself.
         let all = [candidate("a", 101, Some(100)), candidate("b", 150, None), candidate("c", 200, None)];
-        assert_eq!(planned(&all), (1_000, vec!["a".to_owned(), "b".to_owned(), "c".to_owned()]));
+        assert_eq!(left(&all), Some((100, Vec::new())));
     }
 
     #[test]
     fn interrupted_generation_is_left() {
         let interrupted = Candidate { is_complete: false, ..candidate("b", 102, Some(100)) };
-        assert_eq!(planned(&[candidate("a", 101, Some(100)), interrupted]), (100, vec!["b".to_owned()]));
+        assert_eq!(left(&[candidate("a", 101, Some(100)), interrupted]), Some((100, vec!["b".to_owned()])));
+    }
+
+    #[test]
+    fn run_of_another_range_is_not_continued() {
+        let continues = |since: Since, began_at_ms, since_ms| {
+            since.continues(&RejudgeRun { began_at_ms, since_ms }, &since.begin(at(10_000)))
+        };
+        let (time, age) = (Since::Time(at(5_000)), Since::Age(Duration::from_secs(2)));
+        assert!(continues(time, 7_000, 5_000) && !continues(time, 7_000, 4_999));
+        assert!(
+            continues(age, 7_000, 5_000) && !continues(age, 7_000, 4_999) && !continues(age, 10_001, 8_000)
+        );
     }
 }

@@ -57,7 +57,8 @@ async fn rejudge_changes_verdict_once_after_question_is_corrected() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rejudge_of_a_question_continues_with_refused_submissions() {
-    let pipeline = Pipeline::start(vec![question("8")]).await;
+    // The call that is held takes as long as two commands.
+    let pipeline = Pipeline::start_with(vec![question("8")], &[("REQUEST_TIMEOUT_MS", "60000")]).await;
     for id in ["a", "b"] {
         pipeline.submit(id, "q", 71, ECHO).await;
         wait_reported(&pipeline, id).await;
@@ -77,13 +78,20 @@ async fn rejudge_of_a_question_continues_with_refused_submissions() {
     assert_eq!(begun(&["a", "b"]).await.code, 1, "one is refused");
     assert_eq!(begun(&[]).await.code, 1, "still refused, and no other is judged again");
     hold.release();
-    wait_reported(&pipeline, "c").await;
+    for key in ["c", "a.2", "b.2"] {
+        wait_reported(&pipeline, key).await;
+    }
+    // Another range is another run.
+    let wider = ["rejudge", "--question", "q", "--since", "2h", "--dry-run", "--json"];
+    let would = gavel(&pipeline, &wider).await.json();
+    assert_eq!(would.iter().map(|line| line["id"].clone()).collect::<Vec<_>>(), ["a", "b", "c"]);
+    assert!(would.iter().all(|line| line["outcome"] == "would begin"), "{would:?}");
     let continued = begun(&["c"]).await;
     assert_eq!(continued.code, 0);
     assert!(continued.contains("2 done, 1 left"));
-    for id in ["a.2", "b.2", "c.2"] {
-        wait_reported(&pipeline, id).await;
-    }
+    let run = &continued.json()[0]["run"];
+    assert_eq!((&run["done"], &run["left"]), (&json!(2), &json!(1)), "{run}");
+    wait_reported(&pipeline, "c.2").await;
     // The run is complete, so the next command begins another one.
     assert_eq!(begun(&["a", "b", "c"]).await.code, 0);
     wait_reported(&pipeline, "c.3").await;
@@ -128,7 +136,7 @@ async fn rejudge_completes_interrupted_rejudge() {
     let mut submission = Queued::decode(&queued.payload).unwrap().submission;
     submission.generation = submission.generation.next();
     let (by, reason) = ("the test".to_owned(), "wanted".to_owned());
-    let record = Rejudged { submission, from: Stage::Fetcher, by, reason, run_at_ms: None };
+    let record = Rejudged { submission, from: Stage::Fetcher, by, reason, run: None };
     let stored = bus.publish(&Outgoing::from(&record), &Trace::default(), Duration::from_secs(10)).await;
     assert_eq!(stored.unwrap(), Stored::New);
 

@@ -2,3 +2,4 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
 
 mod live;
+mod rejudge_run;

@@ -98,7 +98,7 @@ impl Rig {
         let submission = Submission { generation: submission.generation.next(), ..submission.clone() };
         let (by, reason) = ("the test".into(), "wanted".into());
         let from = Stage::Fetcher;
-        let record = Rejudged { submission: submission.clone(), from, by, reason, run_at_ms: None };
+        let record = Rejudged { submission: submission.clone(), from, by, reason, run: None };
         assert_eq!(self.publish_with(&record, &trace_of(&submission)).await, Stored::New);
         submission
     }
