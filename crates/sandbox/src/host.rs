@@ -4,6 +4,7 @@
 //! reads what programs write. It does not use [`crate::init`].
 
 pub(crate) mod async_fd;
+mod autogroup;
 pub(crate) mod cache;
 pub(crate) mod capture;
 pub(crate) mod cgroup;

@@ -23,6 +23,7 @@ mod reap;
 mod root;
 mod run;
 mod run_clock;
+mod session;
 mod step;
 
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -32,6 +33,7 @@ use crate::protocol::INIT_ARGUMENT;
 use crate::protocol::channel::{Channel, ChannelError};
 use crate::protocol::wire::{FromInit, SlotSetup, ToInit};
 use cpu_times::CpuTimesReader;
+use session::Session;
 use step::{StepContext, StepError};
 
 /// Becomes a slot's init if this process was started as one, and then never returns; otherwise returns at once. Call
@@ -94,14 +96,15 @@ fn prepare(setup: &SlotSetup, fds: Vec<OwnedFd>) -> Result<run::Runner, StepErro
     if !setup.has_cpu_weight {
         privileges::lower_priority()?;
     }
+    let session = Session::open(setup.has_one_session);
     privileges::set_ids(setup.id_mapping)?;
     privileges::pin_to_cpu(setup.cpu)?;
     privileges::enter_cgroup_namespace()?;
     let cpu_times = CpuTimesReader::open(setup.cpu).map(Rc::new);
     let mounts = root::build(setup)?;
     rustix::system::sethostname(b"box").step(|| "set the box's host name".to_owned())?;
-    let runner = run::Runner::new(setup, mounts, cpu_times, fds)?;
+    let runner = run::Runner::new(setup, mounts, cpu_times, session, fds)?;
     privileges::drop_capabilities(setup.cgroup.is_none())?;
-    filter::install(setup.cgroup.is_none(), !setup.has_cpu_weight)?;
+    filter::install(setup.cgroup.is_none(), setup.has_one_session)?;
     Ok(runner)
 }

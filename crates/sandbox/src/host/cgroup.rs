@@ -25,6 +25,7 @@ use crate::host::error::{SlotError, StartError};
 use crate::protocol::wire::{CgroupFile, CgroupVersion};
 use cpu_weight::CpuWeight;
 use files::{Hierarchy, create, failed, write};
+pub(crate) use v2::own_cpu_weight;
 
 /// The prefix of the names of top groups.
 const PREFIX: &str = "gavel-";
@@ -176,6 +177,11 @@ pub(crate) fn probe_v1() -> Result<String, StartError> {
     let hierarchy = v1::find()?;
     let bases: Vec<_> = hierarchy.bases.iter().map(|base| base.display().to_string()).collect();
     Ok(format!("memory, pids and cpuacct at {}", bases.join(", ")))
+}
+
+/// Whether the judge is in a group with the controller `cpu`, of either version.
+pub(crate) fn is_in_cpu_group() -> bool {
+    v1::is_in_cpu_group() || own_cpu_weight().is_some()
 }
 
 /// Removes the groups of judges that have exited.

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::host::autogroup;
 use crate::host::cgroup::Cgroups;
 use crate::host::config::{InitProgram, SandboxConfig};
 use crate::host::cpus::CpuClaims;
@@ -87,6 +88,7 @@ impl SlotBuilder {
 
     /// The description that the init of a slot receives first.
     pub(super) fn setup(&self, slot_index: usize, cgroup_files: Vec<CgroupFile>) -> SlotSetup {
+        let has_cpu_weight = self.cgroups.as_ref().is_some_and(Cgroups::has_cpu_weight);
         SlotSetup {
             id_mapping: self.id_mapping,
             uid: self.slot_ids(slot_index).programs_inside(),
@@ -97,7 +99,8 @@ impl SlotBuilder {
             mounts: self.mounts.clone(),
             cgroup: self.cgroups.as_ref().map(Cgroups::version),
             cgroup_files,
-            has_cpu_weight: self.cgroups.as_ref().is_some_and(Cgroups::has_cpu_weight),
+            has_cpu_weight,
+            has_one_session: !has_cpu_weight && autogroup::is_effective(),
         }
     }
 }

@@ -1,8 +1,5 @@
 //! The ids and capabilities of the init, and dropping what running programs does not need.
 
-use std::time::Duration;
-use std::{fs, io};
-
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, nice, set_dumpable_behavior};
 use rustix::thread::{
@@ -31,30 +28,11 @@ const SECURE_BITS: CapabilitiesSecureBits = CapabilitiesSecureBits::NO_ROOT
     .union(CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE_LOCKED);
 /// How much lower the priority of programs is if no cgroup gives them a lower weight: it makes about a quarter of the
 /// weight of a service.
-const NICE: i32 = 6;
-/// This process's group of the scheduler (`sched(7)`, autogroup): each session has one, and shares the CPU with the
-/// others by its priority, whatever that of its processes.
-const AUTOGROUP: &str = "/proc/self/autogroup";
-/// The kernel refuses a change of an autogroup within 100 ms of the last one on the machine.
-const AUTOGROUP_INTERVAL: Duration = Duration::from_millis(100);
-const AUTOGROUP_ATTEMPTS: u32 = 50;
+pub(super) const NICE: i32 = 6;
 
-/// Lowers the priority of this process, of every process that it starts, and of their session. The filter lets no
-/// program leave the session. Comes before the ids change: then the file in `/proc` belongs to no user of the namespace.
+/// Lowers the priority of this process and of every process that it starts.
 pub(super) fn lower_priority() -> Result<(), StepError> {
-    nice(NICE).step(|| "lower its priority".to_owned())?;
-    let mut attempts = 0;
-    loop {
-        match fs::write(AUTOGROUP, NICE.to_string()) {
-            // A kernel without autogroups.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock && attempts < AUTOGROUP_ATTEMPTS => {
-                attempts += 1;
-                std::thread::sleep(AUTOGROUP_INTERVAL);
-            }
-            written => return written.step(|| "lower the priority of its session".to_owned()),
-        }
-    }
+    nice(NICE).map(|_| ()).step(|| "lower its priority".to_owned())
 }
 
 /// Becomes user and group 0 of the user namespace and leaves the judge's supplementary groups. Without privilege a

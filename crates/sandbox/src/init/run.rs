@@ -16,6 +16,7 @@ use super::meter::Meter;
 use super::reap::{Children, ExitedChildren, own_peak_bytes};
 use super::root::{self, InitMounts};
 use super::run_clock::{RunClock, Sample};
+use super::session::Session;
 use super::step::{StepContext, StepError};
 use super::{artefact, cleanup, ipc, processes, run_clock};
 use crate::protocol::channel::{Channel, ChannelError};
@@ -49,6 +50,7 @@ pub(super) struct Runner {
     box_dir: OwnedFd,
     mounts: InitMounts,
     cpu_times: Option<Rc<CpuTimesReader>>,
+    session: Session,
     inherited: Inherited,
     /// The init's own largest resident set, in bytes.
     own_bytes: u64,
@@ -63,6 +65,7 @@ impl Runner {
         setup: &SlotSetup,
         mounts: InitMounts,
         cpu_times: Option<Rc<CpuTimesReader>>,
+        session: Session,
         fds: Vec<OwnedFd>,
     ) -> Result<Self, StepError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -80,6 +83,7 @@ impl Runner {
             box_dir,
             mounts,
             cpu_times,
+            session,
             inherited,
             own_bytes: 0,
             free_inodes: 0,
@@ -200,6 +204,7 @@ impl Runner {
             }
             let now = Instant::now();
             if now >= next_check {
+                self.session.lower_priority();
                 let (used_ns, memory_exceeded) = self.meter.check(exited).map_err(RunError::from_errno)?;
                 if memory_exceeded {
                     return Ok(Some(KillReason::MemoryLimit));

@@ -38,6 +38,8 @@ pub(crate) struct SlotSetup {
     pub(crate) cgroup_files: Vec<CgroupFile>,
     /// Whether the cgroup gives programs a lower CPU weight than services. If not, the init lowers its priority.
     pub(crate) has_cpu_weight: bool,
+    /// Whether programs must stay in the session of the init, since each session has a share of the CPU.
+    pub(crate) has_one_session: bool,
 }
 
 /// A cgroup file that the init reads or writes for each run.

@@ -1,5 +1,7 @@
 //! cgroup v1: a hierarchy for each controller.
 
+use std::fs;
+
 use super::files::{FileUse, Hierarchy, file_use, is_writable, mounts};
 use crate::host::error::StartError;
 use crate::protocol::wire::{CgroupFile, CgroupVersion};
@@ -41,4 +43,28 @@ pub(super) fn find() -> Result<Hierarchy, StartError> {
         remedy: "mount them (cgroup v1) under /sys/fs/cgroup so that the judge may write there, or boot with \
                  cgroup v2 and delegate a writable cgroup to the judge",
     })
+}
+
+/// Whether the judge is in another group of the controller `cpu` than the root.
+pub(super) fn is_in_cpu_group() -> bool {
+    cpu_path(&fs::read_to_string("/proc/self/cgroup").unwrap_or_default()).is_some_and(|path| path != "/")
+}
+
+/// The path of the group with the controller `cpu` in the text of `/proc/self/cgroup` (cgroups(7)).
+fn cpu_path(groups: &str) -> Option<&str> {
+    groups.lines().find_map(|line| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        controllers.split(',').any(|controller| controller == CPU).then_some(path)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn group_of_the_controller_cpu_is_found() {
+        assert_eq!(cpu_path("3:cpuset:/a\n2:cpu,cpuacct:/docker/7\n0::/b\n"), Some("/docker/7"));
+        assert_eq!(cpu_path("3:cpuset:/a\n0::/b\n"), None);
+    }
 }

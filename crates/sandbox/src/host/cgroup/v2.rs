@@ -74,6 +74,14 @@ pub(super) fn disable_swap(group: &Path) -> Result<(), SlotError> {
     Ok(())
 }
 
+/// The CPU weight of the judge's own group and the group, or `None` if it is the root or its parent has not enabled the
+/// controller `cpu`.
+pub(crate) fn own_cpu_weight() -> Option<(u32, PathBuf)> {
+    let base = own_group()?;
+    let weight = fs::read_to_string(base.join("cpu.weight")).ok()?.trim().parse().ok()?;
+    Some((weight, base))
+}
+
 fn own_group() -> Option<PathBuf> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     let own = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
