@@ -242,8 +242,8 @@ export interface webhooks {
                 };
                 /**
                  * @description Any other status, also 422, 429 and 503, an HTML page with status 200, and no answer: the call is sent
-                 *     again. After five failures in a row only probes are sent, with the body `{}` and an id that begins with
-                 *     `doctor-`, until one is answered: with 400, by an app.
+                 *     again. After five failures in a row, which go on for 2 s if they are 429, 500 or 503, only probes are sent,
+                 *     with the body `{}` and an id that begins with `doctor-`, until one is answered: with 400, by an app.
                  */
                 default: {
                     headers: {
@@ -397,8 +397,8 @@ export interface webhooks {
                 };
                 /**
                  * @description Any other status, also 422, 429 and 503, an HTML page with status 200, and no answer: the call is sent
-                 *     again. After five failures in a row only probes are sent, with the body `{}` and an id that begins with
-                 *     `doctor-`, until one is answered: with 400, by an app.
+                 *     again. After five failures in a row, which go on for 2 s if they are 429, 500 or 503, only probes are sent,
+                 *     with the body `{}` and an id that begins with `doctor-`, until one is answered: with 400, by an app.
                  */
                 default: {
                     headers: {
@@ -1350,7 +1350,7 @@ export interface operations {
             };
             /**
              * @description The queue cannot store the submission durably, because NATS is unreachable, the stream is full, or too many
-             *     submissions wait for it
+             *     submissions wait for it; or there is no memory for the body, because many submissions are being received
              */
             503: {
                 headers: {
