@@ -11,7 +11,8 @@ from lib.project import ROOT
 
 PATH = ROOT / "docs" / "openapi.yaml"
 # Headers that HTTP or a security scheme defines; OpenAPI describes them in other places or not at all.
-PLAIN_HEADERS = {"accept", "accept-encoding", "authorization", "content-length", "content-type", "date", "host", "user-agent"}
+PLAIN_HEADERS = {"accept", "accept-encoding", "authorization", "connection", "content-length", "content-type", "date", "host",
+                 "user-agent"}
 
 
 class Document:

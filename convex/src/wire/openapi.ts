@@ -1262,7 +1262,7 @@ export interface operations {
                     "application/json": components["schemas"]["InvalidRequest"] | components["schemas"]["SourceTooLarge"] | components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description `INGRESS_KEYS` is set, and the key is missing or wrong */
+            /** @description `INGRESS_KEYS` is set, and the key is missing or wrong. The connection is closed. */
             401: {
                 headers: {
                     "x-request-id": components["headers"]["x-request-id"];
@@ -1416,7 +1416,7 @@ export interface operations {
                     "application/json": components["schemas"]["LanguagesResponse"];
                 };
             };
-            /** @description `INGRESS_KEYS` is set, and the key is missing or wrong */
+            /** @description `INGRESS_KEYS` is set, and the key is missing or wrong. The connection is closed. */
             401: {
                 headers: {
                     "www-authenticate": components["headers"]["www-authenticate"];
