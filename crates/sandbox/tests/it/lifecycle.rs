@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gavel_domain::{Clock, Outcome};
-use gavel_sandbox::{InitProgram, RunLimits, Sandbox, SandboxConfig, SandboxError, StartError};
+use gavel_sandbox::{InitProgram, RunLimits, Sandbox, SandboxConfig, SandboxError, StartError, TierChoice};
 
 use crate::support::{C, Fixture, chain, config, limits, printed, sandbox};
 
@@ -171,7 +171,8 @@ async fn probe_names_each_means_with_its_remedy() {
     let names: Vec<_> = checks.iter().map(|check| check.name).collect();
     let of_the_kernel =
         ["kernel", "seccomp", "user namespaces", "separate ids for programs", "waiting time", "CPUs"];
-    assert_eq!(names, [&of_the_kernel[..], &["cgroup v2", "cgroup v1", "sandbox slot"]].concat());
+    let of_groups = ["CPU weight", "cgroup v2", "cgroup v1", "sandbox slot"];
+    assert_eq!(names, [&of_the_kernel[..], &of_groups].concat());
     for check in &checks {
         assert!(!check.detail.is_empty() && !check.impact.is_empty(), "{check}");
         assert!(check.ok || !check.remedy.is_empty(), "{check}");
@@ -195,4 +196,16 @@ fn start_without_privileges_fails_and_names_the_remedy() {
             && error.contains("SANDBOX_TIER=no-cgroup"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn program_ends_the_session_that_its_child_started() {
+    // Without cgroups it depends on the machine whether programs can start sessions.
+    let sandbox = Sandbox::start(SandboxConfig { tier: TierChoice::Auto, ..config(1) }).await.unwrap();
+    let mut fixture = Fixture { workspace: sandbox.workspace().await.unwrap(), sandbox };
+    let source = "import os, signal, subprocess\nchild = subprocess.Popen(['sleep', '100'], start_new_session=True)\n\
+        os.killpg(os.getpgid(child.pid), signal.SIGTERM)\nprint(-child.wait())";
+    let run = fixture.python(source).await;
+    assert_eq!(printed(&run), "15");
+    fixture.sandbox.shutdown().await;
 }
