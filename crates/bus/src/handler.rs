@@ -57,12 +57,18 @@ impl Cause {
         Self { text: one_line(text), quote: None, reason: None }
     }
 
-    /// The cause if an instance that worked on the message ended, each of the `deliveries` times or the last of them.
-    pub(crate) fn stopped(stage: Stage, deliveries: u64) -> Self {
+    /// The cause if the last of all permitted deliveries had no end. Its instance cannot say why.
+    pub(crate) fn interrupted(stage: Stage, deliveries: u64) -> Self {
         let stage = stage.as_str();
-        let times = if deliveries == 1 { "" } else { &format!(", in the last of {deliveries} deliveries") };
-        Self::new(&format!("the {stage} stopped while it worked on the submission{times}"))
-            .with_reason(format!("the {stage} stopped while it worked on the submission"))
+        let last =
+            if deliveries == 1 { "its delivery" } else { &format!("the last of {deliveries} deliveries") };
+        Self::new(&format!("the {stage} was interrupted in {last}: killed, stopped, or cut off from NATS"))
+            .with_reason(format!("the {stage} was interrupted"))
+    }
+
+    /// The cause if the handler panicked. Its message may contain anything, so it is only in the log.
+    pub(crate) fn panicked(stage: Stage) -> Self {
+        Self::new(&format!("the {} panicked: its log says where", stage.as_str()))
     }
 
     /// The cause if no service processes a message until its stream would soon delete it.

@@ -259,9 +259,7 @@ impl Program {
                 });
                 return vec![once, failed(0, 1, failure)];
             }
-            ExpectedVerdict::Poison if generation == 1 => {
-                error("The judge stopped while it worked on the submission.")
-            }
+            ExpectedVerdict::Poison if generation == 1 => error("The judge was interrupted."),
             ExpectedVerdict::Poison => once,
         };
         vec![expected]
@@ -318,7 +316,7 @@ mod tests {
     fn poison_is_an_error_first_and_passes_when_retried() {
         let given_up = json!({
             "submissionId": "s1", "status": "error", "durationMs": 1,
-            "firstFailure": { "errorMessage": "The judge stopped while it worked on the submission." },
+            "firstFailure": { "errorMessage": "The judge was interrupted." },
         });
         let poison = &PROGRAMS[POISON];
         assert_eq!(poison.violation(&given_up, 1), None);

@@ -65,7 +65,7 @@ pub(super) enum PublishFailure {
     /// It is larger than the server accepts.
     TooLarge(Cause),
     /// The server refuses it or does not answer.
-    Unable,
+    Unable(Cause),
 }
 
 pub(super) async fn publish_all<H>(
@@ -85,8 +85,10 @@ pub(super) async fn publish<H>(
     trace: &Trace,
     output: &Outgoing,
 ) -> Result<Stored, PublishFailure> {
-    for attempt in 1..=MAX_PUBLISH_ATTEMPTS {
-        let error = match (work.bus.publish(output, trace, PUBLISH_TIMEOUT).await, &output.if_full) {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let cause = match (work.bus.publish(output, trace, PUBLISH_TIMEOUT).await, &output.if_full) {
             (Ok(stored), _) => return Ok(stored),
             (Err(PublishError::Full), Some(other)) => {
                 warn!(to = output.subject, instead = other.subject, "the stream is full");
@@ -99,15 +101,21 @@ pub(super) async fn publish<H>(
                 return Err(if is_too_large {
                     PublishFailure::TooLarge(cause)
                 } else {
-                    PublishFailure::Unable
+                    PublishFailure::Unable(unable(output, &cause))
                 });
             }
-            (Err(error), _) => error,
+            (Err(error), _) => Cause::from(error),
         };
-        warn!(cause = %Cause::from(error), attempt, to = output.subject, "cannot publish yet: retrying");
+        warn!(%cause, attempt, to = output.subject, "cannot publish yet: retrying");
+        if attempt == MAX_PUBLISH_ATTEMPTS {
+            return Err(PublishFailure::Unable(unable(output, &cause)));
+        }
         tokio::time::sleep(PUBLISH_BACKOFF.delay(attempt, rand::random())).await;
     }
-    Err(PublishFailure::Unable)
+}
+
+fn unable(output: &Outgoing, cause: &Cause) -> Cause {
+    Cause::new(&format!("cannot publish {}: {cause}", output.subject))
 }
 
 /// The key in the message's subject.

@@ -15,7 +15,7 @@ use super::task::{
     DeliveryInfo, PublishFailure, RETRY_DELAY, Work, info, key, publish, publish_all, unpublished,
 };
 use crate::handler::{Cause, Delivery, Failure, Handler};
-use crate::outgoing::Trace;
+use crate::outgoing::{Outgoing, Trace};
 use crate::publish::Stored;
 use crate::settle::{Settlement, progress, settle};
 
@@ -100,46 +100,86 @@ async fn process<H: Handler>(work: &Work<H>, trace: Trace) -> Settlement {
     // Checked before the work, so that a message that kills its handler is counted, too.
     let has_too_many_deliveries = work.max_deliveries.is_some_and(|max| info.attempt > max);
     if has_too_many_deliveries && work.handler.counts_deliveries(&event) {
-        let cause = Cause::stopped(H::STAGE, info.attempt - 1);
+        let cause = Cause::interrupted(H::STAGE, info.attempt - 1);
         let verdict_events = work.handler.give_up(&event, &cause);
         return dead_letter(work, &info, &trace, verdict_events, &cause).await;
     }
-    if let Some(started_event) = work.handler.started_event(&event) {
-        match publish(work, &trace, &started_event).await {
-            Ok(Stored::Superseded) => return done(work),
-            Ok(Stored::New | Stored::Already) => {}
-            Err(_) => return unpublished(work),
-        }
-    }
     let DeliveryInfo { attempt, stored_at, .. } = info;
     let delivery = Delivery { event, trace, attempt, stored_at, consumer: work.consumer };
-    let outputs = match work.handler.handle(&delivery).await.map_err(|failure| last(work, &delivery, failure))
-    {
-        Ok(outputs) => outputs,
+    if let Some(started_event) = work.handler.started_event(&delivery.event) {
+        match publish(work, &delivery.trace, &started_event).await {
+            Ok(Stored::Superseded) => return done(work),
+            Ok(Stored::New | Stored::Already) => {}
+            Err(failure) => return not_published(work, &info, &delivery, failure).await,
+        }
+    }
+    let (handled, retry_outcome) = handle(work, &delivery).await;
+    match handled.map_err(|failure| last(work, &delivery, failure)) {
+        Ok(outputs) => match publish_all(work, &delivery.trace, &outputs).await {
+            Ok(()) => done(work),
+            Err(failure) => not_published(work, &info, &delivery, failure).await,
+        },
         Err(Failure::Retry { after, cause }) => {
             warn!(%cause, attempt = info.attempt, retry_in_ms = after.as_millis(), "event failed: retrying");
-            work.meter.ended(Outcome::Retry);
-            return Settlement::HandBack(after);
+            work.meter.ended(retry_outcome);
+            Settlement::HandBack(after)
         }
         Err(Failure::Defer(after)) => {
             debug!(later_ms = after.as_millis(), "event deferred");
             work.meter.ended(Outcome::Deferred);
-            return Settlement::HandBack(after);
+            Settlement::HandBack(after)
         }
-        Err(Failure::Reject(cause)) => {
-            let verdict_events = work.handler.give_up(&delivery.event, &cause);
-            return dead_letter(work, &info, &delivery.trace, verdict_events, &cause).await;
-        }
-    };
-    match publish_all(work, &delivery.trace, &outputs).await {
-        Ok(()) => done(work),
-        Err(PublishFailure::Unable) => unpublished(work),
-        // Another attempt would fail in the same way.
-        Err(PublishFailure::TooLarge(cause)) => {
-            let verdict_events = work.handler.give_up(&delivery.event, &cause);
-            dead_letter(work, &info, &delivery.trace, verdict_events, &cause).await
+        Err(Failure::Reject(cause)) => reject(work, &info, &delivery, &cause).await,
+    }
+}
+
+/// Lets the handler do its work, and returns its result and the outcome if the message is to be delivered again. A panic is
+/// a failure of this delivery.
+async fn handle<H: Handler>(
+    work: &Work<H>,
+    delivery: &Delivery<H::Event>,
+) -> (Result<Vec<Outgoing>, Failure>, Outcome) {
+    // It may also panic before it returns a future.
+    let handled = async { work.handler.handle(delivery).await };
+    if let Ok(handled) = AssertUnwindSafe(handled).catch_unwind().await {
+        return (handled, Outcome::Retry);
+    }
+    error!("the handler panicked");
+    let failure = Failure::Retry { after: RETRY_DELAY, cause: Cause::panicked(H::STAGE) };
+    (Err(failure), Outcome::Panicked)
+}
+
+/// Ends a message that failed permanently.
+async fn reject<H: Handler>(
+    work: &Work<H>,
+    info: &DeliveryInfo,
+    delivery: &Delivery<H::Event>,
+    cause: &Cause,
+) -> Settlement {
+    let verdict_events = work.handler.give_up(&delivery.event, cause);
+    dead_letter(work, info, &delivery.trace, verdict_events, cause).await
+}
+
+/// Ends or hands back a message whose events could not be published.
+async fn not_published<H: Handler>(
+    work: &Work<H>,
+    info: &DeliveryInfo,
+    delivery: &Delivery<H::Event>,
+    failure: PublishFailure,
+) -> Settlement {
+    match failure {
+        PublishFailure::Unable(_) if !is_last(work, delivery) => unpublished(work),
+        // Another attempt would fail in the same way, or there is none.
+        PublishFailure::Unable(cause) | PublishFailure::TooLarge(cause) => {
+            reject(work, info, delivery, &cause).await
         }
     }
+}
+
+/// Whether the deliveries of the message are used up.
+fn is_last<H: Handler>(work: &Work<H>, delivery: &Delivery<H::Event>) -> bool {
+    work.max_deliveries.is_some_and(|max| delivery.attempt >= max)
+        && work.handler.counts_deliveries(&delivery.event)
 }
 
 /// Returns the failure of a delivery, which is final if there is no other one: the deliveries are used up, or the server
@@ -147,12 +187,7 @@ async fn process<H: Handler>(work: &Work<H>, trace: Trace) -> Settlement {
 fn last<H: Handler>(work: &Work<H>, delivery: &Delivery<H::Event>, failure: Failure) -> Failure {
     let expires = |after| work.max_age.is_some_and(|max| delivery.age() + after > max);
     match failure {
-        Failure::Retry { cause, .. }
-            if work.max_deliveries.is_some_and(|max| delivery.attempt >= max)
-                && work.handler.counts_deliveries(&delivery.event) =>
-        {
-            Failure::Reject(cause)
-        }
+        Failure::Retry { cause, .. } if is_last(work, delivery) => Failure::Reject(cause),
         Failure::Retry { after, cause } if expires(after) => Failure::Reject(cause),
         Failure::Defer(after) if expires(after) => {
             Failure::Reject(Cause::expiring(H::STAGE, work.consumer.stream()))

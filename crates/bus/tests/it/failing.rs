@@ -182,7 +182,8 @@ async fn message_becomes_a_dead_letter_after_max_deliveries() {
     let work = Loop::bounded(&rig.bus, Durable::Judge, 1, Some(2), script);
     rig.jetstream.wait_idle(Durable::Judge).await;
     let letter = dead(&rig, "a").await;
-    let cause = "the judge stopped while it worked on the submission, in the last of 2 deliveries";
+    let cause =
+        "the judge was interrupted in the last of 2 deliveries: killed, stopped, or cut off from NATS";
     assert_eq!((letter.attempts, letter.cause.as_str()), (3, cause));
     assert!(error_of(&rig, "a").await.is_some());
     assert!(events.try_recv().is_err(), "it was started a third time");
@@ -207,6 +208,33 @@ async fn last_permitted_delivery_ends_with_its_own_cause() {
     next(&mut events).await;
     next(&mut events).await;
     assert!(events.try_recv().is_err(), "it was started a third time");
+    work.stop().await;
+}
+
+/// A delivery that has ended is not taken for one whose judge was interrupted.
+#[tokio::test]
+async fn last_permitted_delivery_names_a_panic_or_a_result_that_is_not_stored() {
+    let rig = Rig::start().await;
+    let raw = rig.raw().await;
+    let queued_stream = raw.get_stream("SUB_QUEUED").await.unwrap().cached_info().config.clone();
+    raw.update_stream(&StreamConfig { max_message_size: 10, ..queued_stream }).await.unwrap();
+    let script = Script::<Ready>::new(|received: Received| async move {
+        assert_ne!(received.id, "panics", "for the test");
+        Ok(vec![Outgoing::from(&queued("refused"))])
+    });
+    let work = Loop::bounded(&rig.bus, Durable::Judge, 2, Some(2), script);
+    rig.publish(&ready("panics")).await;
+    rig.publish(&ready("unstored")).await;
+    rig.jetstream.wait_idle(Durable::Judge).await;
+    for (id, cause) in [
+        ("panics", "the judge panicked: its log says where"),
+        ("unstored", "cannot publish submission.queued.refused: NATS refused the message"),
+    ] {
+        let letter = dead(&rig, id).await;
+        assert!(letter.cause.starts_with(cause), "{}", letter.cause);
+        assert_eq!(letter.attempts, 2, "{id}");
+        assert!(error_of(&rig, id).await.is_some());
+    }
     work.stop().await;
 }
 

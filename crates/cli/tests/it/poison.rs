@@ -28,13 +28,13 @@ async fn message_that_kills_every_judge_ends_in_an_error() {
     let result = pipeline.result("a").await;
     assert_eq!(
         (&result["status"], &result["firstFailure"]["errorMessage"]),
-        (&"error".into(), &"The judge stopped while it worked on the submission.".into())
+        (&"error".into(), &"The judge was interrupted.".into())
     );
     let dead_letters = wait_dead_letters(&pipeline, 1).await;
     assert_eq!((&dead_letters[0]["stage"], &dead_letters[0]["attempts"]), (&"judge".into(), &4.into()));
     assert_eq!(
         dead_letters[0]["cause"],
-        "the judge stopped while it worked on the submission, in the last of 3 deliveries"
+        "the judge was interrupted in the last of 3 deliveries: killed, stopped, or cut off from NATS"
     );
 
     // On a judge that survives, the retry succeeds.
