@@ -5,12 +5,14 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::bus::Bus;
+use crate::connection::MIN_MAX_PAYLOAD;
 use crate::topology::Stream;
 
 /// How long the server may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
-/// From this share of its bytes on, in percent, a stream counts as full: the next message may not fit.
-const FULL_PERCENT: u64 = 95;
+/// The largest message that the services store, in bytes. Right after a stream has discarded a message, it has less room than
+/// that.
+const LARGEST_MESSAGE: u64 = MIN_MAX_PAYLOAD as u64;
 
 /// The messages that have left a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +20,7 @@ pub struct Removals {
     /// How far its start has moved since the stream was created, for whatever reason. Messages that left it from the middle,
     /// such as probes, count once all before them have left.
     pub count: u64,
-    /// Whether the stream is full now, so that it discards a message for each new one.
+    /// Whether the stream is full now, so that it may discard messages for a new one.
     pub is_full: bool,
 }
 
@@ -30,13 +32,13 @@ impl Bus {
         }
         let found = timeout(REQUEST_TIMEOUT, self.context.get_stream(stream.name())).await.ok()?.ok()?;
         let (state, config) = (&found.cached_info().state, &found.cached_info().config);
-        let is_full = |now: u64, max: i64, percent: u64| {
-            u64::try_from(max).is_ok_and(|max| now.saturating_mul(100) >= max.saturating_mul(percent))
-        };
+        // A limit of -1 means that there is no limit.
+        let reaches = |now: u64, max: i64| u64::try_from(max).is_ok_and(|max| now >= max);
         Some(Removals {
-            count: state.first_sequence,
-            is_full: is_full(state.bytes, config.max_bytes, FULL_PERCENT)
-                || is_full(state.messages, config.max_messages, 100),
+            // It is 0 until the first message is stored, which gets 1.
+            count: state.first_sequence.max(1),
+            is_full: reaches(state.bytes.saturating_add(LARGEST_MESSAGE), config.max_bytes)
+                || reaches(state.messages, config.max_messages),
         })
     }
 }

@@ -41,6 +41,22 @@ async fn full_stream_has_a_store_that_works() {
     assert_eq!(rig.bus.check_store(Stream::Queued).await, Ok(()));
 }
 
+/// A discarded message leaves more room in a small stream than a few percent.
+#[tokio::test]
+async fn small_stream_that_discards_messages_is_full() {
+    let rig = Rig::with(TopologySettings { store_bytes: 100 << 20, ..settings() }).await;
+    let raw = rig.raw().await;
+    let before = rig.bus.removals(Stream::DeadMessages).await.unwrap();
+    assert!(!before.is_full);
+    // Three of them fit.
+    for n in 0..5 {
+        let message = vec![b'x'; 800_000].into();
+        raw.publish(format!("dead-message.S.{n}.1"), message).await.unwrap().await.unwrap();
+    }
+    let after = rig.bus.removals(Stream::DeadMessages).await.unwrap();
+    assert_eq!((after.is_full, after.count - before.count), (true, 2));
+}
+
 #[tokio::test]
 async fn full_disk_is_a_failure_of_the_store_until_the_server_restarts() {
     let disk = SmallDisk::mount(32 << 20).await.unwrap();
