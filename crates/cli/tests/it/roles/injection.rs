@@ -38,18 +38,18 @@ async fn ingress_cannot_store_a_verdict_through_its_ack_reply_subject() {
 #[tokio::test(flavor = "multi_thread")]
 async fn message_trace_goes_only_where_its_sender_may_publish() {
     let deployed = Deployed::start().await;
-    // Each with a subject that it may publish on.
-    for (name, subject) in [
-        ("ingress", "submission.queued.a"),
-        ("tap", "_INBOX_tap.x"),
-        ("reporter", "submission.reported.a"),
-        ("deploy", "_INBOX_deploy.x"),
+    // Each with a subject that it may publish on, and one that it may not. A reporter may publish verdicts.
+    for (name, subject, destination) in [
+        ("ingress", "submission.queued.a", SLOT),
+        ("tap", "_INBOX_tap.x", SLOT),
+        ("reporter", "submission.reported.a", "submission.ready.victim"),
+        ("deploy", "_INBOX_deploy.x", SLOT),
     ] {
         let role = deployed.as_role(name).await;
-        let headers = header("Nats-Trace-Dest", SLOT);
+        let headers = header("Nats-Trace-Dest", destination);
         role.client.publish_with_headers(subject, headers, "x".into()).await.unwrap();
         let refused = role.refused().await;
-        assert!(refused.len() == 1 && refused[0].contains(SLOT), "{name}: {refused:?}");
+        assert!(refused.len() == 1 && refused[0].contains(destination), "{name}: {refused:?}");
     }
     settled(&deployed.as_role("ingress").await, "b").await;
     assert!(!deployed.holds(Stream::Result, SLOT).await);
