@@ -74,6 +74,7 @@ pub async fn consume<H: Handler>(bus: Bus, handler: Arc<H>, settings: ConsumeSet
     while !work.settings.is_stopped() {
         let ended = match Puller::open(&work.bus, work.settings.durable).await {
             Ok(puller) => {
+                work.read_max_age().await;
                 was_open = true;
                 state.send_replace(true);
                 work.meter.attached(true);

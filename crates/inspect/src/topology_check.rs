@@ -74,8 +74,9 @@ fn stream_problems(
 ) -> impl Iterator<Item = &'static str> + use<> {
     let is_write_once_as_wanted = wanted.max_messages_per_subject == found.max_messages_per_subject
         && wanted.discard_new_per_subject == found.discard_new_per_subject;
+    // Zero means for ever.
     let keeps_long_enough =
-        wanted.max_age == found.max_age || found.max_age.is_zero() || found.max_age > wanted.max_age;
+        found.max_age.is_zero() || (!wanted.max_age.is_zero() && found.max_age >= wanted.max_age);
     let discard_problem = match wanted.discard {
         DiscardPolicy::New => "discards old messages when it is full (discard)",
         DiscardPolicy::Old => "refuses new messages when it is full (discard)",
@@ -111,4 +112,30 @@ fn consumer_problems(
 
 fn failed<const N: usize>(checks: [(bool, &'static str); N]) -> impl Iterator<Item = &'static str> {
     checks.into_iter().filter_map(|(fits, problem)| (!fits).then_some(problem))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn age_limit_must_not_be_shorter() {
+        let problems = |stream: Stream, max_age| {
+            let wanted = stream.config(&TopologySettings::default());
+            stream_problems(&wanted, &StreamConfig { max_age, ..wanted.clone() }).count()
+        };
+        let hours = Duration::from_hours;
+        for (stream, max_age, count) in [
+            (Stream::Queued, hours(71), 1),
+            (Stream::Queued, hours(72), 0),
+            (Stream::Queued, hours(73), 0),
+            (Stream::Queued, Duration::ZERO, 0),
+            (Stream::Ready, Duration::ZERO, 0),
+            (Stream::Ready, hours(73), 1),
+        ] {
+            assert_eq!(problems(stream, max_age), count, "{stream:?} {max_age:?}");
+        }
+    }
 }

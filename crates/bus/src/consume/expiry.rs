@@ -98,7 +98,7 @@ fn is_older(message: &Message, limit: Duration) -> bool {
 
 impl Bus {
     /// How long a stream keeps its messages; `None` if the server does not answer.
-    async fn max_age(&self, stream: Stream) -> Option<Duration> {
+    pub(super) async fn max_age(&self, stream: Stream) -> Option<Duration> {
         let stream = self.context.get_stream(stream.name()).await.ok()?;
         Some(stream.cached_info().config.max_age)
     }

@@ -21,6 +21,8 @@ pub(super) struct Workers<H> {
     pub(super) settings: ConsumeSettings,
     pub(super) meter: Arc<Meter>,
     pub(super) tasks: JoinSet<()>,
+    /// From this age on, a message that would be delivered again is given up instead.
+    max_age: Option<Duration>,
     /// The meter of the messages that waited for a language.
     language_meter: Arc<Meter>,
 }
@@ -32,7 +34,17 @@ impl<H: Handler> Workers<H> {
             Some(_) => meter.in_same_slots(bus.service, ConsumerId::LANGUAGES),
             None => Arc::clone(&meter),
         };
-        Self { bus, handler, settings, meter, tasks: JoinSet::new(), language_meter }
+        Self { bus, handler, settings, meter, tasks: JoinSet::new(), max_age: None, language_meter }
+    }
+
+    /// Reads after which age the stream deletes messages, which an operator may have changed. Streams that should delete none
+    /// are not asked.
+    pub(super) async fn read_max_age(&mut self) {
+        let stream = self.settings.durable.stream();
+        if !stream.max_age().is_zero() {
+            let max_age = self.bus.max_age(stream).await;
+            self.max_age = give_up_age(max_age.unwrap_or_else(|| stream.max_age()));
+        }
     }
 
     /// The number of slots without a message in progress.
@@ -42,9 +54,9 @@ impl<H: Handler> Workers<H> {
 
     /// Starts the work on a message.
     pub(super) fn start(&mut self, consumer: ConsumerId, ack_wait: Duration, message: Message) {
-        let meter = match consumer {
-            ConsumerId::Durable(_) => &self.meter,
-            ConsumerId::Language(_) => &self.language_meter,
+        let (meter, max_age) = match consumer {
+            ConsumerId::Durable(_) => (&self.meter, self.max_age),
+            ConsumerId::Language(_) => (&self.language_meter, None),
         };
         self.tasks.spawn(work(Work {
             bus: self.bus.clone(),
@@ -53,7 +65,7 @@ impl<H: Handler> Workers<H> {
             consumer,
             message,
             max_deliveries: self.settings.max_deliveries,
-            max_age: give_up_age(consumer.stream().max_age()),
+            max_age,
             // Three reports before the server would deliver the message to another instance.
             progress_every: ack_wait / 3,
             abort: self.settings.abort.clone(),

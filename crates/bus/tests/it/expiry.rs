@@ -10,14 +10,15 @@ use gavel_domain::event::Queued;
 use gavel_testkit::{TEST_TIMEOUT, wait_until};
 use tokio::sync::mpsc;
 
-use crate::support::{Received, Rig, Script, judged, key, next, queued, ready, stored};
+use crate::support::{Loop, Received, Rig, Script, judged, key, next, queued, ready, stored};
 
 #[tokio::test]
 async fn untaken_message_is_ended_once_before_it_is_deleted() {
     let rig = Rig::start().await;
     let raw = rig.raw().await;
     let config = raw.get_stream("SUB_QUEUED").await.unwrap().cached_info().config.clone();
-    let (max_age, duplicate_window) = (Duration::from_secs(12), Duration::from_secs(1));
+    // The messages are given up after 50 s, so there are 10 s to end them on a busy machine.
+    let (max_age, duplicate_window) = (Duration::from_mins(1), Duration::from_secs(1));
     raw.update_stream(&StreamConfig { max_age, duplicate_window, ..config }).await.unwrap();
     let (events_tx, mut events) = mpsc::unbounded_channel();
     for _ in 0..3 {
@@ -31,6 +32,7 @@ async fn untaken_message_is_ended_once_before_it_is_deleted() {
     for id in ["a", "b"] {
         rig.publish(&queued(id)).await;
     }
+    tokio::time::sleep(max_age / 6 * 5).await;
     let mut ended = [next(&mut events).await.id, next(&mut events).await.id];
     ended.sort();
     assert_eq!(ended, ["a", "b"]);
@@ -43,6 +45,24 @@ async fn untaken_message_is_ended_once_before_it_is_deleted() {
     }
     assert_eq!(rig.jetstream.message_count(Stream::DeadLetter).await, 2);
     assert!(events.try_recv().is_err(), "one was ended twice, or a young one");
+}
+
+/// An operator has shortened the age limit of the stream.
+#[tokio::test]
+async fn message_that_would_be_deleted_before_its_next_delivery_becomes_a_dead_letter() {
+    let rig = Rig::start().await;
+    let raw = rig.raw().await;
+    let config = raw.get_stream("SUB_QUEUED").await.unwrap().cached_info().config.clone();
+    raw.update_stream(&StreamConfig { max_age: Duration::from_hours(1), ..config }).await.unwrap();
+    let script = Script::<Queued>::new(|_| async {
+        Err(Failure::Retry { after: Duration::from_mins(55), cause: Cause::new("not yet") })
+    });
+    let work = Loop::start(&rig.bus, Durable::Fetcher, 1, script);
+    rig.publish(&queued("a")).await;
+    rig.jetstream.wait_idle(Durable::Fetcher).await;
+    assert!(stored(&raw, Stream::DeadLetter, "submission.dead.a").await.is_some());
+    assert!(stored(&raw, Stream::Result, "submission.judged.a").await.is_some());
+    work.stop().await;
 }
 
 #[tokio::test]

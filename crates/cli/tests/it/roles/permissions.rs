@@ -39,6 +39,7 @@ fn publishes(role: &str) -> Vec<String> {
             all.extend(consuming(Durable::ReporterJudged));
             all.extend(["STREAM.INFO", "DIRECT.GET"].map(|call| format!("$JS.API.{call}.SUB_RESULT")));
             all.extend(direct("SUB_RESULT", &["submission.reported.x", "submission.rejudged.x"]));
+            all.push("$JS.API.STREAM.INFO.SUB_QUEUED".to_owned());
             all.extend(consuming(Durable::Fetcher));
             all.extend(consuming(Durable::FetcherExpired));
             all.extend(["SUB_READY", "SUB_WAITING"].map(|stream| format!("$JS.API.STREAM.MSG.GET.{stream}")));
@@ -61,7 +62,7 @@ fn publishes(role: &str) -> Vec<String> {
             all.extend(consuming(Durable::ReporterRunning));
             all.extend(consuming(Durable::ReporterJudged));
             all.extend(consumers().map(info));
-            let streams = ["SUB_QUEUED", "SUB_WAITING", "SUB_DEAD", "DEAD_MESSAGES"];
+            let streams = ["SUB_QUEUED", "SUB_WAITING", "SUB_RESULT", "SUB_DEAD", "DEAD_MESSAGES"];
             all.extend(streams.map(|stream| format!("$JS.API.STREAM.INFO.{stream}")));
             let streams = ["SUB_QUEUED", "SUB_READY", "SUB_WAITING", "SUB_RESULT"];
             all.extend(streams.map(|stream| format!("$JS.API.DIRECT.GET.{stream}")));
