@@ -200,10 +200,13 @@ impl Connection {
         &self.client
     }
 
-    /// The state of the connection, and its changes.
+    /// The state of the connection, and its changes from now on.
     #[must_use]
     pub fn state(&self) -> watch::Receiver<ConnectionState> {
-        self.state.clone()
+        let mut state = self.state.clone();
+        // The receiver that is kept here has seen no change.
+        state.mark_unchanged();
+        state
     }
 
     /// Whether the connection is up at this moment.

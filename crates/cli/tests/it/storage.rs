@@ -1,10 +1,14 @@
 //! A nats-server that answers and cannot store: its disk is full, or its limits are too small.
 
-use gavel_bus::topology::TopologySettings;
+use std::time::Duration;
+
+use gavel_bus::topology::{Stream, TopologySettings};
 use gavel_domain::event::DeadLetter;
 use gavel_mock_convex::{Endpoint, Question, SubmissionKind};
 use gavel_testkit::process::built_binary;
-use gavel_testkit::{LogLine, NatsServer, Process, ServiceProcess, SmallDisk, TEST_TIMEOUT, wait_until};
+use gavel_testkit::{
+    JetStream, LogLine, NatsServer, Process, ServiceProcess, SmallDisk, TEST_TIMEOUT, wait_until,
+};
 
 use crate::events::{exit_code, gavel, lines, queued};
 use crate::pipeline::{Pipeline, submission};
@@ -89,6 +93,19 @@ async fn full_disk_is_reported_and_loses_nothing() {
         assert_eq!(pipeline.result(id).await["status"], "passed", "{id}");
     }
     assert_eq!(printed(nats, &["dead", "list"]).await, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn idle_services_store_few_probes() {
+    let pipeline = Pipeline::start_each_on(NatsServer::start().await, Vec::new(), |_| Vec::new()).await;
+    let jetstream = JetStream::connect(&pipeline.nats).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    for stream in [Stream::Queued, Stream::Ready, Stream::Result, Stream::DeadLetter, Stream::Bundles] {
+        let found = jetstream.context.get_stream(stream.name()).await.unwrap();
+        let stored = found.cached_info().state.last_sequence;
+        // Each service stores one or two at its start.
+        assert!((1..=10).contains(&stored), "{stream:?}: {stored}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
