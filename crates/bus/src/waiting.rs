@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use async_nats::jetstream::Context;
-use async_nats::jetstream::context::GetStreamError;
 use async_nats::jetstream::stream::DirectGetErrorKind;
 use async_nats::{SubscribeError, Subscriber};
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -67,11 +66,16 @@ impl Bus {
     ///
     /// # Errors
     /// Returns an error if the server does not answer, or if the stream does not exist.
-    pub async fn is_waiting_half_full(&self) -> Result<bool, GetStreamError> {
-        let stream = self.context.get_stream(Stream::Waiting.name()).await?;
-        let (state, config) = (&stream.cached_info().state, &stream.cached_info().config);
+    pub async fn is_waiting_half_full(&self) -> Result<bool, async_nats::Error> {
+        let stream = self.context.get_stream_no_info(Stream::Waiting.name()).await?;
+        let mut probes = stream.info_with_subjects(topology::probe(Stream::Waiting)).await?;
+        let (state, config) = (probes.info.state.clone(), probes.info.config.clone());
+        let mut submissions = state.messages;
+        while let Some((_, messages)) = probes.try_next().await? {
+            submissions = submissions.saturating_sub(messages as u64);
+        }
         let is_half = |now: u64, max: i64| u64::try_from(max).is_ok_and(|max| now >= max.div_ceil(2));
-        Ok(is_half(state.messages, config.max_messages) || is_half(state.bytes, config.max_bytes))
+        Ok(is_half(submissions, config.max_messages) || is_half(state.bytes, config.max_bytes))
     }
 
     /// Subscribes to the submissions that are handed on. The subscription survives reconnections, but messages that are

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
-use gavel_bus::topology::{Durable, Stream};
+use gavel_bus::topology::{self, Durable, Stream};
 use gavel_domain::event::DeadLetter;
 use gavel_mock_convex::{Purpose, Status};
 use gavel_proto::{WireEvent as _, decode_claim};
@@ -220,9 +220,12 @@ pub(crate) fn check_launches(pipeline: &Pipeline) {
 pub(crate) async fn check_dead_letters(pipeline: &Pipeline, published: &BTreeSet<String>) -> Result<()> {
     let info = pipeline.stream_info(Stream::DeadLetter).await?;
     let stream = pipeline.jetstream.get_stream(Stream::DeadLetter.name()).await?;
-    let mut found = BTreeSet::new();
+    let (mut found, probe) = (BTreeSet::new(), topology::probe(Stream::DeadLetter));
     for sequence in info.state.first_sequence..=info.state.last_sequence {
         let Ok(message) = stream.get_raw_message(sequence).await else { continue };
+        if *message.subject == probe {
+            continue;
+        }
         let Ok(dead) = DeadLetter::decode(&message.payload) else {
             pipeline.run_log.violation(format_args!("{} cannot be decoded", message.subject));
             continue;

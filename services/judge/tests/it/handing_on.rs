@@ -79,6 +79,15 @@ async fn until_waiting(rig: &Rig, language: LanguageId, id: &str) {
     wait_until("the waiting event", TEST_TIMEOUT, is_waiting).await.unwrap();
 }
 
+/// Waits until no probe of a judge takes a place in the stream, which is so for about half of the time.
+async fn until_empty(rig: &Rig) {
+    let is_empty = async || {
+        let stream = rig.jetstream.context.get_stream(Stream::Waiting.name()).await.unwrap();
+        stream.cached_info().state.messages == 0
+    };
+    wait_until("an empty stream", TEST_TIMEOUT, is_empty).await.unwrap();
+}
+
 async fn set_max_waiting(rig: &Rig, max_messages: i64) {
     let context = &rig.jetstream.context;
     let mut config = context.get_stream(Stream::Waiting.name()).await.unwrap().cached_info().config.clone();
@@ -188,6 +197,7 @@ async fn submission_ends_with_an_error_at_once_if_too_many_wait() {
     set_max_waiting(&rig, 1).await;
     let judge = async {
         let _judge = other_judge(&rig, "without").await;
+        until_empty(&rig).await;
         rig.ready_in(SCALA, "first", rig.question().await, "cat").await;
         until_waiting(&rig, SCALA, "first").await;
         let end = rig.watch("second").await;
