@@ -79,13 +79,13 @@ async fn until_waiting(rig: &Rig, language: LanguageId, id: &str) {
     wait_until("the waiting event", TEST_TIMEOUT, is_waiting).await.unwrap();
 }
 
-/// Waits until no probe of a judge takes a place in the stream, which is so for about half of the time.
-async fn until_empty(rig: &Rig) {
-    let is_empty = async || {
+/// Waits until the stream has one submission and no probe of a judge, which is so for half of the time.
+async fn until_without_probe(rig: &Rig) {
+    let has_one = async || {
         let stream = rig.jetstream.context.get_stream(Stream::Waiting.name()).await.unwrap();
-        stream.cached_info().state.messages == 0
+        stream.cached_info().state.messages == 1
     };
-    wait_until("an empty stream", TEST_TIMEOUT, is_empty).await.unwrap();
+    wait_until("one message", TEST_TIMEOUT, has_one).await.unwrap();
 }
 
 async fn set_max_waiting(rig: &Rig, max_messages: i64) {
@@ -194,12 +194,12 @@ async fn submission_of_a_killed_judge_goes_to_another_with_its_language() {
 #[tokio::test(flavor = "multi_thread")]
 async fn submission_ends_with_an_error_at_once_if_too_many_wait() {
     let rig = Rig::start().await;
-    set_max_waiting(&rig, 1).await;
     let judge = async {
         let _judge = other_judge(&rig, "without").await;
-        until_empty(&rig).await;
         rig.ready_in(SCALA, "first", rig.question().await, "cat").await;
         until_waiting(&rig, SCALA, "first").await;
+        until_without_probe(&rig).await;
+        set_max_waiting(&rig, 1).await;
         let end = rig.watch("second").await;
         rig.ready_in(SCALA, "second", rig.question().await, "cat").await;
         end.await
