@@ -89,7 +89,7 @@ pub async fn run(
 
 async fn run_in(pipeline: &Pipeline, plan: &Plan) -> Result<Summary> {
     let (accepted, malformed, operator) =
-        (Accepted::default(), MalformedMessages::default(), Operator::default());
+        (Accepted::default(), MalformedMessages::default(), Operator::new());
     let warm_up = plan::warm_up();
     let refusals = load::refuse(pipeline, &plan.submissions);
     load::send(pipeline, &warm_up, Instant::now(), &refusals, &accepted, &operator).await;

@@ -10,6 +10,7 @@ use gavel_bus::topology::Stream;
 use gavel_testkit::Process;
 use gavel_testkit::process::built_binary;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::pipeline::Pipeline;
@@ -20,6 +21,8 @@ use crate::programs::CORRECTED;
 const COMMAND_TIMEOUT: Duration = Duration::from_mins(1);
 /// The delay between two attempts of a command.
 const RETRY_DELAY: Duration = Duration::from_secs(2);
+/// How many commands run at once. Those of hundreds of submissions that wait would take the CPU from the judges.
+const MAX_COMMANDS: usize = 2;
 /// How long a submission may take until it can be rejudged or has a dead letter: as long as its result callback may
 /// take.
 const SETTLE_TIMEOUT: Duration = Duration::from_mins(7);
@@ -31,9 +34,10 @@ const EXIT_REFUSED: i32 = 1;
 const EXIT_UNAVAILABLE: i32 = 69;
 
 /// Runs commands, and records the generations that they reported to have begun.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Operator {
     begun: Mutex<BTreeMap<String, u64>>,
+    free_commands: Semaphore,
 }
 
 /// The result of a command.
@@ -46,6 +50,11 @@ enum CommandResult {
 }
 
 impl Operator {
+    /// An operator who has run nothing yet.
+    pub(crate) fn new() -> Self {
+        Self { begun: Mutex::default(), free_commands: Semaphore::new(MAX_COMMANDS) }
+    }
+
     /// Returns the newest generation of each submission that a command has begun.
     pub(crate) fn begun(&self) -> BTreeMap<String, u64> {
         self.begun.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -138,6 +147,7 @@ impl Operator {
         command: &[&str],
         kill_after: Option<Duration>,
     ) -> Result<CommandResult> {
+        let _free = self.free_commands.acquire().await?;
         let process = Process::builder(built_binary("gavel")?)
             .args(command)
             .arg("--json")
