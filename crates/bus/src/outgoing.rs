@@ -1,6 +1,7 @@
 //! A message to publish: its subject, the condition for storing it, and its headers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_nats::HeaderMap;
 use async_nats::header::{NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_MESSAGE_ID};
@@ -61,8 +62,17 @@ pub struct Outgoing {
     pub(crate) condition: Condition,
     /// Called once the server has stored the message, and not if it was stored before.
     pub(crate) on_stored: Option<Arc<dyn Fn() + Send + Sync>>,
-    /// Published instead if the stream is full.
-    pub(crate) if_full: Option<Box<Outgoing>>,
+    /// What to do if the stream is full. Otherwise the consumer loop waits until it is not.
+    pub(crate) if_full: Option<IfFull>,
+}
+
+/// What the consumer loop does if a stream is full.
+#[derive(Clone)]
+pub(crate) enum IfFull {
+    /// Publishes this message instead.
+    Publish(Box<Outgoing>),
+    /// Hands the message in progress back, to be delivered again after this time.
+    HandBack(Duration),
 }
 
 impl Outgoing {
@@ -76,10 +86,16 @@ impl Outgoing {
         Self { on_stored: Some(Arc::new(action)), ..self }
     }
 
-    /// Publishes `other` instead if the stream is full. Otherwise the consumer loop waits until it is not.
+    /// Publishes `other` instead if the stream is full.
     #[must_use]
     pub fn or_if_full(self, other: Self) -> Self {
-        Self { if_full: Some(Box::new(other)), ..self }
+        Self { if_full: Some(IfFull::Publish(Box::new(other))), ..self }
+    }
+
+    /// Hands the message in progress back if the stream is full, to be delivered again `after` this time.
+    #[must_use]
+    pub fn or_later_if_full(self, after: Duration) -> Self {
+        Self { if_full: Some(IfFull::HandBack(after)), ..self }
     }
 
     pub(crate) fn headers(&self, trace: &Trace) -> HeaderMap {

@@ -23,6 +23,10 @@ use crate::languages::Languages;
 
 const BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), cap: Duration::from_secs(30) };
 
+/// The delays while too many submissions wait for judges with other languages: two minutes on average with eight
+/// deliveries, each of which may reach a judge with the language.
+const FULL_BACKOFF: Backoff = Backoff { base: Duration::from_secs(4), cap: Duration::from_mins(1) };
+
 /// The delays after failures that are not counted: the submission may be what breaks its engine, each time for all
 /// others, until it is given up by its age.
 const UNCOUNTED_BACKOFF: Backoff = Backoff { base: Duration::from_secs(5), cap: Duration::from_mins(10) };
@@ -66,6 +70,7 @@ pub(crate) struct Judge<E> {
     max_field_bytes: usize,
     hidden_output: HiddenOutput,
     max_output_bytes: u64,
+    max_deliveries: u64,
     give_up_after: Duration,
     instance: String,
 }
@@ -85,6 +90,7 @@ impl<E: Engine> Judge<E> {
             max_field_bytes: config.max_field_bytes,
             hidden_output: config.hidden_output,
             max_output_bytes: config.max_output_bytes,
+            max_deliveries: config.max_deliveries,
             give_up_after: config.judge0_give_up_after,
             instance: config.service.instance.clone(),
         }
@@ -119,10 +125,15 @@ impl<E: Engine> Judge<E> {
         let language = ready.submission.language;
         let handed_on = HandedOn { by: self.instance.clone(), ready_at_ms: epoch_ms(delivery.stored_at) };
         let waiting = Waiting { ready: Ready { handed_on: Some(handed_on), ..ready.clone() } };
+        let waiting = Outgoing::from(&waiting);
+        // A judge that serves the language may take it next.
+        if self.languages.is_served(language) && delivery.attempt < self.max_deliveries {
+            return waiting.or_later_if_full(FULL_BACKOFF.delay(delivery.attempt, rand::random()));
+        }
         let name = catalogue::label(language).map_or_else(|| format!("language {language}"), str::to_owned);
         let error = Verdict::error(&format!("{name} is not available on this judge"));
         let error = self.judged_event(ready, Some(assignment(delivery)), error);
-        Outgoing::from(&waiting).or_if_full(counted_verdict("judge", &error))
+        waiting.or_if_full(counted_verdict("judge", &error))
     }
 
     async fn question(&self, key: &BundleKey) -> Result<Arc<Question>, Arc<BundleError>> {

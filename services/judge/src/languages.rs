@@ -86,14 +86,14 @@ impl<E: Engine> Languages<E> {
     }
 
     /// Whether a submission in a language that this judge lacks may wait. One with an id that is neither in the catalogue
-    /// nor was announced lately may not: each waiting language costs a consumer, and a caller can choose any id. Nor may it if no judge serves the language and others
-    /// have filled half of the stream: the rest is for languages that are served.
+    /// nor was announced lately may not: each waiting language costs a consumer, and a caller can choose any id. Nor may
+    /// one whose language no judge serves once others have filled half of the stream: the rest is for languages that are
+    /// served.
     pub(crate) async fn may_wait(&self, bus: &Bus, language: LanguageId) -> bool {
-        if self.is_announced(language) {
+        if self.is_served(language) {
             return true;
         }
-        let is_known = catalogue::name(language).is_some()
-            || self.seen().was_served(language, self.language_wait, Instant::now());
+        let is_known = catalogue::name(language).is_some();
         // Without an answer, publishing the event shows whether there is room.
         if is_known && !self.language_wait.is_zero() && !bus.is_waiting_half_full().await.unwrap_or(false) {
             return true;
@@ -102,6 +102,11 @@ impl<E: Engine> Languages<E> {
         let heard_all_at = self.seen().listening_since + ANNOUNCE_TIME;
         sleep_until(heard_all_at.into()).await;
         self.is_announced(language)
+    }
+
+    /// Whether another judge serves a language, or did lately: it may be restarting.
+    pub(crate) fn is_served(&self, language: LanguageId) -> bool {
+        self.is_announced(language) || self.seen().was_served(language, self.language_wait, Instant::now())
     }
 
     /// Whether a submission that has waited for `age` must not wait any longer: no judge serves its language.

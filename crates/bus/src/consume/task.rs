@@ -11,7 +11,7 @@ use tracing::{error, warn};
 use super::meter::{Meter, Outcome};
 use crate::bus::Bus;
 use crate::handler::Cause;
-use crate::outgoing::{Outgoing, Trace};
+use crate::outgoing::{IfFull, Outgoing, Trace};
 use crate::publish::{PublishError, Stored};
 use crate::settle::Settlement;
 use crate::topology::{self, ConsumerId};
@@ -66,6 +66,8 @@ pub(super) enum PublishFailure {
     TooLarge(Cause),
     /// The server refuses it or does not answer.
     Unable(Cause),
+    /// Its stream is full, and it is to be published in a later delivery of the message in progress, after this time.
+    Later(Duration),
 }
 
 pub(super) async fn publish_all<H>(
@@ -90,9 +92,13 @@ pub(super) async fn publish<H>(
         attempt += 1;
         let cause = match (work.bus.publish(output, trace, PUBLISH_TIMEOUT).await, &output.if_full) {
             (Ok(stored), _) => return Ok(stored),
-            (Err(PublishError::Full), Some(other)) => {
+            (Err(PublishError::Full), Some(IfFull::Publish(other))) => {
                 warn!(to = output.subject, instead = other.subject, "the stream is full");
                 return Box::pin(publish(work, trace, other)).await;
+            }
+            (Err(PublishError::Full), Some(IfFull::HandBack(after))) => {
+                warn!(to = output.subject, later_ms = after.as_millis(), "the stream is full");
+                return Err(PublishFailure::Later(*after));
             }
             (Err(error @ (PublishError::TooLarge(_) | PublishError::Refused(_))), _) => {
                 let is_too_large = matches!(error, PublishError::TooLarge(_));

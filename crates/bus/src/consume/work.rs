@@ -114,22 +114,35 @@ async fn process<H: Handler>(work: &Work<H>, trace: Trace) -> Settlement {
         }
     }
     let (handled, retry_outcome) = handle(work, &delivery).await;
-    match handled.map_err(|failure| last(work, &delivery, failure)) {
+    match handled {
         Ok(outputs) => match publish_all(work, &delivery.trace, &outputs).await {
             Ok(()) => done(work),
             Err(failure) => not_published(work, &info, &delivery, failure).await,
         },
-        Err(Failure::Retry { after, cause }) => {
+        Err(failure) => failed(work, &info, &delivery, failure, retry_outcome).await,
+    }
+}
+
+/// Ends or hands back a message that failed.
+async fn failed<H: Handler>(
+    work: &Work<H>,
+    info: &DeliveryInfo,
+    delivery: &Delivery<H::Event>,
+    failure: Failure,
+    retry_outcome: Outcome,
+) -> Settlement {
+    match last(work, delivery, failure) {
+        Failure::Retry { after, cause } => {
             warn!(%cause, attempt = info.attempt, retry_in_ms = after.as_millis(), "event failed: retrying");
             work.meter.ended(retry_outcome);
             Settlement::HandBack(after)
         }
-        Err(Failure::Defer(after)) => {
+        Failure::Defer(after) => {
             debug!(later_ms = after.as_millis(), "event deferred");
             work.meter.ended(Outcome::Deferred);
             Settlement::HandBack(after)
         }
-        Err(Failure::Reject(cause)) => reject(work, &info, &delivery, &cause).await,
+        Failure::Reject(cause) => reject(work, info, delivery, &cause).await,
     }
 }
 
@@ -172,6 +185,9 @@ async fn not_published<H: Handler>(
         // Another attempt would fail in the same way, or there is none.
         PublishFailure::Unable(cause) | PublishFailure::TooLarge(cause) => {
             reject(work, info, delivery, &cause).await
+        }
+        PublishFailure::Later(after) => {
+            failed(work, info, delivery, Failure::Defer(after), Outcome::Deferred).await
         }
     }
 }

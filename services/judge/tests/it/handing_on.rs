@@ -190,25 +190,59 @@ async fn submission_of_a_killed_judge_goes_to_another_with_its_language() {
     assert_eq!(judged.assignment.unwrap().attempts, 2);
 }
 
-/// Callers can fill the stream of waiting submissions. Then the others do not wait, and nothing else suffers.
+/// Fills the stream of waiting submissions with one.
+async fn fill_with_scala(rig: &Rig) {
+    rig.ready_in(SCALA, "first", rig.question().await, "cat").await;
+    until_waiting(rig, SCALA, "first").await;
+    until_without_probe(rig).await;
+    set_max_waiting(rig, 1).await;
+}
+
+/// Submissions can fill the stream of those that wait. The next one comes back later, perhaps to a judge with its language,
+/// and holds up no other until then.
 #[tokio::test(flavor = "multi_thread")]
-async fn submission_ends_with_an_error_at_once_if_too_many_wait() {
+async fn submission_comes_back_while_too_many_wait() {
     let rig = Rig::start().await;
     let judge = async {
-        let _judge = other_judge(&rig, "without").await;
-        rig.ready_in(SCALA, "first", rig.question().await, "cat").await;
-        until_waiting(&rig, SCALA, "first").await;
-        until_without_probe(&rig).await;
-        set_max_waiting(&rig, 1).await;
+        let judge =
+            ServiceProcess::start(rig.builder().env("INSTANCE", "without").env("JUDGE_SLOTS", "1")).await;
+        fill_with_scala(&rig).await;
+        rig.ready_in(SCALA, "second", rig.question().await, "cat").await;
+        let is_refused = async || count(&judge, "the stream is full", "second") > 0;
+        wait_until("the refusal", TEST_TIMEOUT, is_refused).await.unwrap();
+        let python = rig.watch("p").await;
+        rig.ready("p", rig.question().await, "print(input())").await;
+        assert_eq!(python.await.judged.verdict.status, Status::Passed);
+        assert!(!is_waiting(&rig, SCALA, "second").await);
+        set_max_waiting(&rig, 10).await;
+        until_waiting(&rig, SCALA, "second").await;
+    };
+    tokio::select! {
+        () = judge => {}
+        () = announce(&rig, SCALA) => unreachable!(),
+    }
+}
+
+/// It does not come back for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn submission_ends_with_an_error_in_its_last_delivery_if_too_many_wait() {
+    let rig = Rig::start().await;
+    let judge = async {
+        let builder = rig.builder().env("INSTANCE", "without").env("JUDGE_MAX_DELIVERIES", "2");
+        let judge = ServiceProcess::start(builder).await;
+        fill_with_scala(&rig).await;
         let end = rig.watch("second").await;
         rig.ready_in(SCALA, "second", rig.question().await, "cat").await;
-        end.await
+        let end = end.await;
+        assert_eq!(count(&judge, "the stream is full", "second"), 2);
+        end
     };
     let end = tokio::select! {
         end = judge => end,
         () = announce(&rig, SCALA) => unreachable!(),
     };
     assert_eq!(end.judged.verdict.reason.as_deref(), Some("Scala is not available on this judge."));
+    assert_eq!(end.judged.assignment.unwrap().attempts, 2);
     assert!(is_waiting(&rig, SCALA, "first").await && end.dead.is_none());
 }
 
