@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use gavel_bus::topology::Stream;
+use gavel_domain::Backoff;
 use gavel_testkit::Process;
 use gavel_testkit::process::built_binary;
 use serde_json::Value;
@@ -19,8 +20,8 @@ use crate::programs::CORRECTED;
 
 /// The timeout of a command.
 const COMMAND_TIMEOUT: Duration = Duration::from_mins(1);
-/// The delay between two attempts of a command.
-const RETRY_DELAY: Duration = Duration::from_secs(2);
+/// The delays between the attempts of a command. The commands of all submissions that wait would take the CPU from the pipeline.
+const RETRY_DELAY: Backoff = Backoff { base: Duration::from_secs(4), cap: Duration::from_secs(30) };
 /// How many commands run at once. Those of hundreds of submissions that wait would take the CPU from the judges.
 const MAX_COMMANDS: usize = 2;
 /// How long a submission may take until it can be rejudged or has a dead letter: as long as its result callback may
@@ -109,7 +110,9 @@ impl Operator {
     ) -> Result<()> {
         let deadline = Instant::now() + SETTLE_TIMEOUT;
         let (mut was_killed, mut logged_kind) = (false, String::new());
+        let mut attempt = 0;
         loop {
+            attempt += 1;
             let result = self.run(pipeline, command, kill_after.take()).await?;
             let reason = match result {
                 CommandResult::Done => return Ok(()),
@@ -137,7 +140,7 @@ impl Operator {
                 pipeline.run_log.info(format_args!("gavel {}: {reason}", command.join(" ")));
                 logged_kind = kind;
             }
-            tokio::time::sleep(RETRY_DELAY).await;
+            tokio::time::sleep(RETRY_DELAY.delay(attempt, rand::random())).await;
         }
     }
 

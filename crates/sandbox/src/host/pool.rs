@@ -21,6 +21,9 @@ pub(crate) struct Pool {
     free: Mutex<Vec<SlotPermit>>,
     closed: AtomicBool,
     pub(crate) toolchains: Toolchains,
+    /// Whether programs have a lower CPU weight than services. The checks of the toolchains do not: a judge that starts on a
+    /// busy machine would take long.
+    pub(super) is_weight_low: bool,
     pub(super) tier: Tier,
     /// Programs that were compiled before.
     pub(crate) programs: ProgramCache,
@@ -48,6 +51,7 @@ impl Pool {
             free: Mutex::new(permits),
             closed: AtomicBool::new(false),
             toolchains: Toolchains::default(),
+            is_weight_low: false,
             tier,
             programs,
         }
@@ -85,7 +89,7 @@ impl Pool {
 
     /// Sets the CPU weight for the slots that are not free. Call it with the lock, so that the last weight is the right one.
     fn weigh_busy_slots(&self, free: &[SlotPermit]) {
-        if let Some(cgroups) = &self.builder.cgroups {
+        if let Some(cgroups) = self.builder.cgroups.as_ref().filter(|_| self.is_weight_low) {
             cgroups.set_busy_slots(self.builder.config.slots.saturating_sub(free.len()));
         }
     }

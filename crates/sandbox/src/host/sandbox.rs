@@ -36,6 +36,7 @@ impl Sandbox {
         for (language, check) in checks {
             pool.toolchains.add(&language, &check, rule);
         }
+        pool.is_weight_low = true;
         overcommit::warn(&pool.builder);
         Ok(Self(Arc::new(pool)))
     }

@@ -58,6 +58,14 @@ impl Meter {
         }
     }
 
+    /// Whether the memory of the last run is free again, apart from `file_bytes` of files that the slot still holds.
+    pub(super) fn is_memory_free(&self, file_bytes: u64) -> Result<bool, Errno> {
+        match self {
+            Self::Cgroup(meter) => meter.is_memory_free(file_bytes),
+            Self::Sampling(_) => Ok(true),
+        }
+    }
+
     /// Starts measuring a run: resets the values of the last one.
     pub(super) fn start(&mut self) -> Result<(), Errno> {
         match self {

@@ -133,7 +133,7 @@ impl Runner {
         if let Some(request) = request.artefact.as_ref().filter(|_| report.exit == ProcessExit::Exited(0)) {
             (report.artefact, artefact_file) = artefact::open(self.box_dir.as_fd(), WORK_DIR, request);
         }
-        report.unusable |= !self.clean(artefact_file.is_some());
+        report.unusable |= !self.clean(artefact_file.as_ref());
         Some((report, artefact_file))
     }
 
@@ -150,8 +150,7 @@ impl Runner {
         };
         self.make_room_for_files(&request.files, fds.as_slice()).map_err(RunError::from_errno)?;
         // Before the files are copied: the limit of the run before may be lower than their size.
-        let limited = self.meter.set_limits(&request.limits, self.loaded_bytes);
-        limited.map_err(|errno| RunError::NotStarted(limit_refused(errno)))?;
+        self.meter.set_limits(&request.limits, self.loaded_bytes).map_err(RunError::from_errno)?;
         self.copy_files(&request.files, fds.as_slice()).map_err(RunError::from_errno)?;
         self.meter.start().map_err(RunError::from_errno)?;
         let mut clock = RunClock::start(Duration::from_nanos(request.limits.wall_ns), self.cpu_times.clone());
@@ -302,13 +301,15 @@ impl Runner {
     }
 
     /// Restores the slot to its state before the run. Returns whether that is certain.
-    fn clean(&mut self, is_artefact_open: bool) -> bool {
+    fn clean(&mut self, open_artefact: Option<&OwnedFd>) -> bool {
         let removed = ipc::purge() && self.recreate_dirs().is_ok();
-        // An open artefact still holds its inode and that of its directory.
-        let expected = self.free_inodes.saturating_sub(if is_artefact_open { 2 } else { 0 });
+        // An open artefact still holds its memory, its inode and that of its directory.
+        let expected = self.free_inodes.saturating_sub(if open_artefact.is_some() { 2 } else { 0 });
+        let artefact_bytes = open_artefact.map_or(Ok(0), size_of_file).unwrap_or(0);
         removed
             && cleanup::free_inodes(&self.box_dir).is_ok_and(|free| free >= expected)
             && self.inherited.is_unchanged()
+            && self.meter.is_memory_free(self.loaded_bytes.saturating_add(artefact_bytes)).unwrap_or(false)
     }
 
     /// Recreates the directories that programs can write.
@@ -342,14 +343,6 @@ enum RunError {
 impl RunError {
     fn from_errno(errno: Errno) -> Self {
         Self::NotStarted(ProcessExit::NotStarted(errno.raw_os_error()))
-    }
-}
-
-/// The exit to report if the kernel refused the memory limit: it is too low if the error is `EBUSY`.
-fn limit_refused(errno: Errno) -> ProcessExit {
-    match errno {
-        Errno::BUSY => ProcessExit::MemoryLimitTooLow,
-        errno => ProcessExit::NotStarted(errno.raw_os_error()),
     }
 }
 

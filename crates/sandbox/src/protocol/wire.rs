@@ -53,6 +53,8 @@ pub(crate) enum CgroupFile {
     MemoryPeak,
     /// The current memory usage (read).
     MemoryCurrent,
+    /// The memory usage by its kind (read).
+    MemoryStat,
     /// The number of out-of-memory kills (read).
     MemoryEvents,
     /// CPU time (read).

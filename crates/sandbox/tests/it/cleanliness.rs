@@ -115,6 +115,52 @@ async fn memory_of_system_v_objects_is_free_for_the_next_run() {
     fixture.sandbox.shutdown().await;
 }
 
+/// Sends files to a socket that holds itself: the kernel frees them some time after the program has ended.
+const LEAVES_FILES_IN_FLIGHT: &str = r#"#define _GNU_SOURCE
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+static char block[1 << 20];
+int main(void) {
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair)) return 1;
+    int sent[5] = {pair[1]};
+    for (int i = 1; i < 5; i++) {
+        sent[i] = memfd_create("left", 0);
+        if (sent[i] < 0) sent[i] = open("/tmp", O_TMPFILE | O_RDWR, 0600);
+        for (int n = 0; n < 50; n++) if (write(sent[i], block, sizeof block) != sizeof block) return 3;
+    }
+    char byte = 0, control[CMSG_SPACE(sizeof sent)] = {0};
+    struct iovec data = {&byte, 1};
+    struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof sent);
+    memcpy(CMSG_DATA(header), sent, sizeof sent);
+    return sendmsg(pair[0], &message, 0) == 1 ? 0 : 4;
+}"#;
+/// Uses most of its memory limit at once.
+const USES_MEMORY: &str = "#include <string.h>\nstatic char block[200 << 20];\nint main(){memset(block, 1, sizeof block); return block[4711] - 1;}";
+
+#[tokio::test]
+async fn memory_of_files_in_flight_is_free_for_the_next_run() {
+    let mut fixture = Fixture::open().await;
+    let hog = fixture.program(C, LEAVES_FILES_IN_FLIGHT).await;
+    let honest = fixture.program(C, USES_MEMORY).await;
+    let small = fixture.program(C, "int main(){return 0;}").await;
+    for round in 0..20 {
+        for (program, mib) in [(&hog, 256), (&honest, 256), (&hog, 256), (&small, 16)] {
+            let limits = RunLimits { memory_bytes: mib * MIB, ..limits() };
+            let run = fixture.workspace.run(program, Bytes::new(), &limits).await.unwrap();
+            assert_eq!(run.outcome, Outcome::Exited { code: 0 }, "round {round}, {mib} MiB: {:?}", run.usage);
+        }
+    }
+    fixture.sandbox.shutdown().await;
+}
+
 /// Open descriptors and mounts of this process.
 fn counts() -> (usize, usize) {
     let descriptors = std::fs::read_dir("/proc/self/fd").unwrap().count();

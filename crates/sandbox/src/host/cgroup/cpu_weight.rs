@@ -23,7 +23,8 @@ pub(super) struct CpuWeight {
 }
 
 impl CpuWeight {
-    /// Opens and sets the weight of a group with these directories. Returns `None` if it has none that can be set.
+    /// Opens the weight of a group with these directories, and sets it to that of services for now: the judge starts.
+    /// Returns `None` if it has none that can be set.
     pub(super) fn open(directories: &[PathBuf], version: CgroupVersion, cpus: usize) -> Option<Self> {
         let (name, default, largest) = match version {
             CgroupVersion::V1 => ("cpu.shares", 1024, 262_144),
@@ -31,13 +32,16 @@ impl CpuWeight {
         };
         let path = directories.iter().map(|directory| directory.join(name)).find(|path| path.exists())?;
         let weight = Self { file: File::options().write(true).open(path).ok()?, default, largest, cpus };
-        weight.set_busy_slots(0).then_some(weight)
+        weight.set(cpus * default).then_some(weight)
     }
 
-    /// Sets the weight for this many busy slots. Returns whether it is set.
+    /// Sets the weight for programs in this many busy slots. Returns whether it is set.
     pub(super) fn set_busy_slots(&self, busy: usize) -> bool {
-        let weight = (busy.clamp(1, self.cpus) * self.default / DIVISOR).min(self.largest);
-        self.file.write_at(weight.to_string().as_bytes(), 0).is_ok()
+        self.set(busy.clamp(1, self.cpus) * self.default / DIVISOR)
+    }
+
+    fn set(&self, weight: usize) -> bool {
+        self.file.write_at(weight.min(self.largest).to_string().as_bytes(), 0).is_ok()
     }
 }
 
@@ -53,6 +57,7 @@ mod tests {
         assert!(CpuWeight::open(&directories, CgroupVersion::V2, 4).is_none());
         std::fs::write(&file, "100").unwrap();
         let weight = CpuWeight::open(&directories, CgroupVersion::V2, 4).unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "400");
         for (busy, expected) in [(0, "25"), (1, "25"), (3, "75"), (4, "100"), (16, "100")] {
             std::fs::write(&file, "").unwrap();
             assert!(weight.set_busy_slots(busy));

@@ -16,6 +16,7 @@ pub(super) const FILES: &[FileUse] = &[
     file_use(CgroupFile::MemorySwapLimit, "memory.memsw.limit_in_bytes", false, true, true),
     file_use(CgroupFile::MemoryPeak, "memory.max_usage_in_bytes", true, true, false),
     file_use(CgroupFile::MemoryCurrent, "memory.usage_in_bytes", true, false, false),
+    file_use(CgroupFile::MemoryStat, "memory.stat", true, false, false),
     file_use(CgroupFile::MemoryEvents, "memory.oom_control", true, false, false),
     file_use(CgroupFile::CpuUsage, "cpuacct.usage", true, false, false),
     file_use(CgroupFile::ProcessLimit, "pids.max", false, true, false),

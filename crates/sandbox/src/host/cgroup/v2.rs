@@ -21,6 +21,7 @@ pub(super) const FILES: &[FileUse] = &[
     file_use(CgroupFile::MemoryLimit, "memory.max", false, true, false),
     file_use(CgroupFile::MemoryPeak, "memory.peak", true, true, true),
     file_use(CgroupFile::MemoryCurrent, "memory.current", true, false, false),
+    file_use(CgroupFile::MemoryStat, "memory.stat", true, false, false),
     file_use(CgroupFile::MemoryEvents, "memory.events", true, false, false),
     file_use(CgroupFile::CpuUsage, "cpu.stat", true, false, false),
     file_use(CgroupFile::ProcessLimit, "pids.max", false, true, false),

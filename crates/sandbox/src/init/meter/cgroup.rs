@@ -1,7 +1,7 @@
 //! Measuring with the slot's cgroup. Its files are read and written by descriptor: the init has no path to them.
 
 use std::os::fd::OwnedFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::io::{Errno, pread, pwrite};
 
@@ -18,6 +18,11 @@ const BATCH_BYTES: u64 = 256 << 10;
 const CLEANUP_BYTES: u64 = 64 << 20;
 /// With this much memory left, in bytes, the limit is not raised for the cleanup.
 const MIN_FREE_BYTES: u64 = 4 << 20;
+/// The memory that may be left after the cleanup, in bytes: the kernel's own, for files that the programs have looked at.
+const MAX_LEFT_BYTES: u64 = 4 << 20;
+/// How long to wait for memory that the kernel frees after the processes have ended, and how often to check.
+const FREEING_TIME: Duration = Duration::from_millis(50);
+const FREEING_CHECK_INTERVAL: Duration = Duration::from_millis(1);
 /// The longest time between two checks. They are needed since the kernel kills only one process when memory runs out,
 /// and others may wait for that process, and since waiting for a CPU is seen only while it lasts.
 pub(super) const CHECK_INTERVAL: Duration = Duration::from_millis(10);
@@ -59,6 +64,7 @@ impl CgroupMeter {
         let files: Vec<_> = kinds.iter().copied().zip(fds).collect();
         let needed = [
             CgroupFile::MemoryLimit,
+            CgroupFile::MemoryStat,
             CgroupFile::MemoryEvents,
             CgroupFile::CpuUsage,
             CgroupFile::ProcessLimit,
@@ -78,6 +84,7 @@ impl CgroupMeter {
         meter.resident_bytes = meter.number(CgroupFile::MemoryCurrent)?;
         // Reads every file once, so that an unknown format is an error before the first run.
         meter.start()?;
+        meter.unreclaimable_bytes()?;
         Ok(meter)
     }
 
@@ -117,12 +124,44 @@ impl CgroupMeter {
         self.set_memory_limit(memory)
     }
 
+    /// Whether the memory of the last run is free, apart from `file_bytes` of files that the slot still holds. Waits a little:
+    /// the kernel frees some of it later, for example files in the buffers of sockets.
+    pub(super) fn is_memory_free(&self, file_bytes: u64) -> Result<bool, Errno> {
+        let allowed = self.resident_bytes.saturating_add(file_bytes).saturating_add(MAX_LEFT_BYTES);
+        let deadline = Instant::now() + FREEING_TIME;
+        while self.number(CgroupFile::MemoryCurrent)? > allowed && self.unreclaimable_bytes()? > allowed {
+            if Instant::now() > deadline {
+                return Ok(false);
+            }
+            std::thread::sleep(FREEING_CHECK_INTERVAL);
+        }
+        Ok(true)
+    }
+
+    /// The memory in use that the kernel does not free by itself when a limit is reached.
+    fn unreclaimable_bytes(&self) -> Result<u64, Errno> {
+        let current = self.number(CgroupFile::MemoryCurrent)?;
+        let (cache, slab) = match self.version {
+            CgroupVersion::V1 => (self.field(CgroupFile::MemoryStat, "cache")?, 0),
+            CgroupVersion::V2 => (
+                self.field(CgroupFile::MemoryStat, "file")?,
+                self.field(CgroupFile::MemoryStat, "slab_reclaimable")?,
+            ),
+        };
+        // The cache includes files in memory.
+        let files = self.field(CgroupFile::MemoryStat, "shmem")?;
+        Ok(current.saturating_sub(cache.saturating_sub(files)).saturating_sub(slab))
+    }
+
     /// The limit of memory and swap together may never be below that of memory alone. So the order of the two writes
     /// depends on whether the limit rises or falls: the first write fails if it is the wrong one.
     fn set_memory_limit(&self, bytes: u64) -> Result<(), Errno> {
         let text = bytes.to_string();
         let first = self.write(CgroupFile::MemoryLimit, &text);
         if self.file(CgroupFile::MemorySwapLimit).is_none() {
+            return first;
+        }
+        if first == Err(Errno::BUSY) {
             return first;
         }
         self.write(CgroupFile::MemorySwapLimit, &text)?;
@@ -199,7 +238,7 @@ impl CgroupMeter {
     }
 
     fn read(&self, kind: CgroupFile, parse: impl Fn(&str) -> Option<u64>) -> Result<u64, Errno> {
-        let mut buffer = [0_u8; 1024];
+        let mut buffer = [0_u8; 8192];
         let length = pread(self.file(kind).ok_or(Errno::NOENT)?, &mut buffer, 0)?;
         std::str::from_utf8(&buffer[..length]).ok().and_then(parse).ok_or(Errno::INVAL)
     }
