@@ -1252,7 +1252,7 @@ export interface operations {
                     "application/json": components["schemas"]["Accepted"];
                 };
             };
-            /** @description The body is not JSON, does not match the schema, is incomplete, or its source code is too large */
+            /** @description The body is not JSON, does not match the schema, has a key twice, is incomplete, or its source code is too large */
             400: {
                 headers: {
                     "x-request-id": components["headers"]["x-request-id"];

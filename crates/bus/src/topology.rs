@@ -47,7 +47,8 @@ const MAX_ATTEMPTS_PER_SUBMISSION: i64 = 32;
 const MAX_WAITING: i64 = 10_000;
 
 /// The age at which work is given up in a stream that deletes messages after `max_age`: early enough that it can still end
-/// with an error and a dead letter, and later than any retry budget. `None` if the stream deletes nothing by age.
+/// with an error and a dead letter, and later than the longest retry budget, which begins again after a restart or an outage
+/// of Convex. `None` if the stream deletes nothing by age.
 #[must_use]
 pub fn give_up_age(max_age: Duration) -> Option<Duration> {
     (!max_age.is_zero()).then_some(max_age / 6 * 5)

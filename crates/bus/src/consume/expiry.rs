@@ -25,7 +25,7 @@ use crate::topology::{self, Durable, Stream, give_up_age};
 
 /// How many messages are taken at once: few enough that all are settled before they would be delivered again.
 const BATCH: usize = 8;
-/// The longest delay between two looks at the oldest message.
+/// The longest delay between two checks of the oldest message.
 const MAX_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Watches a consumer, and lets `handler` end the messages that are older than their stream allows work to be
@@ -103,7 +103,7 @@ impl Bus {
         Some(stream.cached_info().config.max_age)
     }
 
-    /// Whether a queued submission has gone on, so that its queued event is no longer needed.
+    /// Whether a queued submission has left the queue, so that its queued event is no longer needed.
     ///
     /// # Errors
     /// Returns an error if a stream cannot be read.
