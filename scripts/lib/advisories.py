@@ -29,13 +29,16 @@ def run(command: list[str], folder: Path = ROOT) -> subprocess.CompletedProcess[
                               text=True, timeout=DOWNLOAD_SECONDS, check=False)
     except subprocess.TimeoutExpired:
         raise Unchecked(f"`{' '.join(command)}` did not end within {DOWNLOAD_SECONDS} s") from None
+    except OSError as error:
+        raise Unchecked(f"cannot run {command[0]}: {error.strerror}") from None
 
 
 def rust() -> bool:
     """Whether no crate has an advisory."""
     fetched = run(["cargo", "deny", "--log-level", "error", "fetch", "db"])
     if fetched.returncode != 0:
-        raise Unchecked("cargo deny cannot download the RustSec database")
+        lines = fetched.stderr.strip().splitlines() or ["no output"]
+        raise Unchecked(f"cargo deny cannot download the RustSec database ({lines[-1].strip()})")
     checked = run(["cargo", "deny", "check", "--disable-fetch", "advisories"])
     info(checked.stdout + checked.stderr)
     return checked.returncode == 0
@@ -43,7 +46,15 @@ def rust() -> bool:
 
 def npm() -> bool:
     """Whether no package of a lock file has a severe advisory."""
-    return all([audit(folder) for folder in LOCKS])
+    is_clean, reasons = True, []
+    for folder in LOCKS:
+        try:
+            is_clean &= audit(folder)
+        except Unchecked as reason:
+            reasons.append(str(reason))
+    if is_clean and reasons:
+        raise Unchecked("; ".join(reasons))
+    return is_clean
 
 
 def audit(folder: Path) -> bool:
@@ -66,9 +77,9 @@ def recorded() -> dict[str, Optional[str]]:
     return json.loads(RECORD.read_text(encoding="utf-8"))
 
 
-def check(today: datetime.date) -> bool:
-    """Check all kinds and record today for each without a finding. Print those that cannot be checked. Return whether nothing
-    was found."""
+def check(today: datetime.date, record: bool) -> bool:
+    """Check all kinds, and print those that cannot be checked. Return whether nothing was found. With `record`, record today for
+    each kind without a finding."""
     dates, is_clean = recorded(), True
     for kind, find in CHECKS.items():
         try:
@@ -78,7 +89,8 @@ def check(today: datetime.date) -> bool:
                 is_clean = False
         except Unchecked as reason:
             print(f"the advisories of {kind} packages were NOT checked: {reason}; {since(dates[kind], today)}")
-    RECORD.write_text(json.dumps(dates, indent=2) + "\n", encoding="utf-8")
+    if record:
+        RECORD.write_text(json.dumps(dates, indent=2) + "\n", encoding="utf-8")
     return is_clean
 
 

@@ -23,7 +23,7 @@ case "$*" in *" fetch "*) exit "$FETCH";; *" check "*) exit "$CHECK";; esac
 """
 NPM = """#!/bin/sh
 echo "a warning" >&2
-echo "$AUDIT"
+case "$PWD" in *convex) echo "$AUDIT";; *) echo "${AUDIT_OTHERS-$AUDIT}";; esac
 exit 1
 """
 NOTHING = {"FETCH": "0", "CHECK": "0", "AUDIT": '{"vulnerabilities": {}}'}
@@ -50,7 +50,7 @@ class Advisories(unittest.TestCase):
         output = io.StringIO()
         with mock.patch.dict(os.environ, {**NOTHING, **variables}), contextlib.redirect_stdout(output), \
                 contextlib.redirect_stderr(io.StringIO()):
-            is_clean = advisories.check(TODAY)
+            is_clean = advisories.check(TODAY, record=True)
         return is_clean, output.getvalue(), json.loads(self.record.read_text(encoding="utf-8"))
 
     def test_check_without_a_finding_is_recorded(self) -> None:
@@ -60,6 +60,17 @@ class Advisories(unittest.TestCase):
         for variables in ({"CHECK": "1"}, {"AUDIT": '{"vulnerabilities": {"a": {"severity": "critical"}}}'}):
             self.assertFalse(self.check(**variables)[0], variables)
         self.assertTrue(self.check(AUDIT='{"vulnerabilities": {"a": {"severity": "low"}}}')[0])
+
+    def test_finding_fails_if_another_folder_cannot_be_checked(self) -> None:
+        found = '{"vulnerabilities": {"a": {"severity": "critical"}}}'
+        self.assertFalse(self.check(AUDIT=found, AUDIT_OTHERS="")[0])
+        self.assertFalse(self.check(AUDIT="", AUDIT_OTHERS=found)[0])
+
+    def test_command_that_is_missing_is_printed(self) -> None:
+        with mock.patch.object(advisories.subprocess, "run", side_effect=FileNotFoundError(2, "No such file")):
+            is_clean, output, _ = self.check()
+        self.assertTrue(is_clean)
+        self.assertIn("NOT checked: cannot run cargo: No such file", output)
 
     def test_download_that_fails_is_printed_with_the_date_of_the_last_check(self) -> None:
         is_clean, output, record = self.check(FETCH="1", AUDIT='{"error": {"summary": "unreachable"}}')

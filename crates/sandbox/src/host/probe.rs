@@ -82,6 +82,14 @@ fn ids(config: &SandboxConfig) -> HostCheck {
     }
 }
 
+/// Warns if the group of a judge that has started has the weight of a service.
+pub(crate) fn warn_of_cpu_weight() {
+    let HostCheck { ok, detail, impact, remedy, .. } = cpu_weight(cgroup::own_cpu_weight());
+    if !ok {
+        tracing::warn!("CPU weight {detail}: {impact}. Remedy: {remedy}");
+    }
+}
+
 /// Checks the weight of the judge's group, in which its programs have a lower one than the judge. `own` is `None` if the
 /// group has no weight.
 fn cpu_weight(own: Option<(u32, PathBuf)>) -> HostCheck {
@@ -90,8 +98,8 @@ fn cpu_weight(own: Option<(u32, PathBuf)>) -> HostCheck {
         name: "CPU weight",
         ok: own.as_ref().is_none_or(|(weight, _)| *weight < DEFAULT_WEIGHT),
         detail: own.map_or_else(
-            || "the judge is in no cgroup v2 with a weight".to_owned(),
-            |(weight, group)| format!("{weight} for {}, of {DEFAULT_WEIGHT} by default", group.display()),
+            || "this process is in no cgroup v2 with a weight".to_owned(),
+            |(weight, group)| format!("{weight} for {}, the group of this process", group.display()),
         ),
         impact: "programs can delay services in other systemd units or containers",
         remedy: "set CPUWeight=25 in the judge's unit, or cpu_shares: 256 for its container",

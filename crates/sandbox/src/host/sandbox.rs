@@ -10,6 +10,7 @@ use crate::host::error::{SandboxError, SlotError, StartError};
 use crate::host::open_files;
 use crate::host::overcommit;
 use crate::host::pool::{Pool, SlotPermit};
+use crate::host::probe;
 use crate::host::slot::Slot;
 use crate::host::slot_builder::SlotBuilder;
 use crate::host::tier::{self, Tier};
@@ -38,6 +39,7 @@ impl Sandbox {
         }
         pool.is_weight_low = true;
         overcommit::warn(&pool.builder);
+        probe::warn_of_cpu_weight();
         Ok(Self(Arc::new(pool)))
     }
 

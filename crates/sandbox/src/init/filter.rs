@@ -50,9 +50,8 @@ pub(super) fn install(is_sampled: bool, has_one_session: bool) -> Result<(), Ste
     installed.step(|| "install the system call filter (needs CONFIG_SECCOMP_FILTER)".to_owned())
 }
 
-/// The decisions that depend on arguments come first: only for these calls does the kernel evaluate the filter. For the
-/// others it looks up a bit, which it computed when the filter was installed. `further` decisions replace all
-/// others.
+/// The decisions that depend on arguments come first. For calls that are always allowed the kernel looks up a bit, which it
+/// computed when the filter was installed; for all others it evaluates the filter. `further` decisions replace all others.
 fn program(further: &[(c_long, u32)]) -> Vec<sock_filter> {
     // The tables of other architectures give calls other numbers. So does x32, beyond the last decision.
     let mut code = vec![

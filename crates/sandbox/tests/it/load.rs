@@ -67,6 +67,8 @@ int main(){
     for (int i = 0; i < 60; i++) if (fork() == 0) { setsid(); for (;;); }
     for (;;);
 }";
+/// The same in one process.
+const SPINS: &str = "int main(){ for (;;); }";
 
 /// A process in a separate session that never sleeps, on one CPU.
 struct BusyProcess(std::process::Child);
@@ -196,10 +198,20 @@ async fn program_has_no_share_of_slots_that_are_free() {
     service_gets_most_of_its_cpu(8).await;
 }
 
+/// Whether each session has a share of the CPU: only outside of groups with the controller `cpu`.
+fn has_autogroups() -> bool {
+    let enabled = std::fs::read_to_string("/proc/sys/kernel/sched_autogroup_enabled");
+    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap();
+    let is_root = |line: &str| line.ends_with(":/") || !(line.contains("cpu") || line.starts_with("0::"));
+    enabled.is_ok_and(|text| text.trim() == "1") && groups.lines().all(is_root)
+}
+
 /// Runs sessions that spin in one slot of a judge, next to a service on the same CPU.
 async fn service_gets_most_of_its_cpu(slots: usize) {
     let mut fixture = Fixture::with_slots(slots).await;
-    let program = fixture.program(C, SPINS_IN_SESSIONS).await;
+    // Without a group for all processes, each has its own share next to those of the same group or session.
+    let is_alone = fixture.sandbox.tier().cgroups.is_none() && !has_autogroups();
+    let program = fixture.program(C, if is_alone { SPINS } else { SPINS_IN_SESSIONS }).await;
     let service = BusyProcess::start(cpu_of(&mut fixture).await);
     let limits = RunLimits { cpu_time: Duration::from_millis(200), ..limits() };
     let before = service.cpu_time();

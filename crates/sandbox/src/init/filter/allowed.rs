@@ -125,7 +125,6 @@ pub(super) const ALLOWED_CALLS: &[c_long] = &[
     libc::SYS_lremovexattr,
     libc::SYS_lseek,
     libc::SYS_lsetxattr,
-    libc::SYS_madvise,
     libc::SYS_mbind,
     libc::SYS_mincore,
     libc::SYS_mkdirat,

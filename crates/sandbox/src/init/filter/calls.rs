@@ -191,6 +191,8 @@ const PERSONALITIES: &[u32] = &[0, 0x0004_0000, u32::MAX];
 const GLOBAL_BARRIERS: u32 = 1 | 2 | 4;
 /// A bit of the file types that are devices; pipes, sockets and regular files do not have it.
 const DEVICE_BIT: u32 = libc::S_IFCHR;
+/// `PR_SET_MEMORY_MERGE` (`linux/prctl.h`).
+const SET_MEMORY_MERGE: u32 = 67;
 /// `SHM_HUGETLB` (`linux/shm.h`).
 const HUGE_SEGMENT: u32 = 0o4000;
 const UNIX_SOCKETS: &[u32] = &[libc::AF_UNIX.cast_unsigned()];
@@ -206,8 +208,16 @@ pub(super) const ARGUMENT_RULES: &[ArgumentRule] = &[
     // A socket of any other family reaches code that namespaces do not cover (vsock) or that no submission needs.
     ArgumentRule::new(libc::SYS_socket, 0, Test::Equals, UNIX_SOCKETS).answering(ALLOW, NO_FAMILY),
     ArgumentRule::new(libc::SYS_socketpair, 0, Test::Equals, UNIX_SOCKETS).answering(ALLOW, NO_FAMILY),
-    // A core that a program shares with no other keeps other work waiting, and the program itself.
-    ArgumentRule::new(libc::SYS_prctl, 0, Test::Equals, &[libc::PR_SCHED_CORE.cast_unsigned()]),
+    // A core that a program shares with no other keeps other work waiting, and the program itself. Pages that are merged with
+    // equal ones of other slots show by the time of a write which pages those have.
+    ArgumentRule::new(
+        libc::SYS_prctl,
+        0,
+        Test::Equals,
+        &[libc::PR_SCHED_CORE.cast_unsigned(), SET_MEMORY_MERGE],
+    ),
+    ArgumentRule::new(libc::SYS_madvise, 2, Test::Equals, &[libc::MADV_MERGEABLE.cast_unsigned()])
+        .answering(errno(libc::EINVAL), ALLOW),
     ArgumentRule::new(libc::SYS_personality, 0, Test::Equals, PERSONALITIES).answering(ALLOW, REFUSE),
     // A process may limit itself only: programs inherit the limits of the init.
     ArgumentRule::new(libc::SYS_prlimit64, 0, Test::Equals, &[0]).answering(ALLOW, REFUSE),

@@ -120,6 +120,10 @@ fn namespaces_families_and_personalities_are_refused() {
     }
     assert_eq!(native(libc::SYS_prctl, &[libc::PR_SET_NAME]), ALLOW);
     assert_eq!(native(libc::SYS_prctl, &[libc::PR_SCHED_CORE]), REFUSE);
+    let merge = 67;
+    assert_eq!(native(libc::SYS_prctl, &[merge]), REFUSE);
+    assert_eq!(native(libc::SYS_madvise, &[0, 0, libc::MADV_MERGEABLE]), errno(libc::EINVAL));
+    assert_eq!(native(libc::SYS_madvise, &[0, 0, libc::MADV_DONTNEED]), ALLOW);
     for personality in [0, 0x0004_0000, -1] {
         assert_eq!(native(libc::SYS_personality, &[personality]), ALLOW, "{personality}");
     }
