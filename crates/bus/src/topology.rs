@@ -193,7 +193,8 @@ impl Stream {
 
     /// What is different if it does not exist; `None` if the pipeline needs it. The streams of an earlier version may leave no
     /// space for the others.
-    pub(crate) fn effect_if_missing(self) -> Option<&'static str> {
+    #[must_use]
+    pub fn effect_if_missing(self) -> Option<&'static str> {
         match self {
             Self::DeadMessages => Some("dead letters contain large messages, so fewer of them are kept"),
             Self::Callbacks => Some("traces contain only some callback attempts"),

@@ -81,7 +81,7 @@ impl StoredDeadLetter {
         if dead_letter.payload.is_empty() {
             return unreadable(match dead_letter.kept_on {
                 None => "it holds no message",
-                Some(_) => "its message was discarded to make room for others",
+                Some(_) => "its message is no longer stored",
             });
         }
         let event = match Event::decode(&dead_letter.subject, &dead_letter.payload) {
@@ -151,7 +151,12 @@ impl Inspector {
         let Some(subject) = dead_letter.kept_on.as_deref().filter(|subject| is_dead_message(subject)) else {
             return Ok(());
         };
-        if let Some(message) = self.first(Stream::DeadMessages, subject, 1).await? {
+        let message = match self.first(Stream::DeadMessages, subject, 1).await {
+            // The stream is optional.
+            Err(InspectError::NoStream(_)) => None,
+            read => read?,
+        };
+        if let Some(message) = message {
             dead_letter.payload = message.payload.to_vec();
             stored.message_sequence = message.sequence;
         }

@@ -51,7 +51,7 @@ pub struct StreamStats {
 pub struct Snapshot {
     /// The consumers, in the order in which a submission passes them.
     pub consumers: Vec<ConsumerStats>,
-    /// The streams.
+    /// The streams; optional ones may be missing.
     pub streams: Vec<StreamStats>,
     /// The server's clock minus this machine's, in milliseconds, as far as the round trip allows to tell.
     pub skew_ms: i64,
@@ -95,12 +95,15 @@ impl Inspector {
     /// Returns the statistics of all streams and consumers.
     ///
     /// # Errors
-    /// Returns an error if one of them is missing or cannot be read.
+    /// Returns an error if one of them that the pipeline needs is missing, or if one cannot be read.
     pub async fn snapshot(&self) -> Result<Snapshot, InspectError> {
         let (mut consumers, mut streams) = (Vec::new(), Vec::new());
         let mut skew_ms = 0;
         for stream in Stream::ALL {
-            let (info, skew) = self.stream_info(stream).await?;
+            let (info, skew) = match self.stream_info(stream).await {
+                Err(InspectError::NoStream(_)) if stream.effect_if_missing().is_some() => continue,
+                found => found?,
+            };
             skew_ms = skew;
             streams.push(StreamStats {
                 stream,

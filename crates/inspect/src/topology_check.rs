@@ -15,17 +15,28 @@ pub struct TopologyMismatch {
     pub is_stream: bool,
     /// Whether it does not exist.
     pub is_missing: bool,
+    /// Whether the pipeline works without it.
+    pub is_optional: bool,
     /// The problem, to be read after the name.
     pub problem: String,
 }
 
 impl TopologyMismatch {
-    fn missing(name: &'static str, is_stream: bool) -> Self {
-        Self { name, is_stream, is_missing: true, problem: "is missing".to_owned() }
+    fn missing_stream(stream: Stream) -> Self {
+        let effect = stream.effect_if_missing();
+        let problem =
+            effect.map_or_else(|| "is missing".to_owned(), |effect| format!("is missing: {effect}"));
+        let is_optional = effect.is_some();
+        Self { name: stream.name(), is_stream: true, is_missing: true, is_optional, problem }
+    }
+
+    fn missing_consumer(durable: Durable) -> Self {
+        let problem = "is missing".to_owned();
+        Self { name: durable.name(), is_stream: false, is_missing: true, is_optional: false, problem }
     }
 
     fn different(name: &'static str, is_stream: bool, problem: &str) -> Self {
-        Self { name, is_stream, is_missing: false, problem: problem.to_owned() }
+        Self { name, is_stream, is_missing: false, is_optional: false, problem: problem.to_owned() }
     }
 }
 
@@ -45,7 +56,7 @@ impl Inspector {
                     let different = |problem| TopologyMismatch::different(stream.name(), true, problem);
                     mismatches.extend(problems.map(different));
                 }
-                Err(InspectError::NoStream(name)) => mismatches.push(TopologyMismatch::missing(name, true)),
+                Err(InspectError::NoStream(_)) => mismatches.push(TopologyMismatch::missing_stream(stream)),
                 Err(error) => return Err(error),
             }
         }
@@ -58,8 +69,8 @@ impl Inspector {
                 }
                 // Reported already.
                 Err(InspectError::NoStream(_)) => {}
-                Err(InspectError::NoConsumer(name)) => {
-                    mismatches.push(TopologyMismatch::missing(name, false));
+                Err(InspectError::NoConsumer(_)) => {
+                    mismatches.push(TopologyMismatch::missing_consumer(durable));
                 }
                 Err(error) => return Err(error),
             }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
+use gavel_bus::StoreError;
 use gavel_bus::topology::{MIN_NATS_VERSION, Stream};
 use gavel_domain::heartbeat::Heartbeat;
 use gavel_domain::{LanguageId, catalogue};
@@ -38,21 +39,38 @@ pub(super) async fn check(nats: &NatsOptions) -> Vec<Finding> {
 }
 
 async fn topology(inspector: &Inspector, mismatches: Vec<TopologyMismatch>) -> Vec<Finding> {
-    if mismatches.is_empty() {
-        let good = Finding::good("streams and consumers", "all exist with the expected configuration");
-        return vec![good, store(inspector).await, permission(inspector).await, clock(inspector).await];
+    let lacks_something = mismatches.iter().any(|mismatch| mismatch.is_missing && !mismatch.is_optional);
+    let mut findings: Vec<_> = mismatches.into_iter().map(mismatch_finding).collect();
+    if findings.is_empty() {
+        findings.push(Finding::good("streams and consumers", "all exist with the expected configuration"));
     }
-    let finding = |mismatch: TopologyMismatch| {
-        let name = format!("{} {}", if mismatch.is_stream { "stream" } else { "consumer" }, mismatch.name);
-        let remedy = if mismatch.is_missing {
-            "Start a service whose user may create streams and consumers, or run \"gavel streams\": both create what is missing."
-        } else {
+    if !lacks_something {
+        findings.extend([store(inspector).await, permission(inspector).await, clock(inspector).await]);
+    }
+    findings
+}
+
+fn mismatch_finding(mismatch: TopologyMismatch) -> Finding {
+    let name = format!("{} {}", if mismatch.is_stream { "stream" } else { "consumer" }, mismatch.name);
+    match (mismatch.is_missing, mismatch.is_optional) {
+        (true, true) => Finding::warning(
+            &name,
+            mismatch.problem,
+            "Run \"gavel streams\": it creates the stream, or says that nats-server has no space for it. In that case raise \
+             max_file_store, or leave it: the services work without the stream.",
+        ),
+        (true, false) => Finding::bad(
+            &name,
+            mismatch.problem,
+            "Start a service whose user may create streams and consumers, or run \"gavel streams\": both create what is missing.",
+        ),
+        (false, _) => Finding::bad(
+            &name,
+            mismatch.problem,
             "Run \"gavel streams\": it corrects what an earlier version created. It changes nothing else of what exists: change \
-             that with the nats command, or wait until the pipeline is empty, delete it, and run \"gavel streams\"."
-        };
-        Finding::bad(&name, mismatch.problem, remedy)
-    };
-    mismatches.into_iter().map(finding).collect()
+             that with the nats command, or wait until the pipeline is empty, delete it, and run \"gavel streams\".",
+        ),
+    }
 }
 
 fn version(inspector: &Inspector) -> Finding {
@@ -78,11 +96,16 @@ fn max_payload(inspector: &Inspector) -> Finding {
     }
 }
 
-/// Stores a probe in each stream.
+/// Stores a probe in each stream that exists.
 async fn store(inspector: &Inspector) -> Finding {
     let checks = join_all(Stream::ALL.map(|stream| inspector.check_store(stream))).await;
-    let problems: Vec<String> =
-        checks.into_iter().filter_map(Result::err).map(|problem| problem.to_string()).collect();
+    // Reported already.
+    let is_known = |problem: &StoreError| match problem {
+        StoreError::Missing(stream) => stream.effect_if_missing().is_some(),
+        _ => false,
+    };
+    let problems = checks.into_iter().filter_map(Result::err).filter(|problem| !is_known(problem));
+    let problems: Vec<String> = problems.map(|problem| problem.to_string()).collect();
     if problems.is_empty() {
         return Finding::good("store of NATS", "each stream stores messages");
     }

@@ -1,7 +1,9 @@
 //! `gavel dead`: dead letters are shown, retried from their stage, or dropped.
 
 use async_nats::jetstream;
+use gavel_domain::event::{DeadLetter, Stage};
 use gavel_mock_convex::{Endpoint, HttpFault, Matcher, Question, Status, SubmissionKind};
+use gavel_proto::WireEvent as _;
 use gavel_testkit::{LogLine, Process, TEST_TIMEOUT, wait_until};
 use serde_json::{Value, json};
 
@@ -66,10 +68,10 @@ async fn dead_retry_sends_rejected_result_again() {
     assert_eq!(dead_letters[0]["cause"], "Convex answered 422");
 
     let shown = gavel(&pipeline, &["dead", "show", "a", "--json"]).await;
-    let letter = &shown.json()[0];
-    assert_eq!(letter["message"]["result"]["status"], "passed");
+    let dead_letter = &shown.json()[0];
+    assert_eq!(dead_letter["message"]["result"]["status"], "passed");
     let events: Vec<_> =
-        letter["history"].as_array().unwrap().iter().map(|moment| &moment["event"]).collect();
+        dead_letter["history"].as_array().unwrap().iter().map(|moment| &moment["event"]).collect();
     assert_eq!(events, ["queued", "running", "judged"]);
     let plain = gavel(&pipeline, &["dead", "show", "a"]).await;
     assert!(plain.contains("cause: Convex answered 422"));
@@ -131,11 +133,11 @@ async fn undecodable_dead_letter_is_shown_and_dropped() {
     raw.publish("submission.queued.junk.x", "no event".into()).await.unwrap().await.unwrap();
     let dead_letters = wait_dead_letters(&pipeline, 2).await;
     for key in ["junk", "junk.x"] {
-        assert!(dead_letters.iter().any(|letter| letter["key"] == key), "{dead_letters:?}");
+        assert!(dead_letters.iter().any(|dead_letter| dead_letter["key"] == key), "{dead_letters:?}");
     }
     let shown = gavel(&pipeline, &["dead", "show", "junk", "--json"]).await;
-    for letter in shown.json() {
-        let message = &letter["message"];
+    for dead_letter in shown.json() {
+        let message = &dead_letter["message"];
         assert!(
             message["unreadable"].as_str().unwrap().starts_with("its message cannot be decoded"),
             "{message}"
@@ -150,6 +152,43 @@ async fn undecodable_dead_letter_is_shown_and_dropped() {
     assert_eq!((dropped.code, dropped.json()), (0, vec![expected]));
     wait_dead_letters(&pipeline, 0).await;
     assert_eq!(gavel(&pipeline, &["dead", "drop", "junk"]).await.code, 1);
+}
+
+/// The stream for large messages is optional.
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letter_without_the_stream_of_its_message_is_shown_dropped_and_rejudged() {
+    let pipeline = Pipeline::start(questions()).await;
+    pipeline.submit("a", "q", 71, ECHO).await;
+    assert_eq!(pipeline.result("a").await["status"], "passed");
+    let raw = jetstream::new(async_nats::connect(pipeline.nats.url()).await.unwrap());
+    raw.delete_stream("DEAD_MESSAGES").await.unwrap();
+    for key in ["a", "b"] {
+        let dead_letter = DeadLetter {
+            key: key.to_owned(),
+            stage: Stage::Fetcher,
+            cause: "for the test".to_owned(),
+            attempts: 1,
+            stored_at_ms: 1,
+            subject: format!("submission.queued.{key}"),
+            payload: Vec::new(),
+            kept_on: Some("dead-message.SUB_QUEUED.1.1".to_owned()),
+        };
+        let subject = format!("submission.dead.{key}");
+        raw.publish(subject, dead_letter.encode()).await.unwrap().await.unwrap();
+    }
+    let shown = gavel(&pipeline, &["dead", "show", "a"]).await;
+    assert!(shown.code == 0 && shown.contains("its message is no longer stored"), "{:?}", shown.lines);
+    let retried = gavel(&pipeline, &["dead", "retry", "a"]).await;
+    assert!(retried.code == 1 && retried.contains("its message is no longer stored"), "{:?}", retried.lines);
+    let dropped = gavel(&pipeline, &["dead", "drop", "b"]).await;
+    assert_eq!(dropped.code, 0, "{:?}", dropped.lines);
+    // Refused until the result is reported.
+    wait_until("the new generation", TEST_TIMEOUT, async || {
+        gavel(&pipeline, &["rejudge", "a"]).await.code == 0
+    })
+    .await
+    .unwrap();
+    wait_dead_letters(&pipeline, 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! `gavel doctor`: its findings on a healthy pipeline and on broken ones.
 
 use async_nats::jetstream::stream::Config;
+use gavel_bus::topology::TopologySettings;
 use gavel_mock_convex::{MockConvex, Question, SubmissionKind};
 use gavel_testkit::process::built_binary;
 use gavel_testkit::{NatsServer, Process, TEST_TIMEOUT, wait_until};
@@ -94,6 +95,34 @@ async fn doctor_names_each_problem_with_its_remedy() {
         assert_eq!(state(&findings, name), "bad");
     }
     assert!(findings.iter().all(|found| found["state"] != "bad" || found["remedy"].is_string()));
+}
+
+/// The streams of an earlier version may leave no space for the new ones.
+#[tokio::test(flavor = "multi_thread")]
+async fn missing_optional_streams_are_a_warning_for_doctor_and_no_problem_for_status() {
+    // The required streams are 95 % of all.
+    let bytes = TopologySettings::default().store_bytes / 100 * 96;
+    let nats = NatsServer::builder().with_roles().max_file_store(bytes).start().await;
+    let pipeline = Pipeline::start_each_on(nats, Vec::new(), |_| Vec::new()).await;
+    let ingress = pipeline.url.replace("/v1/judge-question", "");
+    let variables = [("INGRESS_URL", ingress.as_str()), ("CONVEX_SITE_URL", &pipeline.convex.url())];
+    let (mut code, mut findings) = (None, Vec::new());
+    wait_until("all four", TEST_TIMEOUT, async || {
+        (code, findings) = doctor(&pipeline.nats, &variables).await;
+        code == Some(0)
+    })
+    .await
+    .unwrap_or_else(|_| panic!("{findings:?}"));
+    for stream in ["stream DEAD_MESSAGES", "stream CALLBACKS"] {
+        assert_eq!(state(&findings, stream), "warning", "{findings:?}");
+    }
+    for name in ["store of NATS", "permission to read history", "clock"] {
+        assert_eq!(state(&findings, name), "good", "{findings:?}");
+    }
+    let counted = crate::status::status(&pipeline.nats).await;
+    let streams = counted["streams"].as_array().unwrap().iter().map(|stream| &stream["stream"]);
+    let streams: Vec<_> = streams.collect();
+    assert_eq!(streams, ["SUB_QUEUED", "SUB_READY", "SUB_WAITING", "SUB_RESULT", "SUB_DEAD", "BUNDLES"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

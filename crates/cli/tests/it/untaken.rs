@@ -54,9 +54,9 @@ async fn untaken_submission_ends_with_an_error_and_can_be_retried() {
     let result = pipeline.result("a").await;
     assert_eq!(result["status"], "error");
     assert_eq!(result["firstFailure"]["errorMessage"], "The submission was not processed in time.");
-    let letter = wait_dead_letters(&pipeline, 1).await.remove(0);
-    assert_eq!(letter["stage"], "fetcher");
-    assert_eq!(letter["cause"], "no fetcher has processed it, and SUB_QUEUED would soon delete it");
+    let dead_letter = wait_dead_letters(&pipeline, 1).await.remove(0);
+    assert_eq!(dead_letter["stage"], "fetcher");
+    assert_eq!(dead_letter["cause"], "no fetcher has processed it, and SUB_QUEUED would soon delete it");
 
     wait_deleted(&raw, "SUB_QUEUED", "submission.queued.a").await;
     let shown = gavel(&pipeline, &["dead", "show", "a", "--json"]).await.json().remove(0);
@@ -78,9 +78,9 @@ async fn untaken_verdict_becomes_a_dead_letter_and_can_be_retried() {
     pipeline.fetcher.kill().await.unwrap();
     pipeline.fetcher.restart().await.unwrap();
     pipeline.submit("a", "q", 71, &program()).await;
-    let letter = wait_dead_letters(&pipeline, 1).await.remove(0);
-    assert_eq!(letter["stage"], "reporter");
-    assert_eq!(letter["cause"], "no reporter has processed it, and SUB_RESULT would soon delete it");
+    let dead_letter = wait_dead_letters(&pipeline, 1).await.remove(0);
+    assert_eq!(dead_letter["stage"], "reporter");
+    assert_eq!(dead_letter["cause"], "no reporter has processed it, and SUB_RESULT would soon delete it");
 
     wait_deleted(&raw, "SUB_RESULT", "submission.judged.a").await;
     pipeline.reporter.restart().await.unwrap();

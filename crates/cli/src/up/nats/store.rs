@@ -21,23 +21,27 @@ pub(super) async fn until_restart_helps(bus: &Bus, data_dir: &Path) -> StoreErro
     let mut failures = 0;
     loop {
         tokio::time::sleep(STORE_CHECK_INTERVAL).await;
-        match check_streams(bus).await {
-            Err(problem) if problem.needs_restart() => {
-                failures += 1;
-                if failures >= FAILURES_BEFORE_RESTART && has_room(data_dir).await {
-                    return problem;
-                }
-            }
-            _ => failures = 0,
+        let Some(problem) = find_broken_stream(bus).await else {
+            failures = 0;
+            continue;
+        };
+        failures += 1;
+        if failures >= FAILURES_BEFORE_RESTART && has_room(data_dir).await {
+            return problem;
         }
     }
 }
 
-async fn check_streams(bus: &Bus) -> Result<(), StoreError> {
+/// Returns the first problem that a restart may solve. It does not create a missing stream.
+async fn find_broken_stream(bus: &Bus) -> Option<StoreError> {
     for stream in Stream::ALL {
-        bus.check_store(stream).await?;
+        if let Err(problem) = bus.check_store(stream).await
+            && problem.needs_restart()
+        {
+            return Some(problem);
+        }
     }
-    Ok(())
+    None
 }
 
 /// Whether a file of [`ROOM_BYTES`] can be written.
