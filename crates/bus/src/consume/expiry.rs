@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::Message;
 use async_nats::jetstream::stream::{DirectGetError, DirectGetErrorKind};
+use futures::future::join_all;
 use gavel_domain::SubmissionKey;
 use gavel_domain::event::{Expired, Judged, Ready, Waiting};
 use gavel_proto::WireEvent as _;
@@ -23,7 +24,7 @@ use crate::pull::{Lost, Puller};
 use crate::settle::{Settlement, settle};
 use crate::topology::{self, Durable, Stream, give_up_age};
 
-/// How many messages are taken at once: few enough that all are settled before they would be delivered again.
+/// How many messages are taken at once.
 const BATCH: usize = 8;
 /// The longest delay between two checks of the oldest message.
 const MAX_INTERVAL: Duration = Duration::from_mins(1);
@@ -62,7 +63,7 @@ async fn end_some<H: Handler>(
 ) -> Result<usize, Lost> {
     let mut puller = Puller::open(bus, durable).await?;
     puller.request_available(BATCH).await?;
-    let mut ended = 0;
+    let mut works = Vec::new();
     while puller.outstanding() > 0 {
         let Some(message) = puller.next().await? else { continue };
         if !is_older(&message, limit) {
@@ -72,7 +73,7 @@ async fn end_some<H: Handler>(
         let (bus, handler, meter) = (bus.clone(), Arc::clone(handler), Arc::clone(meter));
         let progress_every = puller.ack_wait() / 3;
         let abort = CancellationToken::new();
-        work(Work {
+        works.push(work(Work {
             bus,
             handler,
             meter,
@@ -82,14 +83,13 @@ async fn end_some<H: Handler>(
             max_age: None,
             progress_every,
             abort,
-        })
-        .await;
-        ended += 1;
+        }));
     }
     for message in puller.close().await {
         settle(&message, Settlement::HandBack(Duration::ZERO)).await;
     }
-    Ok(ended)
+    // All at the same time: one that waited for the others would report no progress, and be delivered again.
+    Ok(join_all(works).await.len())
 }
 
 fn is_older(message: &Message, limit: Duration) -> bool {

@@ -4,17 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::stream::Config as StreamConfig;
-use gavel_bus::topology::{Durable, Stream};
+use gavel_bus::topology::{Durable, Stream, TopologySettings};
 use gavel_bus::{Cause, Failure, end_expiring};
 use gavel_domain::event::Queued;
 use gavel_testkit::{TEST_TIMEOUT, wait_until};
 use tokio::sync::mpsc;
 
-use crate::support::{Loop, Received, Rig, Script, judged, key, next, queued, ready, stored};
+use crate::support::{Loop, Received, Rig, Script, judged, key, queued, ready, settings, several, stored};
 
 #[tokio::test]
 async fn untaken_message_is_ended_once_before_it_is_deleted() {
-    let rig = Rig::start().await;
+    let rig = Rig::with(TopologySettings { ack_wait: Duration::from_secs(6), ..settings() }).await;
     let raw = rig.raw().await;
     let config = raw.get_stream("SUB_QUEUED").await.unwrap().cached_info().config.clone();
     // The messages are given up after 50 s, so there are 10 s to end them on a busy machine.
@@ -25,25 +25,30 @@ async fn untaken_message_is_ended_once_before_it_is_deleted() {
         let events_tx = events_tx.clone();
         let script = Script::<Queued>::new(move |received: Received| {
             events_tx.send(received).unwrap();
-            async { Err(Failure::Reject(Cause::new("nobody has taken it"))) }
+            async {
+                // All of them, one after the other, would take longer than `ack_wait`.
+                tokio::time::sleep(Duration::from_secs(3)).await;
+                Err(Failure::Reject(Cause::new("nobody has taken it")))
+            }
         });
         tokio::spawn(end_expiring(rig.connect().await, Durable::Fetcher, Arc::new(script)));
     }
-    for id in ["a", "b"] {
+    let ids = ["a", "b", "c", "d", "e", "f"];
+    for id in ids {
         rig.publish(&queued(id)).await;
     }
     tokio::time::sleep(max_age / 6 * 5).await;
-    let mut ended = [next(&mut events).await.id, next(&mut events).await.id];
+    let mut ended = several(&mut events, ids.len()).await;
     ended.sort();
-    assert_eq!(ended, ["a", "b"]);
+    assert_eq!(ended, ids.map(|id| Received { id: id.to_owned(), attempt: 1 }));
     rig.publish(&queued("young")).await;
-    for id in ["a", "b"] {
+    for id in ids {
         let subject = format!("submission.judged.{id}");
         let has_verdict = async || stored(&raw, Stream::Result, &subject).await.is_some();
         wait_until("its verdict", TEST_TIMEOUT, has_verdict).await.unwrap();
         assert!(stored(&raw, Stream::DeadLetter, &format!("submission.dead.{id}")).await.is_some());
     }
-    assert_eq!(rig.jetstream.message_count(Stream::DeadLetter).await, 2);
+    assert_eq!(rig.jetstream.message_count(Stream::DeadLetter).await, 6);
     assert!(events.try_recv().is_err(), "one was ended twice, or a young one");
 }
 
