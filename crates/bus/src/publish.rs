@@ -50,7 +50,7 @@ pub enum PublishError {
     /// There was no answer in time, or one that leaves open whether the message is stored.
     #[error("no final answer from NATS")]
     Unknown(#[source] ClientError),
-    /// The server refused it for another reason.
+    /// The server refused it for another reason, or its stream is an optional one and missing.
     #[error("NATS refused the message")]
     Refused(#[source] ClientError),
 }
@@ -129,6 +129,10 @@ impl Bus {
                 Condition::Once | Condition::UniqueId(_) => Ok(Stored::Already),
             },
             PublishErrorKind::MaxPayloadExceeded => Err(PublishError::TooLarge(error)),
+            // A required stream exists, or someone creates it: it has no leader at the moment.
+            PublishErrorKind::StreamNotFound if is_optional(&outgoing.subject) => {
+                Err(PublishError::Refused(error))
+            }
             PublishErrorKind::Other => match server_error(&error) {
                 Some(refusal) if is_full(refusal.error_code()) => Err(PublishError::Full),
                 Some(refusal) if is_store_failure(refusal) => {
@@ -178,6 +182,11 @@ impl Bus {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether the stream that stores a subject may be missing.
+fn is_optional(subject: &str) -> bool {
+    Stream::of_subject(subject).is_some_and(|stream| stream.effect_if_missing().is_some())
 }
 
 /// The label for the result of a publish.

@@ -1,7 +1,8 @@
 //! The end of a message that cannot be processed: its dead letter, and the events that end its submission.
 //!
 //! The dead letter comes first, because a submission that has ended would never get one if the service crashed in between.
-//! But it has little time: whatever is wrong with the dead-letter stream, the verdict and the slot do not wait for it.
+//! But it has little time: whatever is wrong with the dead-letter stream, the verdict waits for seconds, and the slot not
+//! much longer.
 
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ use crate::topology;
 
 /// How long one attempt to store a dead letter, or the message that belongs to it, may take.
 const STORE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The same for a dead letter after the verdict, if NATS has not answered before. The replicas of its stream may take that long
+/// to agree on a new leader.
+const UNANSWERED_TIMEOUT: Duration = Duration::from_secs(15);
 /// A larger message is kept apart from its dead letter, in bytes.
 const MAX_INLINE_BYTES: usize = 4 << 10;
 /// The redelivery delays of a message that ends no submission while its dead letter cannot be stored.
@@ -34,7 +38,7 @@ pub(super) async fn dead_letter<H: Handler>(
     cause: &Cause,
 ) -> Settlement {
     error!(%cause, attempts = info.attempt, "event failed permanently: storing a dead letter");
-    let mut letter = DeadLetter {
+    let mut dead_letter = DeadLetter {
         key: key(&work.message).to_owned(),
         stage: H::STAGE,
         cause: cause.in_full(),
@@ -44,13 +48,16 @@ pub(super) async fn dead_letter<H: Handler>(
         payload: work.message.payload.to_vec(),
         kept_on: None,
     };
-    let mut stored = store(work, info, trace, &mut letter).await;
+    let first = store(work, info, trace, &mut dead_letter, STORE_TIMEOUT).await;
     if publish_all(work, trace, &verdict_events).await.is_err() {
         return unpublished(work);
     }
-    if stored.is_err() {
-        stored = store(work, info, trace, &mut letter).await;
-    }
+    let stored = match first {
+        Err(error) if !verdict_events.is_empty() => {
+            store_after_verdict(work, info, trace, &mut dead_letter, &error).await
+        }
+        first => first,
+    };
     match stored {
         Ok(()) => {
             work.meter.ended(Outcome::DeadLetter);
@@ -71,29 +78,52 @@ pub(super) async fn dead_letter<H: Handler>(
     }
 }
 
-/// Stores the dead letter, and before that its message if it is large.
+/// Tries once more, after `error`. The verdict does not wait any more, so a stream without a leader gets the time to elect
+/// one; a stream that refuses messages, such as a full one, must not hold the slot.
+async fn store_after_verdict<H>(
+    work: &Work<H>,
+    info: &DeliveryInfo,
+    trace: &Trace,
+    dead_letter: &mut DeadLetter,
+    error: &PublishError,
+) -> Result<(), PublishError> {
+    let timeout = match error {
+        PublishError::Unknown(_) | PublishError::Disconnected => UNANSWERED_TIMEOUT,
+        _ => STORE_TIMEOUT,
+    };
+    // Without a connection, the attempt would fail at once.
+    let _ = tokio::time::timeout(timeout, work.bus.connection().wait_connected()).await;
+    store(work, info, trace, dead_letter, timeout).await
+}
+
+/// Stores the dead letter within `timeout`, and before that its message if it is large.
 async fn store<H>(
     work: &Work<H>,
     info: &DeliveryInfo,
     trace: &Trace,
-    letter: &mut DeadLetter,
+    dead_letter: &mut DeadLetter,
+    timeout: Duration,
 ) -> Result<(), PublishError> {
-    let publish = |outgoing: Outgoing| async move { work.bus.publish(&outgoing, trace, STORE_TIMEOUT).await };
-    if letter.payload.len() > MAX_INLINE_BYTES {
-        let subject = topology::dead_message(work.consumer.stream(), info.sequence, letter.stored_at_ms);
-        match publish(Outgoing::dead_message(subject.clone(), letter.payload.clone())).await {
-            Ok(_) => (letter.kept_on, letter.payload) = (Some(subject), Vec::new()),
+    let publish =
+        |outgoing: Outgoing, timeout| async move { work.bus.publish(&outgoing, trace, timeout).await };
+    if dead_letter.payload.len() > MAX_INLINE_BYTES {
+        let subject = topology::dead_message(work.consumer.stream(), info.sequence, dead_letter.stored_at_ms);
+        let message = Outgoing::dead_message(subject.clone(), dead_letter.payload.clone());
+        // Not for longer: the dead letter can hold it.
+        match publish(message, STORE_TIMEOUT).await {
+            Ok(_) => (dead_letter.kept_on, dead_letter.payload) = (Some(subject), Vec::new()),
             Err(error) => {
                 warn!(cause = %Cause::from(error), "cannot keep the message apart from its dead letter");
             }
         }
     }
-    match publish(Outgoing::from(&*letter)).await {
+    match publish(Outgoing::from(&*dead_letter), timeout).await {
         Err(PublishError::TooLarge(_)) => {
             // A truncated payload could be mistaken for the whole.
-            let bytes = std::mem::take(&mut letter.payload).len();
-            letter.cause = format!("{} (its {bytes} bytes do not fit into a dead letter)", letter.cause);
-            publish(Outgoing::from(&*letter)).await.map(drop)
+            let bytes = std::mem::take(&mut dead_letter.payload).len();
+            dead_letter.cause =
+                format!("{} (its {bytes} bytes do not fit into a dead letter)", dead_letter.cause);
+            publish(Outgoing::from(&*dead_letter), timeout).await.map(drop)
         }
         stored => stored.map(drop),
     }

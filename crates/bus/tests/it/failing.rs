@@ -8,7 +8,7 @@ use gavel_bus::topology::{self, Durable, Stream};
 use gavel_bus::{Cause, Failure, Outgoing};
 use gavel_domain::event::{DeadLetter, Judged, Queued, Ready, Stage};
 use gavel_proto::WireEvent as _;
-use gavel_testkit::NatsServer;
+use gavel_testkit::{NatsServer, TEST_TIMEOUT, wait_until};
 use tokio::sync::mpsc;
 
 use crate::support::{
@@ -29,8 +29,9 @@ fn by_attempt(
 }
 
 async fn dead(rig: &Rig, id: &str) -> DeadLetter {
-    let letter = stored(&rig.raw().await, Stream::DeadLetter, &topology::subject("dead", id)).await.unwrap();
-    DeadLetter::decode(&letter.payload).unwrap()
+    let dead_letter =
+        stored(&rig.raw().await, Stream::DeadLetter, &topology::subject("dead", id)).await.unwrap();
+    DeadLetter::decode(&dead_letter.payload).unwrap()
 }
 
 async fn error_of(rig: &Rig, id: &str) -> Option<Judged> {
@@ -88,11 +89,14 @@ async fn rejected_message_becomes_a_dead_letter_and_a_verdict() {
     next(&mut events).await;
     next(&mut events).await;
     rig.jetstream.wait_idle(Durable::Fetcher).await;
-    let letter = dead(&rig, "a").await;
-    assert_eq!((letter.key.as_str(), letter.stage, letter.attempts), ("a", Stage::Judge, 2));
-    assert_eq!((letter.cause.as_str(), letter.subject.as_str()), ("no such question", "submission.queued.a"));
-    assert_eq!(letter.payload, queued("a").encode());
-    let age = std::time::SystemTime::UNIX_EPOCH + Duration::from_millis(letter.stored_at_ms);
+    let dead_letter = dead(&rig, "a").await;
+    assert_eq!((dead_letter.key.as_str(), dead_letter.stage, dead_letter.attempts), ("a", Stage::Judge, 2));
+    assert_eq!(
+        (dead_letter.cause.as_str(), dead_letter.subject.as_str()),
+        ("no such question", "submission.queued.a")
+    );
+    assert_eq!(dead_letter.payload, queued("a").encode());
+    let age = std::time::SystemTime::UNIX_EPOCH + Duration::from_millis(dead_letter.stored_at_ms);
     assert!(age.elapsed().unwrap() < Duration::from_secs(30));
     assert_eq!(error_of(&rig, "a").await.unwrap().submission, submission("a"));
     assert!(events.try_recv().is_err());
@@ -109,8 +113,8 @@ async fn undecodable_message_becomes_a_dead_letter() {
     let work = Loop::start(&rig.bus, Durable::Fetcher, 1, script);
     assert_eq!(next(&mut events).await.id, "a");
     rig.jetstream.wait_idle(Durable::Fetcher).await;
-    let letter = dead(&rig, "x").await;
-    assert_eq!((letter.payload, letter.attempts), (garbage.to_vec(), 1));
+    let dead_letter = dead(&rig, "x").await;
+    assert_eq!((dead_letter.payload, dead_letter.attempts), (garbage.to_vec(), 1));
     assert!(error_of(&rig, "x").await.is_none(), "nobody knows whose it is");
     work.stop().await;
 }
@@ -142,9 +146,9 @@ async fn message_too_large_for_a_dead_letter_still_fails_permanently() {
     let work = Loop::start(&rig.bus, Durable::Fetcher, 1, script);
     assert_eq!(next(&mut events).await.id, "a");
     rig.jetstream.wait_idle(Durable::Fetcher).await;
-    let letter = dead(&rig, "x").await;
-    assert!(letter.payload.is_empty(), "a part of it could be taken for the whole");
-    assert!(letter.cause.contains("49950 bytes"), "{}", letter.cause);
+    let dead_letter = dead(&rig, "x").await;
+    assert!(dead_letter.payload.is_empty(), "a part of it could be taken for the whole");
+    assert!(dead_letter.cause.contains("49950 bytes"), "{}", dead_letter.cause);
     work.stop().await;
 }
 
@@ -181,10 +185,10 @@ async fn message_becomes_a_dead_letter_after_max_deliveries() {
     let (script, mut events) = recording::<Ready>();
     let work = Loop::bounded(&rig.bus, Durable::Judge, 1, Some(2), script);
     rig.jetstream.wait_idle(Durable::Judge).await;
-    let letter = dead(&rig, "a").await;
+    let dead_letter = dead(&rig, "a").await;
     let cause =
         "the judge was interrupted in the last of 2 deliveries: killed, stopped, or cut off from NATS";
-    assert_eq!((letter.attempts, letter.cause.as_str()), (3, cause));
+    assert_eq!((dead_letter.attempts, dead_letter.cause.as_str()), (3, cause));
     assert!(error_of(&rig, "a").await.is_some());
     assert!(events.try_recv().is_err(), "it was started a third time");
     work.stop().await;
@@ -202,8 +206,11 @@ async fn last_permitted_delivery_ends_with_its_own_cause() {
     let work = Loop::bounded(&rig.bus, Durable::Judge, 1, Some(2), script);
     rig.publish(&ready("a")).await;
     rig.jetstream.wait_idle(Durable::Judge).await;
-    let letter = dead(&rig, "a").await;
-    assert_eq!((letter.attempts, letter.cause.as_str()), (2, "cannot start the program, attempt 2"));
+    let dead_letter = dead(&rig, "a").await;
+    assert_eq!(
+        (dead_letter.attempts, dead_letter.cause.as_str()),
+        (2, "cannot start the program, attempt 2")
+    );
     assert!(error_of(&rig, "a").await.is_some());
     next(&mut events).await;
     next(&mut events).await;
@@ -230,9 +237,9 @@ async fn last_permitted_delivery_names_a_panic_or_a_result_that_is_not_stored() 
         ("panics", "the judge panicked: its log says where"),
         ("unstored", "cannot publish submission.queued.refused: NATS refused the message"),
     ] {
-        let letter = dead(&rig, id).await;
-        assert!(letter.cause.starts_with(cause), "{}", letter.cause);
-        assert_eq!(letter.attempts, 2, "{id}");
+        let dead_letter = dead(&rig, id).await;
+        assert!(dead_letter.cause.starts_with(cause), "{}", dead_letter.cause);
+        assert_eq!(dead_letter.attempts, 2, "{id}");
         assert!(error_of(&rig, id).await.is_some());
     }
     work.stop().await;
@@ -273,6 +280,23 @@ async fn verdict_and_slot_do_not_wait_for_a_dead_letter_that_cannot_be_stored() 
     }
 }
 
+/// So long the replicas of a stream may take to agree on a new leader.
+#[tokio::test]
+async fn dead_letter_is_stored_once_its_stream_answers_again() {
+    let rig = Rig::start().await;
+    rig.raw().await.delete_stream("SUB_DEAD").await.unwrap();
+    let (script, _events) = rejecting();
+    let work = Loop::start(&rig.bus, Durable::Fetcher, 1, script);
+    rig.publish(&queued("bad-a")).await;
+    let is_judged = async || error_of(&rig, "bad-a").await.is_some();
+    wait_until("the verdict", TEST_TIMEOUT, is_judged).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    rig.bus.ensure_topology().await;
+    rig.jetstream.wait_idle(Durable::Fetcher).await;
+    assert_eq!(dead(&rig, "bad-a").await.cause, "for the test");
+    work.stop().await;
+}
+
 /// Nothing else would say that it existed.
 #[tokio::test]
 async fn message_that_ends_no_submission_waits_for_its_dead_letter() {
@@ -299,17 +323,23 @@ async fn large_message_is_kept_apart_from_its_dead_letter() {
     rig.publish(&large).await;
     next(&mut events).await;
     rig.jetstream.wait_idle(Durable::Fetcher).await;
-    let letter = dead(&rig, "bad-a").await;
-    assert!(letter.payload.is_empty() && letter.encode().len() < 1_000);
-    let kept = stored(&rig.raw().await, Stream::DeadMessages, &letter.kept_on.unwrap()).await.unwrap();
+    let dead_letter = dead(&rig, "bad-a").await;
+    assert!(dead_letter.payload.is_empty() && dead_letter.encode().len() < 1_000);
+    let kept = stored(&rig.raw().await, Stream::DeadMessages, &dead_letter.kept_on.unwrap()).await.unwrap();
     assert_eq!(kept.payload, large.encode());
     // Without the stream for it, as before `gavel streams` has run, it is part of the dead letter.
     rig.raw().await.delete_stream("DEAD_MESSAGES").await.unwrap();
-    rig.publish(&Queued { submission: submission("bad-b"), ..large }).await;
-    next(&mut events).await;
+    let began = Instant::now();
+    for n in 0..10 {
+        rig.publish(&Queued { submission: submission(&format!("bad-b{n}")), ..large.clone() }).await;
+    }
     rig.jetstream.wait_idle(Durable::Fetcher).await;
-    let letter = dead(&rig, "bad-b").await;
-    assert!(letter.payload.len() > 200_000 && letter.kept_on.is_none());
+    for n in 0..10 {
+        let dead_letter = dead(&rig, &format!("bad-b{n}")).await;
+        assert!(dead_letter.payload.len() > 200_000 && dead_letter.kept_on.is_none());
+    }
+    // It does not wait for the missing stream, which would take 2 s each time.
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     work.stop().await;
 }
 

@@ -88,9 +88,9 @@ async fn full_stream_refuses_messages_and_keeps_the_stored_ones() {
 
     // Nothing waits for room for a dead letter.
     for n in 0..40 {
-        let letter = dead("one", Stage::Judge, vec![n; 5_000]);
-        let letter = DeadLetter { stored_at_ms: 1_700_000_000_000 + u64::from(n), ..letter };
-        assert_eq!(rig.publish(&letter).await, Stored::New, "dead letter {n}");
+        let dead_letter = dead("one", Stage::Judge, vec![n; 5_000]);
+        let dead_letter = DeadLetter { stored_at_ms: 1_700_000_000_000 + u64::from(n), ..dead_letter };
+        assert_eq!(rig.publish(&dead_letter).await, Stored::New, "dead letter {n}");
     }
     let latest = stored(&rig.raw().await, Stream::DeadLetter, "submission.dead.one").await.unwrap();
     assert_eq!(DeadLetter::decode(&latest.payload).unwrap().payload[0], 39, "the oldest are discarded");
