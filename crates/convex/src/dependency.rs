@@ -25,7 +25,7 @@ struct State {
     problem: String,
     /// When Convex became healthy or unhealthy: the time of the first healthy response or of the first failure.
     since: Option<SystemTime>,
-    /// The last long wait that Convex asked for: when it ends, and what to tell about it.
+    /// The last long wait that Convex asked for: when it ends, and the text that describes it.
     wait: Option<(SystemTime, String)>,
 }
 

@@ -1,5 +1,6 @@
-//! Callback attempts: each is stored in a stream, so that attempts of all instances can be seen, also after a restart. The
-//! last ones of this instance are in the `reported` event, too. They only inform operators: nothing is decided by them.
+//! Callback attempts. All but the last one, the successful call of the result, are published to a stream, so that those of all
+//! instances can be seen, also after a restart; nothing waits until the server has stored them. The last ones of this instance
+//! are in the `reported` event. They only inform operators: nothing is decided by them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
