@@ -12,6 +12,7 @@ pub(crate) mod check;
 pub(crate) mod claim;
 pub(crate) mod compiler_output;
 pub(crate) mod config;
+pub(crate) mod cpu_weight;
 pub(crate) mod cpus;
 pub(crate) mod elf;
 pub(crate) mod error;

@@ -1,10 +1,9 @@
 //! What this machine offers to the sandbox: a check of each means of isolation, with the remedy if it is missing.
 
-use std::path::PathBuf;
-
 use crate::host::cgroup;
 use crate::host::check::HostCheck;
 use crate::host::config::{SandboxConfig, TierChoice};
+use crate::host::cpu_weight;
 use crate::host::error::{self, StartError};
 use crate::host::overcommit;
 use crate::host::sandbox::Sandbox;
@@ -18,7 +17,7 @@ const MIN_KERNEL: (u32, u32) = (5, 12);
 pub async fn probe(config: &SandboxConfig) -> Vec<HostCheck> {
     let mut checks = vec![kernel(), filter(), user_namespaces(), ids(config)];
     checks.extend([overcommit::waiting_time(), overcommit::cpus(config.slots)]);
-    checks.push(cpu_weight(cgroup::own_cpu_weight()));
+    checks.push(cpu_weight::check());
     checks.extend(cgroups());
     checks.push(slot(config).await);
     checks
@@ -82,30 +81,6 @@ fn ids(config: &SandboxConfig) -> HostCheck {
     }
 }
 
-/// Warns if the group of a judge that has started has the weight of a service.
-pub(crate) fn warn_of_cpu_weight() {
-    let HostCheck { ok, detail, impact, remedy, .. } = cpu_weight(cgroup::own_cpu_weight());
-    if !ok {
-        tracing::warn!("CPU weight {detail}: {impact}. Remedy: {remedy}");
-    }
-}
-
-/// Checks the weight of the judge's group, in which its programs have a lower one than the judge. `own` is `None` if the
-/// group has no weight.
-fn cpu_weight(own: Option<(u32, PathBuf)>) -> HostCheck {
-    const DEFAULT_WEIGHT: u32 = 100;
-    HostCheck {
-        name: "CPU weight",
-        ok: own.as_ref().is_none_or(|(weight, _)| *weight < DEFAULT_WEIGHT),
-        detail: own.map_or_else(
-            || "this process is in no cgroup v2 with a weight".to_owned(),
-            |(weight, group)| format!("{weight} for {}, the group of this process", group.display()),
-        ),
-        impact: "programs can delay services in other systemd units or containers",
-        remedy: "set CPUWeight=25 in the judge's unit, or cpu_shares: 256 for its container",
-    }
-}
-
 fn cgroups() -> [HostCheck; 2] {
     const IMPACT: &str = "if the other version is missing too, the kernel cannot enforce limits; memory and CPU time \
                           can only be sampled (SANDBOX_TIER=no-cgroup)";
@@ -135,21 +110,5 @@ async fn slot(config: &SandboxConfig) -> HostCheck {
         detail,
         impact: "the sandbox does not start with this SANDBOX_TIER",
         remedy: "fix what is missing above, or set SANDBOX_TIER to a tier that this machine offers",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn group_with_the_weight_of_a_service_is_found() {
-        let group = PathBuf::from("/sys/fs/cgroup/system.slice/gavel-judge.service");
-        for (weight, ok) in [(25, true), (99, true), (100, false), (1000, false)] {
-            let check = cpu_weight(Some((weight, group.clone())));
-            assert_eq!(check.ok, ok, "{check}");
-            assert!(check.detail.contains("gavel-judge.service"), "{check}");
-        }
-        assert!(cpu_weight(None).ok);
     }
 }

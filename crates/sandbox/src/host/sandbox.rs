@@ -6,11 +6,11 @@ use tokio::task::JoinSet;
 
 use crate::host::cache::ProgramCache;
 use crate::host::config::{MAX_SLOTS, SandboxConfig};
+use crate::host::cpu_weight;
 use crate::host::error::{SandboxError, SlotError, StartError};
 use crate::host::open_files;
 use crate::host::overcommit;
 use crate::host::pool::{Pool, SlotPermit};
-use crate::host::probe;
 use crate::host::slot::Slot;
 use crate::host::slot_builder::SlotBuilder;
 use crate::host::tier::{self, Tier};
@@ -39,7 +39,7 @@ impl Sandbox {
         }
         pool.is_weight_low = true;
         overcommit::warn(&pool.builder);
-        probe::warn_of_cpu_weight();
+        cpu_weight::warn();
         Ok(Self(Arc::new(pool)))
     }
 
