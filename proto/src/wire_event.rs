@@ -212,6 +212,7 @@ impl WireEvent for Rejudged {
             reason: self.reason.clone(),
             run_at_unix_ms: self.run.map_or(0, |run| run.began_at_ms),
             run_since_unix_ms: self.run.map_or(0, |run| run.since_ms),
+            run_last_queued: self.run.map_or(0, |run| run.last_queued),
         }
         .encode_to_vec()
         .into()
@@ -224,8 +225,11 @@ impl WireEvent for Rejudged {
             submission: submission_from(wire.submission)?,
             by: wire.by,
             reason: wire.reason,
-            run: (wire.run_at_unix_ms > 0)
-                .then_some(RejudgeRun { began_at_ms: wire.run_at_unix_ms, since_ms: wire.run_since_unix_ms }),
+            run: (wire.run_at_unix_ms > 0).then_some(RejudgeRun {
+                began_at_ms: wire.run_at_unix_ms,
+                since_ms: wire.run_since_unix_ms,
+                last_queued: wire.run_last_queued,
+            }),
         })
     }
 }

@@ -212,8 +212,8 @@ fn a_later_generation() {
     let mut record = Rejudged { submission, from: Stage::Judge, by, reason, run: None };
     let golden = "0a180a046b3937611203713577184720022880d095ffbc31300210021a026d652203776879";
     pin(&record, golden);
-    record.run = Some(RejudgeRun { began_at_ms: 300, since_ms: 200 });
-    pin(&record, &format!("{golden}28ac0230c801"));
+    record.run = Some(RejudgeRun { began_at_ms: 300, since_ms: 200, last_queued: 7 });
+    pin(&record, &format!("{golden}28ac0230c8013807"));
 }
 
 #[test]

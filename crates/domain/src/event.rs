@@ -168,6 +168,9 @@ pub struct RejudgeRun {
     pub began_at_ms: u64,
     /// Its submissions were queued after this time, in milliseconds since the Unix epoch.
     pub since_ms: u64,
+    /// The sequence number of the last queued event that it covers. What was queued later came after the run began, whatever
+    /// the clocks of the machines show.
+    pub last_queued: u64,
 }
 
 impl RejudgeRun {

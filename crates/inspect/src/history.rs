@@ -61,15 +61,16 @@ pub(crate) struct QuestionSubmissions {
 }
 
 impl QuestionSubmissions {
-    /// Returns the next one; `None` at the end. Messages that cannot be decoded are skipped.
+    /// Returns the next one and the sequence number of its event; `None` at the end. Messages that cannot be decoded are
+    /// skipped.
     ///
     /// # Errors
     /// Returns an error if the stream cannot be read.
-    pub(crate) async fn next(&mut self) -> Result<Option<Submission>, InspectError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<(Submission, u64)>, InspectError> {
         while let Some(message) = self.reader.next().await? {
             match Queued::decode(&message.payload) {
                 Ok(queued) if queued.submission.question_id == self.question => {
-                    return Ok(Some(queued.submission));
+                    return Ok(Some((queued.submission, message.sequence.unwrap_or_default())));
                 }
                 _ => {}
             }

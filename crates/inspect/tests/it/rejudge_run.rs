@@ -32,9 +32,14 @@ async fn continued_run_keeps_its_range() {
     let run = RejudgeRun {
         began_at_ms: epoch_ms(now),
         since_ms: epoch_ms(now) - epoch_ms(SystemTime::UNIX_EPOCH + AGE),
+        last_queued: 2,
     };
-    rig.publish(&queued("left")).await;
-    rig.publish(&queued("done")).await;
+    // The clock of the ingress is ahead of the operator's.
+    for id in ["left", "done"] {
+        let mut event = queued(id);
+        event.submission.accepted_at_ms = run.began_at_ms + 60_000;
+        rig.publish(&event).await;
+    }
     let both_queued = SystemTime::now() + Duration::from_millis(5);
     tokio::time::sleep(Duration::from_millis(10)).await;
     rejudge(&rig, "done", run).await;
