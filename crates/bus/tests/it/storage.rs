@@ -21,10 +21,20 @@ async fn probe_is_stored_once_and_expires() {
             assert_eq!(rig.bus.check_store(stream).await, Ok(()));
         }
     }
+    // The streams of dead letters and their messages are not limited per subject, and that of callbacks discards the older ones.
+    let mut counts = Vec::new();
     for stream in Stream::ALL {
-        // The stream of dead letters is not write-once.
-        let most = if stream == Stream::DeadLetter { 3 } else { 1 };
-        assert!(messages(&rig, stream).await <= most, "{}", stream.name());
+        counts.push((stream, messages(&rig, stream).await));
+    }
+    for (stream, count) in counts {
+        let most = if [Stream::DeadLetter, Stream::DeadMessages, Stream::Callbacks].contains(&stream) {
+            3
+        } else {
+            1
+        };
+        assert!((1..=most).contains(&count), "{}: {count}", stream.name());
+    }
+    for stream in Stream::ALL {
         let expired = async || messages(&rig, stream).await == 0;
         wait_until("the end of the probe", TEST_TIMEOUT, expired).await.unwrap();
     }
@@ -43,18 +53,69 @@ async fn full_stream_has_a_store_that_works() {
 
 /// A discarded message leaves more room in a small stream than a few percent.
 #[tokio::test]
-async fn small_stream_that_discards_messages_is_full() {
+async fn discards_of_a_small_stream_are_counted() {
     let rig = Rig::with(TopologySettings { store_bytes: 100 << 20, ..settings() }).await;
     let raw = rig.raw().await;
-    let before = rig.bus.removals(Stream::DeadMessages).await.unwrap();
-    assert!(!before.is_full);
+    let store = async |numbers: std::ops::Range<u32>| {
+        for n in numbers {
+            let message = vec![b'x'; 800_000].into();
+            raw.publish(format!("dead-message.S.{n}.1"), message).await.unwrap().await.unwrap();
+        }
+    };
+    let look = async |before| rig.bus.look_at(Stream::DeadMessages, before).await.unwrap();
+    let empty = look(None).await;
     // Three of them fit.
-    for n in 0..5 {
-        let message = vec![b'x'; 800_000].into();
-        raw.publish(format!("dead-message.S.{n}.1"), message).await.unwrap().await.unwrap();
+    store(0..3).await;
+    let full = look(Some(empty)).await;
+    assert_eq!((full.messages, full.discarded), (3, 0));
+    store(3..5).await;
+    let discarded = look(Some(full)).await;
+    assert_eq!((discarded.messages, discarded.discarded), (3, 2));
+    assert_eq!(look(Some(discarded)).await.discarded, 0);
+    // A person drops one.
+    raw.get_stream("DEAD_MESSAGES").await.unwrap().purge().filter("dead-message.S.2.1").await.unwrap();
+    let dropped = look(Some(discarded)).await;
+    assert_eq!((dropped.messages, dropped.discarded), (2, 0));
+}
+
+/// Probes leave a stream all the time.
+#[tokio::test]
+async fn probes_that_expire_are_no_discards() {
+    // The stream is smaller than one of the largest messages.
+    let rig = Rig::with(TopologySettings { store_bytes: 1 << 20, ..settings() }).await;
+    let raw = rig.raw().await;
+    let look = async |before| rig.bus.look_at(Stream::DeadLetter, before).await.unwrap();
+    let probe = async || {
+        for _ in 0..3 {
+            assert_eq!(rig.bus.check_store(Stream::DeadLetter).await, Ok(()));
+        }
+        let expired = async || look(None).await.messages == messages(&rig, Stream::DeadLetter).await;
+        wait_until("the end of the probes", TEST_TIMEOUT, expired).await.unwrap();
+    };
+    let empty = look(None).await;
+    probe().await;
+    let still_empty = look(Some(empty)).await;
+    assert_eq!((still_empty.messages, still_empty.discarded), (0, 0));
+    let store = async |id: u32| {
+        let letter = vec![b'x'; 4_000].into();
+        raw.publish(format!("submission.dead.a{id}"), letter).await.unwrap().await.unwrap();
+    };
+    for id in 0..5 {
+        store(id).await;
     }
-    let after = rig.bus.removals(Stream::DeadMessages).await.unwrap();
-    assert_eq!((after.is_full, after.count - before.count), (true, 2));
+    let mut last = look(Some(still_empty)).await;
+    assert_eq!((last.messages, last.discarded), (5, 0), "five fit");
+    for id in 5..15 {
+        // Then every discarded one has expired probes behind it.
+        if id % 5 == 0 {
+            probe().await;
+        }
+        store(id).await;
+        let next = look(Some(last)).await;
+        assert_eq!(last.messages + 1 - next.messages, next.discarded, "{id}");
+        last = next;
+    }
+    assert!(last.messages >= 4, "{last:?}");
 }
 
 #[tokio::test]

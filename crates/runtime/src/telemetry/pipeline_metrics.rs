@@ -1,15 +1,15 @@
 //! Metrics of the pipeline that several services share: queues and verdicts.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
 use gavel_bus::topology::{Durable, Stream};
-use gavel_bus::{Bus, Outgoing, WaitingLanguage};
+use gavel_bus::{Bus, Outgoing, StreamLook, WaitingLanguage};
 use gavel_domain::catalogue;
 use gavel_domain::event::Judged;
 use gavel_telemetry::table;
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 /// How long the server may take to list the languages that submissions wait for.
@@ -30,10 +30,9 @@ pub(crate) async fn measure_queues(service: &'static str, bus: &Bus) {
     tokio::join!(join_all(Durable::ALL.map(measure)), measure_languages(service, bus));
 }
 
-/// Counts the messages that left the streams of dead letters because they were full. The server does not report them, so the
-/// state of the streams is compared with that of the last measurement.
+/// Counts the messages that the streams of dead letters discarded because they were full.
 #[derive(Default)]
-pub(crate) struct DiscardCounter(Mutex<HashMap<Stream, u64>>);
+pub(crate) struct DiscardCounter(Mutex<HashMap<Stream, StreamLook>>);
 
 impl DiscardCounter {
     const STREAMS: [Stream; 2] = [Stream::DeadLetter, Stream::DeadMessages];
@@ -45,15 +44,14 @@ impl DiscardCounter {
         }
     }
 
-    /// Counts what left the streams since the last call. While a stream is not full, only people and age remove messages.
+    /// Counts what the streams have discarded since the last call. Of two calls at a time, one waits, so that neither counts
+    /// what the other does.
     pub(crate) async fn measure(&self, service: &'static str, bus: &Bus) {
+        let mut looks = self.0.lock().await;
         for stream in Self::STREAMS {
-            let Some(removals) = bus.removals(stream).await else { continue };
-            let last = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(stream, removals.count);
-            if let Some(last) = last.filter(|_| removals.is_full) {
-                let discarded = removals.count.saturating_sub(last);
-                table::DEAD_LETTERS_DISCARDED.series([service, stream.name()]).increment(discarded);
-            }
+            let Some(look) = bus.look_at(stream, looks.get(&stream).copied()).await else { continue };
+            table::DEAD_LETTERS_DISCARDED.series([service, stream.name()]).increment(look.discarded);
+            looks.insert(stream, look);
         }
     }
 }

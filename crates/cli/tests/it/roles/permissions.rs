@@ -64,7 +64,8 @@ fn publishes(role: &str) -> Vec<String> {
             all.extend(consumers().map(info));
             let streams = ["SUB_QUEUED", "SUB_WAITING", "SUB_RESULT", "SUB_DEAD", "DEAD_MESSAGES"];
             all.extend(streams.map(|stream| format!("$JS.API.STREAM.INFO.{stream}")));
-            let streams = ["SUB_QUEUED", "SUB_READY", "SUB_WAITING", "SUB_RESULT"];
+            let streams =
+                ["SUB_QUEUED", "SUB_READY", "SUB_WAITING", "SUB_RESULT", "SUB_DEAD", "DEAD_MESSAGES"];
             all.extend(streams.map(|stream| format!("$JS.API.DIRECT.GET.{stream}")));
             let ours = SUBJECTS.into_iter().filter(|subject| !subject.starts_with(['b', 'd', 'o']));
             all.extend(ours.map(|subject| format!("$JS.API.DIRECT.GET.SUB_RESULT.{subject}")));
