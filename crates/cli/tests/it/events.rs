@@ -6,7 +6,7 @@ use gavel_bus::{Outgoing, Trace};
 use gavel_domain::event::{Judged, Queued, Ready};
 use gavel_domain::{Status, Verdict};
 pub(crate) use gavel_testkit::fixtures::{reported, running};
-use gavel_testkit::{NatsServer, Process, TEST_TIMEOUT, fixtures};
+use gavel_testkit::{NatsServer, Process, TEST_TIMEOUT, fixtures, wait_until};
 
 /// A source that no command may print.
 const SECRET_SOURCE: &str = "print('a secret idea')";
@@ -70,6 +70,25 @@ pub(crate) async fn exit_code(process: &Process) -> Option<i32> {
 /// The output of a process without the lines that begin with the program's name.
 pub(crate) fn lines(process: &Process) -> Vec<String> {
     process.log().into_iter().map(|line| line.text).filter(|line| !line.starts_with("gavel ")).collect()
+}
+
+/// What a command prints for people, as one text.
+pub(crate) async fn printed(nats: &NatsServer, arguments: &[&str]) -> String {
+    let process = gavel(nats, arguments);
+    exit_code(&process).await;
+    lines(&process).join("\n")
+}
+
+/// Waits until a command prints all these parts, and returns what it printed.
+pub(crate) async fn expect(nats: &NatsServer, arguments: &[&str], parts: &[&str]) -> String {
+    let mut text = String::new();
+    wait_until("the output", TEST_TIMEOUT, async || {
+        text = printed(nats, arguments).await;
+        parts.iter().all(|part| text.contains(part))
+    })
+    .await
+    .unwrap_or_else(|_| panic!("{arguments:?}: {text}"));
+    text
 }
 
 pub(crate) fn queued(id: &str) -> Queued {

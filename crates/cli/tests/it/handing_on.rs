@@ -1,10 +1,9 @@
 //! A submission in a language that its first judge lacks, as people see it.
 
 use gavel_mock_convex::{Question, SubmissionKind};
-use gavel_testkit::{NatsServer, TEST_TIMEOUT, wait_until};
 use serde_json::Value;
 
-use crate::events::{exit_code, gavel, lines};
+use crate::events::{expect, printed};
 use crate::pipeline::{Pipeline, service_with};
 
 const SHELL: &str = r#"
@@ -16,23 +15,6 @@ version = ["/bin/echo", "0.5"]
 source = "main.sh"
 run = ["/bin/sh", "/box/program/main.sh"]
 "#;
-
-async fn printed(nats: &NatsServer, arguments: &[&str]) -> String {
-    let process = gavel(nats, arguments);
-    exit_code(&process).await;
-    lines(&process).join("\n")
-}
-
-/// Waits until the command prints all these parts.
-async fn expect(nats: &NatsServer, arguments: &[&str], parts: &[&str]) {
-    let mut text = String::new();
-    wait_until("the output", TEST_TIMEOUT, async || {
-        text = printed(nats, arguments).await;
-        parts.iter().all(|part| text.contains(part))
-    })
-    .await
-    .unwrap_or_else(|_| panic!("{arguments:?}: {text}"));
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn submission_that_waits_for_its_language_is_shown_until_it_is_judged() {

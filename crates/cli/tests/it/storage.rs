@@ -10,29 +10,11 @@ use gavel_testkit::{
     JetStream, LogLine, NatsServer, Process, ServiceProcess, SmallDisk, TEST_TIMEOUT, wait_until,
 };
 
-use crate::events::{exit_code, gavel, lines, queued};
+use crate::events::{exit_code, expect, printed, queued};
 use crate::pipeline::{Pipeline, submission};
 use crate::up::{SUM, Up};
 
 const ECHO: &str = "print(input())";
-
-async fn printed(nats: &NatsServer, arguments: &[&str]) -> String {
-    let process = gavel(nats, arguments);
-    exit_code(&process).await;
-    lines(&process).join("\n")
-}
-
-/// Waits until the command prints all these parts.
-async fn expect(nats: &NatsServer, arguments: &[&str], parts: &[&str]) -> String {
-    let mut text = String::new();
-    wait_until("the output", TEST_TIMEOUT, async || {
-        text = printed(nats, arguments).await;
-        parts.iter().all(|part| text.contains(part))
-    })
-    .await
-    .unwrap_or_else(|_| panic!("{arguments:?}: {text}"));
-    text
-}
 
 /// Submits until the ingress answers 503, and returns the accepted submissions.
 async fn submit_until_refused(pipeline: &Pipeline) -> Vec<String> {
@@ -97,7 +79,7 @@ async fn full_disk_is_reported_and_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn idle_services_store_few_probes() {
-    let pipeline = Pipeline::start_each_on(NatsServer::start().await, Vec::new(), |_| Vec::new()).await;
+    let pipeline = Pipeline::start(Vec::new()).await;
     let jetstream = JetStream::connect(&pipeline.nats).await;
     tokio::time::sleep(Duration::from_secs(5)).await;
     for stream in [Stream::Queued, Stream::Ready, Stream::Result, Stream::DeadLetter, Stream::Bundles] {

@@ -21,10 +21,10 @@ async fn pipeline() -> (Pipeline, jetstream::Context) {
     (pipeline, raw)
 }
 
-/// Makes a stream delete its messages after 36 s, so that work in it is given up after 30 s.
+/// Makes a stream delete its messages after 60 s, so that work in it is given up after 50 s.
 async fn shorten(raw: &jetstream::Context, stream: &str) {
     let mut config = raw.get_stream(stream).await.unwrap().cached_info().config.clone();
-    (config.max_age, config.duplicate_window) = (Duration::from_secs(36), Duration::from_secs(1));
+    (config.max_age, config.duplicate_window) = (Duration::from_mins(1), Duration::from_secs(1));
     raw.update_stream(&config).await.unwrap();
 }
 

@@ -79,13 +79,10 @@ async fn until_waiting(rig: &Rig, language: LanguageId, id: &str) {
     wait_until("the waiting event", TEST_TIMEOUT, is_waiting).await.unwrap();
 }
 
-/// Waits until the stream has one submission and no probe of a judge, which is so for half of the time.
-async fn until_without_probe(rig: &Rig) {
-    let has_one = async || {
-        let stream = rig.jetstream.context.get_stream(Stream::Waiting.name()).await.unwrap();
-        stream.cached_info().state.messages == 1
-    };
-    wait_until("one message", TEST_TIMEOUT, has_one).await.unwrap();
+/// How many messages the stream has, with the probes of judges.
+async fn count_waiting(rig: &Rig) -> u64 {
+    let stream = rig.jetstream.context.get_stream(Stream::Waiting.name()).await.unwrap();
+    stream.cached_info().state.messages
 }
 
 async fn set_max_waiting(rig: &Rig, max_messages: i64) {
@@ -190,12 +187,23 @@ async fn submission_of_a_killed_judge_goes_to_another_with_its_language() {
     assert_eq!(judged.assignment.unwrap().attempts, 2);
 }
 
-/// Fills the stream of waiting submissions with one.
+/// Fills the stream of waiting submissions with one. Its limit is set while it has no probe of a judge, which is so for half of
+/// the time: a probe that is stored before the update stays in the way.
 async fn fill_with_scala(rig: &Rig) {
     rig.ready_in(SCALA, "first", rig.question().await, "cat").await;
     until_waiting(rig, SCALA, "first").await;
-    until_without_probe(rig).await;
-    set_max_waiting(rig, 1).await;
+    let is_full = async || {
+        if count_waiting(rig).await > 1 {
+            return false;
+        }
+        set_max_waiting(rig, 1).await;
+        let has_probe = count_waiting(rig).await > 1;
+        if has_probe {
+            set_max_waiting(rig, 10).await;
+        }
+        !has_probe
+    };
+    wait_until("a stream with one message", TEST_TIMEOUT, is_full).await.unwrap();
 }
 
 /// Submissions can fill the stream of those that wait. The next one comes back later, perhaps to a judge with its language,
