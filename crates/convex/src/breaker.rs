@@ -21,7 +21,7 @@ const MIN_FAILING_TIME: Duration = Duration::from_secs(2);
 /// The delay before the first probe, and the longest one. A longer `Retry-After` of a probe does not count: a probe is no
 /// load.
 const PROBE_BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), cap: Duration::from_secs(30) };
-/// How many probes may fail before messages are tried instead: an app may answer other calls than these.
+/// How many probes may fail before calls for messages are made instead: an app may answer other calls than these.
 const MAX_FAILED_PROBES: u32 = 10;
 /// From which length on an outage counts as one for retry budgets. The breaker may open for seconds although most calls
 /// succeed.
@@ -185,7 +185,10 @@ impl Breaker {
         drop(state);
         let seconds = open_for.as_secs();
         if error.is_some() {
-            info!(seconds, "no probe succeeds: trying a message, since Convex may answer other calls");
+            info!(
+                seconds,
+                "no probe succeeds: calling Convex for messages until a call fails, since it may answer those"
+            );
         } else {
             info!(seconds, "Convex works again: calling it as before");
         }

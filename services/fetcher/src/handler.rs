@@ -7,9 +7,10 @@ use futures::FutureExt as _;
 use gavel_bus::{BundleError, Bundles, Bus, Cause, Delivery, Failure, Handler, Outgoing};
 use gavel_convex::{BreakerOpen, CallError, Convex, FetchError, FetchLimits, NoPermit};
 use gavel_domain::event::{BundleKey, Expired, Judged, Queued, Ready, Stage};
-use gavel_domain::{Backoff, QuestionId, RequestId, Submission, SubmissionKind, Verdict};
+use gavel_domain::{Backoff, QuestionId, RequestId, Submission, SubmissionKey, SubmissionKind, Verdict};
 use gavel_runtime::telemetry::counted_verdict;
 use gavel_telemetry::table;
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use tokio::sync::watch;
 use tracing::{Instrument as _, info};
@@ -25,6 +26,9 @@ const UNACKNOWLEDGED_DELAY: Duration = Duration::from_millis(500);
 /// The reason in the verdict of a submission that the fetcher gives up, if its cause has none for learners. The cause
 /// itself is for the operator: it goes to the dead letter and the log.
 const GIVE_UP_REASON: &str = "the test cases of the question could not be loaded";
+/// How many submissions are remembered whose fetch has failed: as many as can wait for a retry. One that is forgotten gets
+/// one more attempt.
+const MAX_REMEMBERED_FAILURES: u64 = 20_000;
 /// How many bundles are remembered as stored. Storing one again costs a rejected publish, nothing else.
 const MAX_REMEMBERED_BUNDLES: u64 = 10_000;
 
@@ -61,6 +65,8 @@ pub(crate) struct Fetcher {
     source: Arc<Source>,
     fetches: Arc<SingleFlight<(QuestionId, SubmissionKind), Fetched>>,
     give_up_after: Duration,
+    /// The submissions whose fetch has failed. Deliveries would not tell: without a call, a message may be delivered many times.
+    failed: Cache<SubmissionKey, ()>,
     instance: String,
 }
 
@@ -88,6 +94,10 @@ impl Fetcher {
             // An eighth of the slots stays free for other questions.
             fetches: Arc::new(SingleFlight::new(config.slots * 7 / 8)),
             give_up_after: config.give_up_after,
+            failed: Cache::builder()
+                .max_capacity(MAX_REMEMBERED_FAILURES)
+                .eviction_policy(EvictionPolicy::lru())
+                .build(),
             instance: config.service.instance.clone(),
         }
     }
@@ -147,7 +157,7 @@ impl Fetcher {
                 Err(Failure::Reject(Cause::from(error)))
             }
             Err(error @ (BundleFailure::Bundle(_) | BundleFailure::Fetch(FetchError::Call(_)))) => {
-                Err(self.retry(delivery, error))
+                Err(self.retry(delivery, &submission.key(), error))
             }
             Err(BundleFailure::Fetch(error)) => {
                 let reason = Cause::from(error);
@@ -157,15 +167,17 @@ impl Fetcher {
         }
     }
 
-    /// Decides whether to retry: rejects a delivery that may have been tried for longer than the limit, but not the first
-    /// one.
-    fn retry<E>(&self, delivery: &Delivery<E>, error: &BundleFailure) -> Failure {
+    /// Decides whether to retry: rejects a submission that may have been tried for longer than the limit, but not at its first
+    /// failure.
+    fn retry<E>(&self, delivery: &Delivery<E>, key: &SubmissionKey, error: &BundleFailure) -> Failure {
         let call = match error {
             BundleFailure::Fetch(FetchError::Call(call)) => Some(call),
             _ => None,
         };
         let cause = Cause::from(error);
-        if delivery.attempt > 1 && self.source.convex.tried_for(delivery.age()) > self.give_up_after {
+        let is_first = !self.failed.contains_key(key);
+        self.failed.insert(key.clone(), ());
+        if !is_first && self.source.convex.tried_for(delivery.age()) > self.give_up_after {
             return Failure::Reject(cause);
         }
         let retry_after = call.and_then(CallError::retry_after).unwrap_or_default();
@@ -244,7 +256,7 @@ impl Handler for Renewer {
         let source = &self.0.source;
         // While the old ready event is stored, a new one would be rejected as a repeat and lost.
         let is_awaited = source.bundles.is_awaited(ready).await;
-        if is_awaited.map_err(|error| self.0.retry(delivery, &error.into()))? {
+        if is_awaited.map_err(|error| self.0.retry(delivery, &ready.submission.key(), &error.into()))? {
             return Err(Failure::Defer(UNACKNOWLEDGED_DELAY));
         }
         source.forget(&ready.bundle);

@@ -1,6 +1,7 @@
 //! Callback attempts. All but the last one, the successful call of the result, are published to a stream, so that those of all
 //! instances can be seen, also after a restart; nothing waits until the server has stored them. The last ones of this instance
-//! are in the `reported` event. They only inform operators: nothing is decided by them.
+//! are in the `reported` event. They inform operators; in addition, their number in this process shows whether a call was the
+//! first one.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -9,6 +10,7 @@ use gavel_bus::Ledger;
 use gavel_convex::CallError;
 use gavel_domain::SubmissionKey;
 use gavel_domain::event::{CallbackAttempt, CallbackKind};
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 /// How many attempts are kept per submission; older ones are dropped.
@@ -28,8 +30,10 @@ pub(crate) struct CallbackAttempts {
 
 impl CallbackAttempts {
     pub(crate) fn new(ledger: Ledger) -> Self {
-        let cache = Cache::builder().max_capacity(MAX_TRACKED_SUBMISSIONS).time_to_idle(IDLE_TIMEOUT);
-        Self { ledger, latest: cache.build() }
+        // Each new submission is kept, in place of the one without a call for longest.
+        let cache =
+            Cache::builder().max_capacity(MAX_TRACKED_SUBMISSIONS).eviction_policy(EvictionPolicy::lru());
+        Self { ledger, latest: cache.time_to_idle(IDLE_TIMEOUT).build() }
     }
 
     /// Makes a call, and records when it began, how long it took and how it ended.
@@ -67,6 +71,12 @@ impl CallbackAttempts {
         });
     }
 
+    /// How many of the kept attempts of this instance were result calls.
+    pub(crate) fn result_calls(&self, key: &SubmissionKey) -> usize {
+        let attempts = self.latest.get(key).unwrap_or_default();
+        attempts.iter().filter(|attempt| attempt.kind == CallbackKind::Result).count()
+    }
+
     /// Removes and returns the attempts for a submission.
     pub(crate) fn take(&self, key: &SubmissionKey) -> Vec<CallbackAttempt> {
         self.latest.remove(key).map(|attempts| attempts.to_vec()).unwrap_or_default()
@@ -102,6 +112,8 @@ mod tests {
                 })
             };
             assert!(attempts.record(&key, CallbackKind::Result, refused).await.is_err());
+            let calls = usize::from(status) - 499;
+            assert_eq!(attempts.result_calls(&key), calls, "without the running call");
         }
         let taken: Vec<_> =
             attempts.take(&key).iter().map(|attempt| (attempt.kind, attempt.status)).collect();

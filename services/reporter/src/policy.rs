@@ -41,16 +41,17 @@ pub(crate) fn backoff(attempt: u64) -> Duration {
     BACKOFF.delay(attempt, rand::random())
 }
 
-/// Decides what to do with a result whose callback failed: `tried_for` is for how long it may have been tried, `missing`
-/// how long the path has not led to the app.
+/// Decides what to do with a result whose callback failed: `is_first` says whether that was its first call, `tried_for` is
+/// for how long it may have been tried, `missing` how long the path has not led to the app.
 pub(crate) fn failure(
     error: CallError,
     attempt: u64,
+    is_first: bool,
     tried_for: Duration,
     missing: Duration,
     give_up_after: Duration,
 ) -> Failure {
-    let is_used_up = attempt > 1 && tried_for >= give_up_after;
+    let is_used_up = !is_first && tried_for >= give_up_after;
     let is_given_up = match error.kind() {
         FailureKind::Unavailable => is_used_up,
         FailureKind::Misrouted => missing >= DEPLOYMENT_TIMEOUT || is_used_up,
@@ -81,12 +82,12 @@ mod tests {
     }
 
     fn is_retried(error: CallError, tried_for: Duration, missing: Duration) -> bool {
-        is_retried_after(error, 2, tried_for, missing)
+        is_retried_after(error, false, tried_for, missing)
     }
 
-    fn is_retried_after(error: CallError, attempt: u64, tried_for: Duration, missing: Duration) -> bool {
+    fn is_retried_after(error: CallError, is_first: bool, tried_for: Duration, missing: Duration) -> bool {
         let asked = error.retry_after().unwrap_or_default();
-        match failure(error, attempt, tried_for, missing, Duration::from_hours(24)) {
+        match failure(error, 9, is_first, tried_for, missing, Duration::from_hours(24)) {
             Failure::Retry { after, .. } => {
                 assert!(after >= asked, "Retry-After is honoured");
                 true
@@ -102,8 +103,8 @@ mod tests {
             let error = || status_error(status);
             assert!(is_retried(error(), Duration::from_hours(23), Duration::ZERO), "{status}");
             assert!(!is_retried(error(), Duration::from_hours(24), Duration::ZERO), "{status}");
-            let is_retried = is_retried_after(error(), 1, Duration::from_hours(25), Duration::ZERO);
-            assert!(is_retried, "{status}: never given up after one attempt");
+            let is_retried = is_retried_after(error(), true, Duration::from_hours(25), Duration::ZERO);
+            assert!(is_retried, "{status}: never given up after one call, however often it was delivered");
         }
         assert!(is_retried(CallError::Page { status: 200 }, Duration::from_hours(23), Duration::ZERO));
         for status in [400, 401, 403, 409, 413, 422] {

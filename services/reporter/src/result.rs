@@ -141,7 +141,8 @@ impl Handler for ResultReporter {
         let missing = self.missing.record(judged.submission.kind, called.as_ref().err());
         called.map_err(|error| {
             let tried_for = self.convex.tried_for(delivery.age());
-            policy::failure(error, delivery.attempt, tried_for, missing, self.give_up_after)
+            let is_first = self.attempts.result_calls(&key) <= 1;
+            policy::failure(error, delivery.attempt, is_first, tried_for, missing, self.give_up_after)
         })?;
         let status = judged.verdict.status;
         let accepted_at = SystemTime::UNIX_EPOCH + Duration::from_millis(judged.submission.accepted_at_ms);

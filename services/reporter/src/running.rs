@@ -200,7 +200,9 @@ impl RunningReporter {
             .map_err(|open| Failure::Retry { after: open.redelivery_delay(), cause: open.into() })?;
         let called =
             self.convex.notify_result(&permit, &judged, &callback, delivery.trace.request_id.as_ref()).await;
-        called.map_err(|error| policy::failure(error, attempt, age, Duration::ZERO, self.give_up_after))?;
+        called.map_err(|error| {
+            policy::failure(error, attempt, attempt == 1, age, Duration::ZERO, self.give_up_after)
+        })?;
         Ok(())
     }
 }

@@ -3,6 +3,8 @@
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant, SystemTime};
 
+use async_nats::jetstream::{AckKind, consumer::PullConsumer};
+use futures::StreamExt as _;
 use gavel_bus::topology::TopologySettings;
 use gavel_domain::SubmissionKind;
 use gavel_mock_convex::{Endpoint, HttpFault, Matcher, MockConvex};
@@ -99,6 +101,30 @@ async fn submission_that_waited_for_a_fetcher_is_tried_again_after_a_failure() {
     rig.fetcher.restart().await.unwrap();
     rig.ready("s1").await;
     assert_eq!(rig.settled().await, Counts { ready: 1, judged: 0, dead: 0 });
+}
+
+/// A message may be delivered many times before a call is made for it.
+#[tokio::test]
+async fn first_call_that_fails_is_not_the_last_one_however_often_the_message_was_delivered() {
+    let settings = [("FETCH_GIVE_UP_AFTER_S", "2"), ("FETCHER_SLOTS", "1")];
+    let mut rig = Rig::with(vec![question("busy"), question("q1")], &settings).await;
+    let hold = rig.convex.hold(Endpoint::TEST_CASES);
+    rig.queue("busy", "busy").await;
+    hold.wait_arrived(1, TEST_TIMEOUT).await.unwrap();
+    rig.convex.fault(Matcher::of(Endpoint::TEST_CASES).id("q1").first(1), HttpFault::status(503));
+    rig.queue("s1", "q1").await;
+    // A fetcher takes it and hands it back without a call.
+    let raw = &rig.jetstream.context;
+    let consumer: PullConsumer = raw.get_consumer_from_stream("fetcher", "SUB_QUEUED").await.unwrap();
+    let mut taken = consumer.fetch().max_messages(1).expires(TEST_TIMEOUT).messages().await.unwrap();
+    let message = taken.next().await.unwrap().unwrap();
+    assert!(message.subject.ends_with(".s1"), "{}", message.subject);
+    message.ack_with(AckKind::Nak(None)).await.unwrap();
+    // It becomes older than the limit, and so does the process.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    hold.release();
+    rig.ready("s1").await;
+    assert_eq!(rig.settled().await, Counts { ready: 2, judged: 0, dead: 0 });
 }
 
 #[tokio::test]
