@@ -37,6 +37,8 @@ pub(crate) struct Pipeline {
     pub(crate) run_log: RunLog,
     pub(crate) order: CallbackOrder,
     locks: BTreeMap<Target, Mutex<()>>,
+    /// The judges read it at each start.
+    _languages: tempfile::NamedTempFile,
 }
 
 impl Pipeline {
@@ -68,15 +70,30 @@ impl Pipeline {
             .connect(addresses?)
             .await?;
         let jetstream = jetstream::context::ContextBuilder::new().timeout(REQUEST_TIMEOUT).build(client);
+        let languages = tempfile::NamedTempFile::new()?;
+        std::fs::write(&languages, programs::other_languages())?;
         let mut services = Vec::new();
         for target in Target::all(options.cluster).into_iter().filter(|target| target.is_service()) {
-            services.push(Service::start(target, &servers, &convex.url(), options.order, run_log).await?);
+            let (convex, languages) = (convex.url(), languages.path());
+            services
+                .push(Service::start(target, &servers, &convex, options.order, languages, run_log).await?);
         }
         let locks =
             Target::all(options.cluster).into_iter().map(|target| (target, Mutex::default())).collect();
         let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
         let (run_log, order) = (run_log.clone(), options.order);
-        let pipeline = Self { services, convex, jetstream, servers, urls, http, run_log, order, locks };
+        let pipeline = Self {
+            services,
+            convex,
+            jetstream,
+            servers,
+            urls,
+            http,
+            run_log,
+            order,
+            locks,
+            _languages: languages,
+        };
         pipeline.wait_ready().await?;
         Ok(pipeline)
     }

@@ -1,5 +1,6 @@
 //! A service of the pipeline, with its proxies to NATS and the faults on it.
 
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -50,6 +51,7 @@ impl Service {
         servers: &[NatsServer],
         convex: &str,
         order: CallbackOrder,
+        languages: &Path,
         run_log: &RunLog,
     ) -> Result<Self> {
         let mut proxies = Vec::new();
@@ -67,6 +69,7 @@ impl Service {
             .env("INSTANCE", target.to_string())
             // Judges with an even number lack a language, and hand its submissions on to the others.
             .env("LANGUAGE_VERSIONS", if target.number.is_multiple_of(2) { "at-least" } else { "any" })
+            .env("SANDBOX_LANGUAGES", languages.to_str().context("the path is no text")?)
             .env("JUDGE_MAX_DELIVERIES", programs::MAX_DELIVERIES.to_string())
             .start()?;
         let address = watch::Sender::new(String::new());
