@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use async_nats::jetstream::Context;
-use async_nats::jetstream::stream::DirectGetErrorKind;
+use async_nats::jetstream::context::ConsumerInfoErrorKind;
+use async_nats::jetstream::stream::{self, DirectGetErrorKind};
 use async_nats::{SubscribeError, Subscriber};
 use futures::{StreamExt as _, TryStreamExt as _};
 use gavel_domain::LanguageId;
 
 use crate::bus::Bus;
-use crate::topology::{self, ALL_WAITING, Stream};
+use crate::topology::{self, ALL_WAITING, ConsumerId, Stream};
 
 /// A language that submissions wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +41,11 @@ pub async fn waiting_languages(context: &Context) -> Result<Vec<WaitingLanguage>
         }
     }
     let mut languages = Vec::new();
-    for (language, submissions) in counts {
-        match stream.direct_get_next_for_subject(topology::waiting(language, ">"), Some(1)).await {
+    for (language, messages) in counts {
+        let Some((submissions, first)) = not_acknowledged(&stream, language, messages).await? else {
+            continue;
+        };
+        match stream.direct_get_next_for_subject(topology::waiting(language, ">"), Some(first)).await {
             Ok(oldest) => {
                 languages.push(WaitingLanguage { language, submissions, since: oldest.time.into() });
             }
@@ -51,6 +55,22 @@ pub async fn waiting_languages(context: &Context) -> Result<Vec<WaitingLanguage>
         }
     }
     Ok(languages)
+}
+
+/// Returns how many of a language's messages no judge has acknowledged, and the lowest sequence number that they can have;
+/// `None` if there are none. A server that was killed, or whose disk was full, may still have messages that were acknowledged.
+async fn not_acknowledged(
+    stream: &stream::Stream<()>,
+    language: LanguageId,
+    messages: u64,
+) -> Result<Option<(u64, u64)>, async_nats::Error> {
+    let count = match stream.consumer_info(ConsumerId::Language(language).name()).await {
+        Ok(info) => (info.num_pending + info.num_ack_pending as u64, info.ack_floor.stream_sequence + 1),
+        // No judge has taken any yet.
+        Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => (messages, 1),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Some(count).filter(|(submissions, _)| *submissions > 0))
 }
 
 impl Bus {

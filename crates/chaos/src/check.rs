@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
-use gavel_bus::topology::{self, Durable, Stream};
+use async_nats::jetstream::context::ConsumerInfoErrorKind;
+use gavel_bus::topology::{self, ConsumerId, Durable, Stream};
+use gavel_domain::LanguageId;
 use gavel_domain::event::DeadLetter;
 use gavel_mock_convex::{Purpose, ReceivedCall, Status};
 use gavel_proto::{WireEvent as _, decode_claim};
@@ -69,9 +71,37 @@ async fn stuck(pipeline: &Pipeline) -> Result<u64> {
         let info = pipeline.consumer_info(durable).await?;
         stuck += info.num_pending + u64::try_from(info.num_ack_pending)?;
     }
-    // A work queue deletes acknowledged messages, so whatever is left there is stuck.
-    let ready = pipeline.event_count(Stream::Ready).await?;
-    Ok(stuck.max(ready) + pipeline.event_count(Stream::Waiting).await?)
+    Ok(stuck + waiting(pipeline).await?)
+}
+
+/// Counts the messages that wait for a judge with their language, or are not acknowledged.
+async fn waiting(pipeline: &Pipeline) -> Result<u64> {
+    let stream = pipeline.jetstream.get_stream_no_info(Stream::Waiting.name()).await?;
+    let mut waiting = BTreeMap::<LanguageId, u64>::new();
+    for (subject, count) in pipeline.event_counts(Stream::Waiting).await? {
+        *waiting.entry(topology::waiting_language(&subject).context("no language")?).or_default() += count;
+    }
+    let mut stuck = 0;
+    for (language, count) in waiting {
+        stuck += match stream.consumer_info(ConsumerId::Language(language).name()).await {
+            Ok(info) => info.num_pending + u64::try_from(info.num_ack_pending)?,
+            Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => count,
+            Err(error) => return Err(error.into()),
+        };
+    }
+    Ok(stuck)
+}
+
+/// Logs the events that are left in work queues although they were acknowledged: a server that is killed, or whose disk is
+/// full, can lose their deletion. No consumer delivers them again.
+async fn log_undeleted(pipeline: &Pipeline) -> Result<()> {
+    for stream in [Stream::Ready, Stream::Waiting] {
+        let subjects: Vec<_> = pipeline.event_counts(stream).await?.into_keys().collect();
+        if !subjects.is_empty() {
+            pipeline.run_log.info(format_args!("acknowledged, but left in {}: {subjects:?}", stream.name()));
+        }
+    }
+    Ok(())
 }
 
 /// Counts, and records each violation. `begun` holds the newest generation of each submission that a command
@@ -111,7 +141,9 @@ pub(crate) async fn summarize(
     }
     pipeline.run_log.info(format_args!("{generations} later generations"));
     summary.stuck = stuck(pipeline).await?;
-    if summary.stuck > 0 {
+    if summary.stuck == 0 {
+        log_undeleted(pipeline).await?;
+    } else {
         for durable in Durable::ALL {
             let info = pipeline.consumer_info(durable).await?;
             let (pending, in_progress) = (info.num_pending, info.num_ack_pending);

@@ -133,12 +133,11 @@ impl Pipeline {
         Ok(stream.cached_info().clone())
     }
 
-    /// Returns the number of events in a stream, without the probes of the services.
-    pub(crate) async fn event_count(&self, stream: Stream) -> Result<u64> {
+    /// Returns the number of events in a stream by subject, without the probes of the services.
+    pub(crate) async fn event_counts(&self, stream: Stream) -> Result<BTreeMap<String, u64>> {
         let stream = self.jetstream.get_stream_no_info(stream.name()).await?;
         let subjects = stream.info_with_subjects("submission.>").await?;
-        let counts: Vec<(String, usize)> = subjects.try_collect().await?;
-        Ok(counts.into_iter().map(|(_, count)| count as u64).sum())
+        Ok(subjects.map_ok(|(subject, count)| (subject, count as u64)).try_collect().await?)
     }
 
     pub(crate) async fn consumer_info(&self, durable: Durable) -> Result<consumer::Info> {

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use gavel_bus::topology::{self, Durable, Stream};
+use async_nats::jetstream::consumer::pull;
+use async_nats::jetstream::stream;
+use futures::StreamExt as _;
+use gavel_bus::topology::{self, ConsumerId, Durable, Stream};
 use gavel_bus::{Bundles, LanguageTurns, Stored, Take};
 use gavel_domain::LanguageId;
 use gavel_domain::event::{Ready, Waiting};
@@ -123,6 +126,32 @@ async fn waiting_languages_are_listed_with_their_submissions() {
     let listed = rig.bus.waiting_languages().await.unwrap();
     assert_eq!((listed.len(), listed[0].language, listed[0].submissions), (1, LANGUAGE, 3));
     assert!(listed[0].since.elapsed().unwrap() < Duration::from_mins(1));
+}
+
+/// A server that is killed, or whose disk is full, may keep them. Here the stream keeps all.
+#[tokio::test]
+async fn acknowledged_submissions_do_not_wait() {
+    let rig = Rig::start().await;
+    let context = &rig.jetstream.context;
+    let stream = context.get_stream(Stream::Waiting.name()).await.unwrap();
+    let config =
+        stream::Config { retention: stream::RetentionPolicy::Limits, ..stream.cached_info().config.clone() };
+    context.delete_stream(Stream::Waiting.name()).await.unwrap();
+    let stream = context.create_stream(config).await.unwrap();
+    hand_on(&rig, 2).await;
+    let consumer = ConsumerId::Language(LANGUAGE);
+    let settings = pull::Config {
+        durable_name: Some(consumer.name().into_owned()),
+        filter_subject: topology::waiting(LANGUAGE, ">"),
+        ..pull::Config::default()
+    };
+    let consumer = stream.create_consumer(settings).await.unwrap();
+    let mut messages = consumer.messages().await.unwrap();
+    for left in [1, 0] {
+        messages.next().await.unwrap().unwrap().double_ack().await.unwrap();
+        let listed = rig.bus.waiting_languages().await.unwrap();
+        assert_eq!(listed.iter().map(|waiting| waiting.submissions).sum::<u64>(), left);
+    }
 }
 
 /// The fetcher must not replace a ready event that still waits for its language.
