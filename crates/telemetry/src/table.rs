@@ -54,7 +54,7 @@ table! {
     Counter HANDLED = "gavel_handled_total" ["service", "consumer", "outcome"];
     /// Dead letters that NATS did not store although the submission ended.
     Counter DEAD_LETTERS_LOST = "gavel_dead_letters_lost_total" ["service", "consumer"];
-    /// Dead letters, or messages of dead letters, that left a full stream. Each reporter reports all: aggregate with max.
+    /// Dead letters, or messages of dead letters, that left a full stream, without those that it also stored since the last scrape. Each reporter reports all: aggregate with max.
     Counter DEAD_LETTERS_DISCARDED = "gavel_dead_letters_discarded_total" ["service", "stream"];
     /// Deliveries of an event after the first one.
     Counter REDELIVERIES = "gavel_redeliveries_total" ["service", "consumer"];
