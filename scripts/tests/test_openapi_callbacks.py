@@ -207,7 +207,8 @@ class Calls(unittest.TestCase):
 
     def test_webhook_ids_name_kind_and_generation(self) -> None:
         def ids(path: str, submission: str) -> list[str]:
-            return [call.headers["webhook-id"] for call in self.app.calls(path, submission)]
+            # On a busy machine a call may time out, and come again with the same id.
+            return list(dict.fromkeys(call.headers["webhook-id"] for call in self.app.calls(path, submission)))
 
         self.assertEqual(ids("submission-result", REJUDGED), [f"result-{REJUDGED}", f"result-{REJUDGED}~2e2"])
         self.assertEqual(ids("submission-running", REJUDGED), [f"running-{REJUDGED}", f"running-{REJUDGED}~2e2"])
