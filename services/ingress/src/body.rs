@@ -10,6 +10,8 @@ use http_body_util::BodyExt as _;
 
 /// The largest body (contract §1).
 const MAX_BODY_BYTES: usize = 1 << 20;
+/// As much of each body needs no memory of those that all bodies share, so that a small submission waits for no other one.
+const FREE_BYTES: usize = 16 << 10;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How much is read and discarded of a body that is too large.
@@ -48,7 +50,10 @@ pub(crate) async fn read(mut body: Body, connection: &Connection) -> Result<Vec<
             }
             if length > kept.capacity() {
                 let capacity = length.next_power_of_two();
-                connection.reserve_body(capacity - kept.capacity()).await?;
+                let reserved = kept.capacity().max(FREE_BYTES);
+                if capacity > reserved {
+                    connection.reserve_body(capacity - reserved).await?;
+                }
                 kept.reserve_exact(capacity - kept.len());
             }
             kept.extend_from_slice(&data);
