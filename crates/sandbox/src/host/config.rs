@@ -26,8 +26,8 @@ pub struct SandboxConfig {
     /// The maximum number of files and directories in it. Default 16,384.
     pub box_inodes: u64,
     /// The first of the user and group ids that slots use if the judge is root: for each slot one for its programs
-    /// and, [`MAX_SLOTS`] above it, one for its init. Nothing else on the machine may use the range; judges use the same one or ones that do
-    /// not overlap. Default 60,000.
+    /// and, [`MAX_SLOTS`] above it, one for its init. Nothing else on the machine may use the range; judges use the same
+    /// one, or ones that do not overlap. Default 60,000.
     pub first_uid: u32,
     /// The languages to serve if their toolchains are installed. Default: the table that is part of the executable.
     pub languages: Languages,

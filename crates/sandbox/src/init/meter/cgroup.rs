@@ -84,7 +84,7 @@ impl CgroupMeter {
         meter.resident_bytes = meter.number(CgroupFile::MemoryCurrent)?;
         // Reads every file once, so that an unknown format is an error before the first run.
         meter.start()?;
-        meter.unreclaimable_bytes()?;
+        meter.reclaimable_bytes()?;
         Ok(meter)
     }
 
@@ -129,28 +129,28 @@ impl CgroupMeter {
     pub(super) fn is_memory_free(&self, file_bytes: u64) -> Result<bool, Errno> {
         let allowed = self.resident_bytes.saturating_add(file_bytes).saturating_add(MAX_LEFT_BYTES);
         let deadline = Instant::now() + FREEING_TIME;
-        while self.number(CgroupFile::MemoryCurrent)? > allowed && self.unreclaimable_bytes()? > allowed {
+        loop {
+            let used = self.number(CgroupFile::MemoryCurrent)?;
+            if used <= allowed || used.saturating_sub(self.reclaimable_bytes()?) <= allowed {
+                return Ok(true);
+            }
             if Instant::now() > deadline {
                 return Ok(false);
             }
             std::thread::sleep(FREEING_CHECK_INTERVAL);
         }
-        Ok(true)
     }
 
-    /// The memory in use that the kernel does not free by itself when a limit is reached.
-    fn unreclaimable_bytes(&self) -> Result<u64, Errno> {
-        let current = self.number(CgroupFile::MemoryCurrent)?;
-        let (cache, slab) = match self.version {
-            CgroupVersion::V1 => (self.field(CgroupFile::MemoryStat, "cache")?, 0),
-            CgroupVersion::V2 => (
-                self.field(CgroupFile::MemoryStat, "file")?,
-                self.field(CgroupFile::MemoryStat, "slab_reclaimable")?,
-            ),
-        };
-        // The cache includes files in memory.
-        let files = self.field(CgroupFile::MemoryStat, "shmem")?;
-        Ok(current.saturating_sub(cache.saturating_sub(files)).saturating_sub(slab))
+    /// The memory in use that the kernel frees by itself when a limit is reached.
+    fn reclaimable_bytes(&self) -> Result<u64, Errno> {
+        self.read(CgroupFile::MemoryStat, |text| {
+            let (cache, slab) = match self.version {
+                CgroupVersion::V1 => (field(text, "cache")?, 0),
+                CgroupVersion::V2 => (field(text, "file")?, field(text, "slab_reclaimable")?),
+            };
+            // The cache includes files in memory, which stay.
+            Some(cache.saturating_sub(field(text, "shmem")?).saturating_add(slab))
+        })
     }
 
     /// The limit of memory and swap together may never be below that of memory alone. So the order of the two writes
@@ -158,10 +158,7 @@ impl CgroupMeter {
     fn set_memory_limit(&self, bytes: u64) -> Result<(), Errno> {
         let text = bytes.to_string();
         let first = self.write(CgroupFile::MemoryLimit, &text);
-        if self.file(CgroupFile::MemorySwapLimit).is_none() {
-            return first;
-        }
-        if first == Err(Errno::BUSY) {
+        if self.file(CgroupFile::MemorySwapLimit).is_none() || first == Err(Errno::BUSY) {
             return first;
         }
         self.write(CgroupFile::MemorySwapLimit, &text)?;
