@@ -1,14 +1,13 @@
-//! How many messages a full stream has discarded. The server does not report them, so two looks at a stream are compared.
+//! How many messages a full stream has discarded. The server does not report them, so two snapshots of a stream are compared.
 
 use std::time::Duration;
 
-use futures::TryStreamExt as _;
 use serde_json::json;
 use tokio::time::timeout;
 
 use crate::bus::Bus;
 use crate::connection::MIN_MAX_PAYLOAD;
-use crate::topology::{self, Stream};
+use crate::topology::Stream;
 
 /// How long the server may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
@@ -16,44 +15,38 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
 /// that.
 const LARGEST_MESSAGE: u64 = MIN_MAX_PAYLOAD as u64;
 
-/// A look at a stream that discards its oldest messages when it is full. Probes do not count.
+/// A snapshot of a stream that discards its oldest messages when it is full. Probes do not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StreamLook {
+pub struct StreamSnapshot {
     /// How many messages it contains.
     pub messages: u64,
     /// The sequence number of its newest message, which may be a probe.
     last_sequence: u64,
-    /// How many messages it has discarded since the look before, without those that were stored since then. 0 if it is not
+    /// How many messages it has discarded since the snapshot before, without those that were stored since then. 0 if it is not
     /// full now, because then only people and age remove messages.
     pub discarded: u64,
 }
 
 impl Bus {
-    /// Looks at a stream; `None` if the server does not answer in time.
-    pub async fn look_at(&self, stream: Stream, before: Option<StreamLook>) -> Option<StreamLook> {
+    /// Takes a snapshot of a stream, to be compared with the previous one; `None` if the server does not answer in time.
+    pub async fn snapshot(&self, stream: Stream, before: Option<StreamSnapshot>) -> Option<StreamSnapshot> {
         if !self.is_connected() {
             return None;
         }
-        timeout(REQUEST_TIMEOUT, self.try_look_at(stream, before)).await.ok()?.ok()
+        timeout(REQUEST_TIMEOUT, self.try_snapshot(stream, before)).await.ok()?.ok()
     }
 
-    async fn try_look_at(
+    async fn try_snapshot(
         &self,
         stream: Stream,
-        before: Option<StreamLook>,
-    ) -> Result<StreamLook, async_nats::Error> {
+        before: Option<StreamSnapshot>,
+    ) -> Result<StreamSnapshot, async_nats::Error> {
         // This comes first: a message that is stored between the two requests must not count as a discarded one.
         let stored = match before {
             Some(before) => self.messages_after(stream, before.last_sequence).await?,
             None => 0,
         };
-        let found = self.context.get_stream_no_info(stream.name()).await?;
-        let mut probes = found.info_with_subjects(topology::probe(stream)).await?;
-        let (state, config) = (probes.info.state.clone(), probes.info.config.clone());
-        let mut messages = state.messages;
-        while let Some((_, count)) = probes.try_next().await? {
-            messages = messages.saturating_sub(count as u64);
-        }
+        let (state, config, messages) = self.info_without_probes(stream).await?;
         // A limit of -1 means that there is no limit.
         let limit = |max: i64| u64::try_from(max).unwrap_or(u64::MAX);
         let max_bytes = limit(config.max_bytes);
@@ -63,7 +56,7 @@ impl Bus {
         // A stream that was created again counts from 1.
         let before = before.filter(|before| is_full && before.last_sequence <= state.last_sequence);
         let discarded = before.map_or(0, |before| (before.messages + stored).saturating_sub(messages));
-        Ok(StreamLook { messages, last_sequence: state.last_sequence, discarded })
+        Ok(StreamSnapshot { messages, last_sequence: state.last_sequence, discarded })
     }
 
     /// Counts the messages after a sequence number, without probes. The answer has the first of them, and how many follow.

@@ -35,7 +35,7 @@ pub use bundles::{BundleError, Bundles};
 pub use bus::{Bus, MissingStream, TopologyError};
 pub use connection::{ConnectError, Connection, ConnectionState, MIN_MAX_PAYLOAD, NatsConfig};
 pub use consume::{ConsumeSettings, ConsumerState, consume, end_expiring};
-pub use discards::StreamLook;
+pub use discards::StreamSnapshot;
 pub use handler::{Cause, Delivery, Failure, Handler};
 pub use heartbeat::{HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT, Heartbeats};
 pub use languages::{LanguageTurns, Take};

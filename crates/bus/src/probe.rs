@@ -13,8 +13,9 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::stream;
 use bytes::Bytes;
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::Value;
 
 use crate::bus::Bus;
@@ -75,6 +76,21 @@ impl StoreError {
 }
 
 impl Bus {
+    /// Returns the state and the configuration of a stream, and how many messages other than probes it contains.
+    pub(crate) async fn info_without_probes(
+        &self,
+        stream: Stream,
+    ) -> Result<(stream::State, stream::Config, u64), async_nats::Error> {
+        let found = self.context.get_stream_no_info(stream.name()).await?;
+        let mut probes = found.info_with_subjects(topology::probe(stream)).await?;
+        let (state, config) = (probes.info.state.clone(), probes.info.config.clone());
+        let mut messages = state.messages;
+        while let Some((_, count)) = probes.try_next().await? {
+            messages = messages.saturating_sub(count as u64);
+        }
+        Ok((state, config, messages))
+    }
+
     /// Checks that a message for this stream would reach it, for `/readyz`.
     ///
     /// # Errors

@@ -87,13 +87,7 @@ impl Bus {
     /// # Errors
     /// Returns an error if the server does not answer, or if the stream does not exist.
     pub async fn is_waiting_half_full(&self) -> Result<bool, async_nats::Error> {
-        let stream = self.context.get_stream_no_info(Stream::Waiting.name()).await?;
-        let mut probes = stream.info_with_subjects(topology::probe(Stream::Waiting)).await?;
-        let (state, config) = (probes.info.state.clone(), probes.info.config.clone());
-        let mut submissions = state.messages;
-        while let Some((_, messages)) = probes.try_next().await? {
-            submissions = submissions.saturating_sub(messages as u64);
-        }
+        let (state, config, submissions) = self.info_without_probes(Stream::Waiting).await?;
         let is_half = |now: u64, max: i64| u64::try_from(max).is_ok_and(|max| now >= max.div_ceil(2));
         Ok(is_half(submissions, config.max_messages) || is_half(state.bytes, config.max_bytes))
     }

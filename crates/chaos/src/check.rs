@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
-use async_nats::jetstream::context::ConsumerInfoErrorKind;
-use gavel_bus::topology::{self, ConsumerId, Durable, Stream};
-use gavel_domain::LanguageId;
+use gavel_bus::topology::{self, Durable, Stream};
 use gavel_domain::event::DeadLetter;
 use gavel_mock_convex::{Purpose, ReceivedCall, Status};
 use gavel_proto::{WireEvent as _, decode_claim};
@@ -71,32 +69,16 @@ async fn stuck(pipeline: &Pipeline) -> Result<u64> {
         let info = pipeline.consumer_info(durable).await?;
         stuck += info.num_pending + u64::try_from(info.num_ack_pending)?;
     }
-    Ok(stuck + waiting(pipeline).await?)
-}
-
-/// Counts the messages that wait for a judge with their language, or are not acknowledged.
-async fn waiting(pipeline: &Pipeline) -> Result<u64> {
-    let stream = pipeline.jetstream.get_stream_no_info(Stream::Waiting.name()).await?;
-    let mut waiting = BTreeMap::<LanguageId, u64>::new();
-    for (subject, count) in pipeline.event_counts(Stream::Waiting).await? {
-        *waiting.entry(topology::waiting_language(&subject).context("no language")?).or_default() += count;
-    }
-    let mut stuck = 0;
-    for (language, count) in waiting {
-        stuck += match stream.consumer_info(ConsumerId::Language(language).name()).await {
-            Ok(info) => info.num_pending + u64::try_from(info.num_ack_pending)?,
-            Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => count,
-            Err(error) => return Err(error.into()),
-        };
-    }
-    Ok(stuck)
+    let waiting =
+        gavel_bus::waiting_languages(&pipeline.jetstream).await.map_err(anyhow::Error::from_boxed)?;
+    Ok(stuck + waiting.iter().map(|waiting| waiting.submissions).sum::<u64>())
 }
 
 /// Logs the events that are left in work queues although they were acknowledged: a server that is killed, or whose disk is
 /// full, can lose their deletion. No consumer delivers them again.
 async fn log_undeleted(pipeline: &Pipeline) -> Result<()> {
     for stream in [Stream::Ready, Stream::Waiting] {
-        let subjects: Vec<_> = pipeline.event_counts(stream).await?.into_keys().collect();
+        let subjects = pipeline.event_subjects(stream).await?;
         if !subjects.is_empty() {
             pipeline.run_log.info(format_args!("acknowledged, but left in {}: {subjects:?}", stream.name()));
         }

@@ -133,11 +133,11 @@ impl Pipeline {
         Ok(stream.cached_info().clone())
     }
 
-    /// Returns the number of events in a stream by subject, without the probes of the services.
-    pub(crate) async fn event_counts(&self, stream: Stream) -> Result<BTreeMap<String, u64>> {
+    /// Returns the subjects of the events in a stream.
+    pub(crate) async fn event_subjects(&self, stream: Stream) -> Result<Vec<String>> {
         let stream = self.jetstream.get_stream_no_info(stream.name()).await?;
         let subjects = stream.info_with_subjects("submission.>").await?;
-        Ok(subjects.map_ok(|(subject, count)| (subject, count as u64)).try_collect().await?)
+        Ok(subjects.map_ok(|(subject, _)| subject).try_collect().await?)
     }
 
     pub(crate) async fn consumer_info(&self, durable: Durable) -> Result<consumer::Info> {

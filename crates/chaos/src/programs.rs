@@ -150,7 +150,7 @@ pub const PROGRAMS: [Program; 11] = [
 ];
 
 /// Returns a file for `SANDBOX_LANGUAGES` that leaves only the languages of the programs. A judge is killed every few seconds,
-/// and would else be busy with the checks of the other toolchains most of the time.
+/// and would otherwise be busy with the checks of the other toolchains most of the time.
 pub(crate) fn other_languages() -> String {
     let used = |id: &u32| PROGRAMS.iter().any(|program| program.language == *id);
     let others: Vec<u32> = (1..=200).filter(|id| !used(id)).collect();

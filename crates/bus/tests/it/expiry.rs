@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::Config as StreamConfig;
 use gavel_bus::topology::{Durable, Stream, TopologySettings};
 use gavel_bus::{Cause, Failure, end_expiring};
@@ -14,14 +15,21 @@ use crate::support::{
     Done, Loop, Received, Rig, Script, judged, key, next, queued, ready, settings, several, stored,
 };
 
+/// The messages are given up after 50 s, so there are 10 s to end them on a busy machine.
+const MAX_AGE: Duration = Duration::from_mins(1);
+
+/// Lets the server delete queued messages after [`MAX_AGE`].
+async fn set_max_age(context: &Context) {
+    let config = context.get_stream("SUB_QUEUED").await.unwrap().cached_info().config.clone();
+    let shorter = StreamConfig { max_age: MAX_AGE, duplicate_window: Duration::from_secs(1), ..config };
+    context.update_stream(&shorter).await.unwrap();
+}
+
 #[tokio::test]
 async fn untaken_message_is_ended_once_before_it_is_deleted() {
     let rig = Rig::with(TopologySettings { ack_wait: Duration::from_secs(6), ..settings() }).await;
     let raw = rig.raw().await;
-    let config = raw.get_stream("SUB_QUEUED").await.unwrap().cached_info().config.clone();
-    // The messages are given up after 50 s, so there are 10 s to end them on a busy machine.
-    let (max_age, duplicate_window) = (Duration::from_mins(1), Duration::from_secs(1));
-    raw.update_stream(&StreamConfig { max_age, duplicate_window, ..config }).await.unwrap();
+    set_max_age(&raw).await;
     let (events_tx, mut events) = mpsc::unbounded_channel();
     for _ in 0..3 {
         let events_tx = events_tx.clone();
@@ -39,7 +47,7 @@ async fn untaken_message_is_ended_once_before_it_is_deleted() {
     for id in ids {
         rig.publish(&queued(id)).await;
     }
-    tokio::time::sleep(max_age / 6 * 5).await;
+    tokio::time::sleep(MAX_AGE / 6 * 5).await;
     let ended = several(&mut events, ids.len()).await;
     // Those that become due a moment after the first one may be handed back once.
     let mut ended: Vec<_> = ended.into_iter().map(|received| received.id).collect();
@@ -60,9 +68,7 @@ async fn young_message_is_handed_back() {
     // Otherwise it is not delivered again during the test.
     let rig = Rig::with(TopologySettings { ack_wait: Duration::from_mins(10), ..settings() }).await;
     let raw = rig.raw().await;
-    let config = raw.get_stream("SUB_QUEUED").await.unwrap().cached_info().config.clone();
-    let (max_age, duplicate_window) = (Duration::from_mins(1), Duration::from_secs(1));
-    raw.update_stream(&StreamConfig { max_age, duplicate_window, ..config }).await.unwrap();
+    set_max_age(&raw).await;
     let (events_tx, mut events) = mpsc::unbounded_channel();
     let receive = |end: fn() -> Done| {
         let events_tx = events_tx.clone();
@@ -74,7 +80,7 @@ async fn young_message_is_handed_back() {
     let ending = receive(|| Err(Failure::Reject(Cause::new("nobody has taken it"))));
     tokio::spawn(end_expiring(rig.connect().await, Durable::Fetcher, Arc::new(ending)));
     rig.publish(&queued("old")).await;
-    tokio::time::sleep(max_age / 2).await;
+    tokio::time::sleep(MAX_AGE / 2).await;
     rig.publish(&queued("young")).await;
     assert_eq!(next(&mut events).await.id, "old");
     let work = Loop::start(&rig.bus, Durable::Fetcher, 1, receive(|| Ok(Vec::new())));

@@ -62,19 +62,19 @@ async fn discards_of_a_small_stream_are_counted() {
             raw.publish(format!("dead-message.S.{n}.1"), message).await.unwrap().await.unwrap();
         }
     };
-    let look = async |before| rig.bus.look_at(Stream::DeadMessages, before).await.unwrap();
-    let empty = look(None).await;
+    let snapshot = async |before| rig.bus.snapshot(Stream::DeadMessages, before).await.unwrap();
+    let empty = snapshot(None).await;
     // Three of them fit.
     store(0..3).await;
-    let full = look(Some(empty)).await;
+    let full = snapshot(Some(empty)).await;
     assert_eq!((full.messages, full.discarded), (3, 0));
     store(3..5).await;
-    let discarded = look(Some(full)).await;
+    let discarded = snapshot(Some(full)).await;
     assert_eq!((discarded.messages, discarded.discarded), (3, 2));
-    assert_eq!(look(Some(discarded)).await.discarded, 0);
+    assert_eq!(snapshot(Some(discarded)).await.discarded, 0);
     // A person drops one.
     raw.get_stream("DEAD_MESSAGES").await.unwrap().purge().filter("dead-message.S.2.1").await.unwrap();
-    let dropped = look(Some(discarded)).await;
+    let dropped = snapshot(Some(discarded)).await;
     assert_eq!((dropped.messages, dropped.discarded), (2, 0));
 }
 
@@ -84,17 +84,17 @@ async fn probes_that_expire_are_no_discards() {
     // The stream is smaller than one of the largest messages.
     let rig = Rig::with(TopologySettings { store_bytes: 1 << 20, ..settings() }).await;
     let raw = rig.raw().await;
-    let look = async |before| rig.bus.look_at(Stream::DeadLetter, before).await.unwrap();
+    let snapshot = async |before| rig.bus.snapshot(Stream::DeadLetter, before).await.unwrap();
     let probe = async || {
         for _ in 0..3 {
             assert_eq!(rig.bus.check_store(Stream::DeadLetter).await, Ok(()));
         }
-        let expired = async || look(None).await.messages == messages(&rig, Stream::DeadLetter).await;
+        let expired = async || snapshot(None).await.messages == messages(&rig, Stream::DeadLetter).await;
         wait_until("the end of the probes", TEST_TIMEOUT, expired).await.unwrap();
     };
-    let empty = look(None).await;
+    let empty = snapshot(None).await;
     probe().await;
-    let still_empty = look(Some(empty)).await;
+    let still_empty = snapshot(Some(empty)).await;
     assert_eq!((still_empty.messages, still_empty.discarded), (0, 0));
     let store = async |id: u32| {
         let letter = vec![b'x'; 4_000].into();
@@ -103,7 +103,7 @@ async fn probes_that_expire_are_no_discards() {
     for id in 0..5 {
         store(id).await;
     }
-    let mut last = look(Some(still_empty)).await;
+    let mut last = snapshot(Some(still_empty)).await;
     assert_eq!((last.messages, last.discarded), (5, 0), "five fit");
     for id in 5..15 {
         // Then every discarded one has expired probes behind it.
@@ -111,7 +111,7 @@ async fn probes_that_expire_are_no_discards() {
             probe().await;
         }
         store(id).await;
-        let next = look(Some(last)).await;
+        let next = snapshot(Some(last)).await;
         assert_eq!(last.messages + 1 - next.messages, next.discarded, "{id}");
         last = next;
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use gavel_bus::topology::{Durable, Stream};
-use gavel_bus::{Bus, Outgoing, StreamLook, WaitingLanguage};
+use gavel_bus::{Bus, Outgoing, StreamSnapshot, WaitingLanguage};
 use gavel_domain::catalogue;
 use gavel_domain::event::Judged;
 use gavel_telemetry::table;
@@ -32,7 +32,7 @@ pub(crate) async fn measure_queues(service: &'static str, bus: &Bus) {
 
 /// Counts the messages that the streams of dead letters discarded because they were full.
 #[derive(Default)]
-pub(crate) struct DiscardCounter(Mutex<HashMap<Stream, StreamLook>>);
+pub(crate) struct DiscardCounter(Mutex<HashMap<Stream, StreamSnapshot>>);
 
 impl DiscardCounter {
     const STREAMS: [Stream; 2] = [Stream::DeadLetter, Stream::DeadMessages];
@@ -47,11 +47,13 @@ impl DiscardCounter {
     /// Counts what the streams have discarded since the last call. Of two calls at a time, one waits, so that neither counts
     /// what the other does.
     pub(crate) async fn measure(&self, service: &'static str, bus: &Bus) {
-        let mut looks = self.0.lock().await;
+        let mut snapshots = self.0.lock().await;
         for stream in Self::STREAMS {
-            let Some(look) = bus.look_at(stream, looks.get(&stream).copied()).await else { continue };
-            table::DEAD_LETTERS_DISCARDED.series([service, stream.name()]).increment(look.discarded);
-            looks.insert(stream, look);
+            let Some(snapshot) = bus.snapshot(stream, snapshots.get(&stream).copied()).await else {
+                continue;
+            };
+            table::DEAD_LETTERS_DISCARDED.series([service, stream.name()]).increment(snapshot.discarded);
+            snapshots.insert(stream, snapshot);
         }
     }
 }
