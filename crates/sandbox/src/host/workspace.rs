@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gavel_domain::{Execution, LanguageId, Outcome};
+use rustix::fs::{Mode, fchmod};
 use rustix::io::Errno;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -244,6 +245,10 @@ impl Workspace {
         let capture =
             |limit, expected, what| Capture::new(limit, slot.uid(), expected).map_err(prepare(what));
         let stdout = capture(prepared.limits.stdout_bytes, prepared.expected, "stdout")?;
+        if prepared.merge_stderr {
+            // A source that includes `/dev/stdout` would let its compiler wait for its own output until the time limit.
+            fchmod(&stdout.1, Mode::WUSR).map_err(io::Error::from).map_err(prepare("stdout"))?;
+        }
         let (stderr, stderr_end) = capture(prepared.limits.stderr_bytes, b"", "stderr")?;
         let stderr = (stderr, (!prepared.merge_stderr).then_some(stderr_end));
         let streams = RunStreams { stdin: prepared.stdin, stdout, stderr };
