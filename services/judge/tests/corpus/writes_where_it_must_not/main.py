@@ -1,6 +1,9 @@
 import os
 
-for folder in ("/", "/usr", "/usr/bin", "/etc", "/dev", "/box", "/box/program", "/proc/self", "/proc/1", "/usr/local"):
+boxes = ("/box", "/box/program") if os.getuid() else ()
+if os.path.exists("/box/x"):
+    print("found /box/x")
+for folder in ("/", "/usr", "/usr/bin", "/etc", "/dev", *boxes, "/proc/self", "/proc/1", "/usr/local"):
     try:
         open(folder + "/x", "w")
         print("wrote", folder)
@@ -12,4 +15,6 @@ for path in ("/usr/bin/python3", "/etc/passwd", "/proc/self/oom_score_adj", "/pr
         print("opened", path)
     except OSError:
         pass
+if not boxes:
+    open("/box/x", "w")
 print("ok")
