@@ -116,6 +116,7 @@ async fn slot_is_built_again_after_its_toolchain_could_not_be_started() {
         version = [\"/bin/echo\", \"1.0\"]\nsource = \"main\"\nrun = [\"/usr/bin/missing\", \"/box/program/main\"]\n";
     fs::write(&file, entry).unwrap();
     let languages = Languages::default().with_file(file.path()).unwrap().only(&[50, 4711]);
+    drop(file);
     let config = SandboxConfig { first_uid, languages, ..config(1) };
     let sandbox = Sandbox::start(config).await.unwrap_or_else(|error| panic!("{}", chain(&error)));
     let mut fixture = Fixture { workspace: sandbox.workspace().await.unwrap(), sandbox };
