@@ -110,6 +110,11 @@ impl ConnectionState {
         self.connects + self.disconnects
     }
 
+    /// Whether the last event was that the connection was established. The client itself is connected slightly earlier.
+    pub(crate) fn is_established(&self) -> bool {
+        self.connects > self.disconnects
+    }
+
     /// Takes note of an event of the client; returns whether it is a permission violation.
     fn record(&mut self, event: &Event) -> bool {
         match event {

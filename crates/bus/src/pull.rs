@@ -13,15 +13,19 @@ use async_nats::jetstream::{self, Message};
 use async_nats::{StatusCode, Subscriber};
 use bytes::Bytes;
 use futures::{FutureExt as _, StreamExt as _};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::bus::Bus;
+use crate::connection::ConnectionState;
 use crate::timing::REQUEST_TIMEOUT;
 use crate::topology::ConsumerId;
 
 #[cfg(test)]
 mod tests;
 
+/// How long the event of a new connection may take that has answered a request already. The client drops events if too
+/// many wait.
+const EVENT_TIMEOUT: Duration = Duration::from_secs(1);
 /// The most statuses and heartbeats that can arrive while the subscription ends.
 const MAX_STATUS_MESSAGES: usize = 16;
 
@@ -70,7 +74,6 @@ impl Puller {
     /// topology is managed elsewhere.
     pub(crate) async fn open(bus: &Bus, consumer: impl Into<ConsumerId>) -> Result<Self, Lost> {
         let id = consumer.into();
-        let epoch = bus.state.borrow().epoch();
         if !bus.is_connected() {
             return Err(Lost::Disconnected);
         }
@@ -86,6 +89,10 @@ impl Puller {
         let ack_wait = found
             .await
             .map_err(|error| if is_missing(&error) { Lost::Missing } else { Lost::Consumer(error) })?;
+        // Otherwise the requests seem to be lost as soon as the event arrives, and a message that is delivered to them is.
+        let mut state = bus.state.clone();
+        let _ = timeout(EVENT_TIMEOUT, state.wait_for(ConnectionState::is_established)).await;
+        let epoch = state.borrow().epoch();
         let inbox = bus.client.new_inbox();
         let subscriber =
             bus.client.subscribe(inbox.clone()).await.map_err(|error| Lost::Consumer(error.into()))?;

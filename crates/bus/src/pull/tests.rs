@@ -75,6 +75,22 @@ async fn expired_request_is_not_outstanding() {
 }
 
 #[tokio::test]
+async fn connection_that_is_up_before_its_event_loses_no_message() {
+    let (_server, mut bus) = start().await;
+    let (events, state) = watch::channel(ConnectionState::default());
+    bus.state = state;
+    let event = async {
+        tokio::time::sleep(EVENT_TIMEOUT * 4 / 5).await;
+        events.send_modify(|state| state.connects = 1);
+    };
+    let (opened, ()) = tokio::join!(Puller::open(&bus, Durable::Fetcher), event);
+    let mut puller = opened.unwrap();
+    puller.request(1).await.unwrap();
+    put(&bus, "a").await;
+    assert_eq!(until_outstanding(&mut puller, 0).await, 1);
+}
+
+#[tokio::test]
 async fn filled_request_ends_without_status() {
     let (_server, bus) = start().await;
     let mut puller = Puller::open(&bus, Durable::Fetcher).await.unwrap();
