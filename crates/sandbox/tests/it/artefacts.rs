@@ -57,7 +57,7 @@ pub(crate) async fn table_sandbox(slots: usize, tier: TierChoice) -> Sandbox {
     std::fs::write(file.path(), TABLE).unwrap();
     let ids = [COPY.0, MISSING.0, SCRIPT.0];
     let languages = Languages::default().with_file(file.path()).unwrap().only(&ids);
-    // Before `config` drops privileges: nobody else can remove a file of root.
+    // Before `config` drops privileges: only root can remove its files.
     drop(file);
     let config = SandboxConfig { languages, tier, ..config(slots) };
     Sandbox::start(config).await.unwrap_or_else(|error| panic!("{tier}: {}", chain(&error)))
