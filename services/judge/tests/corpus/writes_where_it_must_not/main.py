@@ -1,8 +1,6 @@
 import os
 
 boxes = ("/box", "/box/program") if os.getuid() else ()
-if os.path.exists("/box/x"):
-    print("found /box/x")
 for folder in ("/", "/usr", "/usr/bin", "/etc", "/dev", *boxes, "/proc/self", "/proc/1", "/usr/local"):
     try:
         open(folder + "/x", "w")
