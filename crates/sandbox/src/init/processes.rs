@@ -1,5 +1,7 @@
 //! The slot's processes and threads, read from the init's own `/proc`.
 
+use std::fs::File;
+use std::io::Read;
 use std::os::fd::AsFd;
 
 use rustix::fs::{Dir, Mode, OFlags, openat};
@@ -25,6 +27,17 @@ pub(super) fn pids(proc: impl AsFd) -> Result<Vec<i32>, Errno> {
 pub(super) fn reaped_cpu_ticks(proc: impl AsFd, pid: i32) -> Option<u64> {
     let mut buffer = [0_u8; 512];
     reaped_ticks(content(proc, &format!("{pid}/stat"), &mut buffer)?)
+}
+
+/// The largest resident set of this process so far, in bytes. `getrusage` would count the judge's, too: its value is kept
+/// when the init is executed.
+pub(super) fn peak_bytes(proc: impl AsFd) -> Result<u64, Errno> {
+    let file = openat(proc, "self/status", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut status = String::new();
+    File::from(file)
+        .read_to_string(&mut status)
+        .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+    peak(&status).ok_or(Errno::IO)
 }
 
 /// Every thread of the slot except the init. A thread that exits at this moment may be missing.
@@ -76,6 +89,12 @@ fn reaped_ticks(after_name: &str) -> Option<u64> {
     fields.next()?.parse::<u64>().ok()?.checked_add(fields.next()?.parse().ok()?)
 }
 
+/// `VmHWM` in `/proc/<pid>/status`, which is in KiB.
+fn peak(status: &str) -> Option<u64> {
+    let value = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    value.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
+}
+
 /// The second number of `/proc/<pid>/schedstat`: the time spent waiting on a run queue, in nanoseconds.
 fn run_delay(schedstat: &str) -> Option<u64> {
     schedstat.split_ascii_whitespace().nth(1)?.parse().ok()
@@ -87,7 +106,7 @@ mod tests {
 
     #[test]
     fn own_threads_are_read() {
-        let proc = std::fs::File::open("/proc/self/task").unwrap();
+        let proc = File::open("/proc/self/task").unwrap();
         let own = rustix::thread::gettid().as_raw_nonzero().get();
         assert!(numbers(&proc).unwrap().contains(&own));
         let reading = thread(&proc, own).unwrap();
@@ -96,11 +115,21 @@ mod tests {
     }
 
     #[test]
+    fn peak_is_that_of_this_process() {
+        let proc = File::open("/proc").unwrap();
+        let before = peak_bytes(&proc).unwrap();
+        let memory = std::hint::black_box(vec![1_u8; 32 << 20]);
+        assert!(peak_bytes(&proc).unwrap() >= before.max(memory.len().try_into().unwrap()));
+        assert_eq!(peak("Name:\ta\nVmHWM:\t    2048 kB\nVmRSS:\t  1024 kB\n"), Some(2 << 20));
+        assert_eq!(peak("Name:\ta\n"), None);
+    }
+
+    #[test]
     fn state_follows_the_last_bracket_of_any_name() {
         let mut buffer = [0_u8; 512];
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("stat"), b"7 (a) R (\xff) S 1 7 7").unwrap();
-        let directory = std::fs::File::open(folder.path()).unwrap();
+        let directory = File::open(folder.path()).unwrap();
         assert_eq!(state(content(&directory, "stat", &mut buffer).unwrap()), Some('S'));
         let fields = " S 1 7 7 0 -1 4194304 1 2 3 4 50 60 70 80 20 0 1";
         assert_eq!(reaped_ticks(fields), Some(150));

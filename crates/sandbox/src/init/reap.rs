@@ -93,17 +93,6 @@ impl Children {
     }
 }
 
-/// The largest resident set of this process so far, in bytes.
-pub(super) fn own_peak_bytes() -> u64 {
-    // SAFETY: the structure is on this stack and outlives the call; all zeroes are a valid value.
-    let usage = unsafe {
-        let mut usage: libc::rusage = mem::zeroed();
-        libc::getrusage(libc::RUSAGE_SELF, &raw mut usage);
-        usage
-    };
-    u64::try_from(usage.ru_maxrss).unwrap_or(0).saturating_mul(1024)
-}
-
 impl AsFd for Children {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()

@@ -13,7 +13,7 @@ use super::cpu_times::CpuTimesReader;
 use super::inherited::Inherited;
 use super::launch::{self, Launch, LaunchError, ProgramStreams};
 use super::meter::Meter;
-use super::reap::{Children, ExitedChildren, own_peak_bytes};
+use super::reap::{Children, ExitedChildren};
 use super::root::{self, InitMounts};
 use super::run_clock::{RunClock, Sample};
 use super::session::Session;
@@ -92,7 +92,9 @@ impl Runner {
         let created = runner.unload_program().and_then(|()| runner.recreate_dirs());
         created.step(|| "create the box's directories".to_owned())?;
         runner.free_inodes = cleanup::free_inodes(&runner.box_dir).step(|| "measure the box".to_owned())?;
-        runner.own_bytes = own_peak_bytes().saturating_add(INIT_GROWTH_BYTES);
+        let own_bytes =
+            processes::peak_bytes(&runner.mounts.proc).step(|| "read its own memory".to_owned())?;
+        runner.own_bytes = own_bytes.saturating_add(INIT_GROWTH_BYTES);
         Ok(runner)
     }
 

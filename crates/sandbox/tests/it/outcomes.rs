@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use gavel_domain::{Clock, Outcome};
-use gavel_sandbox::RunLimits;
+use gavel_sandbox::{RunLimits, Sandbox, SandboxConfig};
 
-use crate::support::{C, CPP, Fixture, JAVASCRIPT, MIB, PYTHON, limits, printed};
+use crate::support::{C, CPP, Fixture, JAVASCRIPT, MIB, PYTHON, config, limits, printed, tiers};
 
 const CPU: Outcome = Outcome::TimeLimit { clock: Clock::Cpu };
 const WALL: Outcome = Outcome::TimeLimit { clock: Clock::Wall };
@@ -202,6 +202,20 @@ async fn memory_usage_excludes_earlier_runs() {
     assert!((40 * MIB..48 * MIB).contains(&run.usage.memory_bytes), "{:?}", run.usage);
     let run = fixture.workspace.run(&small, bytes::Bytes::new(), &limits()).await.unwrap();
     assert!(run.usage.memory_bytes < 2 * MIB, "{:?}", run.usage);
+}
+
+#[tokio::test]
+async fn memory_usage_excludes_the_judges_own() {
+    let judges_own = std::hint::black_box(vec![1_u8; 200 << 20]);
+    let taker = "#include <stdlib.h>\nint main(){volatile char*p=malloc(40<<20);\
+                 for(long i=0;i<40<<20;i+=4096)p[i]=1;return 0;}";
+    for tier in tiers() {
+        let sandbox = Sandbox::start(SandboxConfig { tier, ..config(1) }).await.unwrap();
+        let mut fixture = Fixture { workspace: sandbox.workspace().await.unwrap(), sandbox };
+        let run = fixture.c(taker).await;
+        assert!((40 * MIB..48 * MIB).contains(&run.usage.memory_bytes), "{tier:?}: {:?}", run.usage);
+    }
+    drop(judges_own);
 }
 
 #[tokio::test]
