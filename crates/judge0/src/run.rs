@@ -125,10 +125,7 @@ impl Judge0 {
         tokio::select! {
             ended = run.drive(observer) => ended,
             // The results of the tests in flight are of no use any more.
-            problem = breaker.problem() => Err(match unexplained.load(Ordering::Relaxed) {
-                0 => unavailable(problem),
-                _ => EngineFault::Transient(problem.into()),
-            }),
+            problem = breaker.problem() => Err(not_running(problem, &unexplained)),
         }
     }
 }
@@ -240,7 +237,9 @@ impl JobRun<'_> {
                 return Ok(self.take_result(test, interpret(report, &self.settings)));
             }
             Finding::Polled(PollResult::Lost(cause)) => self.check_failure(test, cause.to_owned().into()),
-            Finding::Polled(PollResult::Unavailable(cause)) => return Err(unavailable(cause)),
+            Finding::Polled(PollResult::Unavailable(cause)) => {
+                return Err(not_running(cause, self.unexplained));
+            }
             Finding::Failed(failure, canary) => {
                 self.must_have_run(canary)?;
                 self.unexplained.fetch_sub(1, Ordering::Relaxed);
@@ -349,6 +348,14 @@ impl JobRun<'_> {
     fn entry(&self, test: usize) -> BatchEntry<'_> {
         let stdin = normalize_newlines(&self.job.question.tests[test].stdin);
         BatchEntry::new(self.job.language, &self.source, text::encode(stdin.as_bytes()), &self.settings)
+    }
+}
+
+/// The fault if Judge0 cannot be used now. If it has failed on tests of this job, one of them may be the reason.
+fn not_running(cause: String, unexplained: &AtomicUsize) -> EngineFault {
+    match unexplained.load(Ordering::Relaxed) {
+        0 => unavailable(cause),
+        _ => EngineFault::Transient(cause.into()),
     }
 }
 
