@@ -127,7 +127,7 @@ impl<E: Engine> Judge<E> {
         let waiting = Waiting { ready: Ready { handed_on: Some(handed_on), ..ready.clone() } };
         let waiting = Outgoing::from(&waiting);
         // A judge that serves the language may take it next.
-        if self.languages.is_served(language) && delivery.attempt < self.max_deliveries {
+        if self.languages.may_be_served(language) && delivery.attempt < self.max_deliveries {
             return waiting.or_later_if_full(FULL_BACKOFF.delay(delivery.attempt, rand::random()));
         }
         let name = catalogue::label(language).map_or_else(|| format!("language {language}"), str::to_owned);

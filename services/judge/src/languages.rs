@@ -98,15 +98,22 @@ impl<E: Engine> Languages<E> {
         if is_known && !self.language_wait.is_zero() && !bus.is_waiting_half_full().await.unwrap_or(false) {
             return true;
         }
-        // A judge that serves it may not have been heard yet.
-        let heard_all_at = self.seen().listening_since + ANNOUNCE_TIME;
-        sleep_until(heard_all_at.into()).await;
+        sleep_until(self.heard_all_at().into()).await;
         self.is_announced(language)
     }
 
-    /// Whether another judge serves a language, or did lately: it may be restarting.
-    pub(crate) fn is_served(&self, language: LanguageId) -> bool {
+    /// Whether another judge may serve a language: it does, it did lately and may be restarting, or not all have been heard.
+    pub(crate) fn may_be_served(&self, language: LanguageId) -> bool {
+        self.is_served(language) || Instant::now() < self.heard_all_at()
+    }
+
+    fn is_served(&self, language: LanguageId) -> bool {
         self.is_announced(language) || self.seen().was_served(language, self.language_wait, Instant::now())
+    }
+
+    /// From when on this judge has heard every other one.
+    fn heard_all_at(&self) -> Instant {
+        self.seen().listening_since + ANNOUNCE_TIME
     }
 
     /// Whether a submission that has waited for `age` must not wait any longer: no judge serves its language.

@@ -86,9 +86,14 @@ async fn count_waiting(rig: &Rig) -> u64 {
 }
 
 async fn set_max_waiting(rig: &Rig, max_messages: i64) {
+    set_waiting_limits(rig, max_messages, -1).await;
+}
+
+/// -1 stands for no limit.
+async fn set_waiting_limits(rig: &Rig, max_messages: i64, max_bytes: i64) {
     let context = &rig.jetstream.context;
     let mut config = context.get_stream(Stream::Waiting.name()).await.unwrap().cached_info().config.clone();
-    config.max_messages = max_messages;
+    (config.max_messages, config.max_bytes) = (max_messages, max_bytes);
     context.update_stream(config).await.unwrap();
 }
 
@@ -229,6 +234,19 @@ async fn submission_comes_back_while_too_many_wait() {
         () = judge => {}
         () = announce(&rig, SCALA) => unreachable!(),
     }
+}
+
+/// A judge that was started just now cannot tell that no other judge serves the language.
+#[tokio::test(flavor = "multi_thread")]
+async fn submission_comes_back_from_a_judge_that_has_not_heard_the_others() {
+    let rig = Rig::start().await;
+    set_waiting_limits(&rig, -1, 1).await;
+    rig.ready_in(SCALA, "s", rig.question().await, "cat").await;
+    let judge = ServiceProcess::start(rig.builder().env("INSTANCE", "without")).await;
+    let is_refused = async || count(&judge, "the stream is full", "s") > 0;
+    wait_until("the refusal", TEST_TIMEOUT, is_refused).await.unwrap();
+    set_waiting_limits(&rig, -1, -1).await;
+    until_waiting(&rig, SCALA, "s").await;
 }
 
 /// It does not come back for ever.
