@@ -1,4 +1,4 @@
-"""docs/openapi.yaml, and checks of requests, answers and examples against it. Needs openapi_tools.ensure()."""
+"""docs/openapi.yaml, and checks of requests, answers and examples against it. Needs openapi_tools.ENVIRONMENT.ensure()."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from lib.project import ROOT  # noqa: E402
 
 
 def setUpModule() -> None:
-    openapi_tools.ensure()
+    openapi_tools.ENVIRONMENT.ensure()
 
 
 class Description(unittest.TestCase):

@@ -52,7 +52,7 @@ REJUDGED = "compile-error"
 
 
 def setUpModule() -> None:
-    openapi_tools.ensure()
+    openapi_tools.ENVIRONMENT.ensure()
 
 
 class GavelUp(Stack):

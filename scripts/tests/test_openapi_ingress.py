@@ -26,7 +26,7 @@ VALID = {"questionId": "k57sum", "submissionId": "k97first", "languageId": 71, "
 
 
 def setUpModule() -> None:
-    openapi_tools.ensure()
+    openapi_tools.ENVIRONMENT.ensure()
 
 
 class Ingress(unittest.TestCase):
@@ -43,7 +43,7 @@ class Ingress(unittest.TestCase):
         with tempfile.TemporaryDirectory(prefix="gavel-openapi-") as folder:
             path = Path(folder) / "openapi.json"
             path.write_text(json.dumps(document.content), encoding="utf-8")
-            program = openapi_tools.ENVIRONMENT / "bin" / "schemathesis"
+            program = openapi_tools.ENVIRONMENT.path / "bin" / "schemathesis"
             command = [str(program), "--config-file", str(SCRIPTS / "lib" / "schemathesis.toml"), "run", str(path),
                        "--url", server.url, *options]
             env = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
