@@ -1,4 +1,4 @@
-"""Helm and kubectl for the checks of the Helm chart, and schemas of Kubernetes, KEDA and the Prometheus operator."""
+"""Helm, kubectl and promtool for the checks of the Helm chart, and schemas of Kubernetes, KEDA and the Prometheus operator."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from lib import debian, wheels
+from lib import debian, promtool, wheels
 from lib.project import TOOLS, Problem, environment, find, first_line_of, info
 from lib.virtual_environment import VirtualEnvironment
 
@@ -28,6 +28,7 @@ def ensure() -> None:
     """Install the programs and the schemas unless they are installed, and make the schemas importable in this process."""
     if not all(is_installed(TOOLS / "bin" / name) for name in PROGRAMS):
         install()
+    promtool.ensure()
     SCHEMAS.ensure()
 
 
