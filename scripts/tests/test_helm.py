@@ -176,6 +176,22 @@ class Pods(Chart):
         self.assertEqual(env["JUDGE0_API_KEY_FILE"], f"{MOUNT}/JUDGE0_API_KEY")
         self.assertEqual((env["NATS_USER"], env["NATS_PASSWORD_FILE"]), ("gavel", f"{MOUNT}/NATS_PASSWORD"))
 
+    def test_judge_has_the_privileges_of_its_isolation(self) -> None:
+        capabilities = {"drop": ["ALL"], "add": ["CHOWN", "SETGID", "SETUID"]}
+        for name, host_users, tier, expected in (
+                ("minimal", None, None, {"privileged": True, "readOnlyRootFilesystem": True}),
+                ("user-namespace", False, "no-cgroup", {
+                    "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": capabilities,
+                    "procMount": "Unmasked", "seccompProfile": {"type": "Localhost", "localhostProfile": "gavel/judge.json"}})):
+            pod = self.pod(name, "judge")
+            self.assertEqual(pod["containers"][0]["securityContext"], expected)
+            self.assertEqual((pod.get("hostUsers"), self.env(name, "judge").get("SANDBOX_TIER")), (host_users, tier))
+            self.assertEqual(pod["securityContext"], {"runAsUser": 0})
+        pod = self.pod("user-namespace", "judge", "judge.runtimeClass=writable-cgroups", "settings.SANDBOX_TIER=auto")
+        self.assertEqual(pod["runtimeClassName"], "writable-cgroups")
+        self.assertIn({"name": "SANDBOX_TIER", "value": "auto"}, pod["containers"][0]["env"])
+        self.assertNotIn("hostUsers", self.pod("user-namespace", "fetcher"))
+
     def test_pods_have_no_token_and_no_privileges(self) -> None:
         for name, services in (("production", ("ingress", "fetcher", "reporter")), ("judge0", SERVICES)):
             for service in services:

@@ -31,6 +31,9 @@ NATS_KEY: {services: [ingress, fetcher, judge, reporter], suffix: ""}
 {{- define "gavel.env" -}}
 {{- $values := index .root.Values .service }}
 {{- $env := dict "BIND_ADDRESS" "0.0.0.0" }}
+{{- if eq (include "gavel.isolation" .) "userNamespace" }}
+{{- $_ := set $env "SANDBOX_TIER" "no-cgroup" }}
+{{- end }}
 {{- if .root.Values.nats.enabled }}
 {{- $_ := set $env "NATS_REPLICAS" (.root.Values.nats.config.cluster.enabled | ternary .root.Values.nats.config.cluster.replicas 1) }}
 {{- end }}
@@ -49,27 +52,40 @@ NATS_KEY: {services: [ingress, fetcher, judge, reporter], suffix: ""}
 {{- end }}
 {{- end }}
 
+{{/* The isolation of the programs that a service runs: that of the judge, none for the others. Arguments: root, service. */}}
+{{- define "gavel.isolation" -}}
+{{ eq .service "judge" | ternary .root.Values.judge.isolation "none" }}
+{{- end }}
+
 {{/* The security context of a pod. Arguments: root, service. */}}
 {{- define "gavel.podSecurityContext" -}}
-{{- if and (eq .service "judge") (eq .root.Values.judge.isolation "privileged") -}}
-runAsUser: 0
-{{- else -}}
+{{- if eq (include "gavel.isolation" .) "none" -}}
 runAsNonRoot: true
 runAsUser: 65532
 runAsGroup: 65532
 # The files of the secrets belong to this group.
 fsGroup: 65532
 seccompProfile: { type: RuntimeDefault }
+{{- else -}}
+runAsUser: 0
 {{- end }}
 {{- end }}
 
 {{/* The security context of a container. Arguments: root, service. */}}
 {{- define "gavel.containerSecurityContext" -}}
-{{- if and (eq .service "judge") (eq .root.Values.judge.isolation "privileged") -}}
-privileged: true
-{{- else -}}
-allowPrivilegeEscalation: false
+{{- $isolation := include "gavel.isolation" . -}}
 readOnlyRootFilesystem: true
+{{- if eq $isolation "privileged" }}
+privileged: true
+{{- else if eq $isolation "userNamespace" }}
+allowPrivilegeEscalation: false
+# To give each program its own user id.
+capabilities: { drop: [ALL], add: [CHOWN, SETGID, SETUID] }
+# A /proc without masks, so that each slot can mount its own.
+procMount: Unmasked
+seccompProfile: { type: Localhost, localhostProfile: {{ .root.Values.judge.seccompProfile }} }
+{{- else }}
+allowPrivilegeEscalation: false
 capabilities: { drop: [ALL] }
 {{- end }}
 {{- end }}
