@@ -9,6 +9,7 @@ use gavel_config::{Env, Setting};
 use tracing::error;
 
 use crate::http::descriptors;
+use crate::service_manager::ServiceManager;
 use crate::telemetry::{self, TelemetryConfig};
 use crate::{Lifecycle, Service};
 
@@ -56,8 +57,16 @@ where
         return ExitCode::from(EXIT_CONFIG);
     }
     let result = run_with_telemetry(&telemetry, name, async || {
-        let lifecycle = Lifecycle::on_signals(grace(&config))?;
-        bind(config).await?.run(lifecycle).await
+        let grace = grace(&config);
+        let lifecycle = Lifecycle::on_signals(grace)?;
+        let service = bind(config).await?;
+        let Some(manager) = ServiceManager::from_env() else { return service.run(lifecycle).await };
+        tokio::spawn(manager.clone().ping_watchdog());
+        tokio::select! {
+            biased;
+            never = manager.report(service.checks(), lifecycle.stop.clone(), grace) => match never {},
+            stopped = service.run(lifecycle) => stopped,
+        }
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,

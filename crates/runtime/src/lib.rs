@@ -16,6 +16,7 @@ mod heartbeat;
 mod http;
 mod lifecycle;
 mod service;
+mod service_manager;
 mod stream_probes;
 
 pub use config::{HttpConfig, ServiceConfig};

@@ -128,6 +128,12 @@ impl Service {
         self.checks.push(check);
     }
 
+    /// Returns the checks of `/readyz`.
+    pub(crate) fn checks(&self) -> Vec<Check> {
+        let server = server_check(self.bus.clone());
+        self.checks.iter().cloned().chain([server]).collect()
+    }
+
     /// Sets the routes of the service; `routes` is given the router of `/healthz` and `/readyz`.
     pub fn set_routes(&mut self, routes: impl FnOnce(Router) -> Router + Send + 'static) {
         self.routes = Box::new(routes);
@@ -145,9 +151,8 @@ impl Service {
     /// Returns an error if the operating system cannot report the address of the listener.
     pub async fn run(self, lifecycle: Lifecycle) -> anyhow::Result<()> {
         info!(service = self.name, address = %self.address()?, "listening");
-        let Self { bus, info, name, identity, listener, metrics, mut checks, routes, consumers, tasks } =
-            self;
-        checks.push(server_check(bus.clone()));
+        let checks = self.checks();
+        let Self { bus, info, name, identity, listener, metrics, routes, consumers, tasks, .. } = self;
         let measure = middleware::from_fn(move |request, next| measure::measure(name, request, next));
         let router = routes(health::router(checks.clone())).merge(metrics.route()).layer(measure);
 

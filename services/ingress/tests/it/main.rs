@@ -10,6 +10,7 @@ mod logs;
 mod outage;
 mod rig;
 mod schema;
+mod service_manager;
 mod slow;
 mod start;
 mod stop;
