@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use rustix::buffer::spare_capacity;
-use rustix::fs::{Gid, Uid, fchown};
+use rustix::fs::{Gid, Mode, Uid, fchmod, fchown};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::io::Interest;
@@ -46,11 +46,18 @@ pub(crate) struct Captured {
 }
 
 impl<'a> Capture<'a> {
-    /// Makes a pipe: the capture, and the end that the program writes to. The pipe belongs to the program's user, so
-    /// that the program can open `/dev/stdout`; without a `uid` that is the judge's own.
-    pub(crate) fn new(limit: u64, uid: Option<u32>, expected: &'a [u8]) -> io::Result<(Self, OwnedFd)> {
+    /// Makes a pipe: the capture, and the end that the program writes to. The pipe belongs to the program's user, who may
+    /// open it as `/dev/stdout` with this mode; without a `uid` that is the judge's own user.
+    pub(crate) fn new(
+        limit: u64,
+        uid: Option<u32>,
+        mode: Mode,
+        expected: &'a [u8],
+    ) -> io::Result<(Self, OwnedFd)> {
         let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
         rustix::io::ioctl_fionbio(&read, true)?;
+        // Before the pipe is another user's: a judge that is not root may then not change it.
+        fchmod(&write, mode)?;
         if let Some(uid) = uid {
             fchown(&write, Some(Uid::from_raw(uid)), Some(Gid::from_raw(uid)))?;
         }
@@ -152,7 +159,7 @@ mod tests {
     fn captured_of(written: &[u8], limit: u64, expected: &[u8]) -> Captured {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let (capture, write) = Capture::new(limit, None, expected).unwrap();
+            let (capture, write) = Capture::new(limit, None, Mode::WUSR, expected).unwrap();
             let mut capture = capture.register().unwrap();
             std::fs::File::from(write).write_all(written).unwrap();
             capture.fill().await.unwrap();
@@ -187,7 +194,7 @@ mod tests {
     fn matching_stops_at_a_difference_between_two_reads() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let captured = runtime.block_on(async {
-            let (capture, write) = Capture::new(100, None, b"123456").unwrap();
+            let (capture, write) = Capture::new(100, None, Mode::WUSR, b"123456").unwrap();
             let (mut capture, mut write) = (capture.register().unwrap(), std::fs::File::from(write));
             for part in ["12", "x", "3456"] {
                 write.write_all(part.as_bytes()).unwrap();

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gavel_domain::{Execution, LanguageId, Outcome};
-use rustix::fs::{Mode, fchmod};
+use rustix::fs::Mode;
 use rustix::io::Errno;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -242,14 +242,14 @@ impl Workspace {
             Some(slot) => slot,
             None => Slot::build(&self.pool.builder, permit.slot_index).await?,
         };
-        let capture =
-            |limit, expected, what| Capture::new(limit, slot.uid(), expected).map_err(prepare(what));
-        let stdout = capture(prepared.limits.stdout_bytes, prepared.expected, "stdout")?;
-        if prepared.merge_stderr {
-            // A source that includes `/dev/stdout` would let its compiler wait for its own output until the time limit.
-            fchmod(&stdout.1, Mode::WUSR).map_err(io::Error::from).map_err(prepare("stdout"))?;
-        }
-        let (stderr, stderr_end) = capture(prepared.limits.stderr_bytes, b"", "stderr")?;
+        let capture = |limit, mode, expected, what| {
+            Capture::new(limit, slot.uid(), mode, expected).map_err(prepare(what))
+        };
+        let both = Mode::RUSR | Mode::WUSR;
+        // A source that includes `/dev/stdout` would let its compiler wait for its own output until the time limit.
+        let stdout_mode = if prepared.merge_stderr { Mode::WUSR } else { both };
+        let stdout = capture(prepared.limits.stdout_bytes, stdout_mode, prepared.expected, "stdout")?;
+        let (stderr, stderr_end) = capture(prepared.limits.stderr_bytes, both, b"", "stderr")?;
         let stderr = (stderr, (!prepared.merge_stderr).then_some(stderr_end));
         let streams = RunStreams { stdin: prepared.stdin, stdout, stderr };
         let program = prepared.request.argv.first().cloned().unwrap_or_default();

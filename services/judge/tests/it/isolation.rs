@@ -3,20 +3,27 @@
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 
-use gavel_domain::Status;
+use gavel_domain::{LanguageId, Status};
 use gavel_testkit::{Process, ServiceProcess, TEST_TIMEOUT};
 
 use crate::rig::Rig;
 
 /// A judge that runs as the user `nobody`, and the folder of its executable.
 fn unprivileged_judge(rig: &Rig, tier: &str) -> (Process, tempfile::TempDir) {
+    judge_of_nobody(rig, tier, "-all")
+}
+
+/// The same with capabilities, as setpriv names them.
+fn judge_of_nobody(rig: &Rig, tier: &str, capabilities: &str) -> (Process, tempfile::TempDir) {
     // The user `nobody` must be able to run the executable.
     let folder = tempfile::tempdir().unwrap();
     std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
     let program = folder.path().join("gavel-judge");
     std::fs::copy(env!("CARGO_BIN_EXE_gavel-judge"), &program).unwrap();
     let judge = Process::builder("/usr/bin/setpriv")
-        .args(["--reuid=65534", "--regid=65534", "--clear-groups", program.to_str().unwrap()])
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs"])
+        .args(["inh-caps", "ambient-caps", "bounding-set"].map(|set| format!("--{set}={capabilities}")))
+        .arg(program)
         .env("NATS_URL", rig.nats.url())
         .env("PORT", "0")
         .env("JUDGE_SLOTS", "1")
@@ -50,6 +57,22 @@ async fn unprivileged_judge_works_if_the_operator_names_the_weaker_tier() {
     let end = rig.watch("lesser").await;
     rig.ready("lesser", rig.question().await, "print(input())").await;
     assert_eq!(end.await.judged.verdict.status, Status::Passed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn judge_with_three_capabilities_gives_programs_separate_ids_without_being_root() {
+    let rig = Rig::start().await;
+    let (judge, _folder) = judge_of_nobody(&rig, "no-cgroup", "-all,+setuid,+setgid,+chown");
+    judge.wait_log("the judge to listen", TEST_TIMEOUT, |line| line.contains("\"listening\"")).await.unwrap();
+    assert!(judge.log().iter().any(|line| line.contains("a user namespace for each slot with separate ids")));
+    let c = "#include <stdio.h>\nint main() { int n; scanf(\"%d\", &n); printf(\"%d\", n); }";
+    for (id, language, source) in [("python", 71, "print(input())"), ("c", 50, c)] {
+        let end = rig.watch(id).await;
+        rig.ready_in(LanguageId(language), id, rig.question().await, source).await;
+        assert_eq!(end.await.judged.verdict.status, Status::Passed, "{id}");
+    }
+    judge.terminate().unwrap();
+    assert_eq!(judge.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
