@@ -35,7 +35,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 /// inspect and operate a running pipeline. Commands connect to NATS with the environment variables of the services
 /// (NATS_URL, NATS_NKEY, NATS_CREDS, NATS_USER, NATS_CA, …).
 #[derive(Parser)]
-#[command(name = "gavel", version)]
+#[command(name = "gavel", version = gavel_runtime::VERSION)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -11,6 +11,7 @@ use tracing::error;
 use crate::http::descriptors;
 use crate::service_manager::ServiceManager;
 use crate::telemetry::{self, TelemetryConfig};
+use crate::version::VERSION;
 use crate::{Lifecycle, Service};
 
 /// The exit code for an invalid configuration (`EX_USAGE` of `sysexits.h`).
@@ -42,7 +43,7 @@ where
             return ExitCode::SUCCESS;
         }
         Some("--version" | "-V") => {
-            println!("{name} {}", env!("CARGO_PKG_VERSION"));
+            println!("{name} {VERSION}");
             return ExitCode::SUCCESS;
         }
         Some(other) => {

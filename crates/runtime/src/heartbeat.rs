@@ -10,6 +10,7 @@ use tracing::debug;
 
 use crate::ServiceConfig;
 use crate::health::{Check, problems};
+use crate::version::BUILD;
 
 /// What the heartbeats of a service report, besides its identity and health.
 #[derive(Clone)]
@@ -60,7 +61,7 @@ pub(crate) async fn publish_heartbeats(bus: Bus, identity: Identity, info: Servi
         let heartbeat = Heartbeat {
             service: identity.service.to_owned(),
             instance: identity.instance.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: BUILD.to_owned(),
             started_at_ms: identity.started_at_ms,
             slots: count(info.slots),
             busy: count(bus.in_progress()),

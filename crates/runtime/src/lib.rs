@@ -18,6 +18,7 @@ mod lifecycle;
 mod service;
 mod service_manager;
 mod stream_probes;
+mod version;
 
 pub use config::{HttpConfig, ServiceConfig};
 pub use entry_point::{EXIT_CONFIG, run_service, run_with_telemetry};
@@ -25,3 +26,4 @@ pub use heartbeat::ServiceInfo;
 pub use http::connections::{Connection, Overloaded};
 pub use lifecycle::Lifecycle;
 pub use service::Service;
+pub use version::VERSION;

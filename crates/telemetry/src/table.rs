@@ -22,7 +22,7 @@ macro_rules! table {
 }
 
 table! {
-    /// Always 1; the label `version` has the version of the service.
+    /// Always 1; the label `version` has the version and the commit of the service.
     Gauge BUILD = "gavel_build_info" ["service", "version"];
     /// HTTP requests, by route template and response status.
     Counter HTTP_REQUESTS = "gavel_http_requests_total" ["service", "method", "route", "status"];

@@ -39,14 +39,14 @@ pub(super) fn draw(status: &Status, colours: bool) -> String {
     line(String::new());
     let names = status.instances.iter().map(|instance| escape_control(&instance.name).chars().count());
     let width = names.max().unwrap_or(0).max("instance".len());
-    line(format!("{:<width$}  service  version       up   heard  busy/slots  languages", "instance"));
+    line(format!("{:<width$}  service  version            up   heard  busy/slots  languages", "instance"));
     for instance in &status.instances {
         let engines = match instance.languages {
             0 => String::new(),
             count => format!("  {count} by {}", escape_control(&instance.engines.join(", "))),
         };
         line(format!(
-            "{:<width$}  {:<8} {:<9} {:>6} {:>7}  {:<10}{engines}",
+            "{:<width$}  {:<8} {:<14} {:>6} {:>7}  {:<10}{engines}",
             escape_control(&instance.name),
             escape_control(&instance.service),
             escape_control(&instance.version),

@@ -17,6 +17,8 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
+use crate::version::BUILD;
+
 /// Upper bounds of the buckets of all histograms, in seconds: from a publish to a long wait for a judge.
 const BUCKETS: [f64; 16] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 600.0];
@@ -39,7 +41,7 @@ pub(crate) struct Metrics {
 impl Metrics {
     /// Returns the metrics of `service` and sets its build information.
     pub(crate) fn new(service: &'static str, bus: Bus) -> Self {
-        table::BUILD.set([service, env!("CARGO_PKG_VERSION")], 1.0);
+        table::BUILD.set([service, BUILD], 1.0);
         Self { service, bus, discards: None, handle: handle(service) }
     }
 

@@ -22,6 +22,8 @@ use tracing::{Subscriber, info, warn};
 use tracing_opentelemetry::OpenTelemetryLayer;
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::version::BUILD;
+
 /// The timeout of sending one batch.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(5);
 /// The timeout of sending the last batch when the process ends.
@@ -48,8 +50,7 @@ impl TraceExporter {
             .with_timeout(BATCH_TIMEOUT)
             .build()
             .context("cannot build the exporter for traces")?;
-        let resource =
-            Resource::builder().with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
+        let resource = Resource::builder().with_attribute(KeyValue::new("service.version", BUILD));
         // If the operator sets a name, the SDK has read it already.
         let resource =
             if var_os("OTEL_SERVICE_NAME").is_some() { resource } else { resource.with_service_name(name) };
