@@ -1,10 +1,11 @@
 """The order of the crates: which crate may depend on which, with a remedy for each violation.
 
 domain ← proto ← bus ← {runtime, inspect} ← {services, cli}; domain ← config ← {convex, runtime};
-domain ← {convex, sandbox, judge0} ← services. telemetry, the table of metrics, is below every crate that has metrics.
-Only the fetcher and the reporter use convex, and no service uses inspect. Only crates/cli imports services, which it
-runs together. testkit is for tests, and chaos tests the pipeline from outside; neither ships. Only bus and inspect use
-async-nats. No crate uses a file of the npm package, which is convex/ and not the crate of that name.
+domain ← {convex, sandbox, judge0} ← services. telemetry, the table of metrics, is below every crate that has metrics,
+and http below every crate that sends requests. Only the fetcher and the reporter use convex, and no service uses
+inspect. Only crates/cli imports services, which it runs together. testkit is for tests, and chaos tests the pipeline
+from outside; neither ships. Only bus and inspect use async-nats. No crate uses a file of the npm package, which is
+convex/ and not the crate of that name.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ CALLS_CONVEX = {"gavel-fetcher", "gavel-reporter"}
 COMMAND_LINE = "gavel-cli"
 INSPECT = "gavel-inspect"
 LIBRARIES = {"gavel-domain", "gavel-proto", "gavel-bus", "gavel-convex", "gavel-sandbox", "gavel-judge0", "gavel-telemetry",
-             "gavel-runtime", "gavel-config"}
+             "gavel-runtime", "gavel-config", "gavel-http"}
 FOR_TESTS = {"gavel-testkit", "gavel-mock-convex"}
 
 # The crates of this workspace that the shipped code of each crate may use (normal and build dependencies).
@@ -29,17 +30,18 @@ ALLOWED: dict[str, set[str]] = {
     "gavel-domain": set(),
     "gavel-proto": {"gavel-domain"},
     "gavel-telemetry": set(),
+    "gavel-http": set(),
     "gavel-bus": {"gavel-domain", "gavel-proto", "gavel-telemetry"},
     "gavel-config": {"gavel-domain"},
-    "gavel-convex": {"gavel-domain", "gavel-telemetry", "gavel-config"},
+    "gavel-convex": {"gavel-domain", "gavel-telemetry", "gavel-config", "gavel-http"},
     "gavel-sandbox": {"gavel-domain"},
-    "gavel-judge0": {"gavel-domain", "gavel-telemetry"},
+    "gavel-judge0": {"gavel-domain", "gavel-telemetry", "gavel-http"},
     INSPECT: {"gavel-domain", "gavel-proto", "gavel-bus"},
-    "gavel-runtime": {"gavel-domain", "gavel-bus", "gavel-telemetry", "gavel-config"},
+    "gavel-runtime": {"gavel-domain", "gavel-bus", "gavel-telemetry", "gavel-config", "gavel-http"},
     "gavel-mock-convex": {"gavel-domain"},
     "gavel-testkit": LIBRARIES | {"gavel-mock-convex", INSPECT},
     # It starts the services as programs, and reads the state of the server directly.
-    "gavel-chaos": {"gavel-domain", "gavel-proto", "gavel-bus", INSPECT} | FOR_TESTS,
+    "gavel-chaos": {"gavel-domain", "gavel-proto", "gavel-bus", "gavel-http", INSPECT} | FOR_TESTS,
     # Only the fetcher and the reporter call Convex.
     **{service: LIBRARIES for service in CALLS_CONVEX},
     **{service: LIBRARIES - {"gavel-convex"} for service in SERVICES - CALLS_CONVEX},

@@ -80,7 +80,7 @@ impl Pipeline {
         }
         let locks =
             Target::all(options.cluster).into_iter().map(|target| (target, Mutex::default())).collect();
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
+        let http = gavel_http::client().timeout(Duration::from_secs(10)).build()?;
         let (run_log, order) = (run_log.clone(), options.order);
         let pipeline = Self {
             services,

@@ -182,7 +182,13 @@ pub(crate) async fn ingress(nats: &NatsServer, lifecycle: &Lifecycle) -> std::ne
     tokio::spawn(app.run(lifecycle.clone()));
     let ready = format!("http://{address}/readyz");
     gavel_testkit::wait_until("a ready ingress", Duration::from_secs(20), async || {
-        reqwest::get(&ready).await.is_ok_and(|answer| answer.status() == 200)
+        gavel_http::client()
+            .build()
+            .unwrap()
+            .get(&ready)
+            .send()
+            .await
+            .is_ok_and(|answer| answer.status() == 200)
     })
     .await
     .unwrap();

@@ -168,7 +168,7 @@ async fn follow(
 
 async fn post(arguments: &Arguments, access: &Access, body: &Value) -> anyhow::Result<()> {
     let url = format!("{}/v1/judge-question", arguments.ingress.trim_end_matches('/'));
-    let mut request = reqwest::Client::new().post(&url).timeout(Duration::from_secs(20)).json(body);
+    let mut request = gavel_http::client().build()?.post(&url).timeout(Duration::from_secs(20)).json(body);
     if let Some(key) = &access.key {
         request = request.bearer_auth(key.expose());
     }

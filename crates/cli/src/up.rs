@@ -128,9 +128,10 @@ async fn serve(
         ended.cancel();
         all?.into_iter().collect::<anyhow::Result<()>>()
     };
+    let http = gavel_http::client().build()?;
     let ready = async {
         tokio::select! {
-            () = until_ready(next_steps.ingress.port()) => announce(&next_steps),
+            () = until_ready(&http, next_steps.ingress.port()) => announce(&next_steps),
             () = ended.cancelled() => {}
         }
     };
@@ -156,12 +157,11 @@ fn announce(next_steps: &NextSteps) {
 }
 
 /// Waits until `/readyz` of each service answers with success.
-async fn until_ready(first_port: u16) {
-    let client = reqwest::Client::new();
+async fn until_ready(http: &reqwest::Client, first_port: u16) {
     for port in first_port..first_port.saturating_add(4) {
         let url = format!("http://127.0.0.1:{port}/readyz");
         loop {
-            let answer = client.get(&url).timeout(Duration::from_secs(5)).send().await;
+            let answer = http.get(&url).timeout(Duration::from_secs(5)).send().await;
             if answer.is_ok_and(|answer| answer.status().is_success()) {
                 break;
             }

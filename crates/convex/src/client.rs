@@ -59,7 +59,7 @@ impl Convex {
     /// Returns an error if the URL, the token or a signing secret is invalid, or if the HTTP client cannot be built.
     pub fn new(config: &ConvexConfig) -> Result<Self, InvalidConfig> {
         let ValidatedConfig { base, authorization, signer } = config.validate()?;
-        let http = Client::builder()
+        let http = gavel_http::client()
             .user_agent(concat!("gavel/", env!("CARGO_PKG_VERSION")))
             .timeout(config.timeout)
             .connect_timeout(config.timeout.min(Duration::from_secs(5)))

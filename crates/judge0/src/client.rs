@@ -96,7 +96,7 @@ impl Judge0Client {
         if !matches!(url.scheme(), "http" | "https") || !is_plain || has_secret {
             return Err(InvalidJudge0Config::Url);
         }
-        let http = Http::builder()
+        let http = gavel_http::client()
             .user_agent(concat!("gavel/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers(config)?)
             .timeout(config.timeout)

@@ -29,7 +29,11 @@ impl ServiceProcess {
             process.wait_log("the address", TEST_TIMEOUT, |line| line.contains("listening")).await;
         let line = listening.unwrap_or_else(|error| panic!("{error}"));
         let address = address_in(&line).unwrap_or_else(|| panic!("no address in {:?}", line.text));
-        Self { process, address, http: reqwest::Client::new() }
+        Self {
+            process,
+            address,
+            http: gavel_http::client().build().expect("HTTP works on the machines of tests"),
+        }
     }
 
     /// The address that it listens on.

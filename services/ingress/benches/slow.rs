@@ -57,7 +57,7 @@ async fn measure(keys: &str, clients: usize) {
 
 /// Sends a request on a new connection, which must succeed.
 async fn send(address: SocketAddr, request: &str, n: usize) {
-    let client = reqwest::Client::new();
+    let client = gavel_http::client().build().unwrap();
     let request = if request == "POST" {
         let body = json!({
             "questionId": "q", "submissionId": format!("s{n}"), "languageId": 71, "sourceCode": "x".repeat(1_800),

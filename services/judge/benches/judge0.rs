@@ -89,7 +89,7 @@ async fn engine_cost(mock: &MockJudge0) -> Cost {
 
 /// A simple client. Its first poll comes after 500 ms; an earlier one would fill Judge0's cache, which lasts a second.
 async fn one_at_a_time(mock: &MockJudge0) -> Cost {
-    let http = reqwest::Client::new();
+    let http = gavel_http::client().build().unwrap();
     let url = mock.url();
     let began = Instant::now();
     for test in &question().tests {

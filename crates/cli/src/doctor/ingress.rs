@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use gavel_domain::error::chain;
 use serde_json::Value;
 
 use super::Finding;
@@ -12,7 +13,17 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) async fn check(base: &str, key: Option<&str>) -> Vec<Finding> {
     let base = base.trim_end_matches('/');
-    let client = reqwest::Client::new();
+    let client = match gavel_http::client().build() {
+        Ok(client) => client,
+        Err(error) => {
+            let found = format!("cannot make an HTTP client: {}", chain(&error));
+            return vec![Finding::bad(
+                "ingress over HTTP",
+                found,
+                "Install root certificates (ca-certificates).",
+            )];
+        }
+    };
     let ready = client.get(format!("{base}/readyz")).timeout(REQUEST_TIMEOUT).send().await;
     let mut findings = match ready {
         Err(_) => {

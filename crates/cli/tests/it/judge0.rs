@@ -141,7 +141,7 @@ async fn readiness(judge: &Process) -> (u16, String) {
     let line =
         judge.wait_log("its address", TEST_TIMEOUT, |line| line.contains("\"listening\"")).await.unwrap();
     let url = format!("http://{}/readyz", line.field("/address").unwrap().as_str().unwrap());
-    let answer = reqwest::get(url).await.unwrap();
+    let answer = gavel_http::client().build().unwrap().get(url).send().await.unwrap();
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
 

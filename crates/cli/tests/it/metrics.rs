@@ -121,7 +121,7 @@ async fn each_port_serves_only_its_own_service_metrics() {
     let up = crate::up::Up::start(data.path()).await;
     let url = format!("http://127.0.0.1:{}/v1/judge-question", up.port);
     let body = submission("one", "sum", 71, "print(1)");
-    let answer = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
+    let answer = gavel_http::client().build().unwrap().post(url).json(&body).send().await.unwrap();
     assert_eq!(answer.status(), 202);
     for (port, service) in (up.port..).zip(SERVICES) {
         let metrics = Metrics::of(&format!("127.0.0.1:{port}")).await;

@@ -67,7 +67,7 @@ impl Pipeline {
         let (fetcher, judge, reporter) = (start("fetcher"), start("judge"), start("reporter"));
         let ingress = ServiceProcess::start(builder("ingress")).await;
         let url = ingress.url("/v1/judge-question");
-        let http = reqwest::Client::new();
+        let http = gavel_http::client().build().unwrap();
         let pipeline = Self { ingress, fetcher, judge, reporter, convex, nats, url, http };
         pipeline.until_ready().await;
         pipeline

@@ -26,7 +26,13 @@ pub(crate) async fn address(process: &Process) -> String {
 impl Metrics {
     /// Scrapes a service.
     pub(crate) async fn of(address: &str) -> Self {
-        let answer = reqwest::get(format!("http://{address}/metrics")).await.unwrap();
+        let answer = gavel_http::client()
+            .build()
+            .unwrap()
+            .get(format!("http://{address}/metrics"))
+            .send()
+            .await
+            .unwrap();
         assert_eq!(answer.status(), 200);
         assert_eq!(answer.headers()["content-type"], "text/plain; version=0.0.4");
         let text = answer.text().await.unwrap();

@@ -240,7 +240,16 @@ async fn tap_counts_events_lost_to_a_slow_terminal() {
         client.flush().await.unwrap();
         sent += count;
         wait_until("the tap to take it all", TEST_TIMEOUT, async || {
-            let answer: Value = reqwest::get(&connections).await.unwrap().json().await.unwrap();
+            let answer: Value = gavel_http::client()
+                .build()
+                .unwrap()
+                .get(&connections)
+                .send()
+                .await
+                .unwrap()
+                .json()
+                .await
+                .unwrap();
             let all = answer["connections"].as_array().unwrap();
             let tap = all.iter().find(|each| each["name"] == "gavel-tap").unwrap();
             tap["pending_bytes"] == 0 && tap["out_msgs"].as_u64().unwrap() >= sent

@@ -62,7 +62,7 @@ impl Up {
     pub(crate) async fn try_post(&self, id: &str, source: &str) -> u16 {
         let url = format!("http://127.0.0.1:{}/v1/judge-question", self.port);
         let body = submission(id, "sum", 71, source);
-        reqwest::Client::new().post(url).json(&body).send().await.unwrap().status().as_u16()
+        gavel_http::client().build().unwrap().post(url).json(&body).send().await.unwrap().status().as_u16()
     }
 
     /// The status of a submission in mock Convex, once it is final.
@@ -70,7 +70,9 @@ impl Up {
         let url = format!("http://127.0.0.1:{}/submissions/{id}", self.port + 4);
         let mut status = String::new();
         gavel_testkit::wait_until("a final status", TEST_TIMEOUT, async || {
-            let Ok(answer) = reqwest::get(&url).await else { return false };
+            let Ok(answer) = gavel_http::client().build().unwrap().get(&url).send().await else {
+                return false;
+            };
             let Ok(body) = answer.json::<Value>().await else { return false };
             body["status"].as_str().unwrap_or_default().clone_into(&mut status);
             ["passed", "failed", "error"].contains(&status.as_str())

@@ -132,7 +132,7 @@ async fn single_answer_is_stale_when_batch_answer_is_current() {
     let gavel_judge0::EntryResult::Token(token) = posted else { panic!("{posted:?}") };
     let single = async || {
         let url = format!("{}/submissions/{token}?base64_encoded=true", mock.url());
-        let text = reqwest::get(url).await.unwrap().text().await.unwrap();
+        let text = gavel_http::client().build().unwrap().get(url).send().await.unwrap().text().await.unwrap();
         serde_json::from_str::<serde_json::Value>(&text).unwrap()["status"]["id"].as_u64().unwrap()
     };
     assert_eq!(single().await, 2, "the test is running");

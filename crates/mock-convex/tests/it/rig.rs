@@ -19,7 +19,7 @@ impl Rig {
             Question::build(SubmissionKind::Standard, "sum").time_limit_seconds(0.5).public("1 2\n", "3\n");
         let personal = Question::build(SubmissionKind::Personalized, "greet").hidden("a\n", "b\n");
         let convex = MockConvex::start_local(vec![standard.done(), personal.done()]).await.unwrap();
-        let client = reqwest::Client::builder().no_gzip().redirect(reqwest::redirect::Policy::none());
+        let client = gavel_http::client().no_gzip().redirect(reqwest::redirect::Policy::none());
         let client = client.build().unwrap();
         Self { convex, client }
     }

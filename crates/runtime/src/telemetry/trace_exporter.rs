@@ -38,7 +38,7 @@ pub struct TraceExporter {
 impl TraceExporter {
     /// Starts to export to the collector at `url`, with requests that run on `runtime`.
     pub(crate) fn start(url: &str, name: &'static str, runtime: Handle) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder()
+        let http = gavel_http::client()
             .timeout(BATCH_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .build()

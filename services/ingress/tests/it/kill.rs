@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use gavel_testkit::NatsServer;
-use reqwest::Client;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -29,7 +28,8 @@ fn burst(ingress: &Ingress) -> (JoinSet<()>, mpsc::UnboundedReceiver<String>) {
     let url = format!("http://{}{PATH}", ingress.process.address());
     let mut callers = JoinSet::new();
     for _ in 0..16 {
-        let (accepted, next, url, http) = (accepted.clone(), Arc::clone(&next), url.clone(), Client::new());
+        let (accepted, next, url, http) =
+            (accepted.clone(), Arc::clone(&next), url.clone(), gavel_http::client().build().unwrap());
         callers.spawn(async move {
             loop {
                 let id = format!("s{}", next.fetch_add(1, Ordering::Relaxed));

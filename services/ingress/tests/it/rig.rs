@@ -27,7 +27,7 @@ pub(crate) struct Ingress {
 impl Ingress {
     /// Starts the ingress and waits until it listens. It may not be connected to NATS yet.
     pub(crate) async fn start(builder: process::Builder) -> Self {
-        Self { process: ServiceProcess::start(builder).await, http: Client::new() }
+        Self { process: ServiceProcess::start(builder).await, http: gavel_http::client().build().unwrap() }
     }
 
     pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {

@@ -36,7 +36,7 @@ async fn slow_clients_hold_up_neither_probes_nor_submissions() {
 
 /// Sends a request on a new connection: a submission with this id, or a GET.
 async fn status(address: SocketAddr, path: &str, id: Option<&str>) -> u16 {
-    let (client, url) = (reqwest::Client::new(), format!("http://{address}{path}"));
+    let (client, url) = (gavel_http::client().build().unwrap(), format!("http://{address}{path}"));
     let request = match id {
         Some(id) => client.post(url).header("x-code-exec-key", KEY).json(&submission(id)),
         None => client.get(url),

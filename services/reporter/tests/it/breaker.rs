@@ -53,7 +53,13 @@ async fn open_breaker_shows_on_readyz_and_metrics_until_convex_answers() {
     let line = rig.reporter(0).wait_log("its address", TEST_TIMEOUT, listening).await.unwrap();
     let address = line.field("/address").unwrap();
     let get = async |path: &str| {
-        let answer = reqwest::get(format!("http://{}{path}", address.as_str().unwrap())).await.unwrap();
+        let answer = gavel_http::client()
+            .build()
+            .unwrap()
+            .get(format!("http://{}{path}", address.as_str().unwrap()))
+            .send()
+            .await
+            .unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     };
     let ready = async || get("/readyz").await.0 == 200;

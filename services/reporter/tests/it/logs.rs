@@ -54,7 +54,13 @@ async fn health_endpoints_follow_nats() {
     let line = rig.reporter(0).wait_log("its address", TEST_TIMEOUT, listening).await.unwrap();
     let address = line.field("/address").unwrap();
     let get = async |path: &str| {
-        let answer = reqwest::get(format!("http://{}{path}", address.as_str().unwrap())).await.unwrap();
+        let answer = gavel_http::client()
+            .build()
+            .unwrap()
+            .get(format!("http://{}{path}", address.as_str().unwrap()))
+            .send()
+            .await
+            .unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     };
     assert_eq!(get("/healthz").await, (200, r#"{"ok":true}"#.to_owned()));

@@ -31,7 +31,7 @@ async fn service(deployed: &Deployed, role: &str, variables: Vec<(String, String
 }
 
 async fn readiness(url: &str) -> (u16, Value) {
-    let answer = reqwest::get(format!("{url}/readyz")).await.unwrap();
+    let answer = gavel_http::client().build().unwrap().get(format!("{url}/readyz")).send().await.unwrap();
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
@@ -120,7 +120,7 @@ async fn full_queue_is_503_and_duplicate_is_still_202() {
     assert_eq!(made.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(0));
     let (_ingress, url) = service(&deployed, "ingress", Vec::new()).await;
     wait_until("readiness", TEST_TIMEOUT, async || readiness(&url).await.0 == 200).await.unwrap();
-    let http = reqwest::Client::new();
+    let http = gavel_http::client().build().unwrap();
     let post = async |id: &str| {
         let body = submission(id, "q1", 71, &"#".repeat(10_000));
         let url = format!("{url}/v1/judge-question");
