@@ -6,7 +6,9 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
+import time
 from pathlib import Path
 
 from lib.project import TOOLS, Problem, info
@@ -28,7 +30,7 @@ def install(packages: list[str]) -> None:
     options = ["-o", "DPkg::Lock::Timeout=300", "-qq"]
     # A partly failed update (a broken third-party source) may not matter: the install decides.
     apt(prefix, [*options, "update"])
-    if apt(prefix, [*options, "install", "-y", "--no-install-recommends", *packages]) != 0:
+    if apt(prefix, [*options, "install", "-y", "--no-install-recommends", *packages], Progress()) != 0:
         raise Problem(f"apt-get could not install {' '.join(packages)} (see above); to try it yourself, run\n  {by_hand}")
 
 
@@ -95,11 +97,52 @@ def privileged() -> list[str] | None:
     return None
 
 
-def apt(prefix: list[str], arguments: list[str]) -> int:
+class Progress:
+    """Shows how far apt-get is: in one line of a terminal, otherwise in a line every 15 seconds."""
+
+    INTERVAL_SECONDS = 15
+
+    def __init__(self) -> None:
+        self.is_terminal = sys.stderr.isatty()
+        self.shown = time.monotonic()
+
+    def show(self, status: str) -> None:
+        """Show a line of apt's status, such as `pmstatus:gcc:52.1:Unpacking gcc`: what, package, percent, text."""
+        kind, _, fields = status.strip().partition(":")
+        _, _, fields = fields.partition(":")
+        percent, _, _ = fields.partition(":")
+        doing = {"dlstatus": "downloading", "pmstatus": "installing"}.get(kind)
+        if doing is None or not re.fullmatch(r"[\d.]+", percent):
+            return
+        line = f"  {doing}: {float(percent):.0f} %"
+        if self.is_terminal:
+            print(f"\r{line:<24}", end="", file=sys.stderr, flush=True)
+        elif time.monotonic() - self.shown >= self.INTERVAL_SECONDS:
+            self.shown = time.monotonic()
+            info(line)
+
+    def end(self) -> None:
+        """Erase the line of a terminal."""
+        if self.is_terminal:
+            print(f"\r{'':<24}\r", end="", file=sys.stderr, flush=True)
+
+
+def apt(prefix: list[str], arguments: list[str], progress: Progress | None = None) -> int:
     """Run apt-get non-interactively; return the exit code, and show the output if it fails."""
-    command = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8", "apt-get", *arguments]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          errors="replace", check=False)
-    if done.returncode != 0:
-        info(done.stdout)
-    return done.returncode
+    command = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8", "apt-get"]
+    output: list[str] = []
+    # apt writes its status to standard error, among other messages: sudo closes all other descriptors.
+    status = ["-o", "APT::Status-Fd=2"] if progress else []
+    with subprocess.Popen([*command, *status, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, errors="replace") as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if progress and re.match(r"(dl|pm)status:", line):
+                progress.show(line)
+            else:
+                output.append(line)
+    if progress:
+        progress.end()
+    if process.returncode != 0:
+        info("".join(output))
+    return process.returncode

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import stat
@@ -160,6 +161,30 @@ class NpmPackages(unittest.TestCase):
                 ({"node_modules/a": same, "node_modules/b": same}, False)):
             self.write("node_modules/.package-lock.json", packages)
             self.assertEqual(web.has_packages(self.folder), expected, packages)
+
+
+class Progress(unittest.TestCase):
+    def shown(self, *status: str, is_terminal: bool) -> str:
+        """What is printed for these lines of apt's status."""
+        with mock.patch("sys.stderr", io.StringIO()) as output, mock.patch.object(debian.Progress, "INTERVAL_SECONDS", 0):
+            progress = debian.Progress()
+            progress.is_terminal = is_terminal
+            for line in status:
+                progress.show(line)
+            progress.end()
+        return output.getvalue()
+
+    def test_percentage_is_shown_in_one_line_of_a_terminal(self) -> None:
+        output = self.shown("dlstatus:1:7.4:Retrieving file 1\n", "pmstatus:libc6:52.6:Unpacking libc6\n", is_terminal=True)
+        self.assertEqual([part.strip() for part in output.split("\r")], ["", "downloading: 7 %", "installing: 53 %", "", ""])
+        self.assertNotIn("\n", output)
+
+    def test_percentage_is_shown_in_lines_without_a_terminal(self) -> None:
+        output = self.shown("pmstatus:gcc:0:Preparing\n", "pmstatus:dpkg-exec:100.0:Running dpkg\n", is_terminal=False)
+        self.assertEqual(output, "  installing: 0 %\n  installing: 100 %\n")
+
+    def test_other_status_is_not_shown(self) -> None:
+        self.assertEqual(self.shown("pmerror:gcc:5:broken\n", "pmstatus:gcc:soon:text\n", "\n", is_terminal=False), "")
 
 
 if __name__ == "__main__":
