@@ -16,7 +16,7 @@ use gavel_mock_convex::{MockConvex, questions};
 use gavel_reporter::CallbackOrder;
 use gavel_runtime::Lifecycle;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::exit::CommandError;
 use nats::OwnNats;
@@ -48,10 +48,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     }
     match gavel_runtime::run_with_telemetry(&telemetry, "gavel", || up(settings)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            error!("{failure:#}");
-            ExitCode::FAILURE
-        }
+        Err(failure) => gavel_runtime::report_failure(&failure),
     }
 }
 

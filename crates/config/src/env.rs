@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fmt::Display;
+use std::io::ErrorKind;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -126,7 +127,7 @@ impl Env {
         match std::fs::read_to_string(&path) {
             Ok(text) if !text.trim().is_empty() => return Some(Secret::new(text.trim())),
             Ok(_) => self.problems.push(format!("{file}={path:?}: the file is empty")),
-            Err(error) => self.problems.push(format!("{file}={path:?}: cannot read the file: {error}")),
+            Err(error) => self.add_unreadable_file(&file, &path, &error),
         }
         None
     }
@@ -163,6 +164,16 @@ impl Env {
     /// Adds a problem that only the caller can detect.
     pub fn add_problem(&mut self, problem: String) {
         self.problems.push(problem);
+    }
+
+    /// Adds the problem that the file at `path`, which the variable `name` holds, cannot be read.
+    pub fn add_unreadable_file(&mut self, name: &str, path: &str, error: &std::io::Error) {
+        let remedy = match error.kind() {
+            ErrorKind::NotFound => "set it to the path of a file, or unset it",
+            ErrorKind::PermissionDenied => "let the user of this process read it",
+            _ => "set it to the path of a text file",
+        };
+        self.problems.push(format!("{name}={path:?}: cannot read the file: {error}; {remedy}"));
     }
 
     /// Returns the settings read so far, in order.

@@ -1,7 +1,8 @@
 //! What every service starts with: configuration, logging, lifecycle, health.
 //!
 //! The `main` of a service is one call of [`run_service`]: read the configuration and report all problems together,
-//! start logging, run until a signal, and exit with 0; 64 if the configuration is invalid, 1 if the service fails.
+//! start logging, run until a signal, and exit with 0; 64 if the configuration or the machine must be changed first, 1 if
+//! the service fails.
 //!
 //! A service itself is a [`Service`]: bind it, add its consumers and routes, run it.
 
@@ -15,13 +16,14 @@ mod expiry;
 mod heartbeat;
 mod http;
 mod lifecycle;
+mod ready;
 mod service;
 mod service_manager;
 mod stream_probes;
 mod version;
 
 pub use config::{HttpConfig, ServiceConfig};
-pub use entry_point::{EXIT_CONFIG, run_service, run_with_telemetry};
+pub use entry_point::{EXIT_CONFIG, Misconfigured, report_failure, run_service, run_with_telemetry};
 pub use heartbeat::ServiceInfo;
 pub use http::connections::{Connection, Overloaded};
 pub use lifecycle::Lifecycle;

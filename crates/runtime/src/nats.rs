@@ -87,17 +87,20 @@ fn credentials(env: &mut Env) -> Option<Credentials> {
 }
 
 fn tls(env: &mut Env) -> Tls {
-    let ca = readable_path(
+    let ca = pem_file(
         env,
         "NATS_CA",
+        "CERTIFICATE",
         "path of a PEM file with the certificate authorities that are trusted for NATS servers",
     );
-    let certificate = readable_path(
+    let certificate = pem_file(
         env,
         "NATS_CERT",
+        "CERTIFICATE",
         "path of a PEM file with the client certificate, for NATS servers that require one",
     );
-    let key = readable_path(env, "NATS_KEY", "path of a PEM file with the private key of NATS_CERT");
+    let key =
+        pem_file(env, "NATS_KEY", "PRIVATE KEY", "path of a PEM file with the private key of NATS_CERT");
     if certificate.is_some() != key.is_some() {
         env.add_problem("NATS_CERT and NATS_KEY must be set together: set both or neither".to_owned());
     }
@@ -109,20 +112,33 @@ fn secret_file(env: &mut Env, name: &'static str, help: &'static str) -> Option<
     let path = env.optional(name, help)?;
     match std::fs::read_to_string(&path) {
         Ok(text) => Some(Secret::new(text.trim())),
+        Err(_) if is_secret_itself(&path) => {
+            env.add_problem(format!(
+                "{name} must be the path of a file with the secret, not the secret itself"
+            ));
+            None
+        }
         Err(error) => {
-            env.add_problem(format!("{name}={path:?}: cannot read the file: {error}"));
+            env.add_unreadable_file(name, &path, &error);
             None
         }
     }
 }
 
-/// Reads the path of a file that must be readable. The client would keep retrying without it.
-fn readable_path(env: &mut Env, name: &'static str, help: &'static str) -> Option<PathBuf> {
-    let path = PathBuf::from(env.optional(name, help)?);
-    if let Err(error) = std::fs::File::open(&path) {
-        env.add_problem(format!("{name}={}: cannot read the file: {error}", path.display()));
+/// Whether the variable is set to what its file should contain.
+fn is_secret_itself(path: &str) -> bool {
+    path.contains("-----BEGIN ") || Credentials::NKey(Secret::new(path)).check().is_ok()
+}
+
+/// Reads the path of a PEM file with at least one section of this kind. The client would keep retrying without it.
+fn pem_file(env: &mut Env, name: &'static str, kind: &str, help: &'static str) -> Option<PathBuf> {
+    let path = env.optional(name, help)?;
+    match std::fs::read_to_string(&path) {
+        Ok(text) if text.contains(&format!("{kind}-----")) => {}
+        Ok(_) => env.add_problem(format!("{name}={path:?}: the file has no \"{kind}\" in PEM format")),
+        Err(error) => env.add_unreadable_file(name, &path, &error),
     }
-    Some(path)
+    Some(PathBuf::from(path))
 }
 
 /// Whether the NATS client accepts `text` as a server URL. A host without a scheme is allowed.
@@ -184,6 +200,7 @@ mod tests {
         let file = std::env::temp_dir().join(format!("gavel-seed-{}", std::process::id()));
         std::fs::write(&file, "SUnot-a-seed").unwrap();
         let path = file.to_str().unwrap();
+        let (seed, _) = gavel_bus::identity::new_user();
         for (invalid, expected) in [
             (&[("NATS_USER", "judge")][..], "NATS_USER and NATS_PASSWORD"),
             (&[("NATS_PASSWORD", "a-secret")], "NATS_USER and NATS_PASSWORD"),
@@ -191,7 +208,9 @@ mod tests {
             (&[("NATS_NKEY", path)], "must be a user's seed"),
             (&[("NATS_CREDS", path)], "as nsc writes them"),
             (&[("NATS_NKEY", "/no/such/file")], "NATS_NKEY=\"/no/such/file\": cannot read"),
-            (&[("NATS_CA", "/no/such/file")], "NATS_CA=/no/such/file: cannot read"),
+            (&[("NATS_NKEY", seed.expose())], "NATS_NKEY must be the path of a file"),
+            (&[("NATS_CA", "/no/such/file")], "NATS_CA=\"/no/such/file\": cannot read"),
+            (&[("NATS_CA", path)], "the file has no \"CERTIFICATE\" in PEM format"),
             (&[("NATS_CERT", path)], "NATS_CERT and NATS_KEY"),
             (&[("NATS_URL", "nats://u:a-secret@h:x")], "NATS_URL must be"),
         ] {
@@ -199,7 +218,8 @@ mod tests {
             read(&mut env, "judge");
             let text = env.finish().unwrap_err().to_string();
             assert!(
-                text.contains(expected) && !text.contains("a-secret") && !text.contains("SUnot"),
+                text.contains(expected)
+                    && ["a-secret", "SUnot", seed.expose()].iter().all(|secret| !text.contains(secret)),
                 "{text}"
             );
         }

@@ -1,5 +1,6 @@
 //! A service as a process runs it: a port, a connection to NATS, consumers, and the order in which they stop.
 
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use crate::http::{measure, server};
 use crate::nats::local_key;
 use crate::stream_probes::StreamProbes;
 use crate::telemetry::prometheus::{self, Metrics, UPKEEP_INTERVAL};
-use crate::{Lifecycle, ServiceConfig};
+use crate::{Lifecycle, Misconfigured, ServiceConfig};
 
 /// How often to check for missing streams and consumers: a server that has lost its store restarts without them.
 const TOPOLOGY_CHECK_INTERVAL: Duration = Duration::from_secs(10);
@@ -55,8 +56,10 @@ impl Service {
         // Values that are set before the recorder is installed are lost.
         prometheus::install();
         let listen = config.http.listen;
-        let listener = server::listen(listen).with_context(|| format!("cannot listen on {listen}"))?;
-        let bus = Bus::connect(&local_key::add(config.nats.clone()), config.topology).await?;
+        let listener = server::listen(listen).map_err(|error| cannot_listen(listen, error))?;
+        let bus = Bus::connect(&local_key::add(config.nats.clone()), config.topology).await;
+        // An unreachable server is not an error here.
+        let bus = bus.context(Misconfigured("cannot use the settings of NATS".to_owned()))?;
         Ok(Self {
             info: ServiceInfo::default(),
             name: config.service,
@@ -185,6 +188,18 @@ impl Service {
         info!("stopped");
         Ok(())
     }
+}
+
+/// The address may be free at the next start, unless this machine does not have it or permits it to root only.
+fn cannot_listen(address: SocketAddr, error: io::Error) -> anyhow::Error {
+    let remedy = match error.kind() {
+        ErrorKind::AddrNotAvailable => "set BIND_ADDRESS to an address of this machine, or to 0.0.0.0",
+        ErrorKind::PermissionDenied => {
+            "set PORT to 1024 or above, or run the service with CAP_NET_BIND_SERVICE"
+        }
+        _ => return anyhow::Error::new(error).context(format!("cannot listen on {address}")),
+    };
+    anyhow::Error::new(error).context(Misconfigured(format!("cannot listen on {address}; {remedy}")))
 }
 
 /// Fails while NATS denies a permission that the service needs, or is configured in a way that it cannot work with.

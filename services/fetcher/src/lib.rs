@@ -9,10 +9,11 @@ mod single_flight;
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use gavel_bus::topology::{Durable, Stream};
 use gavel_convex::Convex;
 use gavel_runtime::health::check;
-use gavel_runtime::{Service, ServiceInfo};
+use gavel_runtime::{Misconfigured, Service, ServiceInfo};
 
 pub use config::Config;
 use handler::{Fetcher, Renewer};
@@ -22,7 +23,7 @@ use handler::{Fetcher, Renewer};
 /// # Errors
 /// Returns an error if the port is taken, or if a URL or credentials are invalid.
 pub async fn bind(config: Config) -> anyhow::Result<Service> {
-    let convex = Convex::new(&config.convex)?;
+    let convex = Convex::new(&config.convex).context(Misconfigured("cannot call Convex".to_owned()))?;
     let mut service = Service::bind(&config.service).await?;
     let fetcher = Fetcher::new(service.bus.clone(), convex.clone(), &config);
     service.consume(Durable::Fetcher, config.slots, None, fetcher.clone());

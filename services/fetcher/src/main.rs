@@ -9,7 +9,7 @@ fn main() -> ExitCode {
         "gavel-fetcher",
         "Fetches the test cases of queued submissions from Convex.",
         Config::read,
-        |config| config.service.grace,
+        |config| &config.service,
         gavel_fetcher::bind,
     )
 }

@@ -9,7 +9,7 @@ fn main() -> ExitCode {
         "gavel-ingress",
         "Accepts submissions over HTTP and queues them in NATS.",
         Config::read,
-        |config| config.service.grace,
+        |config| &config.service,
         gavel_ingress::bind,
     )
 }

@@ -11,7 +11,7 @@ fn main() -> ExitCode {
         "gavel-judge",
         "Runs submissions against their test cases.",
         Config::read,
-        |config| config.service.grace,
+        |config| &config.service,
         async |config| {
             let engine = Engines::start(&config).await?;
             bind(config, engine).await

@@ -17,11 +17,12 @@ mod window;
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use gavel_bus::Ledger;
 use gavel_bus::topology::{Durable, Stream};
 use gavel_convex::Convex;
 use gavel_runtime::health::check;
-use gavel_runtime::{Service, ServiceInfo};
+use gavel_runtime::{Misconfigured, Service, ServiceInfo};
 
 use attempts::CallbackAttempts;
 pub use config::Config;
@@ -34,7 +35,7 @@ use running::RunningReporter;
 /// # Errors
 /// Returns an error if the port is taken, or if a URL or credentials are invalid.
 pub async fn bind(config: Config) -> anyhow::Result<Service> {
-    let convex = Convex::new(&config.convex)?;
+    let convex = Convex::new(&config.convex).context(Misconfigured("cannot call Convex".to_owned()))?;
     let mut service = Service::bind(&config.service).await?;
     let ledger = Ledger::new(service.bus.clone(), config.service.instance.clone());
     let attempts = CallbackAttempts::new(ledger.clone());

@@ -9,7 +9,7 @@ fn main() -> ExitCode {
         "gavel-reporter",
         "Notifies Convex that submissions are running, and of their results.",
         Config::read,
-        |config| config.service.grace,
+        |config| &config.service,
         gavel_reporter::bind,
     )
 }

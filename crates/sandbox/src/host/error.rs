@@ -8,9 +8,11 @@ use gavel_domain::engine::EngineFault;
 use gavel_domain::{LanguageId, catalogue};
 use rustix::io::Errno;
 
+/// The oldest kernel that has everything the sandbox uses (`mount_setattr`).
+pub(crate) const MIN_KERNEL: (u32, u32) = (5, 12);
 /// How to allow user namespaces.
 pub(crate) const USER_NAMESPACE_REMEDY: &str = "allow them (sysctl user.max_user_namespaces above 0, and kernel.unprivileged_userns_clone=1 and \
-     kernel.apparmor_restrict_unprivileged_userns=0 if these exist; containers: --privileged), or run the judge as \
+     kernel.apparmor_restrict_unprivileged_userns=0 if these exist; containers: the seccomp profile deploy/seccomp/judge.json), or run the judge as \
      root with SANDBOX_TIER=no-user-namespace";
 
 /// Why the sandbox cannot start on this machine. It never starts with a layer of isolation missing.
@@ -19,13 +21,23 @@ pub enum StartError {
     /// The configured number of slots is zero or too large.
     #[error("the number of sandbox slots must be 1 to {max}", max = crate::host::config::MAX_SLOTS)]
     Slots,
+    /// The kernel is too old.
+    #[error(
+        "the sandbox needs Linux {}.{} or later, and this is {release}: boot a later kernel, or use a Judge0 (ENGINE=judge0)",
+        MIN_KERNEL.0,
+        MIN_KERNEL.1
+    )]
+    Kernel {
+        /// The release, as `uname -r` shows it.
+        release: String,
+    },
     /// User namespaces cannot be created.
     #[error("the sandbox needs user namespaces: {USER_NAMESPACE_REMEDY}")]
     UserNamespace(#[source] io::Error),
     /// Without a user namespace, creating namespaces and mounts needs privileges that this process lacks.
     #[error(
         "SANDBOX_TIER=no-user-namespace needs root with the capability {capability}: run the judge as root, in a \
-         container with --privileged (compose: privileged: true)"
+         container with this capability added"
     )]
     NotPrivileged {
         /// The missing capability, such as `CAP_SYS_ADMIN`.
@@ -83,6 +95,18 @@ pub enum StartError {
     Versions(#[source] SandboxError),
 }
 
+impl StartError {
+    /// Whether it persists until the configuration or the machine is changed. Otherwise a later start may succeed.
+    #[must_use]
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::IdsInUse { .. } | Self::IdClaims(_) | Self::Versions(_) => false,
+            Self::Slot(error) => error.is_permanent(),
+            _ => true,
+        }
+    }
+}
+
 /// Why a slot could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum SlotError {
@@ -114,6 +138,27 @@ pub enum SlotError {
     /// The init exited, or its answer was not understood.
     #[error("the slot's init did not start: {0}")]
     NoAnswer(String),
+}
+
+impl SlotError {
+    /// Whether the kernel refuses a step, or does not have it. Otherwise it lacks memory, processes or the like.
+    fn is_permanent(&self) -> bool {
+        let errno = match self {
+            Self::Cgroup { source, .. } | Self::Ids(source) | Self::Spawn(source) => source.raw_os_error(),
+            Self::Step { errno, .. } => Some(*errno),
+            Self::NoAnswer(_) => None,
+        };
+        let refusals = [
+            Errno::PERM,
+            Errno::ACCESS,
+            Errno::ROFS,
+            Errno::NOSYS,
+            Errno::INVAL,
+            Errno::OPNOTSUPP,
+            Errno::NODEV,
+        ];
+        errno.is_some_and(|errno| refusals.contains(&Errno::from_raw_os_error(errno)))
+    }
 }
 
 /// Why a workspace could not compile or run a program. The program is never the cause.
@@ -192,6 +237,28 @@ impl From<SandboxError> for EngineFault {
                 }
             }
             error => Self::Transient(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_permanent_and_shortages_are_not() {
+        let spawn = |errno: Errno| StartError::Slot(SlotError::Spawn(errno.into()));
+        let step = |errno: Errno| {
+            StartError::Slot(SlotError::Step { step: String::new(), errno: errno.raw_os_error() })
+        };
+        for error in [spawn(Errno::PERM), step(Errno::NOSYS), StartError::Slots] {
+            assert!(error.is_permanent(), "{error:?}");
+        }
+        let lost = StartError::Slot(SlotError::NoAnswer(String::new()));
+        for error in
+            [spawn(Errno::AGAIN), step(Errno::NOMEM), lost, StartError::IdsInUse { free: 0, slots: 1 }]
+        {
+            assert!(!error.is_permanent(), "{error:?}");
         }
     }
 }

@@ -10,9 +10,6 @@ use crate::host::sandbox::Sandbox;
 use crate::host::tier;
 use crate::protocol::ids::IdMapping;
 
-/// The oldest kernel that has everything the sandbox uses (`mount_setattr`).
-const MIN_KERNEL: (u32, u32) = (5, 12);
-
 /// Checks the machine and builds one slot of the configured tier. Blocks for some tens of milliseconds.
 pub async fn probe(config: &SandboxConfig) -> Vec<HostCheck> {
     let mut checks = vec![kernel(), filter(), user_namespaces(), ids(config)];
@@ -24,13 +21,10 @@ pub async fn probe(config: &SandboxConfig) -> Vec<HostCheck> {
 }
 
 fn kernel() -> HostCheck {
-    let release = rustix::system::uname().release().to_string_lossy().into_owned();
-    let mut numbers = release.split(['.', '-']).map(|number| number.parse().unwrap_or(0));
-    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     HostCheck {
         name: "kernel",
-        ok: version >= MIN_KERNEL,
-        detail: format!("Linux {release}"),
+        ok: tier::check_kernel().is_ok(),
+        detail: format!("Linux {}", tier::kernel_release()),
         impact: "no tier works",
         remedy: "boot Linux 5.12 or later",
     }

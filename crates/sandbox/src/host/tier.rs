@@ -8,7 +8,7 @@ use rustix::process::geteuid;
 
 use crate::host::cgroup::Cgroups;
 use crate::host::config::{MAX_SLOTS, SandboxConfig, TierChoice};
-use crate::host::error::StartError;
+use crate::host::error::{MIN_KERNEL, StartError};
 use crate::protocol::ids::IdMapping;
 use crate::protocol::wire::CgroupVersion;
 use crate::spawn::{self, ChildStack};
@@ -55,9 +55,23 @@ const NO_USER_NAMESPACE_CAPABILITIES: [(u32, &str); 7] = [
 
 /// Selects the configured tier and opens its cgroups. Blocks.
 pub(crate) fn select(config: &SandboxConfig) -> Result<(Tier, Option<Cgroups>), StartError> {
+    check_kernel()?;
     let id_mapping = id_mapping(config)?;
     let cgroups = Cgroups::open(config.tier)?;
     Ok((Tier { cgroups: cgroups.as_ref().map(Cgroups::version), id_mapping }, cgroups))
+}
+
+/// Checks that the kernel is recent enough.
+pub(crate) fn check_kernel() -> Result<(), StartError> {
+    let release = kernel_release();
+    let mut numbers = release.split(['.', '-']).map(|number| number.parse().unwrap_or(0));
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if version < MIN_KERNEL { Err(StartError::Kernel { release }) } else { Ok(()) }
+}
+
+/// The release of the kernel, as `uname -r` shows it.
+pub(crate) fn kernel_release() -> String {
+    rustix::system::uname().release().to_string_lossy().into_owned()
 }
 
 /// Selects the ids that slots can have.

@@ -154,7 +154,8 @@ fn mount_proc() -> Result<(), StepError> {
     make_dir(&proc)?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     mount("proc", &proc, "proc", flags, Some(c"subset=pid,hidepid=2")).step(|| {
-        "mount /proc with subset=pid (needs Linux 5.8, and no masked paths in the judge's own /proc)"
+        "mount /proc with subset=pid (needs Linux 5.8, and no masked paths in the judge's own /proc: podman \
+         --security-opt unmask=/proc/*, Docker --security-opt systempaths=unconfined, Kubernetes procMount: Unmasked)"
             .to_owned()
     })?;
     mount_remount(&proc, MountFlags::BIND | MountFlags::RDONLY | flags, "")

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use gavel_testkit::{Process, process};
+use gavel_testkit::{NatsServer, Process, ServiceProcess, process};
 
 use crate::rig::{Ingress, binary};
 
@@ -96,6 +96,46 @@ async fn taken_port_exits_with_an_error() {
     let (code, output) = binary("nats://127.0.0.1:1").env("PORT", address.port().to_string()).output().await;
     assert_eq!(code, Some(1), "{output}");
     assert!(output.contains(&format!("cannot listen on {address}: Address already in use")), "{output}");
+}
+
+#[tokio::test]
+async fn last_line_of_a_wrong_configuration_says_what_to_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("empty");
+    std::fs::write(&empty, "").unwrap();
+    let empty = empty.to_str().unwrap();
+    let wrong = [
+        ("NATS_URL", "http://nats", "must be a comma-separated list of URLs such as nats://HOST:4222"),
+        ("NATS_NKEY", "/run/secrets/missing", "set it to the path of a file, or unset it"),
+        ("NATS_NKEY", empty, "must be a user's seed"),
+        ("NATS_CA", empty, "has no \"CERTIFICATE\" in PEM format"),
+        ("INGRESS_KEYS_FILE", "/run/secrets/missing", "set it to the path of a file, or unset it"),
+        ("INGRESS_KEYS_FILE", empty, "the file is empty"),
+        ("BIND_ADDRESS", "192.0.2.1", "set BIND_ADDRESS to an address of this machine"),
+    ];
+    for (name, value, remedy) in wrong {
+        let (code, output) = bare().env("PORT", "0").env(name, value).output().await;
+        assert_eq!(code, Some(64), "{name}={value}: {output}");
+        let last = output.lines().last().unwrap_or_default();
+        assert!(last.contains(remedy), "{name}={value}: {output}");
+    }
+}
+
+#[tokio::test]
+async fn ready_option_reports_whether_the_service_is_ready() {
+    let nats = NatsServer::start().await;
+    nats.kill().await.unwrap();
+    let ingress = ServiceProcess::start(binary(&nats.url())).await;
+    let ask = async |port: String| bare().arg("--ready").env("PORT", port).output().await;
+    let (code, output) = ask(ingress.address().port().to_string()).await;
+    assert_eq!(code, Some(1), "{output}");
+    assert!(output.contains("gavel-ingress: not ready: ") && output.contains("NATS"), "{output}");
+    nats.restart().await.unwrap();
+    ingress.wait_ready().await;
+    assert_eq!(ask(ingress.address().port().to_string()).await, (Some(0), String::new()));
+    let (code, output) = ask("1".to_owned()).await;
+    assert_eq!(code, Some(1), "{output}");
+    assert!(output.contains("no answer from http://127.0.0.1:1/readyz"), "{output}");
 }
 
 #[tokio::test]

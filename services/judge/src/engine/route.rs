@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use gavel_domain::LanguageId;
 use gavel_domain::engine::{EngineFault, Job, Observer, Progress};
 use gavel_domain::heartbeat::{DependencyStatus, ServedLanguage};
+use gavel_runtime::Misconfigured;
 use gavel_telemetry::table;
 use tokio::sync::watch;
 use tracing::info;
@@ -160,7 +161,7 @@ impl Engines {
             if routing.needs(EngineName::Sandbox) { Some(SandboxEngine::start(config).await?) } else { None };
         let judge0 = if routing.needs(EngineName::Judge0) {
             info!(url = config.judge0.base_url, window = config.judge0.window, "judging with Judge0");
-            Some(Judge0Engine::start(config).context("cannot use Judge0")?)
+            Some(Judge0Engine::start(config).context(Misconfigured("cannot use Judge0".to_owned()))?)
         } else {
             None
         };

@@ -7,6 +7,7 @@ use gavel_domain::engine::{EngineFault, Job, Observer, Progress};
 use gavel_domain::heartbeat::ServedLanguage;
 use gavel_domain::text::normalize_newlines;
 use gavel_domain::{LanguageId, TestCase};
+use gavel_runtime::Misconfigured;
 use gavel_sandbox::{Compilation, InstalledLanguage, RunLimits, Sandbox, SandboxConfig, probe};
 use gavel_telemetry::trace::step_span;
 use tracing::{Instrument as _, debug, error, info};
@@ -39,7 +40,12 @@ impl SandboxEngine {
                 for missing in probe(&settings).await.into_iter().filter(|finding| !finding.ok) {
                     error!("{missing}");
                 }
-                return Err(error).context("cannot start the sandbox");
+                let action = "cannot start the sandbox";
+                return if error.is_permanent() {
+                    Err(error).context(Misconfigured(action.to_owned()))
+                } else {
+                    Err(error).context(action)
+                };
             }
         };
         info!(slots = config.slots, tier = %sandbox.tier(), "the sandbox is ready");

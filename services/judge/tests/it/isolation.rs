@@ -38,14 +38,25 @@ fn judge_of_nobody(rig: &Rig, tier: &str, capabilities: &str) -> (Process, tempf
 async fn judge_that_cannot_isolate_does_not_start_and_logs_why() {
     let rig = Rig::start().await;
     let (judge, _folder) = unprivileged_judge(&rig, "auto");
-    assert_eq!(judge.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(1));
+    assert_eq!(judge.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(64));
     let has_logged = |text: &str| judge.log().iter().any(|line| line.contains(text));
+    let log = judge.log();
+    let last = log.last().unwrap();
     assert!(
-        has_logged("the sandbox needs the cgroup controllers") && has_logged("SANDBOX_TIER=no-cgroup"),
-        "{:?}",
-        judge.log()
+        last.contains("the sandbox needs the cgroup controllers") && last.contains("SANDBOX_TIER=no-cgroup"),
+        "{log:?}"
     );
     assert!(has_logged("missing  separate ids for programs"), "{:?}", judge.log());
+}
+
+/// With this personality the kernel names an older release to the process (`personality(2)`, `UNAME26`).
+#[tokio::test]
+async fn judge_on_an_old_kernel_exits_with_64() {
+    let judge = Process::builder("/usr/bin/setarch").args(["--uname-2.6", env!("CARGO_BIN_EXE_gavel-judge")]);
+    let (code, output) = judge.env("PORT", "0").output().await;
+    assert_eq!(code, Some(64), "{output}");
+    let last = output.lines().last().unwrap_or_default();
+    assert!(last.contains("the sandbox needs Linux 5.12 or later, and this is 2.6."), "{output}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
