@@ -13,6 +13,7 @@ mod event;
 mod exit;
 mod keys;
 mod man;
+mod mock_convex;
 mod output;
 mod rejudge;
 mod session;
@@ -54,6 +55,7 @@ enum Command {
     Decode(decode::Arguments),
     Streams(streams::Arguments),
     Keys(keys::Arguments),
+    MockConvex(mock_convex::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
 }
@@ -85,6 +87,7 @@ fn main() -> ExitCode {
         Command::Decode(arguments) => decode::run(&arguments),
         Command::Streams(arguments) => streams::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
+        Command::MockConvex(arguments) => mock_convex::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments, Cli::command()),
         Command::Man(arguments) => man::run(&arguments, Cli::command()),
     }

@@ -14,6 +14,7 @@ mod help;
 mod judge0;
 mod languages;
 mod metrics;
+mod mock_convex;
 mod pipeline;
 mod poison;
 mod rejudge;
