@@ -39,8 +39,9 @@ pub fn report_failure(error: &anyhow::Error) -> ExitCode {
 
 /// Runs a service until SIGTERM or SIGINT.
 ///
-/// `read` reads the configuration, `service` picks from it what every service has, and `bind` makes the service. The exit code is 0 after a clean shutdown, 64 if the configuration is invalid or `bind` fails
-/// with [`Misconfigured`], and 1 if the service fails otherwise.
+/// `read` reads the configuration, `service` picks from it what every service has, and `bind` makes the service. The exit
+/// code is 0 after a clean shutdown, 64 if the configuration is invalid or `bind` fails with [`Misconfigured`], and 1 if
+/// the service fails otherwise.
 pub fn run_service<C, F>(
     name: &'static str,
     about: &str,
