@@ -24,8 +24,8 @@ from lib.stack import Stack, free_ports  # noqa: E402
 
 SLOTS = 2
 SUBMISSIONS = 9
-# While the first two of these run, the test reads the load.
-SLEEPS = "import time\ntime.sleep(12)\nprint(1)\n"
+# Runs until its time limit, 20 s. Meanwhile the test reads the load.
+SLEEPS = "import time\ntime.sleep(60)\n"
 PYTHON = 71
 WAIT_SECONDS = 60
 
@@ -94,7 +94,7 @@ class Load(unittest.TestCase):
         nats.wait_until("/healthz", 200)
         app = cls.enterClassContext(ConvexApp())
         settings = {"CONVEX_SITE_URL": app.url, "NATS_URL": f"nats://127.0.0.1:{ports.nats}", "NATS_STORE_BYTES": str(1 << 28),
-                    "JUDGE_SLOTS": str(SLOTS)}
+                    "JUDGE_SLOTS": str(SLOTS), "SHUTDOWN_GRACE_MS": "1000"}
         gavel = cls.enterClassContext(Stack(Path(program("gavel")), "", settings=settings))
         metadata = judges("nats", "ScaledObject")[0]["spec"]["triggers"][0]["metadata"]
         cls.idle = keda_load(metadata, nats.url)
@@ -123,6 +123,14 @@ class Load(unittest.TestCase):
             target = int(spec["triggers"][0]["metadata"]["lagThreshold"])
             found = replicas(load, target, spec["minReplicaCount"], spec["maxReplicaCount"])
             self.assertEqual(found, expected, settings)
+
+    def test_number_of_judges_is_left_to_the_scaler(self) -> None:
+        for values, kind in (("nats", "ScaledObject"), ("monitoring", "HorizontalPodAutoscaler")):
+            scaler, objects = judges(values, kind)
+            name = scaler["spec"]["scaleTargetRef"]["name"]
+            target = next(each for each in objects if each["kind"] == "Deployment" and each["metadata"]["name"] == name)
+            self.assertNotIn("replicas", target["spec"])
+            self.assertIn({"name": "JUDGE_SLOTS", "value": str(SLOTS)}, target["spec"]["template"]["spec"]["containers"][0]["env"])
 
     def test_metric_asks_for_the_same(self) -> None:
         scaler, objects = judges("monitoring", "HorizontalPodAutoscaler")
