@@ -182,7 +182,8 @@ class Pods(Chart):
                 ("minimal", None, None, {"privileged": True, "readOnlyRootFilesystem": True}),
                 ("user-namespace", False, "no-cgroup", {
                     "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": capabilities,
-                    "procMount": "Unmasked", "seccompProfile": {"type": "Localhost", "localhostProfile": "gavel/judge.json"}})):
+                    "procMount": "Unmasked", "seccompProfile": {"type": "Localhost", "localhostProfile": "gavel/judge.json"},
+                    "appArmorProfile": {"type": "Unconfined"}})):
             pod = self.pod(name, "judge")
             self.assertEqual(pod["containers"][0]["securityContext"], expected)
             self.assertEqual((pod.get("hostUsers"), self.env(name, "judge").get("SANDBOX_TIER")), (host_users, tier))

@@ -84,6 +84,8 @@ capabilities: { drop: [ALL], add: [CHOWN, SETGID, SETUID] }
 # A /proc without masks, so that each slot can mount its own.
 procMount: Unmasked
 seccompProfile: { type: Localhost, localhostProfile: {{ .root.Values.judge.seccompProfile }} }
+# The profile of the container runtime forbids mounts.
+appArmorProfile: { type: Unconfined }
 {{- else }}
 allowPrivilegeEscalation: false
 capabilities: { drop: [ALL] }
