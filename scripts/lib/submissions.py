@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import IO, Any, Callable, NamedTuple, Optional
 
 from lib import samples
-from lib.board import Board, pad, width
+from lib.board import Board, cut, pad, table, width
 from lib.samples import Sample
 
 SUBMISSION_TIMEOUT_SECONDS = 180
@@ -70,9 +70,9 @@ def verdict(result: dict[str, Any]) -> str:
 
 
 class Submitter:
-    """Runs `gavel submit` for the samples, a limited number at a time."""
+    """Runs `gavel submit` for the samples, a limited number at a time; `gavel` is the command that runs gavel."""
 
-    def __init__(self, gavel: Path, env: dict[str, str], board: Board) -> None:
+    def __init__(self, gavel: list[str], env: dict[str, str], board: Board) -> None:
         self._gavel = gavel
         self._env = env
         self._board = board
@@ -109,7 +109,7 @@ class Submitter:
 
     def _follow(self, sample: Sample, progress: Progress, show: Callable[[], None]) -> str:
         """Run `gavel submit`, collect its events, and return its error message."""
-        command = [str(self._gavel), "submit", str(sample.file), "--question", sample.question,
+        command = [*self._gavel, "submit", str(sample.file), "--question", sample.question,
                    "--language", str(sample.language_id), "--kind", sample.kind, "--json"]
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
             process = self._start(command, errors)
@@ -155,3 +155,19 @@ def differences(sample: Sample, progress: Progress, error: str) -> list[str]:
     if "reported" not in progress.events:
         wrong.append(f"the verdict was not reported: {error}")
     return wrong
+
+
+def report(finished: list[Finished]) -> int:
+    """Print the table and the summary, and return the exit code."""
+    rows = [[cut(each.sample.title, 44), each.sample.language, samples.describe_expected(each.sample.expect), each.got,
+             f"{each.seconds:5.2f} s", "✗" if each.wrong else "✓"] for each in finished]
+    print("\n" + table(["submission", "language", "expected", "got", "time", ""], rows) + "\n")
+    wrong = [each for each in finished if each.wrong]
+    for each in wrong:
+        print(f"✗ {each.sample.title} ({each.submission_id or 'no id'}): {'; '.join(each.wrong)}")
+    if wrong:
+        print(f"{len(wrong)} of {len(finished)} submissions did not end as expected")
+    else:
+        print(f"all {len(finished)} submissions ended as expected")
+    sys.stdout.flush()
+    return 1 if wrong else 0
