@@ -7,9 +7,10 @@ import subprocess
 from lib.project import ROOT, TOOLS, Problem, cargo, environment, find, first_line_of, info, parse_version
 
 # The version to build, and the oldest and newest that are accepted: a linter gives the same result only at the same version.
-PINNED = {"cargo-deny": "0.20.2", "cargo-fuzz": "0.13.1", "cargo-nextest": "0.9.143"}
-OLDEST = {"cargo-deny": "0.20.2", "cargo-fuzz": "0.13.1", "cargo-nextest": "0.9.100"}
-NEWEST = {"cargo-deny": "0.20.2", "cargo-fuzz": "0.13.999", "cargo-nextest": "0.9.999"}
+# The same holds for what makes packages, which must have the same bytes.
+PINNED = {"cargo-cyclonedx": "0.5.9", "cargo-deb": "3.8.0", "cargo-deny": "0.20.2", "cargo-fuzz": "0.13.1", "cargo-nextest": "0.9.143"}
+OLDEST = {**PINNED, "cargo-nextest": "0.9.100"}
+NEWEST = {**PINNED, "cargo-fuzz": "0.13.999", "cargo-nextest": "0.9.999"}
 
 
 def ensure(tool: str) -> None:
@@ -22,8 +23,9 @@ def ensure(tool: str) -> None:
 
 def installed_version(path: str, tool: str) -> tuple[int, ...]:
     """The version that a tool prints, as in `cargo-deny 0.20.2` or `cargo-nextest 0.9.143 (…)`."""
-    # nextest accepts only the arguments with which cargo would call it.
-    command = [path, "nextest", "--version"] if tool == "cargo-nextest" else [path, "--version"]
+    # Some accept only the arguments with which cargo would call them.
+    as_subcommand = tool in ("cargo-cyclonedx", "cargo-nextest")
+    command = [path, *([tool.removeprefix("cargo-")] if as_subcommand else []), "--version"]
     return parse_version(first_line_of(command))
 
 

@@ -1,0 +1,201 @@
+"""The files of the packages, and the packages made of them: a .deb by cargo-deb, and a tarball."""
+
+from __future__ import annotations
+
+import fcntl
+import gzip
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Iterable
+
+from lib import cargo_tools, licences
+from lib.project import ROOT, Problem, cargo, environment
+
+SERVICES = ("ingress", "fetcher", "judge", "reporter")
+PROGRAMS = ("gavel", *(f"gavel-{service}" for service in SERVICES))
+DEPLOY = ROOT / "deploy"
+# Where cargo-deb finds the files: crates/cli/Cargo.toml names this folder.
+STAGED = ROOT / "target" / "package" / "root"
+COMPLETIONS = {"bash": "usr/share/bash-completion/completions/gavel", "zsh": "usr/share/zsh/vendor-completions/_gavel",
+               "fish": "usr/share/fish/vendor_completions.d/gavel.fish"}
+DOC = "usr/share/doc/gavel"
+
+
+def run(command: list[str], env: dict[str, str] | None = None) -> str:
+    """Run a command, and return what it prints; its errors are shown. A Problem if it fails."""
+    done = subprocess.run(command, cwd=ROOT, env=env or environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          text=True, check=False)
+    if done.returncode != 0:
+        raise Problem(f"`{' '.join(command)}` failed (see above)")
+    return done.stdout
+
+
+def version() -> str:
+    """The version of the workspace."""
+    found = re.search(r'^version = "(.+)"$', (ROOT / "Cargo.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    if found is None:
+        raise Problem("Cargo.toml has no version")
+    return found[1]
+
+
+def epoch() -> int:
+    """The time of all files in the packages, in seconds since 1970: SOURCE_DATE_EPOCH, or the time of the commit."""
+    given = os.environ.get("SOURCE_DATE_EPOCH")
+    if given is None:
+        return int(run(["git", "log", "-1", "--format=%ct"]))
+    if not given.isdigit():
+        raise Problem(f"SOURCE_DATE_EPOCH={given} must be a number of seconds since 1970")
+    return int(given)
+
+
+def build(seconds: int) -> Path:
+    """Build the programs without the paths of this machine in them, and return their folder."""
+    home = os.environ.get("CARGO_HOME") or str(Path.home() / ".cargo")
+    prefixes = {str(ROOT): "/gavel", home: "/cargo"}
+    env = environment()
+    flags = [f"--remap-path-prefix={old}={new}" for old, new in prefixes.items()]
+    env["CARGO_ENCODED_RUSTFLAGS"] = "\x1f".join([*env.get("RUSTFLAGS", "").split(), *flags])
+    env["CFLAGS"] = " ".join([env.get("CFLAGS", ""), *(f"-ffile-prefix-map={old}={new}" for old, new in prefixes.items())])
+    env["SOURCE_DATE_EPOCH"] = str(seconds)
+    env["CARGO_TARGET_DIR"] = str(ROOT / "target" / "package" / "build")
+    packages = [option for name in ("cli", *SERVICES) for option in ("-p", f"gavel-{name}")]
+    run([cargo(), "build", "--release", "--locked", *packages, "--bins"], env)
+    return Path(env["CARGO_TARGET_DIR"]) / "release"
+
+
+def stage(binaries: Path, root: Path, seconds: int) -> None:
+    """Put all files of the packages into a folder."""
+    missing = [name for name in PROGRAMS if not (binaries / name).is_file()]
+    if missing:
+        raise Problem(f"{binaries} lacks {', '.join(missing)}: build them with `cargo build --release --workspace --bins`")
+    for name in PROGRAMS:
+        target = place(root, f"usr/bin/{name}")
+        run(["strip", "--enable-deterministic-archives", "-o", str(target), str(binaries / name)])
+        target.chmod(0o755)
+    stage_pages(root / "usr/bin/gavel", root, seconds)
+    stage_systemd(root)
+    stage_documents(root)
+    stage_dependencies(root, seconds)
+
+
+def place(root: Path, path: str) -> Path:
+    """The path of a file below the root, whose folder exists from then on."""
+    target = root / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target
+
+
+def stage_pages(gavel: Path, root: Path, seconds: int) -> None:
+    """Completions, and a manual page for `gavel` and each of its commands."""
+    for shell, path in COMPLETIONS.items():
+        place(root, path).write_text(output_of(gavel, "completions", shell), encoding="utf-8")
+    listing = output_of(gavel, "--help").partition("\nCommands:\n")[2].partition("\n\n")[0]
+    commands = [name for name in re.findall(r"^  (\S+)", listing, re.MULTILINE) if name != "help"]
+    if "submit" not in commands:
+        raise Problem("`gavel --help` does not list its commands in the expected form")
+    for command in ["", *commands]:
+        page = output_of(gavel, "man", *command.split())
+        name = "-".join(["gavel", *command.split()])
+        place(root, f"usr/share/man/man1/{name}.1.gz").write_bytes(gzip.compress(page.encode(), mtime=seconds))
+
+
+def output_of(gavel: Path, *arguments: str) -> str:
+    """What the packaged `gavel` prints."""
+    return run([str(gavel), *arguments])
+
+
+def stage_systemd(root: Path) -> None:
+    """Units, users, and the configuration in /etc/gavel."""
+    for unit in sorted((DEPLOY / "systemd").glob("*.service")):
+        shutil.copyfile(unit, place(root, f"usr/lib/systemd/system/{unit.name}"))
+    shutil.copyfile(DEPLOY / "systemd" / "gavel.sysusers", place(root, "usr/lib/sysusers.d/gavel.conf"))
+    for file in sorted((DEPLOY / "systemd" / "etc").glob("*.env")):
+        shutil.copyfile(file, place(root, f"etc/gavel/{file.name}"))
+
+
+def stage_documents(root: Path) -> None:
+    """What operators need: documentation, all settings, and the configuration of NATS, Prometheus and Grafana."""
+    files = [ROOT / "docs" / "operations.md", ROOT / "docs" / "security.md", ROOT / "docs" / "languages.md", DEPLOY / "default.env",
+             ROOT / "LICENSE", *sorted((DEPLOY / "nats").iterdir()), *sorted((DEPLOY / "prometheus").iterdir()),
+             *sorted((DEPLOY / "grafana").iterdir())]
+    for file in files:
+        folder = "" if file.parent in (ROOT, ROOT / "docs", DEPLOY) else f"{file.parent.name}/"
+        shutil.copyfile(file, place(root, f"{DOC}/{folder}{file.name}"))
+
+
+def stage_dependencies(root: Path, seconds: int) -> None:
+    """The licences of all dependencies, and the list of them."""
+    cargo_tools.ensure("cargo-cyclonedx")
+    packages = {"gavel-cli", *(f"gavel-{service}" for service in SERVICES)}
+    place(root, f"{DOC}/third-party-licences.txt").write_text(licences.document(packages), encoding="utf-8")
+    place(root, f"{DOC}/gavel.cdx.json").write_text(sbom(seconds), encoding="utf-8")
+
+
+def sbom(seconds: int) -> str:
+    """The list of the components of all programs, in the format of CycloneDX."""
+    name = "gavel-sbom"
+    env = {**environment(), "SOURCE_DATE_EPOCH": str(seconds)}
+    try:
+        run([cargo(), "cyclonedx", "--format", "json", "--spec-version", "1.5", "--target", target(), "--override-filename", name,
+             "--manifest-path", "crates/cli/Cargo.toml"], env)
+        text = (ROOT / "crates" / "cli" / f"{name}.json").read_text(encoding="utf-8")
+    finally:
+        # It writes a file for each crate of the workspace.
+        for written in (*ROOT.glob(f"*/{name}.json"), *ROOT.glob(f"*/*/{name}.json")):
+            written.unlink()
+    listing = json.loads(text)
+    # Random: the packages would differ.
+    listing.pop("serialNumber", None)
+    return json.dumps(listing, indent=1, sort_keys=True).replace(f"path+file://{ROOT}", "path+file:///gavel") + "\n"
+
+
+def target() -> str:
+    """Rust's name of this machine."""
+    return f"{platform.machine()}-unknown-linux-gnu"
+
+
+def deb(root: Path, out: Path, revision: str, seconds: int, fast: bool = False) -> Path:
+    """Make the .deb with the files in a folder; `fast` compresses less."""
+    if shutil.which("dpkg-shlibdeps") is None:
+        raise Problem("dpkg-shlibdeps is missing: run `sudo apt-get install dpkg-dev`")
+    cargo_tools.ensure("cargo-deb")
+    env = {**environment(), "SOURCE_DATE_EPOCH": str(seconds)}
+    STAGED.parent.mkdir(parents=True, exist_ok=True)
+    with open(STAGED.with_suffix(".lock"), "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        shutil.rmtree(STAGED, ignore_errors=True)
+        shutil.copytree(root, STAGED)
+        printed = run([cargo(), "deb", "--quiet", "--no-build", "--no-strip", "--locked", "-p", "gavel-cli", "--output", str(out),
+                       "--deb-revision", revision, *(["--fast"] if fast else [])], env)
+        shutil.rmtree(STAGED)
+    return Path(printed.strip().splitlines()[-1])
+
+
+def tarball(root: Path, out: Path, seconds: int) -> Path:
+    """Make the tarball with the files in a folder, to be extracted in /."""
+    path = out / f"gavel-{version()}-{platform.machine()}-linux.tar.gz"
+    with open(path, "wb") as file, gzip.GzipFile("", "wb", 9, file, mtime=seconds) as compressed:
+        with tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as archive:
+            for entry in entries(root, seconds):
+                with open(root / entry.name, "rb") if entry.isreg() else open(os.devnull, "rb") as content:
+                    archive.addfile(entry, content)
+    return path
+
+
+def entries(root: Path, seconds: int) -> Iterable[tarfile.TarInfo]:
+    """The entries of the tarball: files of root, and the folders that have the secrets later."""
+    for file in sorted(root.rglob("*")):
+        if file.is_file():
+            entry = tarfile.TarInfo(str(file.relative_to(root)))
+            entry.size, entry.mtime, entry.mode = file.stat().st_size, seconds, 0o755 if os.access(file, os.X_OK) else 0o644
+            yield entry
+    for name in ("", *(f"/{service}" for service in SERVICES)):
+        entry = tarfile.TarInfo(f"etc/gavel/secrets{name}")
+        entry.type, entry.mtime, entry.mode = tarfile.DIRTYPE, seconds, 0o700
+        yield entry
