@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -77,6 +79,23 @@ class Engine:
         for mounted in sorted(mounts_below(self.folder), reverse=True):
             subprocess.run(["umount", "--lazy", mounted], check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def remove_network(name: str) -> None:
+    """Remove what the network of a container that was killed leaves: its rules for addresses and ports, and its list of addresses."""
+    def nat(*arguments: str) -> str:
+        done = subprocess.run(["iptables", "--table", "nat", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              check=False)
+        return done.stdout
+
+    # The plugins write the name into the comment of each rule, and give each container its own chains.
+    own = [shlex.split(line)[1:] for line in nat("--list-rules").splitlines() if f'name: \\"{name}\\"' in line]
+    for rule in own:
+        nat("--delete", *rule)
+    for chain in {chain for rule in own for chain in (rule[0], rule[-1]) if re.match(r"CNI-(DN-|SN-)?[0-9a-f]{8}", chain)}:
+        nat("--flush", chain)
+        nat("--delete-chain", chain)
+    shutil.rmtree(f"/var/lib/cni/networks/{name}", ignore_errors=True)
 
 
 def mounts_below(folder: Path) -> list[str]:
