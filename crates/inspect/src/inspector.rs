@@ -121,7 +121,12 @@ impl Inspector {
     /// Why a request has no answer: the server has refused it, or is silent.
     pub(crate) fn unanswered(&self, subject: &str) -> InspectError {
         match self.last_violation() {
-            Some(text) if text.contains(&format!("\"{subject}\"")) => InspectError::PermissionDenied(text),
+            // Credentials of another role may not read the answer.
+            Some(text)
+                if text.contains(&format!("\"{subject}\"")) || text.contains("Subscription to \"_INBOX") =>
+            {
+                InspectError::PermissionDenied(text)
+            }
             _ => InspectError::NoAnswer,
         }
     }

@@ -1,8 +1,8 @@
 //! What people need from NATS, and no service does: reading the pipeline, and rejudging.
 //!
 //! - [`Inspector`] is a read-only view: stored messages, statistics, heartbeats and live events.
-//! - [`Rejudger`] creates new generations of submissions. The only other changes are [`Inspector::remove_dead_letter`], and
-//!   the probes of [`Inspector::check_store`], which expire.
+//! - [`Rejudger`] creates new generations of submissions. The only other changes are [`Inspector::remove_dead_letter`],
+//!   [`Inspector::correct_topology`], and the probes of [`Inspector::check_store`], which expire.
 //!
 //! Live events come from a plain subscription; stored messages are read with direct gets, which need neither a
 //! consumer nor the permission to create one, and which also work on a work queue. So no worker is ever disturbed.
@@ -20,7 +20,7 @@ mod reader;
 mod rejudge;
 mod rejudge_run;
 mod snapshot;
-mod topology_check;
+mod topology;
 
 pub use dead_letters::{DeadLetterContent, DeadLetters, RemoveError, StoredDeadLetter};
 pub use history::{Claim, StoredAttempt, Timeline};
@@ -33,4 +33,4 @@ pub use reader::Reader;
 pub use rejudge::{NewGeneration, RejudgeError, Rejudger};
 pub use rejudge_run::{RejudgePlan, Since};
 pub use snapshot::{ConsumerStats, QueuePosition, Snapshot, StreamStats};
-pub use topology_check::TopologyMismatch;
+pub use topology::{CorrectionError, Corrections, Difference};

@@ -179,7 +179,8 @@ impl Inspector {
         self.request_info(&subject, stream, Some(durable)).await
     }
 
-    async fn request_info<T: DeserializeOwned>(
+    /// Asks for what the server knows of a stream or consumer.
+    pub(crate) async fn request_info<T: DeserializeOwned>(
         &self,
         subject: &str,
         stream: Stream,

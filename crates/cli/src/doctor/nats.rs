@@ -7,7 +7,7 @@ use gavel_bus::StoreError;
 use gavel_bus::topology::{MIN_NATS_VERSION, Stream};
 use gavel_domain::heartbeat::Heartbeat;
 use gavel_domain::{LanguageId, catalogue};
-use gavel_inspect::{InspectError, Inspector, TopologyMismatch, nats_version};
+use gavel_inspect::{Difference, InspectError, Inspector, nats_version};
 
 use super::{Finding, State};
 use crate::event::Event;
@@ -26,21 +26,21 @@ pub(super) async fn check(nats: &NatsOptions) -> Vec<Finding> {
         Err(error) => return vec![failed("NATS", error)],
     };
     let mut findings = vec![Finding::good("NATS", "connected"), version(&inspector), max_payload(&inspector)];
-    match inspector.topology_mismatches().await {
+    match inspector.topology_differences(None).await {
         Err(error @ InspectError::NoJetStream) => findings.push(failed("JetStream", error)),
         Err(error) => findings.push(failed("streams and consumers", error)),
-        Ok(mismatches) => {
+        Ok(differences) => {
             findings.push(Finding::good("JetStream", "enabled"));
-            findings.extend(topology(&inspector, mismatches).await);
+            findings.extend(topology(&inspector, &differences).await);
         }
     }
     findings.extend(services(&inspector).await);
     findings
 }
 
-async fn topology(inspector: &Inspector, mismatches: Vec<TopologyMismatch>) -> Vec<Finding> {
-    let lacks_something = mismatches.iter().any(|mismatch| mismatch.is_missing && !mismatch.is_optional);
-    let mut findings: Vec<_> = mismatches.into_iter().map(mismatch_finding).collect();
+async fn topology(inspector: &Inspector, differences: &[Difference]) -> Vec<Finding> {
+    let lacks_something = differences.iter().any(|found| found.is_missing() && !found.is_optional());
+    let mut findings: Vec<_> = differences.iter().map(difference_finding).collect();
     if findings.is_empty() {
         findings.push(Finding::good("streams and consumers", "all exist with the expected configuration"));
     }
@@ -50,25 +50,27 @@ async fn topology(inspector: &Inspector, mismatches: Vec<TopologyMismatch>) -> V
     findings
 }
 
-fn mismatch_finding(mismatch: TopologyMismatch) -> Finding {
-    let name = format!("{} {}", if mismatch.is_stream { "stream" } else { "consumer" }, mismatch.name);
-    match (mismatch.is_missing, mismatch.is_optional) {
-        (true, true) => Finding::warning(
+fn difference_finding(difference: &Difference) -> Finding {
+    let kind = if difference.consumer.is_some() { "consumer" } else { "stream" };
+    let name = format!("{kind} {}", difference.name());
+    let problem = difference.problem();
+    match &difference.obstacle {
+        _ if difference.is_optional() => Finding::warning(
             &name,
-            mismatch.problem,
+            problem,
             "Run \"gavel streams\": it creates the stream, or says that nats-server has no space for it. In that case raise \
              max_file_store, or leave it: the services work without the stream.",
         ),
-        (true, false) => Finding::bad(
+        _ if difference.is_missing() => Finding::bad(
             &name,
-            mismatch.problem,
+            problem,
             "Start a service whose user may create streams and consumers, or run \"gavel streams\": both create what is missing.",
         ),
-        (false, _) => Finding::bad(
+        Some(obstacle) => Finding::bad(&name, problem, obstacle),
+        None => Finding::bad(
             &name,
-            mismatch.problem,
-            "Run \"gavel streams\": it corrects what an earlier version created. It changes nothing else of what exists: change \
-             that with the nats command, or wait until the pipeline is empty, delete it, and run \"gavel streams\".",
+            problem,
+            "Run \"gavel streams --apply\" with the variables of the services: it corrects this and keeps all messages.",
         ),
     }
 }

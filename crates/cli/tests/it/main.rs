@@ -24,6 +24,7 @@ mod scrape;
 mod secrets;
 mod status;
 mod storage;
+mod streams;
 mod submit;
 mod tap;
 mod trace;

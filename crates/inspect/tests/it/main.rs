@@ -3,3 +3,4 @@
 
 mod live;
 mod rejudge_run;
+mod topology;
