@@ -5,6 +5,7 @@
     reason = "doc comments of commands and options are help texts: they show backticks"
 )]
 
+mod backup;
 mod completions;
 mod dead;
 mod decode;
@@ -54,6 +55,8 @@ enum Command {
     Rejudge(rejudge::Arguments),
     Decode(decode::Arguments),
     Streams(streams::Arguments),
+    Backup(backup::BackupArguments),
+    Restore(backup::RestoreArguments),
     Keys(keys::Arguments),
     MockConvex(mock_convex::Arguments),
     Completions(completions::Arguments),
@@ -86,6 +89,8 @@ fn main() -> ExitCode {
         Command::Rejudge(arguments) => rejudge::run(&arguments),
         Command::Decode(arguments) => decode::run(&arguments),
         Command::Streams(arguments) => streams::run(&arguments),
+        Command::Backup(arguments) => backup::back_up(&arguments),
+        Command::Restore(arguments) => backup::restore(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
         Command::MockConvex(arguments) => mock_convex::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments, Cli::command()),

@@ -2,11 +2,12 @@
 //!
 //! - [`Inspector`] is a read-only view: stored messages, statistics, heartbeats and live events.
 //! - [`Rejudger`] creates new generations of submissions. The only other changes are [`Inspector::remove_dead_letter`],
-//!   [`Inspector::correct_topology`], and the probes of [`Inspector::check_store`], which expire.
+//!   [`Inspector::correct_topology`], [`Inspector::restore`], and the probes of [`Inspector::check_store`], which expire.
 //!
 //! Live events come from a plain subscription; stored messages are read with direct gets, which need neither a
 //! consumer nor the permission to create one, and which also work on a work queue. So no worker is ever disturbed.
 
+mod backup;
 mod dead_letters;
 mod first_event;
 mod heartbeats;
@@ -22,6 +23,7 @@ mod rejudge_run;
 mod snapshot;
 mod topology;
 
+pub use backup::BackupError;
 pub use dead_letters::{DeadLetterContent, DeadLetters, RemoveError, StoredDeadLetter};
 pub use history::{Claim, StoredAttempt, Timeline};
 pub use inspector::{InspectError, Inspector};

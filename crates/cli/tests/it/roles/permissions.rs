@@ -73,7 +73,9 @@ fn publishes(role: &str) -> Vec<String> {
         "deploy" => {
             for stream in Stream::ALL.map(Stream::name) {
                 let api = |call: &str| format!("$JS.API.{call}.{stream}");
-                all.extend(["STREAM.INFO", "STREAM.CREATE", "STREAM.UPDATE"].map(api));
+                let calls = ["INFO", "CREATE", "UPDATE", "SNAPSHOT", "RESTORE"];
+                all.extend(calls.map(|call| api(&format!("STREAM.{call}"))));
+                all.extend(["ACK", "RESTORE"].map(|step| format!("$JS.SNAPSHOT.{step}.{stream}.x")));
                 all.push(format!("$JS.API.CONSUMER.CREATE.{stream}.x.submission.queued.x"));
             }
             all.extend(consumers().map(info));
