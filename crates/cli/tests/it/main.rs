@@ -18,6 +18,7 @@ mod metrics;
 mod mock_convex;
 mod pipeline;
 mod poison;
+mod previous_release;
 mod rejudge;
 mod repeat;
 mod roles;
