@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::malformed::MalformedMessages;
 use crate::pipeline::Pipeline;
-use crate::plan::{ConvexFault, InjectedFault, Plan, PlannedFault, Target};
+use crate::plan::{ConvexFault, InjectedFault, Plan, PlannedFault, Release, Target};
 use crate::programs;
 
 /// How long a server may take to answer again after a fault.
@@ -54,6 +54,7 @@ async fn run(pipeline: &Pipeline, planned: &PlannedFault, malformed: &MalformedM
             inject_convex_fault(pipeline, fault, lasts).await;
             Ok(())
         }
+        InjectedFault::Rollout(steps) => roll_out(pipeline, steps, lasts).await,
         InjectedFault::Correct(expected) => {
             correct(pipeline, expected);
             Ok(())
@@ -76,6 +77,22 @@ pub(crate) fn correct(pipeline: &Pipeline, expected: &str) {
     for question in programs::corrected(expected) {
         pipeline.convex.put_question(question);
     }
+}
+
+/// Replaces services at equal intervals, each once the previous one is ready.
+async fn roll_out(pipeline: &Pipeline, steps: &[(Target, Release)], lasts: Duration) -> Result<()> {
+    let began = Instant::now();
+    for (n, &(target, release)) in (0..).zip(steps) {
+        let service = pipeline.service(target)?;
+        pipeline.run_log.info(format_args!("{target} is replaced by that of {release}"));
+        service.replace(&pipeline.releases, release).await?;
+        let ready =
+            wait_until("the service", RECOVERY_TIMEOUT, async || service.is_ready(&pipeline.http).await);
+        ready.await.with_context(|| format!("{target} is not ready after its replacement"))?;
+        let next = lasts.mul_f64(f64::from(n + 1) / f64::from(u32::try_from(steps.len())?));
+        tokio::time::sleep_until(began + next).await;
+    }
+    Ok(())
 }
 
 async fn kill(pipeline: &Pipeline, target: Target, down: Duration) -> Result<()> {

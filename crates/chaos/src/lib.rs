@@ -16,6 +16,7 @@ mod pipeline;
 pub mod plan;
 mod poison;
 pub mod programs;
+mod releases;
 mod run_log;
 mod service;
 mod usage;

@@ -36,6 +36,10 @@ struct Arguments {
     /// Who keeps the callbacks in order: the reporters, or Convex, which then ignores calls that are out of date
     #[arg(long, value_name = "ORDER", default_value_t = CallbackOrder::Strict)]
     order: CallbackOrder,
+    /// Directory with the services of another release: replace them one at a time by those of this one and back, in two
+    /// orders, instead of injecting faults
+    #[arg(long, value_name = "DIRECTORY")]
+    previous: Option<PathBuf>,
     /// Directory for the evidence of a failed run
     #[arg(long, value_name = "DIRECTORY", default_value = "target/chaos")]
     evidence: PathBuf,
@@ -51,6 +55,7 @@ impl Arguments {
             submissions: usize::try_from(submissions).unwrap_or(usize::MAX),
             cluster: self.cluster,
             order: self.order,
+            previous: self.previous.clone(),
         }
     }
 }
@@ -98,9 +103,12 @@ fn report(options: &RunOptions, result: &RunResult) -> ExitCode {
                 folder.display()
             );
         }
+        let previous = options.previous.as_ref();
+        let previous =
+            previous.map_or_else(String::new, |folder| format!(" --previous {}", folder.display()));
         let cluster = if options.cluster { " --cluster" } else { "" };
         println!(
-            "Repeat with: scripts/chaos --seed {} --seconds {} --submissions {}{cluster} --order {}\n",
+            "Repeat with: scripts/chaos --seed {} --seconds {} --submissions {}{cluster} --order {}{previous}\n",
             options.seed,
             options.duration.as_secs(),
             options.submissions,

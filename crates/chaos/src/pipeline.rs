@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::plan::{CallbackOrder, RunOptions, Target};
 use crate::programs;
+use crate::releases::Releases;
 use crate::run_log::RunLog;
 use crate::service::Service;
 
@@ -37,6 +38,7 @@ pub(crate) struct Pipeline {
     pub(crate) run_log: RunLog,
     pub(crate) order: CallbackOrder,
     locks: BTreeMap<Target, Mutex<()>>,
+    pub(crate) releases: Releases,
     /// The judges read it at each start.
     _languages: tempfile::NamedTempFile,
 }
@@ -72,11 +74,13 @@ impl Pipeline {
         let jetstream = jetstream::context::ContextBuilder::new().timeout(REQUEST_TIMEOUT).build(client);
         let languages = tempfile::NamedTempFile::new()?;
         std::fs::write(&languages, programs::other_languages())?;
+        let releases = Releases::new(options.previous.as_deref())?;
         let mut services = Vec::new();
         for target in Target::all(options.cluster).into_iter().filter(|target| target.is_service()) {
             let (convex, languages) = (convex.url(), languages.path());
-            services
-                .push(Service::start(target, &servers, &convex, options.order, languages, run_log).await?);
+            let service =
+                Service::start(target, &servers, &convex, options.order, languages, &releases, run_log);
+            services.push(service.await?);
         }
         let locks =
             Target::all(options.cluster).into_iter().map(|target| (target, Mutex::default())).collect();
@@ -92,6 +96,7 @@ impl Pipeline {
             run_log,
             order,
             locks,
+            releases,
             _languages: languages,
         };
         pipeline.wait_ready().await?;

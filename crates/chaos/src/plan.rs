@@ -2,10 +2,12 @@
 //!
 //! The plan is always the same for the same seed. How the processes interleave is up to the machine.
 
+mod rollout;
 mod scenario;
 pub(crate) mod timeline;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use gavel_bus::topology::Stream;
@@ -18,7 +20,7 @@ pub use scenario::{Rejudging, Scenario};
 use crate::programs::{self, PROGRAMS};
 
 /// The options of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunOptions {
     /// The seed of the plan.
     pub seed: u64,
@@ -30,6 +32,26 @@ pub struct RunOptions {
     pub cluster: bool,
     /// Who keeps the callbacks in order.
     pub order: CallbackOrder,
+    /// Where the programs of the previous release are, for a run that replaces services instead of injecting faults.
+    pub previous: Option<PathBuf>,
+}
+
+/// A release whose programs a run starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// The one that this program belongs to.
+    Current,
+    /// The one in [`RunOptions::previous`].
+    Previous,
+}
+
+impl fmt::Display for Release {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Current => "this release",
+            Self::Previous => "the previous release",
+        })
+    }
 }
 
 /// Who keeps the callbacks in order at Convex: the value of `CONVEX_ORDER`.
@@ -112,6 +134,8 @@ pub enum InjectedFault {
     SlowConnections(usize),
     /// The author of a question changes its expected output to this.
     Correct(&'static str),
+    /// Services are stopped and started with the program of another release, one at a time.
+    Rollout(Vec<(Target, Release)>),
 }
 
 impl InjectedFault {
@@ -129,7 +153,8 @@ impl InjectedFault {
             | Self::Convex(_)
             | Self::MalformedMessages(_)
             | Self::SlowConnections(_)
-            | Self::Correct(_) => None,
+            | Self::Correct(_)
+            | Self::Rollout(_) => None,
         }
     }
 }
@@ -227,6 +252,9 @@ impl fmt::Display for PlannedFault {
             }
             InjectedFault::MalformedMessages(_) => f.write_str("malformed messages"),
             InjectedFault::Correct(expected) => write!(f, "a question expects {expected:?} from now on"),
+            InjectedFault::Rollout(steps) => {
+                write!(f, "{} services are replaced within {ms} ms", steps.len())
+            }
         }
     }
 }
@@ -237,6 +265,9 @@ impl Plan {
     pub fn new(options: &RunOptions) -> Self {
         let mut random = SmallRng::seed_from_u64(options.seed);
         let mut submissions = submissions(options, &mut random);
+        if options.previous.is_some() {
+            return Self { submissions, faults: vec![rollout::plan(options)] };
+        }
         scenario::assign(options, &mut submissions, &mut random);
         Self { submissions, faults: timeline::faults(options, &mut random) }
     }
@@ -289,6 +320,7 @@ mod tests {
         submissions: 500,
         cluster: false,
         order: CallbackOrder::Strict,
+        previous: None,
     };
 
     #[test]

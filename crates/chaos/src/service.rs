@@ -4,13 +4,13 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context as _, Result};
-use gavel_testkit::process::built_binary;
+use anyhow::{Context as _, Result, ensure};
 use gavel_testkit::{NatsServer, Process, Proxy};
 use tokio::sync::watch;
 
-use crate::plan::{CallbackOrder, Role, Target};
+use crate::plan::{CallbackOrder, Release, Role, Target};
 use crate::programs;
+use crate::releases::Releases;
 use crate::run_log::RunLog;
 
 /// How long a service may take to start or to stop on a busy machine.
@@ -52,6 +52,7 @@ impl Service {
         convex: &str,
         order: CallbackOrder,
         languages: &Path,
+        releases: &Releases,
         run_log: &RunLog,
     ) -> Result<Self> {
         let mut proxies = Vec::new();
@@ -59,7 +60,7 @@ impl Service {
             proxies.push(Proxy::try_start(server).await?);
         }
         let urls: Vec<String> = proxies.iter().map(Proxy::url).collect();
-        let process = Process::builder(built_binary(&format!("gavel-{}", target.role.name()))?)
+        let process = Process::builder(releases.select(target, releases.first())?)
             .name(target.to_string())
             .envs(SETTINGS)
             .envs(servers[0].login(target.role.name()))
@@ -97,6 +98,17 @@ impl Service {
         let mark = self.process.mark();
         self.process.restart().await?;
         self.wait_listening(mark).await
+    }
+
+    /// Stops the service and starts it with the program of this release.
+    pub(crate) async fn replace(&self, releases: &Releases, release: Release) -> Result<()> {
+        releases.select(self.target, release)?;
+        self.terminate().await?;
+        self.restart().await?;
+        let runs = std::fs::read_link(format!("/proc/{}/exe", self.process.pid()))?;
+        let wanted = releases.program(self.target, release)?;
+        ensure!(runs == wanted, "{} runs {} instead of {}", self.target, runs.display(), wanted.display());
+        Ok(())
     }
 
     /// Records a violation if the service has exited although it was not stopped.

@@ -119,7 +119,8 @@ mod tests {
 
     fn scenarios(duration: Duration, submissions: usize) -> Vec<Scenario> {
         let order = CallbackOrder::Strict;
-        let plan = Plan::new(&RunOptions { seed: 7, duration, submissions, cluster: false, order });
+        let plan =
+            Plan::new(&RunOptions { seed: 7, duration, submissions, cluster: false, order, previous: None });
         plan.submissions.into_iter().map(|submission| submission.scenario).collect()
     }
 
@@ -156,7 +157,8 @@ mod tests {
     #[test]
     fn only_poison_submissions_have_the_poison_program() {
         let (duration, order) = (Duration::from_mins(5), CallbackOrder::Strict);
-        let options = RunOptions { seed: 9, duration, submissions: 1_000, cluster: true, order };
+        let options =
+            RunOptions { seed: 9, duration, submissions: 1_000, cluster: true, order, previous: None };
         for submission in Plan::new(&options).submissions {
             assert_eq!(submission.scenario == Scenario::Poison, submission.program == programs::POISON);
         }

@@ -190,7 +190,7 @@ mod tests {
 
     fn plan(seed: u64, cluster: bool) -> Vec<PlannedFault> {
         let (duration, order) = (Duration::from_mins(10), CallbackOrder::Strict);
-        let options = RunOptions { seed, duration, submissions: 0, cluster, order };
+        let options = RunOptions { seed, duration, submissions: 0, cluster, order, previous: None };
         faults(&options, &mut SmallRng::seed_from_u64(seed))
     }
 

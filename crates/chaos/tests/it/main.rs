@@ -12,7 +12,7 @@ async fn chaos_of_three_seeds_loses_nothing() {
     for (seed, order) in [(1, CallbackOrder::Strict), (2, CallbackOrder::Guarded), (3, CallbackOrder::Strict)]
     {
         let duration = Duration::from_secs(10);
-        let options = RunOptions { seed, duration, submissions: 40, cluster: false, order };
+        let options = RunOptions { seed, duration, submissions: 40, cluster: false, order, previous: None };
         let result = gavel_chaos::run(&options, &evidence, std::future::pending()).await.unwrap().unwrap();
         println!("chaos: {} seed={seed}", result.summary);
         assert_eq!(result.violations, [""; 0], "seed {seed}; evidence in {:?}", result.evidence);
