@@ -67,7 +67,11 @@ class Demo(unittest.TestCase):
     def assert_nothing_left(self) -> None:
         owner, child, data = self.notes.read_text(encoding="utf-8").split(" ", 2)
         self.assertFalse(alive(int(owner)), "gavel up is still running")
-        self.assertFalse(alive(int(child)), "its child is still running")
+        # It was killed, which takes effect later on a busy machine.
+        deadline = time.monotonic() + 10
+        while alive(int(child)):
+            self.assertLess(time.monotonic(), deadline, "its child is still running")
+            time.sleep(0.02)
         self.assertFalse(Path(data).parent.exists(), "the temporary data still exists")
 
     def test_all_as_expected(self) -> None:
