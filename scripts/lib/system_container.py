@@ -63,7 +63,30 @@ def base() -> Path:
     return archive
 
 
-class SystemContainer:
+class System:
+    """A system that runs systemd: this machine, if it is no container."""
+
+    root = Path("/")
+
+    def command(self, *arguments: str) -> list[str]:
+        """The command that runs a command there as root."""
+        return ["env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8",
+                *arguments]
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command there, and return its result with what it printed, errors included."""
+        return subprocess.run(self.command(*arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, errors="replace", check=False)
+
+    def must(self, *arguments: str) -> str:
+        """Run a command there, and return what it printed. A Problem if it fails."""
+        done = self.run(*arguments)
+        if done.returncode != 0:
+            raise Problem(f"`{' '.join(arguments)}` failed with {done.returncode}: {done.stdout.strip()}")
+        return done.stdout
+
+
+class SystemContainer(System):
     """A running container; a context manager. It needs root."""
 
     def __init__(self) -> None:
@@ -112,20 +135,7 @@ class SystemContainer:
     def command(self, *arguments: str) -> list[str]:
         """The command that runs a command in the container as root."""
         namespaces = ["--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup"]
-        return ["nsenter", "--target", str(self._systemd), *namespaces, "--root", "--wd", "env", "-i",
-                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8", *arguments]
-
-    def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """Run a command in the container, and return its result with what it printed, errors included."""
-        return subprocess.run(self.command(*arguments), input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              errors="replace", check=False)
-
-    def must(self, *arguments: str, stdin: str = "") -> str:
-        """Run a command in the container, and return what it printed. A Problem if it fails."""
-        done = self.run(*arguments, stdin=stdin)
-        if done.returncode != 0:
-            raise Problem(f"`{' '.join(arguments)}` failed in the container with {done.returncode}: {done.stdout.strip()}")
-        return done.stdout
+        return ["nsenter", "--target", str(self._systemd), *namespaces, "--root", "--wd", *super().command(*arguments)]
 
     def close(self) -> None:
         """Kill all processes of the container, and remove its files and cgroups."""
