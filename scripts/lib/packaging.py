@@ -122,8 +122,8 @@ def stage_systemd(root: Path) -> None:
 def stage_documents(root: Path) -> None:
     """What operators need: documentation, all settings, and the configuration of NATS, Prometheus and Grafana."""
     files = [ROOT / "docs" / "operations.md", ROOT / "docs" / "security.md", ROOT / "docs" / "languages.md", DEPLOY / "default.env",
-             ROOT / "LICENSE", *sorted((DEPLOY / "nats").iterdir()), *sorted((DEPLOY / "prometheus").iterdir()),
-             *sorted((DEPLOY / "grafana").iterdir())]
+             ROOT / "LICENSE", *sorted((DEPLOY / "nats").iterdir()), DEPLOY / "prometheus" / "gavel.rules.yml",
+             DEPLOY / "grafana" / "gavel.json"]
     for file in files:
         folder = "" if file.parent in (ROOT, ROOT / "docs", DEPLOY) else f"{file.parent.name}/"
         shutil.copyfile(file, place(root, f"{DOC}/{folder}{file.name}"))
