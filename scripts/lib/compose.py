@@ -35,7 +35,7 @@ class Project:
         return done.stdout
 
     def container(self, service: str) -> str:
-        """The id of the running container of a service; a Problem if there is none."""
+        """The id of the running container of a service; a Problem if no container is running."""
         labels = [f"com.docker.compose.project={self.name}", f"com.docker.compose.service={service}"]
         filters = [part for label in labels for part in ("--filter", f"label={label}")]
         found = self.run("ps", "--quiet", *filters).split()

@@ -53,8 +53,17 @@ impl ServiceProcess {
     /// # Panics
     /// Panics if there is no answer, or none in JSON.
     pub async fn get(&self, path: &str) -> (u16, serde_json::Value) {
+        let (status, body) = self.get_text(path).await;
+        (status, serde_json::from_str(&body).expect("a body of JSON"))
+    }
+
+    /// Sends a GET request and returns the status and the body.
+    ///
+    /// # Panics
+    /// Panics if there is no answer.
+    pub async fn get_text(&self, path: &str) -> (u16, String) {
         let response = self.http.get(self.url(path)).send().await.expect("an answer");
-        (response.status().as_u16(), response.json().await.expect("a body of JSON"))
+        (response.status().as_u16(), response.text().await.expect("a body of text"))
     }
 
     /// Returns whether it is ready now.

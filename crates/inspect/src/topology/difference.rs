@@ -292,7 +292,7 @@ fn is_unset(value: &Value) -> bool {
     }
 }
 
-/// A limit as a number; the largest if there is none.
+/// A limit as a number. Without a limit, the largest number.
 fn limit(value: &Value) -> u64 {
     value.as_u64().filter(|&limit| limit > 0).unwrap_or(u64::MAX)
 }

@@ -70,7 +70,7 @@ async fn correct(inspector: &Inspector) -> Corrections {
     inspector.correct_topology(&settings()).await.unwrap()
 }
 
-/// Waits for the next message of a consumer and acknowledges it. `None` if there is none within a second.
+/// Waits for the next message of a consumer and acknowledges it. Returns `None` if no message comes within a second.
 async fn take(jetstream: &JetStream, durable: Durable) -> Option<String> {
     use futures::StreamExt as _;
     let stream = jetstream.context.get_stream_no_info(durable.stream().name()).await.unwrap();

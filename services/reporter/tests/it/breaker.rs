@@ -49,19 +49,7 @@ async fn outage_is_probed_and_leaves_results_in_the_queue() {
 #[tokio::test(flavor = "multi_thread")]
 async fn open_breaker_shows_on_readyz_and_metrics_until_convex_answers() {
     let rig = Rig::start(&FEW_SLOTS).await;
-    let listening = |line: &LogLine| line.field("/message").is_some_and(|text| text == "listening");
-    let line = rig.reporter(0).wait_log("its address", TEST_TIMEOUT, listening).await.unwrap();
-    let address = line.field("/address").unwrap();
-    let get = async |path: &str| {
-        let answer = gavel_http::client()
-            .build()
-            .unwrap()
-            .get(format!("http://{}{path}", address.as_str().unwrap()))
-            .send()
-            .await
-            .unwrap();
-        (answer.status().as_u16(), answer.text().await.unwrap())
-    };
+    let get = async |path: &str| rig.reporter(0).get_text(path).await;
     let ready = async || get("/readyz").await.0 == 200;
     wait_until("readiness", TEST_TIMEOUT, ready).await.unwrap();
     let closed = "gavel_convex_breaker{service=\"reporter\",state=\"closed\"} 1";

@@ -50,19 +50,7 @@ async fn log_lines_name_submission_and_request_and_contain_no_user_texts() {
 #[tokio::test(flavor = "multi_thread")]
 async fn health_endpoints_follow_nats() {
     let rig = Rig::start(&[]).await;
-    let listening = |line: &LogLine| line.field("/message").is_some_and(|text| text == "listening");
-    let line = rig.reporter(0).wait_log("its address", TEST_TIMEOUT, listening).await.unwrap();
-    let address = line.field("/address").unwrap();
-    let get = async |path: &str| {
-        let answer = gavel_http::client()
-            .build()
-            .unwrap()
-            .get(format!("http://{}{path}", address.as_str().unwrap()))
-            .send()
-            .await
-            .unwrap();
-        (answer.status().as_u16(), answer.text().await.unwrap())
-    };
+    let get = async |path: &str| rig.reporter(0).get_text(path).await;
     assert_eq!(get("/healthz").await, (200, r#"{"ok":true}"#.to_owned()));
     let ready = async || get("/readyz").await.0 == 200;
     gavel_testkit::wait_until("readiness", TEST_TIMEOUT, ready).await.unwrap();
