@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from lib.background import Background
 from lib.programs import program
 from lib.project import Problem, environment
+from lib.resource import Resource
 from lib.stack import free_ports
 
 READY_SECONDS = 30
@@ -70,7 +71,7 @@ def answer_of(response: http.client.HTTPResponse) -> Answer:
     return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
 
 
-class Servers:
+class Servers(Resource):
     """A nats-server and ingresses with different settings; a context manager that leaves nothing behind."""
 
     def __init__(self, nats_server: str) -> None:
@@ -79,18 +80,7 @@ class Servers:
         self._started: list[Server] = []
         self._nats: Server | None = None
 
-    def __enter__(self) -> Servers:
-        try:
-            self._start_nats()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _start_nats(self) -> None:
+    def _start(self) -> None:
         monitor = free_ports(usual_first=False).first
         self._nats_port = monitor + 1
         command = [self._nats_server, "--jetstream", "--store_dir", str(self._folder / "nats"), "--addr", "127.0.0.1",

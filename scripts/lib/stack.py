@@ -14,6 +14,7 @@ from typing import Mapping, NamedTuple
 
 from lib.background import Background
 from lib.project import ROOT, Problem, environment
+from lib.resource import Resource
 
 READY_SECONDS = 60
 # The four services, then the mock of Convex.
@@ -68,7 +69,7 @@ def free_ports_of_app() -> tuple[int, int]:
     raise Problem("found no two free ports in a row between 20000 and 32000 on this machine")
 
 
-class Stack:
+class Stack(Resource):
     """A running `gavel up` with its data; a context manager. `settings` are added to its environment."""
 
     def __init__(self, gavel: Path, nats_server: str, usual_ports: bool = False, settings: Mapping[str, str] = {}) -> None:
@@ -88,17 +89,6 @@ class Stack:
     @property
     def nats_url(self) -> str:
         return f"nats://127.0.0.1:{self.ports.nats}"
-
-    def __enter__(self) -> Stack:
-        try:
-            self._start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def child_environment(self) -> dict[str, str]:
         """The environment for `gavel up` and for commands that connect to it."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lib import debian
 from lib.project import ROOT, Problem, info
+from lib.resource import Resource
 
 CACHE = ROOT / "target" / "package"
 PACKAGES = ("systemd", "systemd-sysv", "dbus", "ca-certificates", "python3")
@@ -86,7 +87,7 @@ class System:
         return done.stdout
 
 
-class SystemContainer(System):
+class SystemContainer(Resource, System):
     """A running container; a context manager. It needs root."""
 
     def __init__(self) -> None:
@@ -95,17 +96,6 @@ class SystemContainer(System):
         self._cgroup = cgroup2() / self._folder.name
         self._unshare: subprocess.Popen[bytes] | None = None
         self._systemd = 0
-
-    def __enter__(self) -> SystemContainer:
-        try:
-            self._start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _start(self) -> None:
         """Unpack the base, start systemd, and wait until it has started its units."""
