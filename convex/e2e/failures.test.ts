@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import type { Fault } from "../dev-server";
-import { PYTHON, RIGHT, SLOW } from "./programs";
+import { PYTHON, RIGHT, SLOW, UNHURRIED } from "./programs";
 import { ADDITION, addQuestion } from "./questions";
 import { type Call } from "./recording-proxy";
 import { World } from "./world";
@@ -52,7 +52,7 @@ describe("a verdict arrives although", () => {
   test("the app answers 503 to results for a while", async () => {
     const unavailable = fault({ status: 503, paths: /result/ });
     const page = await world.open("addition");
-    await page.submit(PYTHON, RIGHT);
+    await page.submit(PYTHON, UNHURRIED);
     await world.proxy.answered((call) => isResult(call) && call.status === 503, 2);
     await page.isAt("Running");
     unavailable.end();
@@ -75,7 +75,7 @@ describe("a verdict arrives although", () => {
   test("the call that reports running comes after it", async () => {
     const running = world.proxy.hold(/running/);
     const page = await world.open("addition");
-    await page.submit(PYTHON, RIGHT);
+    await page.submit(PYTHON, UNHURRIED);
     await running.first;
     await page.announces("Passed, 3 / 3 passed");
     const before = await page.result.innerText();
@@ -98,7 +98,7 @@ describe("a verdict arrives although", () => {
   test("the page is offline when it comes", async () => {
     const result = world.proxy.hold(/result/);
     const page = await world.open("addition");
-    await page.submit(PYTHON, RIGHT);
+    await page.submit(PYTHON, UNHURRIED);
     await page.isAt("Running");
     page.learner.expect(/WebSocket|ERR_INTERNET_DISCONNECTED/);
     await page.learner.setOffline(true);

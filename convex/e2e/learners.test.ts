@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { api } from "../example/convex/_generated/api";
 import { withClientOf } from "./learner-client";
-import { PYTHON, RIGHT, WRONG } from "./programs";
+import { PYTHON, RIGHT, UNHURRIED, WRONG } from "./programs";
 import { ADDITION, addQuestion } from "./questions";
 import { SolvePage } from "./solve-page";
 import { World } from "./world";
@@ -18,7 +18,7 @@ afterAll(() => world.close());
 describe("a learner", () => {
   test("solves a personalized question", async () => {
     const page = await world.open("personal");
-    await page.submit(PYTHON, RIGHT);
+    await page.submit(PYTHON, UNHURRIED);
     await page.announces("Passed, 3 / 3 passed");
     expect(new Set(world.proxy.calls.map(({ path }) => path))).toEqual(
       new Set([
@@ -80,11 +80,11 @@ describe("a learner", () => {
   test("reloads the page while the program runs", async () => {
     const result = world.proxy.hold(/result/);
     const page = await world.open("addition");
-    await page.submit(PYTHON, RIGHT);
+    await page.submit(PYTHON, UNHURRIED);
     await page.isAt("Running");
     await page.learner.page.reload();
     await page.isAt("Running");
-    expect((await page.editor.innerText()).trim()).toBe(RIGHT.trim());
+    expect((await page.editor.innerText()).trim()).toBe(UNHURRIED.trim());
     result.release();
     await page.announces("Passed, 3 / 3 passed");
   });

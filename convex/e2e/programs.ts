@@ -12,5 +12,7 @@ export const NOT_C = "int main(void) { return undeclared; }\n";
 export const ENDLESS = "while True:\n    pass\n";
 export const MEMORY_HOG = "block = bytearray(512 << 20)\nprint(3)\n";
 export const CRASH = "print(1 // 0)\n";
+/** Right, after long enough for Gavel to report that it runs: it does not if there is a verdict. */
+export const UNHURRIED = `import time\ntime.sleep(0.5)\n${RIGHT}`;
 /** Right, after long enough for a test to do something meanwhile. */
 export const SLOW = `import time\ntime.sleep(2.5)\n${RIGHT}`;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { PYTHON, RIGHT } from "./programs";
+import { PYTHON, UNHURRIED } from "./programs";
 import { ADDITION, addQuestion, setTestCases } from "./questions";
 import { World } from "./world";
 
@@ -14,7 +14,7 @@ describe("a rejudge", () => {
   test("changes the verdict under the learner's eyes", async () => {
     const questionId = await addQuestion(world.app, "addition", ADDITION);
     const page = await world.open("addition");
-    const id = await page.submit(PYTHON, RIGHT);
+    const id = await page.submit(PYTHON, UNHURRIED);
     await page.announces("Passed, 3 / 3 passed");
 
     const [first, ...others] = ADDITION;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { C, CRASH, ENDLESS, MEMORY_HOG, NOT_C, PYTHON, RIGHT, WRONG, WRONG_IF_LARGE } from "./programs";
+import { C, CRASH, ENDLESS, MEMORY_HOG, NOT_C, PYTHON, UNHURRIED, WRONG, WRONG_IF_LARGE } from "./programs";
 import { ADDITION, addQuestion, HIDDEN } from "./questions";
 import { World } from "./world";
 
@@ -16,7 +16,7 @@ describe("a submission", () => {
     const testCases = world.proxy.hold(/testcases/);
     const result = world.proxy.hold(/result/);
     const page = await world.open("addition");
-    await page.submit(PYTHON, RIGHT);
+    await page.submit(PYTHON, UNHURRIED);
 
     await page.isAt("Queued");
     await page.announces("Waiting for a judge.");

@@ -182,7 +182,7 @@ async fn sleeping_next_to_others_is_charged() {
 async fn sleeping_in_many_threads_is_charged() {
     let mut fixture = Fixture::open().await;
     // If the sleep looked like waiting, the CPU time would reach its limit first.
-    let limits = RunLimits { cpu_time: short_wall().wall_time / 2, ..short_wall() };
+    let limits = RunLimits { cpu_time: short_wall().wall_time * 7 / 8, ..short_wall() };
     let run = fixture.run(C, SLEEPS_IN_THREADS, &limits).await;
     assert_eq!(run.outcome, Outcome::TimeLimit { clock: Clock::Wall }, "{:?}", run.usage);
     fixture.sandbox.shutdown().await;
