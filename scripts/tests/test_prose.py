@@ -1,4 +1,4 @@
-"""The prose check finds a planted phrase in each kind of file, leaves plain text alone, and knows the tests that docs name."""
+"""The prose check finds a planted phrase in each kind of file, leaves plain text alone, and knows the tests and links in docs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 SCRIPTS = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(SCRIPTS))
 
-from lib import named_tests, prose  # noqa: E402  (the scripts are no installed package)
+from lib import links, named_tests, prose  # noqa: E402  (the scripts are no installed package)
 from lib.project import ROOT  # noqa: E402
 
 PLANTED = {
@@ -125,6 +125,38 @@ class NamedTests(unittest.TestCase):
 
     def test_metrics_are_no_tests(self) -> None:
         self.assertEqual(self.missing("`gavel_http_request_duration_seconds` `discard_new_per_subject` `std`"), [])
+
+
+class Links(unittest.TestCase):
+    OTHER = "# Title\n\n## A full disk\n\n### `gavel up`, and more\n\n```sh\n# No heading\n```\n\n## A full disk\n"
+
+    def broken(self, text: str) -> list[tuple[int, str]]:
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "docs").mkdir()
+            (Path(folder) / "docs" / "other.md").write_text(self.OTHER, encoding="utf-8")
+            return [(finding.line, finding.phrase) for finding in links.check("docs/a.md", text, Path(folder))]
+
+    def test_links_to_files_and_headings_that_exist(self) -> None:
+        for link in ("other.md", "other.md#a-full-disk", "other.md#a-full-disk-1", "other.md#gavel-up-and-more", "../docs",
+                     "#here", "https://example.com/missing.md"):
+            self.assertEqual(self.broken(f"## Here\n\nSee [it]({link}).\n"), [], link)
+
+    def test_links_that_lead_nowhere(self) -> None:
+        for link in ("missing.md", "other.md#no-heading", "other.md#a-full-disk-2", "#there", "../other.md"):
+            self.assertEqual(self.broken(f"## Here\n\nSee [`it`]({link}).\n"), [(3, link)])
+
+    def test_code_has_no_links(self) -> None:
+        self.assertEqual(self.broken("`[it](missing.md)`\n\n```md\n[it](missing.md)\n```\n"), [])
+
+    def test_the_documents_of_the_repository_are_checked(self) -> None:
+        documents = [path for path in prose.tracked_files() if links.is_checked(path)]
+        self.assertGreater(len(documents), 10)
+        count = 0
+        for path in documents:
+            text = (ROOT / path).read_text(encoding="utf-8")
+            count += len(links.LINK.findall(text))
+            self.assertEqual(links.check(path, text, ROOT), [])
+        self.assertGreater(count, 50)
 
 
 if __name__ == "__main__":
