@@ -3,7 +3,7 @@
 use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
 
-use crate::rig::{Answer, Rig, submission};
+use crate::rig::{Answer, Ingress, Rig, binary, submission};
 
 const KEYS: &[(&str, &str)] = &[("INGRESS_KEYS", "first-key, second-key")];
 
@@ -55,6 +55,22 @@ async fn each_key_is_accepted_in_either_header() {
     assert_eq!(Answer::of(both.header("x-code-exec-key", "first-key")).await.status, 202);
     assert_eq!(rig.queue.count().await, 6);
     assert_eq!(rig.ingress.get("/healthz").await.status, 200, "health needs no key");
+}
+
+/// The steps of an operator who replaces a key: each is a restart with other `INGRESS_KEYS`.
+#[tokio::test]
+async fn rotated_key_is_refused_only_after_the_last_step() {
+    let rig = Rig::start().await;
+    let steps = [("old-key", 202, 401), ("old-key,new-key", 202, 202), ("new-key", 401, 202)];
+    for (step, (keys, with_old, with_new)) in steps.into_iter().enumerate() {
+        let ingress = Ingress::start(binary(&rig.nats.url()).env("INGRESS_KEYS", keys)).await;
+        ingress.process.wait_ready().await;
+        for (key, expected) in [("old-key", with_old), ("new-key", with_new)] {
+            let request = ingress.submit(&submission(&format!("{key}-{step}"))).bearer_auth(key);
+            assert_eq!(Answer::of(request).await.status, expected, "{key} with INGRESS_KEYS={keys}");
+        }
+    }
+    assert_eq!(rig.queue.count().await, 4);
 }
 
 #[tokio::test]
