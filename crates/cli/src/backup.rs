@@ -118,7 +118,8 @@ async fn read(arguments: &RestoreArguments) -> Result<CommandOutcome, CommandErr
 
 fn print_count(stream: Stream, messages: Option<u64>) {
     if let Some(messages) = messages {
-        print_line(&format!("{:<14}{messages} messages", stream.name()));
+        let plural = if messages == 1 { "" } else { "s" };
+        print_line(&format!("{:<14}{messages} message{plural}", stream.name()));
     }
 }
 

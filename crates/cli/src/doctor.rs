@@ -19,8 +19,8 @@ use crate::terminal;
 /// Check an installation from end to end
 ///
 /// Checks NATS, the streams, the services, the ingress, Convex, and this machine as a judge, and names a remedy for each
-/// problem. The checks submit, call back, create and acknowledge nothing. In each stream they store a probe, which no service
-/// reads and which expires within seconds.
+/// problem. It submits no program, changes nothing in Convex, creates no consumer and acknowledges no message. It stores a
+/// probe in each stream, which no service reads and which expires within seconds.
 #[derive(Args)]
 #[command(
     after_long_help = "Exit codes:\n  0   no problems\n  1   problems found\n  64  invalid arguments or configuration"

@@ -22,7 +22,8 @@ use crate::time::{format_time, parse_since};
 /// reported to Convex, or a dead letter. If a callback got no answer, Convex may still apply it, so wait for
 /// REQUEST_TIMEOUT_MS plus RUNNING_LINGER_MS, with the values of the reporters. The history covers 72 hours. If the command
 /// was interrupted, or refused some submissions, run it again: with --question it continues with those that are left, and
-/// judges none twice. Once none is left, or with another --reason or --since, it judges all of them again.
+/// judges no submission twice. Once it is complete, the same command judges all of them again, and so does one with another
+/// --reason or --since.
 #[derive(Args)]
 #[command(
     after_long_help = "Exit codes:\n  0   all submissions are judged again\n  1   some were refused\n  \

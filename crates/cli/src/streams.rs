@@ -25,7 +25,7 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(250);
 /// of the services (NATS_URL, NATS_NKEY, NATS_REPLICAS, NATS_STORE_BYTES, ACK_WAIT_MS).
 ///
 /// With --dry-run it lists what differs from the configuration that this version wants, and changes nothing. With --apply it
-/// corrects that, too, as far as no message is lost, and says what else to do. Services may run meanwhile.
+/// corrects that, too. It makes no change that would delete messages, and prints what to do instead. Services may run meanwhile.
 #[derive(Args)]
 #[command(
     after_long_help = "Exit codes:\n  0   all streams and consumers exist that the services need; with --dry-run and --apply: nothing \
@@ -37,7 +37,7 @@ pub(crate) struct Arguments {
     /// List what differs and what --apply would do, and change nothing
     #[arg(long, group = "mode")]
     dry_run: bool,
-    /// Correct what differs, as far as no message is lost
+    /// Correct what differs, without deleting messages
     #[arg(long, group = "mode")]
     apply: bool,
     /// Print JSON, with --dry-run or --apply

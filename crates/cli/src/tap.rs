@@ -36,7 +36,7 @@ use crate::time::{format_duration, parse_duration};
     after_long_help = "Examples:\n  gavel tap --since 10m --errors\n  gavel tap --stage judged --where 'durationMs > 5s'\n  \
     gavel tap --id ID --until verdict\n\n\
     Exit codes:\n  0   ended; with --until verdict: passed\n  1   with --until verdict: failed\n  \
-    2   with --until verdict: error\n  3   --timeout is over, or no verdict\n  \
+    2   with --until verdict: error\n  3   the time of --timeout is over, or the events end without a verdict\n  \
     64  invalid arguments or configuration\n  65  --load: the file has invalid lines\n  66  --load: the file does not exist\n  \
     69  NATS is unreachable, or has no Gavel streams\n  73  --save: the file cannot be written\n  77  NATS denies permission"
 )]

@@ -145,7 +145,7 @@ fn help(name: &str, about: &str, settings: &[Setting]) -> String {
     text.push_str(
         "\nTo read a password, key, token or secret from a file, set NAME_FILE to its path, such as NATS_PASSWORD_FILE.\n\n\
          Endpoints: GET /healthz, GET /readyz, GET /metrics. SIGTERM stops the service cleanly.\n\
-         --ready exits with 0 if the service that runs with these variables is ready, and else prints why it is not.\n\
+         --ready exits with 0 if the service that runs with these variables is ready, and otherwise prints why it is not.\n\
          Exit codes: 0 clean shutdown, 1 failure, 64 invalid configuration or unsuitable machine.\n",
     );
     text

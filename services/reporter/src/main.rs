@@ -7,7 +7,7 @@ use gavel_reporter::Config;
 fn main() -> ExitCode {
     gavel_runtime::run_service(
         "gavel-reporter",
-        "Notifies Convex that submissions are running, and of their results.",
+        "Notifies Convex of running submissions and of results.",
         Config::read,
         |config| &config.service,
         gavel_reporter::bind,

@@ -25,8 +25,8 @@ pub struct Corrections {
 pub struct CorrectionError(String);
 
 impl Inspector {
-    /// Corrects the existing streams and consumers, as far as no message is lost. What is missing is not created. May run at
-    /// the same time as services and as another call.
+    /// Corrects the existing streams and consumers, except for changes that would delete messages. Creates no missing ones.
+    /// May run at the same time as services and as another call.
     ///
     /// # Errors
     /// Returns an error if the server does not answer. What it refuses is part of the result.
