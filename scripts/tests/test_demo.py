@@ -34,6 +34,7 @@ class Demo(unittest.TestCase):
         self.addCleanup(holder.cleanup)
         self.folder = Path(holder.name)
         self.notes = self.folder / "notes"
+        self.cargo_notes = self.folder / "cargo notes"
 
     def samples(self, *entries: tuple[str, dict[str, Any]]) -> Path:
         """A list of samples whose programs contain only the name of their verdict."""
@@ -52,6 +53,24 @@ class Demo(unittest.TestCase):
                    "--samples", str(listing), *options]
         return subprocess.Popen(command, env={**os.environ, "FAKE_NOTES": str(self.notes), "TMPDIR": str(self.folder), **env},
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def start_with_build(self, **env: str) -> subprocess.Popen[str]:
+        """Start the demo with a cargo that builds fake_gavel."""
+        programs = self.folder / "bin"
+        programs.mkdir(exist_ok=True)
+        for name, target in (("cargo", SCRIPTS / "tests" / "fake_cargo"), ("cc", Path(sys.executable))):
+            (programs / name).unlink(missing_ok=True)
+            (programs / name).symlink_to(target)
+        command = [sys.executable, str(SCRIPTS / "demo"), "--samples", str(self.samples(("right", PASSED)))]
+        notes = {"FAKE_NOTES": str(self.notes), "FAKE_CARGO_NOTES": str(self.cargo_notes)}
+        path = f"{programs}:{os.environ['PATH']}"
+        return subprocess.Popen(command, env={**os.environ, "PATH": path, "TMPDIR": str(self.folder), **notes, **env},
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def assert_build_stopped(self) -> None:
+        # Without notes it was stopped before it could write them.
+        if self.cargo_notes.exists():
+            self.assertFalse(alive(int(self.cargo_notes.read_text(encoding="utf-8"))), "cargo is still running")
 
     def run_demo(self, listing: Path, *options: str, **env: str) -> tuple[int, str, str]:
         process = self.start(listing, *options, **env)
@@ -80,6 +99,39 @@ class Demo(unittest.TestCase):
         self.assertIn('queued → ready → running → judged failed 2/5 "Wrong answer" → reported', output)
         self.assertIn("all 3 submissions ended as expected", output)
         self.assert_nothing_left()
+
+    def test_built_binary_is_used(self) -> None:
+        process = self.start_with_build()
+        output, errors = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 0, output + errors)
+        self.assertIn("building gavel", errors)
+        self.assertIn("all 1 submissions ended as expected", output)
+        self.assert_nothing_left()
+
+    def test_failed_build_starts_nothing(self) -> None:
+        process = self.start_with_build(FAKE_BUILD_FAILS="1")
+        _, errors = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("the build failed", errors)
+        self.assertFalse(self.notes.exists())
+
+    def test_failed_tools_stop_the_build(self) -> None:
+        with tempfile.TemporaryDirectory() as missing:
+            process = self.start_with_build(FAKE_BUILD_HANGS="1", NATS_SERVER=f"{missing}/nats-server")
+            _, errors = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("building gavel", errors)
+        self.assertIn("\ntools: NATS_SERVER=", errors)
+        self.assertIn("cannot continue without the tools above", errors)
+        self.assert_build_stopped()
+
+    def test_interrupt_while_building_stops_the_build(self) -> None:
+        process = self.start_with_build(FAKE_BUILD_HANGS="1")
+        self.wait_for(self.cargo_notes)
+        process.terminate()
+        process.communicate(timeout=30)
+        self.assertEqual(process.returncode, 130)
+        self.assert_build_stopped()
 
     def test_table_is_aligned(self) -> None:
         _, output, _ = self.run_demo(self.samples(("right", PASSED), ("broken", BROKEN)))
