@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from pathlib import Path
 from typing import Iterable
 
@@ -78,7 +79,7 @@ def stage(binaries: Path, root: Path, seconds: int) -> None:
         target = place(root, f"usr/bin/{name}")
         run(["strip", "--enable-deterministic-archives", "-o", str(target), str(binaries / name)])
         target.chmod(0o755)
-    stage_pages(root / "usr/bin/gavel", root, seconds)
+    stage_pages(root / "usr/bin/gavel", root)
     stage_systemd(root)
     stage_documents(root)
     stage_dependencies(root, seconds)
@@ -91,18 +92,15 @@ def place(root: Path, path: str) -> Path:
     return target
 
 
-def stage_pages(gavel: Path, root: Path, seconds: int) -> None:
+def stage_pages(gavel: Path, root: Path) -> None:
     """Completions, and a manual page for `gavel` and each of its commands."""
     for shell, path in COMPLETIONS.items():
         place(root, path).write_text(output_of(gavel, "completions", shell), encoding="utf-8")
-    listing = output_of(gavel, "--help").partition("\nCommands:\n")[2].partition("\n\n")[0]
-    commands = [name for name in re.findall(r"^  (\S+)", listing, re.MULTILINE) if name != "help"]
-    if "submit" not in commands:
-        raise Problem("`gavel --help` does not list its commands in the expected form")
-    for command in ["", *commands]:
-        page = output_of(gavel, "man", *command.split())
-        name = "-".join(["gavel", *command.split()])
-        place(root, f"usr/share/man/man1/{name}.1.gz").write_bytes(gzip.compress(page.encode(), mtime=seconds))
+    with tempfile.TemporaryDirectory(prefix="gavel-man-") as folder:
+        output_of(gavel, "man", "--out", folder)
+        for page in sorted(Path(folder).iterdir()):
+            # Without a time, as Debian's policy asks.
+            place(root, f"usr/share/man/man1/{page.name}.gz").write_bytes(gzip.compress(page.read_bytes(), mtime=0))
 
 
 def output_of(gavel: Path, *arguments: str) -> str:
@@ -131,7 +129,6 @@ def stage_documents(root: Path) -> None:
 
 def stage_dependencies(root: Path, seconds: int) -> None:
     """The licences of all dependencies, and the list of them."""
-    cargo_tools.ensure("cargo-cyclonedx")
     packages = {"gavel-cli", *(f"gavel-{service}" for service in SERVICES)}
     place(root, f"{DOC}/third-party-licences.txt").write_text(licences.document(packages), encoding="utf-8")
     place(root, f"{DOC}/gavel.cdx.json").write_text(sbom(seconds), encoding="utf-8")
@@ -139,6 +136,7 @@ def stage_dependencies(root: Path, seconds: int) -> None:
 
 def sbom(seconds: int) -> str:
     """The list of the components of all programs, in the format of CycloneDX."""
+    cargo_tools.ensure("cargo-cyclonedx")
     name = "gavel-sbom"
     env = {**environment(), "SOURCE_DATE_EPOCH": str(seconds)}
     try:

@@ -121,5 +121,22 @@ async fn completions_and_man_pages_cover_all_commands() {
     assert!(code == Some(0) && text.contains("gavel\\-doctor"), "{text}");
     let (code, text) = run(&["man", "tap"]).await;
     assert!(code == Some(0) && text.contains("no\\-follow"), "{text}");
+    let (code, text) = run(&["man", "dead", "list"]).await;
+    assert!(code == Some(0) && text.contains("gavel dead list"), "{text}");
     assert_eq!(run(&["man", "nothing"]).await.0, Some(64));
+    assert_eq!(run(&["man", "dead", "nothing"]).await.0, Some(64));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn man_writes_pages_of_all_commands_to_a_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().to_str().expect("a path in UTF-8");
+    let exits = async |path: &str| exit_code(&gavel_at("nats://127.0.0.1:9", &["man", "--out", path])).await;
+    assert_eq!(exits(path).await, Some(0));
+    for page in ["gavel.1", "gavel-tap.1", "gavel-dead.1", "gavel-dead-list.1"] {
+        let text = std::fs::read_to_string(folder.path().join(page)).expect(page);
+        assert!(text.contains(".SH SYNOPSIS"), "{page}: {text}");
+    }
+    assert!(!folder.path().join("gavel-help.1").exists());
+    assert_eq!(exits(&format!("{path}/missing")).await, Some(73));
 }
