@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Iterable
 
-from lib import cargo_tools, licences
+from lib import cargo_tools, debian, licences
 from lib.project import ROOT, Problem, cargo, environment
 
 SERVICES = ("ingress", "fetcher", "judge", "reporter")
@@ -68,6 +68,14 @@ def build(seconds: int) -> Path:
     packages = [option for name in ("cli", *SERVICES) for option in ("-p", f"gavel-{name}")]
     run([cargo(), "build", "--release", "--locked", *packages, "--bins"], env)
     return Path(env["CARGO_TARGET_DIR"]) / "release"
+
+
+def ensure_tools() -> None:
+    """Install what makes the packages, if it is missing."""
+    if shutil.which("dpkg-shlibdeps") is None:
+        debian.install(["dpkg-dev"])
+    for tool in ("cargo-deb", "cargo-cyclonedx"):
+        cargo_tools.ensure(tool)
 
 
 def stage(binaries: Path, root: Path, seconds: int) -> None:
@@ -136,7 +144,6 @@ def stage_dependencies(root: Path, seconds: int) -> None:
 
 def sbom(seconds: int) -> str:
     """The list of the components of all programs, in the format of CycloneDX."""
-    cargo_tools.ensure("cargo-cyclonedx")
     name = "gavel-sbom"
     env = {**environment(), "SOURCE_DATE_EPOCH": str(seconds)}
     try:
@@ -160,9 +167,6 @@ def target() -> str:
 
 def deb(root: Path, out: Path, revision: str, seconds: int, fast: bool = False) -> Path:
     """Make the .deb with the files in a folder; `fast` compresses less."""
-    if shutil.which("dpkg-shlibdeps") is None:
-        raise Problem("dpkg-shlibdeps is missing: run `sudo apt-get install dpkg-dev`")
-    cargo_tools.ensure("cargo-deb")
     env = {**environment(), "SOURCE_DATE_EPOCH": str(seconds)}
     STAGED.parent.mkdir(parents=True, exist_ok=True)
     with open(STAGED.with_suffix(".lock"), "w", encoding="utf-8") as lock:

@@ -30,7 +30,7 @@ def output_of(_: Path, *arguments: str) -> str:
 
 
 def has_tool(name: str) -> bool:
-    """Whether the pinned version of a tool is installed; building it takes minutes."""
+    """Whether the pinned version of a tool is installed; no test builds it, which takes minutes."""
     found = find(name)
     return found is not None and cargo_tools.installed_version(found, name) == parse_version(cargo_tools.PINNED[name])
 
@@ -84,7 +84,7 @@ class Packages(unittest.TestCase):
                      "usr/lib/sysusers.d/gavel.conf", f"{packaging.DOC}/default.env", f"{packaging.DOC}/gavel.cdx.json"):
             self.assertIn(file, entries)
 
-    @unittest.skipUnless(has_tool("cargo-deb") and shutil.which("dpkg-shlibdeps"), "cargo-deb or dpkg-dev is not installed")
+    @unittest.skipUnless(has_tool("cargo-deb") and shutil.which("dpkg-shlibdeps"), "needs scripts/tools --package")
     def test_deb_has_the_same_bytes_each_time_and_keeps_edited_settings(self) -> None:
         packages = []
         for name in ("first", "second run"):
