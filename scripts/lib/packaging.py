@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Iterable
 
-from lib import cargo_tools, debian, licences
+from lib import cargo_tools, debian, licences, manual_pages
 from lib.project import ROOT, Problem, cargo, environment
 
 SERVICES = ("ingress", "fetcher", "judge", "reporter")
@@ -87,7 +87,7 @@ def stage(binaries: Path, root: Path, seconds: int) -> None:
         target = place(root, f"usr/bin/{name}")
         run(["strip", "--enable-deterministic-archives", "-o", str(target), str(binaries / name)])
         target.chmod(0o755)
-    stage_pages(root / "usr/bin/gavel", root)
+    stage_pages(root / "usr/bin", root)
     stage_systemd(root)
     stage_documents(root)
     stage_dependencies(root, seconds)
@@ -100,20 +100,28 @@ def place(root: Path, path: str) -> Path:
     return target
 
 
-def stage_pages(gavel: Path, root: Path) -> None:
-    """Completions, and a manual page for `gavel` and each of its commands."""
+def stage_pages(programs: Path, root: Path) -> None:
+    """Completions, and manual pages for `gavel`, each of its commands, and each service."""
+    gavel = programs / "gavel"
     for shell, path in COMPLETIONS.items():
         place(root, path).write_text(output_of(gavel, "completions", shell), encoding="utf-8")
     with tempfile.TemporaryDirectory(prefix="gavel-man-") as folder:
         output_of(gavel, "man", "--out", folder)
         for page in sorted(Path(folder).iterdir()):
-            # Without a time, as Debian's policy asks.
-            place(root, f"usr/share/man/man1/{page.name}.gz").write_bytes(gzip.compress(page.read_bytes(), mtime=0))
+            place_page(root, page.name, page.read_text(encoding="utf-8"))
+    for service in SERVICES:
+        printed = output_of(programs / f"gavel-{service}", "--help")
+        place_page(root, f"gavel-{service}.8", manual_pages.of_service(service, version(), printed))
 
 
-def output_of(gavel: Path, *arguments: str) -> str:
-    """What the packaged `gavel` prints."""
-    return run([str(gavel), *arguments])
+def place_page(root: Path, name: str, page: str) -> None:
+    """Put a manual page into its folder, compressed without a time, as Debian's policy asks."""
+    place(root, f"usr/share/man/man{name[-1]}/{name}.gz").write_bytes(gzip.compress(page.encode(), mtime=0))
+
+
+def output_of(program: Path, *arguments: str) -> str:
+    """What a packaged program prints."""
+    return run([str(program), *arguments])
 
 
 def stage_systemd(root: Path) -> None:

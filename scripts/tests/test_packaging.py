@@ -15,10 +15,25 @@ from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from lib import cargo_tools, licences, packaging  # noqa: E402  (the scripts are no installed package)
+from lib import cargo_tools, licences, manual_pages, packaging  # noqa: E402  (the scripts are no installed package)
 from lib.project import Problem, find, parse_version  # noqa: E402
 
 EPOCH = 1_700_000_000
+HELP = """Queues submissions.
+
+Usage: gavel-x [--help | --version]
+
+Environment variables, with their defaults in brackets:
+
+  PORT [4001]
+      port to listen on; 0 picks a free port
+  NATS_CA
+      path of a PEM file
+
+To read a secret from a file, set NAME_FILE.
+
+Exit codes: 0 clean shutdown, 1 failure.
+"""
 
 
 def output_of(_: Path, *arguments: str) -> str:
@@ -26,7 +41,7 @@ def output_of(_: Path, *arguments: str) -> str:
     if arguments[:2] == ("man", "--out"):
         for page in ("gavel.1", "gavel-dead-list.1"):
             (Path(arguments[2]) / page).write_text(page, encoding="utf-8")
-    return f"{arguments[0]}\n"
+    return HELP if arguments == ("--help",) else f"{arguments[0]}\n"
 
 
 def has_tool(name: str) -> bool:
@@ -80,7 +95,7 @@ class Packages(unittest.TestCase):
             self.assertEqual(entries[f"etc/gavel/secrets/{service}"].mode, 0o700)
             for file in (f"usr/lib/systemd/system/gavel-{service}.service", f"etc/gavel/{service}.env"):
                 self.assertEqual(entries[file].mode, 0o644)
-        for file in ("usr/share/man/man1/gavel.1.gz", "usr/share/man/man1/gavel-dead-list.1.gz", *packaging.COMPLETIONS.values(),
+        for file in ("usr/share/man/man1/gavel.1.gz", "usr/share/man/man1/gavel-dead-list.1.gz", "usr/share/man/man8/gavel-judge.8.gz", *packaging.COMPLETIONS.values(),
                      "usr/lib/sysusers.d/gavel.conf", f"{packaging.DOC}/default.env", f"{packaging.DOC}/gavel.cdx.json"):
             self.assertIn(file, entries)
 
@@ -110,6 +125,23 @@ class Packages(unittest.TestCase):
             self.assertEqual(packaging.epoch(), EPOCH)
         with mock.patch.dict(os.environ, {"SOURCE_DATE_EPOCH": "yesterday"}), self.assertRaises(Problem):
             packaging.epoch()
+
+
+class ManualPages(unittest.TestCase):
+    def test_page_of_a_service_has_its_settings_and_notes(self) -> None:
+        page = manual_pages.of_service("judge", "1.2.3", HELP)
+        self.assertIn('.TH GAVEL-JUDGE 8 "" "gavel 1.2.3"', page)
+        self.assertIn(".SH NAME\ngavel\\-judge \\- queues submissions\n", page)
+        self.assertIn(".TP\n\\fBPORT\\fR [4001]\nport to listen on; 0 picks a free port\n.TP\n\\fBNATS_CA\\fR\npath", page)
+        self.assertIn(".PP\nExit codes: 0 clean shutdown, 1 failure.\n.SH ENVIRONMENT\n", page)
+
+    def test_help_in_another_form_is_a_problem(self) -> None:
+        for printed in ("", "Queues submissions.\n", HELP.replace("\n      ", " ")):
+            with self.assertRaisesRegex(Problem, "gavel-judge --help` does not list its settings"):
+                manual_pages.of_service("judge", "1.2.3", printed)
+
+    def test_text_is_not_interpreted(self) -> None:
+        self.assertEqual(manual_pages.text(".a-b\\c"), "\\&.a\\-b\\ec")
 
 
 class Licences(unittest.TestCase):
