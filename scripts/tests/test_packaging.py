@@ -112,6 +112,10 @@ class Packages(unittest.TestCase):
         subprocess.run(["dpkg-deb", "--control", str(packages[0]), str(control)], check=True)
         kept = (control / "conffiles").read_text(encoding="utf-8").split()
         self.assertEqual(sorted(kept), sorted(f"/etc/gavel/{name}.env" for name in ("common", *packaging.SERVICES)))
+        fields = (control / "control").read_text(encoding="utf-8")
+        # Calls to Convex need the certificate authorities. The first line of the description must not be wrapped.
+        self.assertRegex(fields, r"(?m)^Depends: (.+, )?ca-certificates, .*systemd \(>= 252\)$")
+        self.assertRegex(fields, r"(?m)^Description: Judge code submissions on NATS JetStream\n Gavel judges")
         for script in ("postinst", "prerm", "postrm"):
             subprocess.run(["sh", "-n", str(control / script)], check=True)
 
