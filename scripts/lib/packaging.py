@@ -141,6 +141,8 @@ def stage_documents(root: Path) -> None:
     for file in files:
         folder = "" if file.parent in (ROOT, ROOT / "docs", DEPLOY) else f"{file.parent.name}/"
         shutil.copyfile(file, place(root, f"{DOC}/{folder}{file.name}"))
+    # Debian's name for the changelog of a program. changelog.Debian.gz is that of a package, in a separate format.
+    place(root, f"{DOC}/changelog.gz").write_bytes(gzip.compress((ROOT / "CHANGELOG.md").read_bytes(), mtime=0))
 
 
 def stage_dependencies(root: Path, seconds: int) -> None:

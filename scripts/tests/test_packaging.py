@@ -96,7 +96,8 @@ class Packages(unittest.TestCase):
             for file in (f"usr/lib/systemd/system/gavel-{service}.service", f"etc/gavel/{service}.env"):
                 self.assertEqual(entries[file].mode, 0o644)
         for file in ("usr/share/man/man1/gavel.1.gz", "usr/share/man/man1/gavel-dead-list.1.gz", "usr/share/man/man8/gavel-judge.8.gz", *packaging.COMPLETIONS.values(),
-                     "usr/lib/sysusers.d/gavel.conf", f"{packaging.DOC}/default.env", f"{packaging.DOC}/gavel.cdx.json"):
+                     "usr/lib/sysusers.d/gavel.conf", f"{packaging.DOC}/default.env", f"{packaging.DOC}/changelog.gz",
+                     f"{packaging.DOC}/gavel.cdx.json"):
             self.assertIn(file, entries)
 
     @unittest.skipUnless(has_tool("cargo-deb") and shutil.which("dpkg-shlibdeps"), "needs scripts/tools --package")
