@@ -6,10 +6,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a bench reports to the terminal only")]
 
-mod plain;
-#[path = "../support.rs"]
+#[path = "../pipeline/load.rs"]
 #[expect(dead_code, reason = "bare publishes and load are for the other benches")]
-mod support;
+mod load;
+mod plain;
+#[path = "../pipeline/services.rs"]
+#[expect(dead_code, reason = "the waiting engine is for the other benches")]
+mod services;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -21,9 +24,10 @@ use gavel_mock_convex::{Endpoint, MockConvex, Question, SubmissionKind};
 use gavel_runtime::Lifecycle;
 use gavel_sandbox::Languages;
 use gavel_testkit::NatsServer;
+use load::Connection;
 use plain::{Case, PlainTimes, STDIN, STDOUT, TESTS};
 use serde_json::json;
-use support::{Connection, env, ingress};
+use services::{env, ingress};
 
 /// The longest wait for one verdict.
 const VERDICT_TIMEOUT: Duration = Duration::from_mins(2);

@@ -1,17 +1,20 @@
-//! Shared by both benches: load over HTTP, bare publishes as the baseline, and the output of results.
-
-#![expect(clippy::unwrap_used, reason = "a bench reports to the terminal only")]
+//! Load: submissions over HTTP, and bare publishes as the baseline.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use async_nats::jetstream;
+use async_nats::HeaderMap;
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::{self, stream};
 use futures::future::join_all;
-use gavel_config::Env;
-use gavel_runtime::Lifecycle;
-use gavel_testkit::NatsServer;
-use serde_json::json;
+use gavel_bus::topology::{Stream, TopologySettings};
+use gavel_bus::{Outgoing, Trace};
+use gavel_domain::event::Queued;
+use gavel_domain::time::epoch_ms;
+use gavel_domain::{Generation, LanguageId, QuestionId, Submission, SubmissionId, SubmissionKind};
+use gavel_proto::WireEvent as _;
+use gavel_testkit::{NatsServer, rig};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -40,48 +43,80 @@ impl Sample {
     }
 }
 
-/// Prints one result as a row of the table and as JSON.
-pub(crate) fn show(bench: &str, metric: &str, value: f64, baseline: f64) {
-    let ratio = value / baseline;
-    let line =
-        json!({ "bench": bench, "metric": metric, "value": value, "baseline": baseline, "ratio": ratio });
-    println!("{metric:<28}{value:>12.2}{baseline:>14.2}{ratio:>10.2}    {line}");
+/// The body of a submission.
+pub(crate) fn body(id: &str) -> String {
+    let source = "x".repeat(SOURCE_BYTES);
+    format!(r#"{{"questionId":"q","submissionId":"{id}","languageId":71,"sourceCode":"{source}"}}"#)
 }
 
-/// Prints the header of the table.
-pub(crate) fn head(bench: &str, baseline: &str) {
-    println!("\n{bench:<28}{:>12}{baseline:>14}{:>10}", "result", "ratio");
-}
-
-/// The body of the `n`th submission.
-pub(crate) fn body(run: &str, n: usize) -> String {
-    json!({
-        "questionId": "q", "submissionId": format!("{run}{n}"), "languageId": 71,
-        "sourceCode": "x".repeat(SOURCE_BYTES),
-    })
-    .to_string()
-}
-
-/// Publishes `count` messages of 2 KB on different subjects, `in_flight` at a time, to a stream with
-/// the settings of Gavel's streams.
-pub(crate) async fn bare_publishes(nats: &NatsServer, in_flight: usize, count: usize) -> Sample {
-    let client = async_nats::connect(nats.url()).await.unwrap();
-    let context = jetstream::new(client);
-    let name = format!("BARE{in_flight}");
-    let config = jetstream::stream::Config {
-        name: name.clone(),
-        subjects: vec![format!("bare.{in_flight}.*")],
-        ..Default::default()
+/// The event that the ingress publishes for [`body`].
+pub(crate) fn queued(id: &str) -> Queued {
+    let submission = Submission {
+        id: SubmissionId::new(id).unwrap(),
+        question_id: QuestionId::new("q").unwrap(),
+        language: LanguageId(71),
+        kind: SubmissionKind::Standard,
+        accepted_at_ms: epoch_ms(SystemTime::now()),
+        generation: Generation::FIRST,
     };
-    context.create_stream(config).await.unwrap();
-    let payload = bytes::Bytes::from(vec![b'x'; SOURCE_BYTES + 200]);
+    Queued { submission, source: "x".repeat(SOURCE_BYTES) }
+}
+
+/// Publishes `count` messages with the payload of a submission on different subjects, `in_flight` at a time, to a stream
+/// with the server's defaults.
+pub(crate) async fn bare_publishes(nats: &NatsServer, in_flight: usize, count: usize) -> Sample {
+    let config = stream::Config { subjects: vec!["bare.*".to_owned()], ..Default::default() };
+    publishes(nats, config, HeaderMap::new(), in_flight, count).await
+}
+
+/// The same with the headers of a submission, to a stream with the settings of `SUB_QUEUED`.
+pub(crate) async fn write_once_publishes(nats: &NatsServer, in_flight: usize, count: usize) -> Sample {
+    let settings = TopologySettings::default();
+    let config = stream::Config { subjects: vec!["bare.*".to_owned()], ..Stream::Queued.config(&settings) };
+    let mut headers = HeaderMap::new();
+    headers.insert("Gavel-Schema", "gavel.v1.Queued");
+    headers.insert("Gavel-Request-Id", "00000000000000000000000000000000");
+    headers.insert("Nats-Expected-Last-Subject-Sequence", "0");
+    publishes(
+        nats,
+        stream::Config { deny_delete: false, deny_purge: false, ..config },
+        headers,
+        in_flight,
+        count,
+    )
+    .await
+}
+
+async fn publishes(
+    nats: &NatsServer,
+    config: stream::Config,
+    headers: HeaderMap,
+    in_flight: usize,
+    count: usize,
+) -> Sample {
+    let context = jetstream::new(async_nats::connect(nats.url()).await.unwrap());
+    context.create_stream(stream::Config { name: "BARE".to_owned(), ..config }).await.unwrap();
+    let payload = queued("bare").encode();
     let sample = workers(in_flight, count, async |n| {
-        let subject = format!("bare.{in_flight}.{n}");
-        context.publish(subject, payload.clone()).await.unwrap().await.unwrap();
+        let message = PublishMessage::build().payload(payload.clone());
+        let message = if headers.is_empty() { message } else { message.headers(headers.clone()) };
+        context.send_publish(format!("bare.{n}"), message).await.unwrap().await.unwrap();
     })
     .await;
-    context.delete_stream(name).await.unwrap();
+    context.delete_stream("BARE").await.unwrap();
     sample
+}
+
+/// Queues `count` submissions as the ingress does, without HTTP. The streams must exist.
+pub(crate) async fn queue(nats: &NatsServer, run: &str, count: usize) {
+    let bus = rig::connect(nats, TopologySettings::default()).await;
+    bus.connection().wait_connected().await;
+    let trace = Trace::default();
+    workers(256, count, async |n| {
+        let queued = queued(&format!("{run}{n}"));
+        bus.publish(&Outgoing::from(&queued), &trace, Duration::from_secs(10)).await.unwrap();
+    })
+    .await;
 }
 
 /// Posts `count` submissions over `in_flight` connections; each must be answered 202.
@@ -104,7 +139,7 @@ pub(crate) async fn posts(
                     return times;
                 }
                 let asked = Instant::now();
-                connection.post(&body(&run, n)).await;
+                connection.post(&body(&format!("{run}{n}"))).await;
                 times.push(asked.elapsed());
             }
         })
@@ -166,31 +201,4 @@ impl Connection {
             }
         }
     }
-}
-
-/// The environment of a service in this process.
-pub(crate) fn env(nats: &NatsServer, more: &[(&str, &str)]) -> Env {
-    let mut pairs = vec![("PORT".to_owned(), "0".to_owned()), ("NATS_URL".to_owned(), nats.url())];
-    pairs.extend(more.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
-    Env::from_vars(pairs)
-}
-
-/// Starts an ingress in this process and waits until it accepts submissions.
-pub(crate) async fn ingress(nats: &NatsServer, lifecycle: &Lifecycle) -> std::net::SocketAddr {
-    let app = gavel_ingress::bind(gavel_ingress::Config::read(&mut env(nats, &[]))).await.unwrap();
-    let address = app.address().unwrap();
-    tokio::spawn(app.run(lifecycle.clone()));
-    let ready = format!("http://{address}/readyz");
-    gavel_testkit::wait_until("a ready ingress", Duration::from_secs(20), async || {
-        gavel_http::client()
-            .build()
-            .unwrap()
-            .get(&ready)
-            .send()
-            .await
-            .is_ok_and(|answer| answer.status() == 200)
-    })
-    .await
-    .unwrap();
-    address
 }

@@ -3,19 +3,18 @@
 //! The load, the ingress and the server share the machine's cores, as do the bare publishes and the server. At the end,
 //! how long a 202 takes while two slots of a sandbox run programs that spin in 60 sessions each.
 
-#![expect(clippy::unwrap_used, reason = "a bench reports to the terminal only")]
-
-mod support;
-
 use std::time::{Duration, Instant};
 
 use gavel_domain::LanguageId;
 use gavel_runtime::Lifecycle;
 use gavel_sandbox::{Compilation, Languages, RunLimits, Sandbox, SandboxConfig, TierChoice, Workspace};
 use gavel_testkit::NatsServer;
-use support::{Connection, Sample, bare_publishes, body, head, ingress, posts, show};
 
-const COUNT: usize = 20_000;
+use super::load::{Connection, Sample, bare_publishes, body, posts, write_once_publishes};
+use super::report::{Bar, Report};
+use super::services::ingress;
+use crate::Options;
+
 /// The slots with spinning programs, and how long they spin.
 const SLOTS: usize = 2;
 const SPIN_TIME: Duration = Duration::from_secs(20);
@@ -27,39 +26,45 @@ int main(){
 }";
 const C: LanguageId = LanguageId(50);
 
-fn main() {
-    // This executable is also the init of its own sandbox.
-    gavel_sandbox::init::enter_if_asked();
-    tokio::runtime::Runtime::new().unwrap().block_on(async {
-        measure("accept", NatsServer::start().await, COUNT).await;
-        measure("accept-sync-always", NatsServer::builder().sync_always().start().await, COUNT / 10).await;
-        next_to_programs(NatsServer::start().await).await;
-    });
+pub(crate) async fn run(options: &Options, report: &mut Report) {
+    let count = options.submissions as usize;
+    for _ in 0..options.rounds {
+        beside_publishes(NatsServer::start().await, count, report).await;
+    }
+    report.finish("accept", "bare publish");
+    beside_publishes(NatsServer::builder().sync_always().start().await, count / 10, report).await;
+    report.finish("accept-sync-always", "bare publish");
+    next_to_programs(NatsServer::start().await, report).await;
 }
 
-async fn measure(bench: &str, nats: NatsServer, count: usize) {
+async fn beside_publishes(nats: NatsServer, count: usize, report: &mut Report) {
     let lifecycle = Lifecycle::default();
     let address = ingress(&nats, &lifecycle).await;
     posts(address, "warm", 16, count / 10).await;
-    head(bench, "bare publish");
-    for in_flight in [1, 16, 64] {
-        let bare = bare_publishes(&nats, in_flight, count).await;
-        let accepted = posts(address, &format!("a{in_flight}x"), in_flight, count).await;
-        show(bench, &format!("per_s_{in_flight}_in_flight"), accepted.per_s, bare.per_s);
-        show(bench, &format!("p50_ms_{in_flight}_in_flight"), accepted.ms(50), bare.ms(50));
-        show(bench, &format!("p99_ms_{in_flight}_in_flight"), accepted.ms(99), bare.ms(99));
+    for connections in [1, 16, 64, 128] {
+        let count = if connections == 1 { count / 4 } else { count };
+        let bare = bare_publishes(&nats, connections, count).await;
+        let same = write_once_publishes(&nats, connections, count).await;
+        let accepted = posts(address, &format!("a{connections}x"), connections, count).await;
+        let name = |metric: &str| format!("{metric}_at_{connections}");
+        let bar = |at, bar| (connections == at).then_some(bar);
+        report.ratio(&name("per_s"), accepted.per_s, bare.per_s, bar(64, Bar::AtLeast(0.5)));
+        report.ratio(&name("p50_ms"), accepted.ms(50), bare.ms(50), bar(1, Bar::AtMost(1.3)));
+        report.ratio(&name("p99_ms"), accepted.ms(99), bare.ms(99), bar(64, Bar::AtMost(1.3)));
+        // What the condition and the headers of a submission cost at the server.
+        report.ratio(&name("write_once_per_s"), same.per_s, bare.per_s, None);
     }
     lifecycle.stop.cancel();
 }
 
 /// Measures the latency of the 202 at a low rate, alone and next to programs that spin.
-async fn next_to_programs(nats: NatsServer) {
+async fn next_to_programs(nats: NatsServer, report: &mut Report) {
     let tier = std::env::var("SANDBOX_TIER").map_or(Ok(TierChoice::default()), |name| name.parse());
     let languages = Languages::default().only(&[C.0]);
     let config = SandboxConfig { slots: SLOTS, tier: tier.unwrap(), languages, ..SandboxConfig::default() };
     let sandbox = match Sandbox::start(config).await {
         Ok(sandbox) => sandbox,
-        Err(error) => return println!("\naccept-next-to-programs: not measured: {error}"),
+        Err(error) => return eprintln!("accept-next-to-programs is not measured: {error}"),
     };
     let lifecycle = Lifecycle::default();
     let address = ingress(&nats, &lifecycle).await;
@@ -72,10 +77,10 @@ async fn next_to_programs(nats: NatsServer) {
     // The programs are compiled by then.
     tokio::time::sleep(SPIN_TIME / 4).await;
     let next_to = paced(address, "nextto").await;
-    head("accept-next-to-programs", "alone");
     for percent in [50, 90, 99] {
-        show("accept-next-to-programs", &format!("p{percent}_ms"), next_to.ms(percent), alone.ms(percent));
+        report.ratio(&format!("p{percent}_ms"), next_to.ms(percent), alone.ms(percent), None);
     }
+    report.finish("accept-next-to-programs", "alone");
     for program in spinning {
         program.abort();
     }
@@ -89,7 +94,7 @@ async fn paced(address: std::net::SocketAddr, run: &str) -> Sample {
     let mut times = Vec::new();
     for n in 0..200 {
         let due = ticks.tick().await.into_std();
-        connection.post(&body(run, n)).await;
+        connection.post(&body(&format!("{run}{n}"))).await;
         times.push(due.elapsed());
     }
     Sample::new(times, began.elapsed())
