@@ -228,7 +228,9 @@ class Calls(unittest.TestCase):
                 if then == "resend-result":
                     self.assertEqual(results, [f"result-{about}", f"last-word-{about}"])
                 else:
-                    self.assertEqual(set(results), {f"result-{about}"})
+                    # On a machine that stands still for seconds, a running call may outlive its claim.
+                    expected = {f"result-{about}"}
+                    self.assertIn(set(results), [expected, expected | {f"last-word-{about}"}] if path == RUNNING else [expected])
                 self.assertEqual(self.result(about)["status"], "error" if then == "error" else "passed")
                 self.assertEqual(f'"{about}"' in self.dead, then == "dead-letter")
 
