@@ -10,10 +10,10 @@ from lib.project import ROOT, TOOLS, Problem, cargo, environment, find, first_li
 # The same holds for what makes packages, which must have the same bytes.
 PINNED = {"cargo-cyclonedx": "0.5.9", "cargo-deb": "3.8.0", "cargo-deny": "0.20.2", "cargo-fuzz": "0.13.1", "cargo-nextest": "0.9.143"}
 OLDEST = {**PINNED, "cargo-nextest": "0.9.100"}
+NEWEST = {**PINNED, "cargo-fuzz": "0.13.999", "cargo-nextest": "0.9.999"}
 # Compiling them takes longer than all their runs: less optimization.
 PROFILE = {"CARGO_PROFILE_RELEASE_OPT_LEVEL": "1", "CARGO_PROFILE_RELEASE_LTO": "off", "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16",
            "CARGO_PROFILE_RELEASE_DEBUG": "0"}
-NEWEST = {**PINNED, "cargo-fuzz": "0.13.999", "cargo-nextest": "0.9.999"}
 
 
 def ensure(tool: str) -> None:

@@ -95,9 +95,9 @@ class Packages(unittest.TestCase):
             self.assertEqual(entries[f"etc/gavel/secrets/{service}"].mode, 0o700)
             for file in (f"usr/lib/systemd/system/gavel-{service}.service", f"etc/gavel/{service}.env"):
                 self.assertEqual(entries[file].mode, 0o644)
-        for file in ("usr/share/man/man1/gavel.1.gz", "usr/share/man/man1/gavel-dead-list.1.gz", "usr/share/man/man8/gavel-judge.8.gz", *packaging.COMPLETIONS.values(),
-                     "usr/lib/sysusers.d/gavel.conf", f"{packaging.DOC}/default.env", f"{packaging.DOC}/changelog.gz",
-                     f"{packaging.DOC}/gavel.cdx.json"):
+        pages = [f"usr/share/man/{page}.gz" for page in ("man1/gavel.1", "man1/gavel-dead-list.1", "man8/gavel-judge.8")]
+        for file in (*pages, *packaging.COMPLETIONS.values(), "usr/lib/sysusers.d/gavel.conf",
+                     *(f"{packaging.DOC}/{name}" for name in ("default.env", "changelog.gz", "gavel.cdx.json"))):
             self.assertIn(file, entries)
 
     @unittest.skipUnless(has_tool("cargo-deb") and shutil.which("dpkg-shlibdeps"), "needs scripts/tools --package")

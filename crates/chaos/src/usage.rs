@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use gavel_testkit::process::memory_kib;
 use gavel_testkit::wait_until;
 
 use crate::pipeline::Pipeline;
@@ -31,9 +32,7 @@ impl Usage {
     /// Returns the current usage of a process, or `None` if it has exited.
     fn of(pid: u32) -> Option<Self> {
         let process = Path::new("/proc").join(pid.to_string());
-        let status = fs::read_to_string(process.join("status")).ok()?;
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-        let memory_kib = resident.split_whitespace().next()?.parse().ok()?;
+        let memory_kib = memory_kib(pid, "VmRSS")?;
         let descriptors = fs::read_dir(process.join("fd")).ok()?.count() as u64;
         let threads = fs::read_dir(process.join("task")).ok()?.flatten();
         let children = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());

@@ -2,6 +2,7 @@
 
 mod child;
 mod logs;
+mod memory;
 mod spawn;
 
 use std::{
@@ -14,6 +15,7 @@ use std::{
 };
 
 pub use self::logs::{LogLine, Mark};
+pub use self::memory::memory_kib;
 pub use rustix::process::Signal;
 
 use self::{child::Child, logs::Logs};

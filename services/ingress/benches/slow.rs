@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use gavel_testkit::process::memory_kib;
 use gavel_testkit::{NatsServer, ServiceProcess, SlowConnections};
 use serde_json::json;
 
@@ -72,7 +73,7 @@ async fn send(address: SocketAddr, request: &str, n: usize) {
 
 /// The peak of the memory of a process, in MB.
 fn peak_mb(pid: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    peak.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1024.0 / 1e6
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    let kib = memory_kib(pid, "VmHWM").unwrap() as f64;
+    kib * 1024.0 / 1e6
 }

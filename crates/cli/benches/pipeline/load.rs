@@ -133,15 +133,12 @@ pub(crate) async fn posts(
         tokio::spawn(async move {
             let mut connection = Connection::open(address).await;
             let mut times = Vec::new();
-            loop {
-                let n = next.fetch_add(1, Ordering::Relaxed);
-                if n >= count {
-                    return times;
-                }
+            for n in untaken(&next, count) {
                 let asked = Instant::now();
                 connection.post(&body(&format!("{run}{n}"))).await;
                 times.push(asked.elapsed());
             }
+            times
         })
     });
     let times = join_all(all).await.into_iter().flat_map(Result::unwrap).collect();
@@ -153,18 +150,20 @@ async fn workers(in_flight: usize, count: usize, work: impl AsyncFn(usize)) -> S
     let began = Instant::now();
     let all = (0..in_flight).map(|_| async {
         let mut times = Vec::new();
-        loop {
-            let n = next.fetch_add(1, Ordering::Relaxed);
-            if n >= count {
-                return times;
-            }
+        for n in untaken(&next, count) {
             let asked = Instant::now();
             work(n).await;
             times.push(asked.elapsed());
         }
+        times
     });
     let times = join_all(all).await.into_iter().flatten().collect();
     Sample::new(times, began.elapsed())
+}
+
+/// The numbers below `count` that no other worker has taken.
+fn untaken(next: &AtomicUsize, count: usize) -> impl Iterator<Item = usize> {
+    std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed)).take_while(move |n| *n < count)
 }
 
 /// A keep-alive connection with the least possible client work, so that the bench measures the server.

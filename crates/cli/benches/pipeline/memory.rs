@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use gavel_mock_convex::Endpoint;
+use gavel_testkit::process::memory_kib;
 use gavel_testkit::{NatsServer, ServiceProcess};
 
 use super::load::posts;
@@ -66,18 +67,18 @@ pub(crate) async fn run(options: &Options, report: &mut Report) {
 
 /// The resident memory of a process, in megabytes.
 pub(crate) fn resident_mb(pid: u32) -> f64 {
-    status_mb(pid, "VmRSS:")
+    mb(pid, "VmRSS")
 }
 
 /// The most memory that a process has had, in megabytes.
 fn peak_mb(pid: u32) -> f64 {
-    status_mb(pid, "VmHWM:")
+    mb(pid, "VmHWM")
 }
 
-fn status_mb(pid: u32, field: &str) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1024.0 / 1e6
+fn mb(pid: u32, field: &str) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    let kib = memory_kib(pid, field).unwrap() as f64;
+    kib * 1024.0 / 1e6
 }
 
 /// The CPU time that a process has used, in seconds.

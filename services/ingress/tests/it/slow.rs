@@ -1,8 +1,8 @@
 //! Thousands of clients that send or read slowly: probes and honest submissions are served, and memory is bounded.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
+use gavel_testkit::process::memory_kib;
 use gavel_testkit::{SlowConnections, TEST_TIMEOUT};
 
 use crate::rig::{PATH, Rig, submission};
@@ -24,12 +24,9 @@ async fn slow_clients_hold_up_neither_probes_nor_submissions() {
         assert_eq!(status(process.address(), PATH, Some(&format!("s{n}"))).await, 202);
     }
     assert_eq!(rig.queue.count().await, 5);
-    let own = PathBuf::from(format!("/proc/{}", process.pid()));
-    let open_files = std::fs::read_dir(own.join("fd")).unwrap().count();
+    let open_files = std::fs::read_dir(format!("/proc/{}/fd", process.pid())).unwrap().count();
     assert!(open_files < MAX_CONNECTIONS + 100, "{open_files} open files");
-    let status = std::fs::read_to_string(own.join("status")).unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    let kib: usize = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    let kib = memory_kib(process.pid(), "VmHWM").unwrap();
     assert!(kib < 100_000, "{kib} KiB of memory");
     assert!(slow.count_open() < MAX_CONNECTIONS, "{} connections are still open", slow.count_open());
 }
