@@ -85,7 +85,7 @@ export class Gavel {
     return await ctx.runQuery(this.component.languages.get, {});
   }
 
-  /** Fetches the languages again unless that was done within the last minute. */
+  /** Fetches the languages again unless that was done within the last minute, or 5 s while there are none. */
   async refreshLanguages(ctx: MutationRunner): Promise<void> {
     await ctx.runMutation(this.component.languages.refresh, {});
   }

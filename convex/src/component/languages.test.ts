@@ -75,6 +75,19 @@ test.each([
   expect((await languages())!.problem).toBeUndefined();
 });
 
+test("are fetched again after 5 s while no judge runs", async () => {
+  const none = () => Response.json({ judges: 0, languages: [] });
+  const received = mockIngress(none, none, list);
+  for (const judges of [0, 0, 2]) {
+    await refresh();
+    expect(await languages()).toMatchObject({ judges });
+    await pass(t, 2_000);
+    await refresh();
+    await pass(t, 2_000);
+  }
+  expect(received).toHaveLength(3);
+});
+
 test("have a problem and no time if Gavel never answered", async () => {
   vi.stubEnv("GAVEL_URL", "");
   await refresh();

@@ -6,8 +6,9 @@ import { callGavel } from "./ingress.js";
 import { vLanguage } from "./validators.js";
 import { vLanguagesView } from "./view.js";
 
-/** How long an answer is used, and how soon a failed request is repeated. */
+/** How long a list is used. */
 const FRESH_MS = 60_000;
+/** How soon Gavel is asked again after a failure or an empty list. The ingress knows no judge for 2 s after its start. */
 const RETRY_MS = 5_000;
 const PROBLEM = "The list of languages could not be loaded. Please try again later.";
 
@@ -27,15 +28,18 @@ export const get = query({
   },
 });
 
-/** Fetches the languages unless that was done within the last minute. */
+/** Fetches the languages unless that was done within the last minute, or 5 s while there are none. */
 export const refresh = mutation({
   args: {},
   returns: v.null(),
   handler: async (ctx): Promise<null> => {
     const cached = await ctx.db.query("languages").first();
     const now = Date.now();
-    if (cached && now - cached.requestedAt < (cached.problem ? RETRY_MS : FRESH_MS)) {
-      return null;
+    if (cached) {
+      const isUsable = cached.problem === undefined && cached.languages.length > 0;
+      if (now - cached.requestedAt < (isUsable ? FRESH_MS : RETRY_MS)) {
+        return null;
+      }
     }
     await save(ctx, { requestedAt: now });
     await ctx.scheduler.runAfter(0, internal.languages.fetchList, {});

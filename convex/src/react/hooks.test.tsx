@@ -116,9 +116,9 @@ describe("useLanguages", () => {
 
   test.each([
     ["some languages are known", known, 1],
-    ["no judge runs", { languages: [], judges: 0, fetchedAt: 1 }, 6],
-    ["the last request failed", { ...known, problem: "The list of languages could not be loaded." }, 6],
-    ["they were never fetched", null, 6],
+    ["no judge runs", { languages: [], judges: 0, fetchedAt: 1 }, 10],
+    ["the last request failed", { ...known, problem: "The list of languages could not be loaded." }, 10],
+    ["they were never fetched", null, 10],
   ])("languages are refreshed in time if %s", async (_case, languages, refreshesInAMinute) => {
     vi.useFakeTimers();
     client.set("judge:languages {}", languages);

@@ -43,7 +43,7 @@ export function useSubmissions(questionId?: string) {
 }
 
 /** Milliseconds between two requests to refresh the languages: while some are known, and while none are. */
-const REFRESH_INTERVAL = { known: 65_000, unknown: 10_000 };
+const REFRESH_INTERVAL = { known: 65_000, unknown: 6_000 };
 
 /**
  * Subscribes to the languages that the running judges offer, and has the backend refresh them while the page is visible.
