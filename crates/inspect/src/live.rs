@@ -190,6 +190,9 @@ impl Inspector {
                         sender.send(LiveEvent::Disconnected).await;
                     }
                     if now.connects > known.connects && let Some(since) = disconnected_at.take() {
+                        // The client reports a connection before the server knows its subscriptions. Without an answer
+                        // the connection is lost again, which is the next change.
+                        let _ = self.round_trip().await;
                         sender.send(LiveEvent::Reconnected { after: since.elapsed() }).await;
                     }
                     known = now;
