@@ -1,5 +1,6 @@
 //! Submissions that wait for a language share the slots of a loop with its own work.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -112,9 +113,12 @@ async fn waiting_submissions_survive_a_restart_of_the_server() {
     rig.nats.restart().await.unwrap();
     work.is_attached(true).await;
     turns.add(LANGUAGE, Take::All);
-    let mut ids: Vec<_> = several(&mut events, 2).await.into_iter().map(|received| received.id).collect();
-    ids.sort();
-    assert_eq!(ids, ["w1", "w2"]);
+    // The server may have stopped before it had the acknowledgement of w0, which comes again then.
+    let mut rest = BTreeSet::from(["w1", "w2"].map(str::to_owned));
+    while !rest.is_empty() {
+        let id = several(&mut events, 1).await.swap_remove(0).id;
+        assert!(rest.remove(&id) || id == "w0", "{id}");
+    }
     work.stop().await;
 }
 
