@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-from lib import private
-from lib.project import ROOT, Problem
+from lib import debian, private
+from lib.project import ROOT, Problem, info
 
 TABLE = ROOT / "crates" / "sandbox" / "languages.toml"
 # Files without which an installed compiler cannot compile.
@@ -33,13 +33,12 @@ class Language(NamedTuple):
         """Whether its toolchain and the files that it needs are installed."""
         files = [self.toolchain, *(FILES[package] for package in self.debian if package in FILES and not self.debian_suite)]
         own = self.private_part()
-        return all(Path(file).exists() for file in files) and (own is None or own.is_installed())
+        return all(Path(file).exists() for file in files) and (own is None or own.is_optional() or own.is_installed())
 
     def private_part(self) -> private.Toolchain | None:
-        """The packages for a private folder; None if all packages come from this system's Debian release."""
-        if not self.debian_suite and not self.npm:
-            return None
-        return private.Toolchain(self.key, self.debian_suite, self.debian if self.debian_suite else [], bool(self.npm))
+        """The packages for a private folder, and the script that prepares it; None if there is neither."""
+        own = private.Toolchain(self.key, self.debian_suite, self.debian if self.debian_suite else [], bool(self.npm))
+        return None if own.is_optional() and not own.script.exists() else own
 
     def packages(self) -> str:
         """The packages, for people. Of those of another Debian release only the first, which the others support."""
@@ -91,5 +90,9 @@ def install_private(languages: list[Language]) -> None:
     """Install the toolchains with a private folder; call this after the missing packages are installed."""
     for language in languages:
         own = language.private_part()
-        if own is not None and not language.is_installed():
-            own.install()
+        if own is None or own.is_installed():
+            continue
+        if own.is_optional() and debian.privileged() is None:
+            info(f"{language.name} compiles slower than it could: this user may not write {own.folder}")
+            continue
+        own.install()

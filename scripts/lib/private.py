@@ -1,8 +1,10 @@
-"""Toolchains in private folders below /usr/local/lib/gavel: packages of another Debian release, or of npm."""
+"""Toolchains in private folders below /usr/local/lib/gavel: packages of another Debian release, or of npm, or only what
+makes the system's own toolchain faster."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 from pathlib import Path
 
@@ -32,10 +34,26 @@ class Toolchain:
         lock = [self.lock.read_text(encoding="utf-8")] if self.lock else []
         return hashlib.sha256(repr((self.suite, self.packages, lock, script)).encode()).hexdigest()
 
+    def is_optional(self) -> bool:
+        """Whether the toolchain itself is elsewhere, and works without the folder."""
+        return not self.suite and self.lock is None
+
     def is_installed(self) -> bool:
-        """Whether the folder was completed from the same packages."""
+        """Whether the folder was completed from the same packages and files."""
         mark = self.folder / ".recipe"
-        return mark.is_file() and mark.read_text(encoding="utf-8") == self.recipe()
+        return mark.is_file() and mark.read_text(encoding="utf-8") == self.recipe() and self.are_inputs_unchanged()
+
+    def are_inputs_unchanged(self) -> bool:
+        """Whether the files that the script prepared the folder from are the same, if it lists them in `inputs`.
+
+        A line has the size in bytes, the time in seconds and the path. The sandbox checks the same list."""
+        listing = self.folder / "inputs"
+        lines = listing.read_text(encoding="utf-8").splitlines() if listing.is_file() else []
+        for line in lines:
+            size, time, path = line.split(" ", 2)
+            if not os.path.exists(path) or (int(size), int(time)) != (os.stat(path).st_size, int(os.stat(path).st_mtime)):
+                return False
+        return True
 
     def install(self) -> None:
         """Unpack the packages into a new folder, put it in place of the old one, and prepare it there."""

@@ -98,6 +98,34 @@ class Private(unittest.TestCase):
         self.script(script, "#!/bin/sh\n")
         self.assertFalse(self.old.is_installed(), "prepared by another script")
 
+    def test_folder_is_prepared_again_after_an_input_changed(self) -> None:
+        tool = self.folder / "tool"
+        tool.write_text("1", encoding="utf-8")
+        self.script(self.folder / "scripts" / "fast", f"#!/bin/sh\nstat -c '%s %Y %n' '{tool}' > inputs\n")
+        fast = private.Toolchain("fast", "", [], False)
+        self.assertTrue(fast.is_optional() and not self.old.is_optional())
+        fast.install()
+        self.assertTrue(fast.is_installed())
+        tool.write_text("12", encoding="utf-8")
+        self.assertFalse(fast.is_installed(), "another size")
+        fast.install()
+        self.assertTrue(fast.is_installed())
+        os.utime(tool, (1, 1))
+        self.assertFalse(fast.is_installed(), "another time")
+        tool.unlink()
+        self.assertFalse(fast.is_installed(), "no longer there")
+
+    def test_language_without_what_makes_it_faster_is_installed(self) -> None:
+        self.script(self.folder / "scripts" / "sh", "#!/bin/sh\ntouch faster\n")
+        language = languages.Language("sh", "Shell", [1], "/bin/sh", [], "", [])
+        self.assertTrue(language.is_installed())
+        with mock.patch.object(debian, "privileged", mock.Mock(return_value=None)):
+            languages.install_private([language])
+        self.assertFalse((self.folder / "gavel" / "sh").exists())
+        languages.install_private([language])
+        self.assertTrue((self.folder / "gavel" / "sh" / "faster").exists())
+        self.assertEqual(languages.missing_packages([language]), [])
+
     def test_npm_packages_are_installed_from_the_lock_file_without_scripts(self) -> None:
         lock = self.folder / "npm" / "new" / "package-lock.json"
         lock.parent.mkdir(parents=True)

@@ -31,6 +31,7 @@ pub(crate) mod sandbox;
 pub(crate) mod slot;
 pub(crate) mod slot_builder;
 pub(crate) mod slot_ids;
+pub(crate) mod speedup;
 pub(crate) mod tier;
 pub(crate) mod toolchain;
 pub(crate) mod workspace;

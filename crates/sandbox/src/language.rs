@@ -7,7 +7,7 @@ mod memory_reports;
 mod table;
 mod version;
 
-pub(crate) use entry::{FrontEnd, Language, is_program_path};
+pub(crate) use entry::{FrontEnd, Language, Speedup, is_program_path};
 pub use entry::{InstalledLanguage, UnservedLanguage};
 pub use table::{Languages, TableError};
 pub(crate) use version::is_older;

@@ -23,6 +23,8 @@ mod neighbours;
 mod outcomes;
 #[path = "it/same_slot.rs"]
 mod same_slot;
+#[path = "it/speedups.rs"]
+mod speedups;
 #[path = "it/streams.rs"]
 mod streams;
 #[path = "it/support.rs"]

@@ -25,6 +25,7 @@ use crate::host::outcome::{self, Evidence};
 use crate::host::pool::{Pool, SlotPermit};
 use crate::host::program::{Compilation, Program};
 use crate::host::slot::{FinishedRun, RunStreams, Slot};
+use crate::host::speedup;
 use crate::host::toolchain::ServedLanguage;
 use crate::language::{Language, is_program_path};
 use crate::protocol::limits::RunLimits;
@@ -108,10 +109,12 @@ impl Workspace {
         let front_end = front_end.as_ref().map(Program::file);
         let source = memfd::sealed("source", source).map_err(prepare("source"))?;
         self.drop_dead_slot();
+        let (limits, speedup) = (entry.compile_limits(), speedup::usable(entry).await);
         // The messages of the first command: the others stand for older standards of the language.
         let mut messages = None;
         for command in entry.compile_commands() {
-            let limits = entry.compile_limits();
+            let faster = speedup.as_ref().map(|speedup| speedup.added_to(command));
+            let command = faster.as_ref().unwrap_or(command);
             let finished = self.run_compiler(entry, command, &limits, front_end, source.as_fd()).await?;
             let is_rejected = is_rejected(&finished);
             match compiled(Arc::clone(entry), &limits, finished)? {
@@ -119,6 +122,12 @@ impl Workspace {
                 Compilation::Failed { .. } if messages.is_some() => break,
                 compilation => return Ok(compilation),
             }
+        }
+        if speedup.is_some_and(|speedup| speedup.changes_messages) {
+            // Also in case that the speedup is the reason.
+            let finished =
+                self.run_compiler(entry, &entry.compile, &limits, front_end, source.as_fd()).await?;
+            return compiled(Arc::clone(entry), &limits, finished);
         }
         Ok(Compilation::Failed { output: messages.unwrap_or_default() })
     }

@@ -1,5 +1,7 @@
 //! An entry of the table of languages.
 
+use std::path::PathBuf;
+
 use gavel_domain::LanguageId;
 use regex::bytes::{Regex, RegexBuilder};
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -30,6 +32,7 @@ pub(crate) struct Language {
     pub(crate) compile: Vec<String>,
     #[serde(default)]
     pub(crate) compile_fallbacks: Vec<Vec<String>>,
+    pub(crate) speedup: Option<Speedup>,
     #[serde(default)]
     pub(crate) artefact: String,
     pub(crate) run: Vec<String>,
@@ -58,6 +61,27 @@ pub(crate) struct FrontEnd {
     pub(crate) source: String,
     /// The command that creates the language's `artefact` from it.
     pub(crate) build: Vec<String>,
+}
+
+/// What was prepared for a toolchain at its installation, so that it compiles faster.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Speedup {
+    /// The arguments that make a command use it, which follow its program.
+    pub(crate) arguments: Vec<String>,
+    /// The list of the files that it was made from.
+    pub(crate) inputs: PathBuf,
+    /// Whether the compiler's messages may be others.
+    #[serde(default)]
+    pub(crate) changes_messages: bool,
+}
+
+impl Speedup {
+    /// The command with the arguments inserted.
+    pub(crate) fn added_to(&self, command: &[String]) -> Vec<String> {
+        let (program, arguments) = command.split_at(1.min(command.len()));
+        [program, &self.arguments, arguments].concat()
+    }
 }
 
 /// A language whose toolchain works on this machine.

@@ -200,6 +200,12 @@ fn check_commands(language: &Language) -> Result<(), FieldProblem> {
     if language.compile_fallbacks.len() > MAX_FALLBACKS {
         return fail("compile_fallbacks", format!("must be at most {MAX_FALLBACKS} commands"));
     }
+    if let Some(speedup) = &language.speedup {
+        if language.compile.is_empty() || !speedup.inputs.is_absolute() {
+            return fail("speedup", "must name its inputs by an absolute path, and needs `compile`");
+        }
+        check_nul("speedup", &speedup.arguments)?;
+    }
     if language.environment.iter().any(|variable| variable.find('=').is_none_or(|at| at == 0)) {
         return fail("environment", "must be a list of NAME=value");
     }

@@ -18,5 +18,6 @@ mod load;
 mod neighbours;
 mod outcomes;
 mod same_slot;
+mod speedups;
 mod streams;
 mod support;

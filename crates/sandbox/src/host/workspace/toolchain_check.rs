@@ -8,6 +8,7 @@ use super::{PreparedRun, Workspace, compiled, input, prepare};
 use crate::host::error::SandboxError;
 use crate::host::memfd;
 use crate::host::program::Compilation;
+use crate::host::speedup;
 use crate::host::toolchain::ToolchainCheck;
 use crate::language::{FrontEnd, Language};
 use crate::protocol::limits::RunLimits;
@@ -47,6 +48,10 @@ impl Workspace {
         };
         let text = String::from_utf8_lossy(&finished.stdout.bytes).trim().to_owned();
         if finished.report.exit == ProcessExit::Exited(0) && !text.is_empty() {
+            if language.speedup.is_some() && speedup::usable(language).await.is_none() {
+                let (name, key) = (&language.name, language.key.as_deref());
+                tracing::info!(name, key, "compilations take longer than they could; see scripts/languages");
+            }
             return self.check_front_end(language, text).await;
         }
         Ok(ToolchainCheck::Broken(format!("{} ({:?})", last_line(&text), finished.report.exit)))
@@ -68,6 +73,8 @@ impl Workspace {
             ..language.compile_limits()
         };
         let source = memfd::sealed("front end", source.as_bytes()).map_err(prepare("front end"))?;
+        let faster = speedup::usable(language).await.map(|speedup| speedup.added_to(build));
+        let build = faster.as_ref().unwrap_or(build);
         let finished = self.run_compiler(language, build, &limits, None, source.as_fd()).await?;
         Ok(match compiled(Arc::clone(language), &limits, finished)? {
             Compilation::Ready(program) => ToolchainCheck::Works { printed, front_end: Some(program) },
