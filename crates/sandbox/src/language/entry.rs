@@ -61,6 +61,8 @@ pub(crate) struct FrontEnd {
     pub(crate) source: String,
     /// The command that creates the language's `artefact` from it.
     pub(crate) build: Vec<String>,
+    /// The folder that may have both already, from the toolchain's installation.
+    pub(crate) built: Option<PathBuf>,
 }
 
 /// What was prepared for a toolchain at its installation, so that it compiles faster.

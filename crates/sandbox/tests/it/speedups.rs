@@ -1,6 +1,7 @@
 //! What is prepared for toolchains makes compilations faster and changes no result. These tests need what
 //! `scripts/languages cpp java` prepares.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -171,4 +172,29 @@ async fn java_compiles_without_the_archive_or_with_an_invalid_one() {
         assert!(messages.starts_with("Main.java:1: error: illegal start of expression"), "{messages}");
         sandbox.shutdown().await;
     }
+}
+
+#[tokio::test]
+async fn front_end_of_the_installation_is_used_only_if_it_was_built_from_the_same_source() {
+    // Drops privileges, if the test is without: the folder belongs to the judge's user.
+    drop(config(1));
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let built = Path::new("/usr/local/lib/gavel/java/front_end");
+    std::fs::copy(built.join("Main.java"), folder.path().join("Main.java")).unwrap();
+    // Its use fails.
+    std::fs::write(folder.path().join("main.jar"), "no archive").unwrap();
+    let languages = || changed(JAVA, &[(built.to_str().unwrap(), folder.path().to_str().unwrap())]);
+    let source = "class A { public static void main(String[] a) { System.out.print(1); } }";
+
+    let sandbox = start(languages(), tier()).await;
+    let messages = result(&sandbox, JAVA, source).await.unwrap_err();
+    assert!(messages.contains("main.jar"), "{messages}");
+    sandbox.shutdown().await;
+
+    std::fs::write(folder.path().join("Main.java"), "another source").unwrap();
+    let sandbox = start(languages(), tier()).await;
+    let printed = result(&sandbox, JAVA, source).await;
+    assert_eq!(printed, Ok((Outcome::Exited { code: 0 }, b"1".to_vec())));
+    sandbox.shutdown().await;
 }

@@ -1,13 +1,15 @@
 //! Checking in a slot whether the toolchain of a language works.
 
-use std::os::fd::AsFd;
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{PreparedRun, Workspace, compiled, input, prepare};
+use super::{MAX_PROGRAM_BYTES, PreparedRun, Workspace, compiled, input, prepare};
 use crate::host::error::SandboxError;
 use crate::host::memfd;
-use crate::host::program::Compilation;
+use crate::host::program::{Compilation, Program};
 use crate::host::speedup;
 use crate::host::toolchain::ToolchainCheck;
 use crate::language::{FrontEnd, Language};
@@ -63,9 +65,16 @@ impl Workspace {
         language: &Arc<Language>,
         printed: String,
     ) -> Result<ToolchainCheck, SandboxError> {
-        let Some(FrontEnd { source, build }) = &language.front_end else {
+        let Some(FrontEnd { source, build, built }) = &language.front_end else {
             return Ok(ToolchainCheck::Works { printed, front_end: None });
         };
+        let speedup = speedup::usable(language).await;
+        if let Some(file) =
+            built.as_ref().filter(|_| speedup.is_some()).and_then(|built| read_built(built, language, source))
+        {
+            let front_end = Some(Program::new(Arc::clone(language), file));
+            return Ok(ToolchainCheck::Works { printed, front_end });
+        }
         // The source is not a submission, so a busy machine is no reason to give up.
         let limits = RunLimits {
             cpu_time: FRONT_END_CPU_TIME,
@@ -73,7 +82,7 @@ impl Workspace {
             ..language.compile_limits()
         };
         let source = memfd::sealed("front end", source.as_bytes()).map_err(prepare("front end"))?;
-        let faster = speedup::usable(language).await.map(|speedup| speedup.added_to(build));
+        let faster = speedup.map(|speedup| speedup.added_to(build));
         let build = faster.as_ref().unwrap_or(build);
         let finished = self.run_compiler(language, build, &limits, None, source.as_fd()).await?;
         Ok(match compiled(Arc::clone(language), &limits, finished)? {
@@ -83,6 +92,14 @@ impl Workspace {
             }
         })
     }
+}
+
+/// The front end that was built at the toolchain's installation. `None` if there is none, or if it was built from another
+/// source.
+fn read_built(folder: &Path, language: &Language, source: &str) -> Option<OwnedFd> {
+    let built_from = std::fs::read_to_string(folder.join(&language.source)).ok()?;
+    let mut artefact = File::open(folder.join(&language.artefact)).ok().filter(|_| built_from == source)?;
+    memfd::sealed_copy("front end", &mut artefact, MAX_PROGRAM_BYTES).ok().flatten()
 }
 
 /// The last line of what a toolchain printed, at most 200 characters.
