@@ -16,6 +16,7 @@ mod judge0;
 mod languages;
 mod metrics;
 mod mock_convex;
+mod partitions;
 mod pipeline;
 mod poison;
 mod previous_release;

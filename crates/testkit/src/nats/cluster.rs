@@ -4,25 +4,34 @@ use std::net::TcpListener;
 
 use rand::RngExt as _;
 
-use super::{NatsError, NatsServer, PORTS, PORTS_TRIED};
+use super::{Builder, NatsError, NatsServer, PORTS, PORTS_TRIED};
 
 impl NatsServer {
-    /// Starts a cluster of `size` servers, each with its own store, and with the users of the deployment. They do not
-    /// advertise each other to clients, so a client stays on the proxies that it was given.
+    /// Starts a cluster of `size` servers with the users of the deployment.
     ///
     /// # Errors
     /// Returns an error if a server cannot be started.
     pub async fn start_cluster(size: usize) -> Result<Vec<Self>, NatsError> {
+        Self::builder().with_roles().start_cluster(size).await
+    }
+}
+
+impl Builder {
+    /// Starts a cluster of `size` servers, each with its own store. They do not advertise each other to clients, so a client
+    /// stays on the proxies that it was given.
+    ///
+    /// # Errors
+    /// Returns an error if a server cannot be started.
+    pub async fn start_cluster(self, size: usize) -> Result<Vec<NatsServer>, NatsError> {
         let routes = route_ports(size)?;
         let urls: Vec<String> = routes.iter().map(|port| format!("\"nats://127.0.0.1:{port}\"")).collect();
         let mut servers = Vec::new();
-        let builder = Self::builder().with_roles();
         for port in routes {
             let cluster = format!(
                 "cluster {{ name: gavel-test, listen: \"127.0.0.1:{port}\", no_advertise: true, routes: [{}] }}",
                 urls.join(", ")
             );
-            servers.push(builder.clone().config(&cluster).try_start().await?);
+            servers.push(self.clone().config(&cluster).try_start().await?);
         }
         Ok(servers)
     }
