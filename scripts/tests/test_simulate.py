@@ -1,0 +1,79 @@
+"""The simulation of the pipeline, against the theory of queues and against invented measurements."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from lib import capacity  # noqa: E402  (the scripts are no installed package)
+from lib.queues import Step, simulate  # noqa: E402
+
+
+class Queues(unittest.TestCase):
+    def test_open_loop_has_the_latency_of_an_mm2_queue(self) -> None:
+        service, per_s = 0.001, 1_400.0
+        run = simulate({"cpu": 2}, [Step("cpu", service)], 200_000, per_s=per_s)
+        utilisation = per_s * service / 2
+        mean = sum(run.latencies) / len(run.latencies)
+        self.assertAlmostEqual(mean, service / (1 - utilisation ** 2), delta=mean * 0.05)
+        self.assertAlmostEqual(run.busy["cpu"], utilisation, delta=0.02)
+
+    def test_closed_loop_is_limited_by_its_population_and_by_its_servers(self) -> None:
+        route = [Step("wait", 0.1, varies=False), Step("cpu", 0.001)]
+        few = simulate({"cpu": 2, "wait": None}, route, 5_000, population=10)
+        self.assertAlmostEqual(few.per_s, 10 / 0.101, delta=2)
+        many = simulate({"cpu": 2, "wait": None}, route, 50_000, population=1_000)
+        self.assertAlmostEqual(many.per_s, 2_000, delta=60)
+
+    def test_exact_times_without_waiting_add_up(self) -> None:
+        route = [Step("a", 0.2, varies=False), Step("b", 0.3, varies=False)]
+        run = simulate({"a": 1, "b": 1}, route, 100, population=1)
+        self.assertAlmostEqual(run.percentile(50), 0.5)
+        self.assertAlmostEqual(run.per_s, 2.0)
+
+
+class Model(unittest.TestCase):
+    """With invented measurements that agree with each other: a submission takes 1 ms of CPU time, a request 0.1 ms."""
+
+    def measured(self, saturation_per_s: float = 2_000) -> capacity.Measured:
+        cpu_us = {"ingress": 100, "fetcher": 150, "instant-judge": 150, "reporter": 200, "nats-server": 300,
+                  "load": 100}
+        values = {("memory", f"{process}_cpu_us"): value for process, value in cpu_us.items()}
+        rates = {1: 5_000, 16: 20_000, 64: 20_000, 128: 20_000}
+        values |= {("accept", f"per_s_at_{n}"): per_s for n, per_s in rates.items()}
+        values |= {("scale", f"per_s_with_{n}"): 10 * n for n in (1, 2, 4, 8, 16, 32)}
+        lines = [{"bench": bench, "metric": metric, "value": value} for (bench, metric), value in values.items()]
+        lines.append({"bench": "line", "metric": "saturation_per_s", "value": saturation_per_s})
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "measured.jsonl"
+            path.write_text("\n".join(json.dumps(line) for line in lines), encoding="utf-8")
+            return capacity.Measured(path)
+
+    def test_consistent_measurements_are_reproduced(self) -> None:
+        found = capacity.points(self.measured())
+        self.assertEqual(len(found), 10)
+        for point in found:
+            with self.subTest(point.name):
+                self.assertLess(abs(point.deviation), capacity.TOLERANCE)
+
+    def test_measurement_that_contradicts_the_others_deviates(self) -> None:
+        deviations = [point.name for point in capacity.points(self.measured(saturation_per_s=1_000))
+                      if abs(point.deviation) > capacity.TOLERANCE]
+        self.assertEqual(deviations, ["line saturation_per_s"])
+
+    def test_more_load_needs_more_of_everything_and_is_served(self) -> None:
+        small, large = (capacity.plan(self.measured(), load, 0.085, 0.05, count=20_000) for load in (10_000, 1_000_000))
+        self.assertGreater(large.slots, 50 * small.slots)
+        self.assertGreater(large.partitions, small.partitions)
+        for needs in (small, large):
+            self.assertLess(max(needs.busy.values()), 0.9)
+            self.assertLess(needs.p99_seconds, 2.0)
+
+
+if __name__ == "__main__":
+    unittest.main()
