@@ -17,6 +17,7 @@ mod lifecycle;
 mod load;
 mod neighbours;
 mod outcomes;
+mod precompiled_headers;
 mod same_slot;
 mod speedups;
 mod streams;
