@@ -74,8 +74,16 @@ impl Case {
 /// Runs a command and returns its standard output.
 fn execute(command: &str, folder: &Path) -> String {
     let mut words = command.split(' ');
-    let mut child = Command::new(words.next().unwrap());
-    child.args(words).current_dir(folder).env("CGO_ENABLED", "0").env("GO111MODULE", "off");
+    let program = words.next().unwrap();
+    // The sandbox's toolchain, not another one that PATH may have.
+    let program = if program.starts_with("./") { program.to_owned() } else { format!("/usr/bin/{program}") };
+    let mut child = Command::new(program);
+    child
+        .args(words)
+        .env("PATH", "/usr/bin:/bin")
+        .current_dir(folder)
+        .env("CGO_ENABLED", "0")
+        .env("GO111MODULE", "off");
     // Like the sandbox, where the cache of Go is empty for each submission.
     child.env("GOCACHE", folder.join("go-cache")).env("GOFLAGS", "-p=2");
     let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
