@@ -93,6 +93,6 @@ def install_private(languages: list[Language]) -> None:
         if own is None or own.is_installed():
             continue
         if own.is_optional() and debian.privileged() is None:
-            info(f"{language.name} compiles slower than it could: this user may not write {own.folder}")
+            info(f"{language.name} is slower than it could be: this user may not write {own.folder}")
             continue
         own.install()

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::host::elf;
-use crate::language::Language;
+use crate::language::{Language, Speedup};
+use crate::protocol::limits::RunLimits;
 
 /// The result of a compilation.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub struct Program(Arc<Inner>);
 struct Inner {
     id: u64,
     language: Arc<Language>,
+    /// What makes the interpreter start faster.
+    speedup: Option<Speedup>,
     file: OwnedFd,
     bytes: u64,
     image_bytes: u64,
@@ -36,12 +39,22 @@ struct Inner {
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 impl Program {
-    pub(crate) fn new(language: Arc<Language>, file: OwnedFd) -> Self {
+    /// A program that was compiled from the source.
+    pub(crate) fn compiled(language: Arc<Language>, file: OwnedFd) -> Self {
+        Self::new(language, None, file)
+    }
+
+    /// A source that an interpreter runs, with what makes its start faster.
+    pub(crate) fn interpreted(language: Arc<Language>, speedup: Option<Speedup>, file: OwnedFd) -> Self {
+        Self::new(language, speedup, file)
+    }
+
+    fn new(language: Arc<Language>, speedup: Option<Speedup>, file: OwnedFd) -> Self {
         let file = std::fs::File::from(file);
         let image_bytes = if language.compile.is_empty() { 0 } else { elf::image_bytes(&file).unwrap_or(0) };
         let bytes = file.metadata().map_or(0, |metadata| metadata.len());
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::new(Inner { id, language, file: file.into(), bytes, image_bytes }))
+        Self(Arc::new(Inner { id, language, speedup, file: file.into(), bytes, image_bytes }))
     }
 
     /// Whether both come from the same compilation.
@@ -57,6 +70,12 @@ impl Program {
 
     pub(crate) fn language(&self) -> &Language {
         &self.0.language
+    }
+
+    /// The command that runs it within these limits, which do not include what is granted to the runtime.
+    pub(crate) fn run_command(&self, limits: &RunLimits) -> Vec<String> {
+        let command = self.language().run_command(limits);
+        self.0.speedup.as_ref().map(|speedup| speedup.added_to(&command)).unwrap_or(command)
     }
 
     pub(crate) fn file(&self) -> &OwnedFd {

@@ -90,7 +90,8 @@ impl Workspace {
         let entry = Arc::clone(&served.entry);
         if entry.compile.is_empty() {
             let source = memfd::sealed("source", source).map_err(prepare("source"))?;
-            return Ok(Compilation::Ready(Program::new(entry, source)));
+            let speedup = speedup::usable(&entry).await;
+            return Ok(Compilation::Ready(Program::interpreted(entry, speedup, source)));
         }
         let key = cache::key(&entry, self.pool.toolchains.version(language), source);
         let programs = self.pool.programs.clone();
@@ -194,7 +195,7 @@ impl Workspace {
         self.drop_dead_slot();
         let is_loaded = self.loaded == Some(program.id());
         let request = RunRequest {
-            argv: language.run_command(limits),
+            argv: program.run_command(limits),
             env: language.env(limits),
             files: if is_loaded { Vec::new() } else { vec![file] },
             limits: granted.resources(),
@@ -328,7 +329,7 @@ fn compiled(
             } else if let Some(copy) =
                 memfd::sealed_copy("program", &mut file, MAX_PROGRAM_BYTES).map_err(prepare("program"))?
             {
-                return Ok(Compilation::Ready(Program::new(language, copy)));
+                return Ok(Compilation::Ready(Program::compiled(language, copy)));
             } else {
                 too_large()
             }

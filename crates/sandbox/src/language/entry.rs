@@ -65,7 +65,7 @@ pub(crate) struct FrontEnd {
     pub(crate) built: Option<PathBuf>,
 }
 
-/// What was prepared for a toolchain at its installation, so that it compiles faster.
+/// What was prepared for a toolchain at its installation, so that it compiles or starts faster.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Speedup {

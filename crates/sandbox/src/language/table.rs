@@ -201,8 +201,11 @@ fn check_commands(language: &Language) -> Result<(), FieldProblem> {
         return fail("compile_fallbacks", format!("must be at most {MAX_FALLBACKS} commands"));
     }
     if let Some(speedup) = &language.speedup {
-        if language.compile.is_empty() || !speedup.inputs.is_absolute() {
-            return fail("speedup", "must name its inputs by an absolute path, and needs `compile`");
+        if !speedup.inputs.is_absolute() {
+            return fail("speedup", "must name its inputs by an absolute path");
+        }
+        if language.compile.is_empty() && speedup.changes_messages {
+            return fail("speedup", "must not change messages without `compile`");
         }
         check_nul("speedup", &speedup.arguments)?;
     }

@@ -1,5 +1,5 @@
-//! What is prepared for toolchains makes compilations faster and changes no result. These tests need what
-//! `scripts/languages cpp java` prepares.
+//! What is prepared for toolchains makes them faster and changes no result. These tests need what
+//! `scripts/languages cpp java ruby` prepares.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -11,6 +11,7 @@ use gavel_sandbox::{Compilation, Languages, Sandbox, SandboxConfig, TierChoice};
 use crate::support::{CPP, chain, config, limits, tier, tiers};
 
 const JAVA: LanguageId = LanguageId(62);
+const RUBY: LanguageId = LanguageId(72);
 /// A list that does not exist.
 pub(crate) const MISSING: &str = "/usr/local/lib/gavel/none/inputs";
 pub(crate) const CPP_INPUTS: &str = "/usr/local/lib/gavel/cpp/inputs";
@@ -19,7 +20,11 @@ const USED: &str = "! /usr/local/lib/gavel/cpp/headers/bits/stdc++.h.gch/gnu++17
 
 /// A table with the built-in entry of a language in which texts are replaced.
 pub(crate) fn changed(language: LanguageId, replacements: &[(&str, &str)]) -> Languages {
-    let key = if language == JAVA { "key = \"java\"\n" } else { "key = \"cpp\"\n" };
+    let key = match language {
+        JAVA => "key = \"java\"\n",
+        RUBY => "key = \"ruby\"\n",
+        _ => "key = \"cpp\"\n",
+    };
     let mut entries = include_str!("../../languages.toml").split("[[language]]");
     let mut entry = entries.find(|entry| entry.contains(key)).unwrap().to_owned();
     for (from, to) in replacements {
@@ -36,18 +41,17 @@ pub(crate) async fn start(languages: Languages, tier: TierChoice) -> Sandbox {
     Sandbox::start(config).await.unwrap_or_else(|error| panic!("{}", chain(&error)))
 }
 
-/// The result of a compilation: its messages, or the program's outcome and output.
-pub(crate) async fn result(
-    sandbox: &Sandbox,
-    language: LanguageId,
-    source: &str,
-) -> Result<(Outcome, Vec<u8>), String> {
+/// What a program does: its outcome, output and error output.
+pub(crate) type Printed = (Outcome, Vec<u8>, Vec<u8>);
+
+/// The result of a compilation: its messages, or what the program does.
+pub(crate) async fn result(sandbox: &Sandbox, language: LanguageId, source: &str) -> Result<Printed, String> {
     let mut workspace = sandbox.workspace().await.unwrap();
     match workspace.compile(language, source.as_bytes()).await.unwrap() {
         Compilation::Failed { output } => Err(String::from_utf8_lossy(&output).into_owned()),
         Compilation::Ready(program) => {
             let execution = workspace.run(&program, Bytes::new(), &limits()).await.unwrap();
-            Ok((execution.outcome, execution.stdout))
+            Ok((execution.outcome, execution.stdout, execution.stderr))
         }
     }
 }
@@ -111,7 +115,7 @@ async fn java_compiles_without_the_archive_or_with_an_invalid_one() {
         let sandbox = start(languages, tier()).await;
         let source = "class A { public static void main(String[] a) { System.out.print(1); } }";
         let printed = result(&sandbox, JAVA, source).await;
-        assert_eq!(printed, Ok((Outcome::Exited { code: 0 }, b"1".to_vec())));
+        assert_eq!(printed, Ok((Outcome::Exited { code: 0 }, b"1".to_vec(), Vec::new())));
         let messages = result(&sandbox, JAVA, "class Main { int x = ; }").await.unwrap_err();
         assert!(messages.starts_with("Main.java:1: error: illegal start of expression"), "{messages}");
         sandbox.shutdown().await;
@@ -139,6 +143,42 @@ async fn front_end_of_the_installation_is_used_only_if_it_was_built_from_the_sam
     std::fs::write(folder.path().join("Main.java"), "another source").unwrap();
     let sandbox = start(languages(), tier()).await;
     let printed = result(&sandbox, JAVA, source).await;
-    assert_eq!(printed, Ok((Outcome::Exited { code: 0 }, b"1".to_vec())));
+    assert_eq!(printed, Ok((Outcome::Exited { code: 0 }, b"1".to_vec(), Vec::new())));
     sandbox.shutdown().await;
+}
+
+/// Programs that use what Ruby loads at its start, or that show whether it is loaded.
+const RUBY_PROGRAMS: [&str; 16] = [
+    "def foo_bar; end\nbegin; foo_baz; rescue NameError => e; puts e.message; p e.corrections, e.original_message; end",
+    "begin; {foo: 1}.fetch(:food); rescue KeyError => e; puts e.message; end\n1.tims {}",
+    "case {a: 1}; in {b:} then 1; end",
+    "def a; zork 1; end\na",
+    "require 'nothing'",
+    "require_relative 'nothing'",
+    "begin; require 'nothing'; rescue LoadError => e; puts e.message, e.path, e.backtrace; p e.cause; end",
+    "$VERBOSE = true\nrequire 'prime'\np Prime.first(3), $VERBOSE\ngem 'nothing'",
+    "require 'set'\nrequire 'json'\nputs JSON.generate({a: Set[1].to_a})\np Gem::VERSION, RbConfig::CONFIG['host_os']",
+    "class A; include MonitorMixin; end\np A.new.mon_synchronize { 5 }, Monitor.new.class, defined?(DidYouMean)",
+    "class Monitor < String; end",
+    "puts Object.constants.sort\np method(:require).owner, method(:gem).owner",
+    "puts Ractor.new { begin; zork; rescue NameError => e; e.message; end }.take\np Ractor",
+    "p Ractor.new { 1 }.take, $LOADED_FEATURES.grep(/rubygems.rb/).size, Ractor::RemoteError.ancestors",
+    "t = Thread.new { zork }\nt.report_on_exception = false\nt.join",
+    "def f(n) = f(n + 1)\nbegin; f(0); rescue SystemStackError => e; puts e.message; end\nraise 'x' if __FILE__ != $0",
+];
+
+#[tokio::test]
+async fn ruby_prints_the_same_whether_all_is_loaded_at_its_start_or_not() {
+    let faster = start(Languages::default().only(&[RUBY.0]), tier()).await;
+    let usual = start(changed(RUBY, &[("/usr/local/lib/gavel/ruby/inputs", MISSING)]), tier()).await;
+    let is_loaded = "p $LOADED_FEATURES.any? { |file| file.include?('rubygems') }";
+    let shown = |text: &str| Ok((Outcome::Exited { code: 0 }, text.as_bytes().to_vec(), Vec::new()));
+    assert_eq!(result(&faster, RUBY, is_loaded).await, shown("false\n"));
+    assert_eq!(result(&usual, RUBY, is_loaded).await, shown("true\n"));
+    for source in RUBY_PROGRAMS {
+        let faster = result(&faster, RUBY, source).await;
+        assert_eq!(faster, result(&usual, RUBY, source).await, "{source}");
+    }
+    faster.shutdown().await;
+    usual.shutdown().await;
 }

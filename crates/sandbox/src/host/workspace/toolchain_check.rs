@@ -52,7 +52,7 @@ impl Workspace {
         if finished.report.exit == ProcessExit::Exited(0) && !text.is_empty() {
             if language.speedup.is_some() && speedup::usable(language).await.is_none() {
                 let (name, key) = (&language.name, language.key.as_deref());
-                tracing::info!(name, key, "compilations take longer than they could; see scripts/languages");
+                tracing::info!(name, key, "submissions take longer than they could; see scripts/languages");
             }
             return self.check_front_end(language, text).await;
         }
@@ -72,7 +72,7 @@ impl Workspace {
         if let Some(file) =
             built.as_ref().filter(|_| speedup.is_some()).and_then(|built| read_built(built, language, source))
         {
-            let front_end = Some(Program::new(Arc::clone(language), file));
+            let front_end = Some(Program::compiled(Arc::clone(language), file));
             return Ok(ToolchainCheck::Works { printed, front_end });
         }
         // The source is not a submission, so a busy machine is no reason to give up.
