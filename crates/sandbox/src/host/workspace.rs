@@ -95,7 +95,8 @@ impl Workspace {
         }
         let key = cache::key(&entry, self.pool.toolchains.version(language), source);
         let programs = self.pool.programs.clone();
-        match programs.get(key, self.compile_uncached(&served, source)).await {
+        // The future of a compilation is large.
+        match programs.get(key, Box::pin(self.compile_uncached(&served, source))).await {
             Some(compiled) => compiled,
             None => self.compile_uncached(&served, source).await,
         }
@@ -143,21 +144,27 @@ impl Workspace {
     ) -> Result<FinishedRun, SandboxError> {
         let name = entry.source.clone();
         let mut files = vec![FileSpec { location: FileLocation::WorkDir, name, mode: 0o644 }];
-        let (mut contents, stdin) = (vec![source], input(b"")?);
+        let mut contents = vec![source];
         if let Some(front_end) = front_end {
             let name = entry.artefact.clone();
             files.push(FileSpec { location: FileLocation::ProgramDir, name, mode: 0o555 });
             contents.push(front_end.as_fd());
         }
-        let request = RunRequest {
-            argv: command.to_vec(),
-            env: entry.env(limits),
-            files,
-            limits: limits.resources(),
-            artefact: Some(ArtefactRequest { name: entry.artefact.clone(), max_bytes: MAX_PROGRAM_BYTES }),
-        };
-        let prepared = PreparedRun { request, limits, stdin, contents, expected: b"", merge_stderr: true };
-        self.execute(prepared).await
+        self.execute_again_if_lost(|_| {
+            let request = RunRequest {
+                argv: command.to_vec(),
+                env: entry.env(limits),
+                files: files.clone(),
+                limits: limits.resources(),
+                artefact: Some(ArtefactRequest {
+                    name: entry.artefact.clone(),
+                    max_bytes: MAX_PROGRAM_BYTES,
+                }),
+            };
+            let (stdin, contents) = (input(b"")?, contents.clone());
+            Ok(PreparedRun { request, limits, stdin, contents, expected: b"", merge_stderr: true })
+        })
+        .await
     }
 
     /// Runs the program on one input, without an expected output.
@@ -193,19 +200,20 @@ impl Workspace {
             mode: if language.compile.is_empty() { 0o444 } else { 0o555 },
         };
         self.drop_dead_slot();
-        let is_loaded = self.loaded == Some(program.id());
-        let request = RunRequest {
-            argv: program.run_command(limits),
-            env: language.env(limits),
-            files: if is_loaded { Vec::new() } else { vec![file] },
-            limits: granted.resources(),
-            artefact: None,
-        };
-        let contents = if is_loaded { Vec::new() } else { vec![program.file().as_fd()] };
-        let stdin = input(&stdin)?;
-        let prepared =
-            PreparedRun { request, limits: &granted, stdin, contents, expected, merge_stderr: false };
-        let finished = self.execute(prepared).await?;
+        let run = self.execute_again_if_lost(|loaded| {
+            let is_loaded = loaded == Some(program.id());
+            let request = RunRequest {
+                argv: program.run_command(limits),
+                env: language.env(limits),
+                files: if is_loaded { Vec::new() } else { vec![file.clone()] },
+                limits: granted.resources(),
+                artefact: None,
+            };
+            let contents = if is_loaded { Vec::new() } else { vec![program.file().as_fd()] };
+            let (limits, stdin) = (&granted, input(&stdin)?);
+            Ok(PreparedRun { request, limits, stdin, contents, expected, merge_stderr: false })
+        });
+        let finished = run.await?;
         let is_slot_kept = self.permit.as_ref().is_some_and(|permit| permit.slot.is_some());
         // The kernel may refuse so low a limit before the program was copied.
         let is_loaded = is_slot_kept && finished.report.exit != ProcessExit::MemoryLimitTooLow;
@@ -240,6 +248,23 @@ impl Workspace {
                 "the init of a sandbox slot has exited; the slot is built again"
             );
             self.loaded = None;
+        }
+    }
+
+    /// Does [`Self::execute`], and again in a new slot if the init exits. The cause may be a program at its memory limit, on
+    /// a judge that cannot protect the init, without `CAP_SYS_RESOURCE`: between the end of the program and the release of
+    /// its memory, the kernel looks for another process to kill, and there is only the init. `prepare` is called with the id
+    /// of the program that the slot holds.
+    async fn execute_again_if_lost<'a>(
+        &mut self,
+        prepare: impl Fn(Option<u64>) -> Result<PreparedRun<'a>, SandboxError>,
+    ) -> Result<FinishedRun, SandboxError> {
+        match self.execute(prepare(self.loaded)?).await {
+            Err(SandboxError::Lost(reason)) => {
+                tracing::warn!(reason, "the init of a sandbox slot exited during a run, which is repeated");
+                self.execute(prepare(None)?).await
+            }
+            finished => finished,
         }
     }
 

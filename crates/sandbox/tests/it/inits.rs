@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gavel_domain::LanguageId;
+use gavel_domain::{LanguageId, Outcome};
 use gavel_sandbox::{Compilation, Languages, Sandbox, SandboxConfig, SandboxError};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -62,6 +62,43 @@ async fn killed_init_leaves_no_zombie_and_no_group_and_its_slot_is_built_again()
         eventually(|| !groups.iter().any(|group| fs::exists(group).unwrap())).await;
         let run = fixture.workspace.run(&program, Bytes::new(), &limits()).await;
         assert_eq!(printed(&run.unwrap()), "");
+    }
+}
+
+/// The kernel kills it if a program takes all memory and is slow to end.
+#[tokio::test]
+async fn run_is_repeated_once_if_the_init_is_killed_meanwhile() {
+    let first_uid = 1_400_000;
+    let sandbox = Sandbox::start(SandboxConfig { first_uid, ..config(1) }).await.unwrap();
+    let mut fixture = Fixture { workspace: sandbox.workspace().await.unwrap(), sandbox };
+    let program = fixture
+        .program(C, "#include <unistd.h>\nint main(){char c;read(0,&c,1);usleep(500000);return c-'0';}")
+        .await;
+    for killed in [1, 2] {
+        let kill = async {
+            let mut last = 0;
+            for _ in 0..killed {
+                // The program runs: the init has a child.
+                let children = |pid: u32| fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+                let mut init = 0;
+                eventually(|| {
+                    init = inits(first_uid).into_iter().find(|pid| *pid != last).unwrap_or(0);
+                    children(init).is_ok_and(|children| !children.is_empty())
+                })
+                .await;
+                kill_process(Pid::from_raw(init.cast_signed()).unwrap(), Signal::KILL).unwrap();
+                last = init;
+            }
+        };
+        let limits = limits();
+        let run = fixture.workspace.run(&program, Bytes::from_static(b"5"), &limits);
+        let (run, ()) = tokio::join!(run, kill);
+        if killed == 1 {
+            assert_eq!(run.unwrap().outcome, Outcome::Exited { code: 5 });
+        } else {
+            let error = run.unwrap_err();
+            assert!(matches!(error, SandboxError::Lost(_)), "{}", chain(&error));
+        }
     }
 }
 
