@@ -55,6 +55,16 @@ async fn metrics_match_what_happened() {
     })
     .await
     .unwrap();
+    // One whose stream did not exist when its service started is opened a second later.
+    for (service, consumers) in [(&pipeline.fetcher, 2.0), (&pipeline.judge, 1.0), (&pipeline.reporter, 2.0)]
+    {
+        gavel_testkit::wait_until("all consumers", TEST_TIMEOUT, async || {
+            let metrics = Metrics::of(&address(service).await).await;
+            metrics.sum("gavel_consumer_attached", &[]) == Some(consumers)
+        })
+        .await
+        .unwrap();
+    }
     let all = scrape(&pipeline).await;
     let [ingress, fetcher, judge, reporter] = &all;
 
@@ -96,8 +106,7 @@ async fn metrics_match_what_happened() {
     assert_eq!(reporter.sum("gavel_submission_seconds_count", &[("status", "error")]), Some(1.0));
     assert_eq!(reporter.sum("gavel_queue_pending", &[]), Some(0.0));
     assert_eq!(reporter.sum("gavel_queue_oldest_seconds", &[]), Some(0.0));
-    for (metrics, consumers) in [(fetcher, 2.0), (judge, 1.0), (reporter, 2.0)] {
-        assert_eq!(metrics.sum("gavel_consumer_attached", &[]), Some(consumers));
+    for metrics in [fetcher, judge, reporter] {
         assert_eq!(metrics.sum("gavel_redeliveries_total", &[]), Some(0.0));
         assert_eq!(metrics.sum("gavel_handled_total", &[("outcome", "dead")]), Some(0.0));
     }
