@@ -55,7 +55,7 @@ async fn metrics_match_what_happened() {
     })
     .await
     .unwrap();
-    // One whose stream did not exist when its service started is opened a second later.
+    // A consumer whose stream did not exist yet when its service started is opened later.
     for (service, consumers) in [(&pipeline.fetcher, 2.0), (&pipeline.judge, 1.0), (&pipeline.reporter, 2.0)]
     {
         gavel_testkit::wait_until("all consumers", TEST_TIMEOUT, async || {

@@ -39,17 +39,8 @@ struct Inner {
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 impl Program {
-    /// A program that was compiled from the source.
-    pub(crate) fn compiled(language: Arc<Language>, file: OwnedFd) -> Self {
-        Self::new(language, None, file)
-    }
-
-    /// A source that an interpreter runs, with what makes its start faster.
-    pub(crate) fn interpreted(language: Arc<Language>, speedup: Option<Speedup>, file: OwnedFd) -> Self {
-        Self::new(language, speedup, file)
-    }
-
-    fn new(language: Arc<Language>, speedup: Option<Speedup>, file: OwnedFd) -> Self {
+    /// `speedup` makes its interpreter start faster; a compiled program has none.
+    pub(crate) fn new(language: Arc<Language>, speedup: Option<Speedup>, file: OwnedFd) -> Self {
         let file = std::fs::File::from(file);
         let image_bytes = if language.compile.is_empty() { 0 } else { elf::image_bytes(&file).unwrap_or(0) };
         let bytes = file.metadata().map_or(0, |metadata| metadata.len());
@@ -75,7 +66,10 @@ impl Program {
     /// The command that runs it within these limits, which do not include what is granted to the runtime.
     pub(crate) fn run_command(&self, limits: &RunLimits) -> Vec<String> {
         let command = self.language().run_command(limits);
-        self.0.speedup.as_ref().map(|speedup| speedup.added_to(&command)).unwrap_or(command)
+        match &self.0.speedup {
+            Some(speedup) => speedup.added_to(&command),
+            None => command,
+        }
     }
 
     pub(crate) fn file(&self) -> &OwnedFd {

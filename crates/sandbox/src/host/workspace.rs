@@ -91,7 +91,7 @@ impl Workspace {
         if entry.compile.is_empty() {
             let source = memfd::sealed("source", source).map_err(prepare("source"))?;
             let speedup = speedup::usable(&entry).await;
-            return Ok(Compilation::Ready(Program::interpreted(entry, speedup, source)));
+            return Ok(Compilation::Ready(Program::new(entry, speedup, source)));
         }
         let key = cache::key(&entry, self.pool.toolchains.version(language), source);
         let programs = self.pool.programs.clone();
@@ -354,7 +354,7 @@ fn compiled(
             } else if let Some(copy) =
                 memfd::sealed_copy("program", &mut file, MAX_PROGRAM_BYTES).map_err(prepare("program"))?
             {
-                return Ok(Compilation::Ready(Program::compiled(language, copy)));
+                return Ok(Compilation::Ready(Program::new(language, None, copy)));
             } else {
                 too_large()
             }

@@ -12,7 +12,7 @@ use crate::host::memfd;
 use crate::host::program::{Compilation, Program};
 use crate::host::speedup;
 use crate::host::toolchain::ToolchainCheck;
-use crate::language::{FrontEnd, Language};
+use crate::language::{FrontEnd, Language, Speedup};
 use crate::protocol::limits::RunLimits;
 use crate::protocol::wire::{ProcessExit, RunRequest};
 
@@ -50,11 +50,12 @@ impl Workspace {
         };
         let text = String::from_utf8_lossy(&finished.stdout.bytes).trim().to_owned();
         if finished.report.exit == ProcessExit::Exited(0) && !text.is_empty() {
-            if language.speedup.is_some() && speedup::usable(language).await.is_none() {
+            let speedup = speedup::usable(language).await;
+            if language.speedup.is_some() && speedup.is_none() {
                 let (name, key) = (&language.name, language.key.as_deref());
                 tracing::info!(name, key, "submissions take longer than they could; see scripts/languages");
             }
-            return self.check_front_end(language, text).await;
+            return self.check_front_end(language, speedup, text).await;
         }
         Ok(ToolchainCheck::Broken(format!("{} ({:?})", last_line(&text), finished.report.exit)))
     }
@@ -63,16 +64,16 @@ impl Workspace {
     async fn check_front_end(
         &mut self,
         language: &Arc<Language>,
+        speedup: Option<Speedup>,
         printed: String,
     ) -> Result<ToolchainCheck, SandboxError> {
         let Some(FrontEnd { source, build, built }) = &language.front_end else {
             return Ok(ToolchainCheck::Works { printed, front_end: None });
         };
-        let speedup = speedup::usable(language).await;
         if let Some(file) =
             built.as_ref().filter(|_| speedup.is_some()).and_then(|built| read_built(built, language, source))
         {
-            let front_end = Some(Program::compiled(Arc::clone(language), file));
+            let front_end = Some(Program::new(Arc::clone(language), None, file));
             return Ok(ToolchainCheck::Works { printed, front_end });
         }
         // The source is not a submission, so a busy machine is no reason to give up.
@@ -94,8 +95,8 @@ impl Workspace {
     }
 }
 
-/// The front end that was built at the toolchain's installation. `None` if there is none, or if it was built from another
-/// source.
+/// Reads the front end that the toolchain's installation built. Returns `None` if it built one from another source, or did
+/// not build one.
 fn read_built(folder: &Path, language: &Language, source: &str) -> Option<OwnedFd> {
     let built_from = std::fs::read_to_string(folder.join(&language.source)).ok()?;
     let mut artefact = File::open(folder.join(&language.artefact)).ok().filter(|_| built_from == source)?;
