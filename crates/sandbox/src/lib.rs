@@ -2,7 +2,8 @@
 //!
 //! A [`Sandbox`] holds a fixed number of slots. Each slot is a separate process tree: its init (see [`init`]) lives
 //! in the slot's own cgroups, namespaces and minimal root, and waits for requests. A [`Workspace`] is one slot, lent
-//! to one submission: it compiles once and runs many times, each time in a clean box.
+//! to one submission: it compiles once and runs many times, each time in a clean box. The tests of a submission also run
+//! in slots that are idle ([`Workspace::run_tests`]).
 //!
 //! What a program did comes back as a [`gavel_domain::Execution`]; a failure of the sandbox is a [`SandboxError`],
 //! which converts into a [`gavel_domain::engine::EngineFault`]. The two are never mixed: a limit that a program exceeds
@@ -34,6 +35,7 @@ pub use host::error::{SandboxError, SlotError, StartError};
 pub use host::probe::probe;
 pub use host::program::{Compilation, Program};
 pub use host::sandbox::Sandbox;
+pub use host::side_by_side::TestRun;
 pub use host::tier::Tier;
 pub use host::workspace::Workspace;
 pub use language::{

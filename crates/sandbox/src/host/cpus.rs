@@ -30,10 +30,16 @@ impl CpuClaims {
         };
         let mut cpus: Vec<_> = allowed.iter().filter_map(claim).take(slots).collect();
         // Each judge starts at another CPU, so that not all of them share the same one.
-        let first = usize::try_from(std::process::id()).unwrap_or(0) % allowed.len().max(1);
-        let shared = allowed.iter().cycle().skip(first).map(|cpu| Cpu { number: *cpu, claim: None });
+        let first = usize::try_from(std::process::id()).unwrap_or(0);
+        let order = shared_order(&allowed, &cpus, first);
+        let shared = order.iter().cycle().map(|number| Cpu { number: *number, claim: None });
         cpus.extend(shared.take(slots - cpus.len()));
         Self(cpus)
+    }
+
+    /// Whether there is a CPU for each slot, so that no two slots share one.
+    pub(crate) fn are_distinct(&self) -> bool {
+        self.0.len() <= allowed().len()
     }
 
     /// How many slots share a CPU.
@@ -50,6 +56,14 @@ impl CpuClaims {
         }
         allowed.get(slot_index % allowed.len().max(1)).copied()
     }
+}
+
+/// The order in which slots share CPUs: first those that no slot of this judge has, from the one at `first`.
+fn shared_order(allowed: &[usize], claimed: &[Cpu], first: usize) -> Vec<usize> {
+    let first = first % allowed.len().max(1);
+    let mut order: Vec<_> = allowed.iter().cycle().skip(first).take(allowed.len()).copied().collect();
+    order.sort_by_key(|number| claimed.iter().any(|cpu| cpu.number == *number));
+    order
 }
 
 /// The CPUs that this process may use.
@@ -74,6 +88,20 @@ mod tests {
         assert_eq!(claimed.len(), before);
         // All are claimed, here or by tests that run at the same time: the next slot shares.
         assert!(CpuClaims::new(1).0[0].claim.is_none());
+    }
+
+    #[test]
+    fn slots_share_the_cpus_of_their_own_judge_last() {
+        let claimed = [0, 5].map(|number| Cpu { number, claim: None });
+        assert_eq!(shared_order(&[0, 1, 4, 5], &claimed, 0), [1, 4, 0, 5]);
+        assert_eq!(shared_order(&[0, 1, 4, 5], &claimed, 6), [4, 1, 5, 0]);
+        assert!(shared_order(&[], &claimed, 1).is_empty());
+    }
+
+    #[test]
+    fn slots_are_distinct_up_to_the_number_of_cpus() {
+        let claims = |slots| CpuClaims((0..slots).map(|number| Cpu { number, claim: None }).collect());
+        assert!(claims(allowed().len()).are_distinct() && !claims(allowed().len() + 1).are_distinct());
     }
 
     #[test]

@@ -14,11 +14,13 @@ use crate::host::init_process::{self, InitProcess};
 use crate::host::slot_builder::SlotBuilder;
 use crate::host::slot_ids::SlotIds;
 use crate::protocol::channel::{Channel, ChannelError};
-use crate::protocol::wire::{FromInit, RunReport, RunRequest, ToInit};
+use crate::protocol::wire::{FromInit, ProcessExit, RunReport, RunRequest, ToInit};
 
 /// How long an init may take to answer after a run's last limit on time, and to start: cleaning up after a run with
 /// thousands of processes and files takes a while.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an init may take to report a run that was stopped. After that the slot is built again.
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 /// Runs shorter than this are not read while they write: until then their output waits in the pipe.
 const SHORT_RUN: Duration = Duration::from_millis(4);
 
@@ -28,6 +30,14 @@ pub(crate) struct Slot {
     channel: AsyncFd<Channel>,
     ids: SlotIds,
     init: InitProcess,
+    /// Whether the init has a run that it has not reported.
+    is_running: bool,
+}
+
+/// The slot of a run in progress. If the run is dropped, it is stopped, and the slot returns to its place.
+pub(crate) struct RunningSlot<'a> {
+    slot: Option<Slot>,
+    place: &'a mut Option<Slot>,
 }
 
 /// A run that has ended.
@@ -57,7 +67,7 @@ impl Slot {
         let channel = async_fd::register(channel, interest).map_err(SlotError::Spawn)?;
         let pidfd = init.pidfd().and_then(|pidfd| async_fd::register(pidfd, Interest::READABLE));
         tokio::spawn(init_process::reap_on_exit(Arc::downgrade(builder), pidfd.map_err(SlotError::Spawn)?));
-        let slot = Self { channel, ids: builder.slot_ids(slot_index), init };
+        let slot = Self { channel, ids: builder.slot_ids(slot_index), init, is_running: false };
         match tokio::time::timeout(RESPONSE_TIMEOUT, slot.receive()).await {
             Ok(Ok((FromInit::Ready, _))) => Ok(slot),
             Ok(Ok((FromInit::Failed { step, errno }, _))) => Err(SlotError::Step { step, errno }),
@@ -68,8 +78,8 @@ impl Slot {
     }
 
     /// Sends one request and captures the streams until the report.
-    pub(crate) async fn run(
-        &self,
+    async fn run(
+        &mut self,
         request: RunRequest,
         streams: RunStreams<'_>,
         files: &[BorrowedFd<'_>],
@@ -81,12 +91,33 @@ impl Slot {
         let limits = &request.limits;
         let longest = Duration::from_nanos(limits.wall_ns.saturating_add(limits.waiting_ns));
         self.send(&ToInit::Run(request), &fds).await?;
+        self.is_running = true;
         drop((stdin, stdout_end, stderr_end));
         let timeout = longest.saturating_add(RESPONSE_TIMEOUT);
         match tokio::time::timeout(timeout, self.capture(stdout, stderr)).await {
-            Ok(ended) => ended,
+            Ok(ended) => {
+                self.is_running = false;
+                ended
+            }
             Err(_) => Err(SandboxError::Stuck { grace_seconds: RESPONSE_TIMEOUT.as_secs() }),
         }
+    }
+
+    /// Waits for the report of a run that was stopped, if there is one. Returns whether the slot is clean and starts
+    /// programs.
+    pub(crate) async fn is_usable(&mut self) -> bool {
+        if !self.is_running {
+            return true;
+        }
+        let reported = tokio::time::timeout(STOP_TIMEOUT, self.report()).await;
+        self.is_running = false;
+        let Ok(Ok((report, _))) = reported else { return false };
+        !report.unusable && !matches!(report.exit, ProcessExit::NotStarted(_))
+    }
+
+    /// Tells the init to end its run, if there is one. Does not wait for it. Returns whether the message was sent.
+    fn stop_run(&self) -> bool {
+        !self.is_running || self.channel.get_ref().send(&ToInit::StopRun, &[]).is_ok()
     }
 
     /// Whether its init is running.
@@ -172,6 +203,36 @@ impl Slot {
                 Err(error) if error.would_block() => ready.clear_ready(),
                 other => return other,
             }
+        }
+    }
+}
+
+impl<'a> RunningSlot<'a> {
+    /// `place` is where the slot returns to if the run is dropped.
+    pub(crate) fn new(slot: Slot, place: &'a mut Option<Slot>) -> Self {
+        Self { slot: Some(slot), place }
+    }
+
+    /// Runs one request, and returns the slot with the result.
+    pub(crate) async fn run(
+        mut self,
+        request: RunRequest,
+        streams: RunStreams<'_>,
+        files: &[BorrowedFd<'_>],
+    ) -> (Slot, Result<FinishedRun, SandboxError>) {
+        let slot = self.slot.as_mut().expect("the slot is there until the end of the run");
+        let finished = slot.run(request, streams, files).await;
+        let slot = self.slot.take().expect("the slot is there until the end of the run");
+        (slot, finished)
+    }
+}
+
+impl Drop for RunningSlot<'_> {
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot.take()
+            && slot.stop_run()
+        {
+            *self.place = Some(slot);
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::host::messages;
 use crate::host::outcome::{self, Evidence};
 use crate::host::pool::{Pool, SlotPermit};
 use crate::host::program::{Compilation, Program};
-use crate::host::slot::{FinishedRun, RunStreams, Slot};
+use crate::host::slot::{FinishedRun, RunStreams, RunningSlot, Slot};
 use crate::host::speedup;
 use crate::host::toolchain::ServedLanguage;
 use crate::language::{Language, is_program_path};
@@ -44,7 +44,7 @@ const NOT_EXECUTABLE: &str = "The program cannot be started: its file is not a v
 const LONG_WAIT: Duration = Duration::from_secs(1);
 
 /// One slot, lent to one submission: compile once, run many times, each time in a clean box. Dropping the workspace
-/// unloads the program and frees the slot for the next submission; dropping the future of a run ends the run.
+/// unloads the program and frees the slot for the next submission; dropping the future of a run stops the run.
 #[derive(Debug)]
 pub struct Workspace {
     pool: Arc<Pool>,
@@ -72,6 +72,11 @@ struct PreparedRun<'a> {
 impl Workspace {
     pub(crate) fn new(pool: Arc<Pool>, permit: SlotPermit, available: OwnedSemaphorePermit) -> Self {
         Self { pool, permit: Some(permit), loaded: None, _available: available }
+    }
+
+    /// The slots of the sandbox that this one belongs to.
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
+        &self.pool
     }
 
     /// Compiles the source, or returns the program that was compiled from the same source before. The source of an
@@ -177,7 +182,7 @@ impl Workspace {
         stdin: Bytes,
         limits: &RunLimits,
     ) -> Result<Execution, SandboxError> {
-        self.run_expecting(program, stdin, limits, b"").await
+        self.run_expecting(program, &stdin, limits, b"").await
     }
 
     /// Runs the program on one input. As long as its standard output matches `expected`, the bytes are counted
@@ -188,7 +193,7 @@ impl Workspace {
     pub async fn run_expecting(
         &mut self,
         program: &Program,
-        stdin: Bytes,
+        stdin: &[u8],
         limits: &RunLimits,
         expected: &[u8],
     ) -> Result<Execution, SandboxError> {
@@ -210,7 +215,7 @@ impl Workspace {
                 artefact: None,
             };
             let contents = if is_loaded { Vec::new() } else { vec![program.file().as_fd()] };
-            let (limits, stdin) = (&granted, input(&stdin)?);
+            let (limits, stdin) = (&granted, input(stdin)?);
             Ok(PreparedRun { request, limits, stdin, contents, expected, merge_stderr: false })
         });
         let finished = run.await?;
@@ -269,10 +274,15 @@ impl Workspace {
     }
 
     /// Sends one request to this workspace's slot and waits for the end of the run. Builds the slot again if the last
-    /// one is unusable. During the run this future owns the slot, so that dropping the future ends the run.
+    /// one is unusable. Dropping this future stops the run, and the next one waits until nothing is left of it.
     async fn execute(&mut self, prepared: PreparedRun<'_>) -> Result<FinishedRun, SandboxError> {
         self.loaded = None;
         let permit = self.permit.as_mut().expect("the permit is there until the drop");
+        if let Some(slot) = &mut permit.slot
+            && !slot.is_usable().await
+        {
+            permit.slot = None;
+        }
         let slot = match permit.slot.take() {
             Some(slot) => slot,
             None => Slot::build(&self.pool.builder, permit.slot_index).await?,
@@ -288,7 +298,9 @@ impl Workspace {
         let stderr = (stderr, (!prepared.merge_stderr).then_some(stderr_end));
         let streams = RunStreams { stdin: prepared.stdin, stdout, stderr };
         let program = prepared.request.argv.first().cloned().unwrap_or_default();
-        let finished = slot.run(prepared.request, streams, &prepared.contents).await?;
+        let running = RunningSlot::new(slot, &mut permit.slot);
+        let (slot, finished) = running.run(prepared.request, streams, &prepared.contents).await;
+        let finished = finished?;
         match finished.report.exit {
             ProcessExit::NotExecuted(_) if is_program_path(&program) => {}
             // Whatever is wrong, a new slot may not have it.

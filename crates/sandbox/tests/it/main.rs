@@ -19,6 +19,7 @@ mod neighbours;
 mod outcomes;
 mod precompiled_headers;
 mod same_slot;
+mod side_by_side;
 mod speedups;
 mod streams;
 mod support;

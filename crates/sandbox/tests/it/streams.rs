@@ -115,8 +115,7 @@ async fn correct_answer_of_any_size_is_not_kept() {
     let program = fixture.program(C, source).await;
     let expected = "0123456789abcde\n".repeat(1 << 20);
     let large = RunLimits { stdout_bytes: 64 * MIB, ..limits() };
-    let run =
-        fixture.workspace.run_expecting(&program, Bytes::new(), &large, expected.as_bytes()).await.unwrap();
+    let run = fixture.workspace.run_expecting(&program, b"", &large, expected.as_bytes()).await.unwrap();
     assert!(run.outcome.is_success(), "{:?}", run.outcome);
     assert_eq!((run.matched_bytes, run.stdout.as_slice()), (expected.len(), &b"end\n"[..]));
 }

@@ -1,14 +1,16 @@
-//! The sandbox engine of the judge. Each submission in progress has one workspace of the sandbox.
+//! The sandbox engine of the judge. Each submission in progress has one workspace of the sandbox, and borrows idle ones for
+//! its tests.
+
+use std::borrow::Cow;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
-use bytes::Bytes;
 use gavel_domain::engine::{EngineFault, Job, Observer, Progress};
 use gavel_domain::heartbeat::ServedLanguage;
 use gavel_domain::text::normalize_newlines;
 use gavel_domain::{LanguageId, TestCase};
 use gavel_runtime::Misconfigured;
-use gavel_sandbox::{Compilation, InstalledLanguage, RunLimits, Sandbox, SandboxConfig, probe};
+use gavel_sandbox::{Compilation, InstalledLanguage, RunLimits, Sandbox, SandboxConfig, TestRun, probe};
 use gavel_telemetry::trace::step_span;
 use tracing::{Instrument as _, debug, error, info};
 
@@ -72,6 +74,15 @@ impl SandboxEngine {
     }
 }
 
+fn test_run<'a>(job: &Job<'_>, test: &'a TestCase) -> TestRun<'a> {
+    let stdin = if test.stdin.contains('\r') {
+        Cow::Owned(normalize_newlines(&test.stdin).into_bytes())
+    } else {
+        Cow::Borrowed(test.stdin.as_bytes())
+    };
+    TestRun { stdin, limits: run_limits(job, test), expected: test.expected_stdout.as_bytes() }
+}
+
 fn run_limits(job: &Job<'_>, test: &TestCase) -> RunLimits {
     // A correct answer must fit, and a wrong one should fit well enough to be compared.
     let expected = u64::try_from(test.expected_stdout.len()).unwrap_or(u64::MAX);
@@ -99,18 +110,10 @@ impl Engine for SandboxEngine {
             Compilation::Ready(program) => program,
             Compilation::Failed { output } => return Ok(Progress::CompileError(output)),
         };
-        let run = async {
-            for test in &job.question.tests {
-                let stdin = Bytes::from(normalize_newlines(&test.stdin));
-                let (limits, expected) = (run_limits(job, test), test.expected_stdout.as_bytes());
-                let execution = workspace.run_expecting(&program, stdin, &limits, expected).await?;
-                if observer(execution).is_break() {
-                    break;
-                }
-            }
-            Ok(Progress::Ran)
-        };
-        run.instrument(step_span("run the tests")).await
+        let tests: Vec<_> = job.question.tests.iter().map(|test| test_run(job, test)).collect();
+        let run = workspace.run_tests(&program, &tests, observer);
+        run.instrument(step_span("run the tests")).await?;
+        Ok(Progress::Ran)
     }
 
     fn languages(&self) -> Vec<ServedLanguage> {

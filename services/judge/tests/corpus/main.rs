@@ -7,6 +7,8 @@
 //! `scripts/languages --list` and `scripts/test` show which.
 //!
 //! `cargo test -p gavel-judge --test corpus -- FILTER` runs the cases whose names contain `FILTER`.
+//! `SIDE_BY_SIDE=1` in the environment runs each case three times as the tests of one submission, side by side in two
+//! slots (ADR 13), and one case at a time.
 //! `BUSY_PROCESSES=16` in the environment runs everything together with that many processes that never sleep, and
 //! `SLOWNESS=6` multiplies all limits on time by that, for an emulated machine (`scripts/vm`). The tiers that the names in
 //! `REQUIRED_TIERS=cgroupv1,nocgroup` stand for must work, or everything fails.
@@ -38,7 +40,10 @@ fn main() {
     // This executable is also the init of its own sandboxes.
     gavel_sandbox::init::enter_if_asked();
     let mut arguments = Arguments::from_args();
-    let parallel = *arguments.test_threads.get_or_insert(PARALLEL_TESTS);
+    let is_side_by_side = is_side_by_side();
+    let parallel = if is_side_by_side { 1 } else { PARALLEL_TESTS };
+    let parallel = *arguments.test_threads.get_or_insert(parallel);
+    let slots = if is_side_by_side { 2 * parallel } else { parallel };
     let runtime = Arc::new(Runtime::new().unwrap());
     let cases = cases();
     let (mut sandboxes, mut trials, mut is_refused) = (Vec::new(), Vec::new(), false);
@@ -50,7 +55,7 @@ fn main() {
         }
         // A list needs no toolchains.
         let ids = if arguments.list { Vec::new() } else { languages(&chosen) };
-        match runtime.block_on(Sandbox::start(config(tier, parallel, &ids))) {
+        match runtime.block_on(Sandbox::start(config(tier, slots, &ids))) {
             Ok(sandbox) => {
                 trials.extend(chosen.into_iter().map(|case| trial(tier, case, &sandbox, &runtime)));
                 sandboxes.push(sandbox);
@@ -117,6 +122,11 @@ fn trial(tier: TierChoice, case: &Case, sandbox: &Sandbox, runtime: &Arc<Runtime
     })
 }
 
+/// Whether `SIDE_BY_SIDE` asks for it.
+fn is_side_by_side() -> bool {
+    std::env::var_os("SIDE_BY_SIDE").is_some()
+}
+
 /// The number of processes that `BUSY_PROCESSES` asks for.
 fn busy_processes() -> usize {
     std::env::var("BUSY_PROCESSES").map_or(0, |number| number.parse().expect("BUSY_PROCESSES is a number"))
@@ -132,8 +142,17 @@ async fn twice(case: &Case, sandbox: &Sandbox) -> Result<(), Failed> {
     let outside = Outside::open();
     for round in ["first", "second"] {
         let mut workspace = sandbox.workspace().await.map_err(|error| chain(&error))?;
-        let judged = run::once(&mut workspace, case, &outside).await;
-        judged.map_err(|wrong| format!("in the {round} run: {wrong}"))?;
+        if is_side_by_side() {
+            let judged = run::side_by_side(workspace, case, &outside).await;
+            judged.map_err(|wrong| format!("in the {round} runs side by side: {wrong}"))?;
+            let mut other = sandbox.workspace().await.map_err(|error| chain(&error))?;
+            workspace = sandbox.workspace().await.map_err(|error| chain(&error))?;
+            let traces = run::traces(&mut other).await;
+            traces.map_err(|found| format!("after the {round} runs side by side: {found}"))?;
+        } else {
+            let judged = run::once(&mut workspace, case, &outside).await;
+            judged.map_err(|wrong| format!("in the {round} run: {wrong}"))?;
+        }
         let traces = run::traces(&mut workspace).await;
         traces.map_err(|found| format!("after the {round} run: {found}"))?;
     }

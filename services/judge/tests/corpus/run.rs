@@ -1,8 +1,11 @@
 //! Runs a case, and checks that it leaves no traces.
 
+use std::borrow::Cow;
+use std::ops::ControlFlow;
+
 use bytes::Bytes;
-use gavel_domain::{Clock, LanguageId, Outcome, OutputStream};
-use gavel_sandbox::{Compilation, Program, RunLimits, Workspace};
+use gavel_domain::{Clock, Execution, LanguageId, Outcome, OutputStream};
+use gavel_sandbox::{Compilation, Program, RunLimits, TestRun, Workspace};
 
 use crate::case::{Case, PYTHON};
 use crate::outside::Outside;
@@ -42,6 +45,34 @@ pub(crate) async fn once(workspace: &mut Workspace, case: &Case, outside: &Outsi
     let ran = workspace.run(&program, stdin, &case.limits).await.map_err(|error| crate::chain(&error))?;
     let judged = matches(case, &describe(ran.outcome), &ran.stdout, &ran.stderr);
     judged.map_err(|wrong| format!("{wrong}\n{:?}", ran.usage))
+}
+
+/// Compiles a case and runs it three times as the tests of one submission, side by side if another slot is idle. Returns a
+/// description of the first mismatch.
+pub(crate) async fn side_by_side(
+    mut workspace: Workspace,
+    case: &Case,
+    outside: &Outside,
+) -> Result<(), String> {
+    let program = match compile(&mut workspace, case.language(), &case.source).await? {
+        Ok(program) => program,
+        Err(output) => return matches(case, "compile error", b"", &output),
+    };
+    let stdin = outside.fill(&case.stdin);
+    let test = TestRun { stdin: Cow::Borrowed(&stdin), limits: case.limits, expected: b"" };
+    let tests = vec![test; 3];
+    let mut executions = Vec::new();
+    let mut observer = |execution: Execution| {
+        executions.push(execution);
+        ControlFlow::Continue(())
+    };
+    let ran = workspace.run_tests(&program, &tests, &mut observer).await;
+    ran.map_err(|error| crate::chain(&error))?;
+    assert_eq!(executions.len(), tests.len());
+    executions.iter().try_for_each(|ran| {
+        let judged = matches(case, &describe(ran.outcome), &ran.stdout, &ran.stderr);
+        judged.map_err(|wrong| format!("{wrong}\n{:?}", ran.usage))
+    })
 }
 
 /// Checks that no traces of an earlier run are left.
