@@ -111,7 +111,7 @@ pub(super) fn cases() -> Vec<Case> {
     let kotlin = format!(
         "java -Xmx448m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData \
          -jar {KOTLIN}/kotlin-compiler.jar -no-reflect -nowarn -api-version 2.0 -Xsuppress-version-warnings \
-         main.kt -d main.jar"
+         -Xdisable-default-scripting-plugin main.kt -d main.jar"
     );
     let run_kotlin = format!("{RUN_JAVA} -Xbootclasspath/a:{KOTLIN}/kotlin-stdlib.jar -jar main.jar");
     let typescript = "node /usr/local/lib/gavel/typescript/node_modules/typescript/bin/tsc --target es2022 --lib es2023 \

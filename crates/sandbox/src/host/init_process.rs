@@ -6,6 +6,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::{Arc, Weak};
 use std::{io, mem, ptr};
 
+use rustix::process::Pid;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use tokio::io::unix::AsyncFd;
 
 use crate::host::error::SlotError;
@@ -26,6 +28,14 @@ pub(super) struct InitProcess {
     /// Its slot's ids and the judge's cgroup are in use.
     _builder: Arc<SlotBuilder>,
     init: Arc<Init>,
+    pid: i32,
+}
+
+/// Lets the processes that an init starts use a second CPU. Dropping it ends that for those that the init starts later.
+#[derive(Debug)]
+pub(super) struct SpareCpu {
+    pid: Pid,
+    own: CpuSet,
 }
 
 /// Starts the init of a slot inside the slot's cgroup and sends it the slot's setup. Blocks for some milliseconds.
@@ -48,7 +58,8 @@ pub(super) fn start(
         }
     };
     let entered = group.as_ref().map(|group| group.enter(pid).and_then(|()| group.open_files())).transpose();
-    let init = InitProcess { init: builder.inits.add(pidfd, group), _builder: Arc::clone(builder) };
+    let init = builder.inits.add(pidfd, group);
+    let init = InitProcess { init, _builder: Arc::clone(builder), pid };
     let (cgroup_files, fds) = entered?.unwrap_or_default();
     ids.map(pid).map_err(SlotError::Ids)?;
     // The kernel then kills the init last when memory runs out. If the judge lacks the privilege for this, the init
@@ -68,6 +79,17 @@ impl InitProcess {
         self.init.is_alive()
     }
 
+    /// Adds this CPU to that of the slot. Returns `None` if the kernel refuses, for example because the judge may not use
+    /// the CPU any more.
+    pub(super) fn add_cpu(&self, cpu: usize) -> Option<SpareCpu> {
+        let pid = Pid::from_raw(self.pid)?;
+        let own = sched_getaffinity(Some(pid)).ok()?;
+        let mut both = own;
+        both.set(cpu);
+        sched_setaffinity(Some(pid), &both).ok()?;
+        Some(SpareCpu { pid, own })
+    }
+
     /// A descriptor that is readable when it has exited.
     pub(super) fn pidfd(&self) -> io::Result<OwnedFd> {
         self.init.pidfd.try_clone()
@@ -83,6 +105,13 @@ pub(super) async fn reap_on_exit(builder: Weak<SlotBuilder>, pidfd: AsyncFd<Owne
     let reaped = tokio::task::spawn_blocking(move || builder.upgrade().is_none_or(|it| it.inits.reap_all()));
     if !reaped.await.unwrap_or(false) {
         tracing::warn!("a sandbox process or cgroup still exists after the end of its slot");
+    }
+}
+
+impl Drop for SpareCpu {
+    fn drop(&mut self) {
+        // Unless the init has exited. Should it keep the CPU, its next run reports that the slot is unusable.
+        let _ = sched_setaffinity(Some(self.pid), &self.own);
     }
 }
 

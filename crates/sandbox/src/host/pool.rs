@@ -86,6 +86,17 @@ impl Pool {
         Ok((permit, available))
     }
 
+    /// The CPU of an idle slot, if there is one. The slot stays free: a submission that gets it meanwhile shares the CPU.
+    /// Returns `None` if slots share their CPUs anyway.
+    pub(crate) fn idle_cpu(&self) -> Option<usize> {
+        if !self.builder.cpus.are_distinct() {
+            return None;
+        }
+        let free = self.lock_free();
+        let idle = free.iter().rfind(|slot| slot.since.elapsed() >= IDLE_AFTER)?;
+        self.builder.cpus.cpu_of(idle.permit.slot_index)
+    }
+
     /// Takes a slot that is idle, if there is one and no workspace waits for a slot. Returns `None` if slots share their
     /// CPU or their user id, for which the kernel has separate limits: runs of one program would then limit each other.
     pub(crate) fn borrow_idle(&self) -> Option<(SlotPermit, OwnedSemaphorePermit)> {

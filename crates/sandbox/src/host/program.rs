@@ -29,7 +29,7 @@ pub struct Program(Arc<Inner>);
 struct Inner {
     id: u64,
     language: Arc<Language>,
-    /// What makes the interpreter start faster.
+    /// What makes it start faster.
     speedup: Option<Speedup>,
     file: OwnedFd,
     bytes: u64,
@@ -39,7 +39,7 @@ struct Inner {
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 impl Program {
-    /// `speedup` makes its interpreter start faster; a compiled program has none.
+    /// `speedup` makes it start faster.
     pub(crate) fn new(language: Arc<Language>, speedup: Option<Speedup>, file: OwnedFd) -> Self {
         let file = std::fs::File::from(file);
         let image_bytes = if language.compile.is_empty() { 0 } else { elf::image_bytes(&file).unwrap_or(0) };
@@ -67,7 +67,7 @@ impl Program {
     pub(crate) fn run_command(&self, limits: &RunLimits) -> Vec<String> {
         let command = self.language().run_command(limits);
         match &self.0.speedup {
-            Some(speedup) => speedup.added_to(&command),
+            Some(speedup) => speedup.added_to_run(&command),
             None => command,
         }
     }

@@ -213,14 +213,17 @@ impl<'a> RunningSlot<'a> {
         Self { slot: Some(slot), place }
     }
 
-    /// Runs one request, and returns the slot with the result.
+    /// Runs one request, and returns the slot with the result. `spare_cpu` is a second CPU for it.
     pub(crate) async fn run(
         mut self,
-        request: RunRequest,
+        mut request: RunRequest,
         streams: RunStreams<'_>,
         files: &[BorrowedFd<'_>],
+        spare_cpu: Option<usize>,
     ) -> (Slot, Result<FinishedRun, SandboxError>) {
         let slot = self.slot.as_mut().expect("the slot is there until the end of the run");
+        let spare_cpu = spare_cpu.and_then(|cpu| slot.init.add_cpu(cpu));
+        request.has_spare_cpu = spare_cpu.is_some();
         let finished = slot.run(request, streams, files).await;
         let slot = self.slot.take().expect("the slot is there until the end of the run");
         (slot, finished)

@@ -27,7 +27,7 @@ use crate::host::program::{Compilation, Program};
 use crate::host::slot::{FinishedRun, RunStreams, RunningSlot, Slot};
 use crate::host::speedup;
 use crate::host::toolchain::ServedLanguage;
-use crate::language::{Language, is_program_path};
+use crate::language::{Language, Speedup, is_program_path};
 use crate::protocol::limits::RunLimits;
 use crate::protocol::wire::{
     ArtefactRequest, ArtefactStatus, FileLocation, FileSpec, KillReason, ProcessExit, RunRequest,
@@ -67,6 +67,8 @@ struct PreparedRun<'a> {
     expected: &'a [u8],
     /// Whether standard error goes to standard output.
     merge_stderr: bool,
+    /// A second CPU for the run.
+    spare_cpu: Option<usize>,
 }
 
 impl Workspace {
@@ -120,21 +122,21 @@ impl Workspace {
         // The messages of the first command: the others stand for older standards of the language.
         let mut messages = None;
         for command in entry.compile_commands() {
-            let faster = speedup.as_ref().map(|speedup| speedup.added_to(command));
+            let faster = speedup.as_ref().map(|speedup| speedup.added_to_compile(command));
             let command = faster.as_ref().unwrap_or(command);
             let finished = self.run_compiler(entry, command, &limits, front_end, source.as_fd()).await?;
             let is_rejected = is_rejected(&finished);
-            match compiled(Arc::clone(entry), &limits, finished)? {
+            match compiled(entry, speedup.as_ref(), &limits, finished)? {
                 Compilation::Failed { output } if is_rejected => messages = messages.or(Some(output)),
                 Compilation::Failed { .. } if messages.is_some() => break,
                 compilation => return Ok(compilation),
             }
         }
-        if speedup.is_some_and(|speedup| speedup.changes_messages) {
+        if speedup.as_ref().is_some_and(|speedup| speedup.changes_messages) {
             // Also in case that the speedup is the reason.
             let finished =
                 self.run_compiler(entry, &entry.compile, &limits, front_end, source.as_fd()).await?;
-            return compiled(Arc::clone(entry), &limits, finished);
+            return compiled(entry, speedup.as_ref(), &limits, finished);
         }
         Ok(Compilation::Failed { output: messages.unwrap_or_default() })
     }
@@ -155,6 +157,7 @@ impl Workspace {
             files.push(FileSpec { location: FileLocation::ProgramDir, name, mode: 0o555 });
             contents.push(front_end.as_fd());
         }
+        let spare_cpu = if entry.compiler_has_threads { self.pool.idle_cpu() } else { None };
         self.execute_again_if_lost(|_| {
             let request = RunRequest {
                 argv: command.to_vec(),
@@ -165,9 +168,10 @@ impl Workspace {
                     name: entry.artefact.clone(),
                     max_bytes: MAX_PROGRAM_BYTES,
                 }),
+                has_spare_cpu: false,
             };
             let (stdin, contents) = (input(b"")?, contents.clone());
-            Ok(PreparedRun { request, limits, stdin, contents, expected: b"", merge_stderr: true })
+            Ok(PreparedRun { request, limits, stdin, contents, expected: b"", merge_stderr: true, spare_cpu })
         })
         .await
     }
@@ -213,10 +217,19 @@ impl Workspace {
                 files: if is_loaded { Vec::new() } else { vec![file.clone()] },
                 limits: granted.resources(),
                 artefact: None,
+                has_spare_cpu: false,
             };
             let contents = if is_loaded { Vec::new() } else { vec![program.file().as_fd()] };
             let (limits, stdin) = (&granted, input(stdin)?);
-            Ok(PreparedRun { request, limits, stdin, contents, expected, merge_stderr: false })
+            Ok(PreparedRun {
+                request,
+                limits,
+                stdin,
+                contents,
+                expected,
+                merge_stderr: false,
+                spare_cpu: None,
+            })
         });
         let finished = run.await?;
         let is_slot_kept = self.permit.as_ref().is_some_and(|permit| permit.slot.is_some());
@@ -299,7 +312,8 @@ impl Workspace {
         let streams = RunStreams { stdin: prepared.stdin, stdout, stderr };
         let program = prepared.request.argv.first().cloned().unwrap_or_default();
         let running = RunningSlot::new(slot, &mut permit.slot);
-        let (slot, finished) = running.run(prepared.request, streams, &prepared.contents).await;
+        let (slot, finished) =
+            running.run(prepared.request, streams, &prepared.contents, prepared.spare_cpu).await;
         let finished = finished?;
         match finished.report.exit {
             ProcessExit::NotExecuted(_) if is_program_path(&program) => {}
@@ -340,9 +354,10 @@ fn is_rejected(FinishedRun { report, stdout, .. }: &FinishedRun) -> bool {
     is_failure && report.kill_reason.is_none() && !report.out_of_memory && !stdout.overflowed
 }
 
-/// The result of a compilation, from the run of the compiler.
+/// The result of a compilation, from the run of the compiler. `speedup` is for the program.
 fn compiled(
-    language: Arc<Language>,
+    language: &Arc<Language>,
+    speedup: Option<&Speedup>,
     limits: &RunLimits,
     finished: FinishedRun,
 ) -> Result<Compilation, SandboxError> {
@@ -366,7 +381,7 @@ fn compiled(
             } else if let Some(copy) =
                 memfd::sealed_copy("program", &mut file, MAX_PROGRAM_BYTES).map_err(prepare("program"))?
             {
-                return Ok(Compilation::Ready(Program::new(language, None, copy)));
+                return Ok(Compilation::Ready(Program::new(Arc::clone(language), speedup.cloned(), copy)));
             } else {
                 too_large()
             }

@@ -56,9 +56,14 @@ impl Inherited {
         self.at_start.limits[resource].1
     }
 
-    /// Whether every value is as before the first run.
-    pub(super) fn is_unchanged(&self) -> bool {
-        Values::read(&self.oom_score).is_ok_and(|values| values == self.at_start)
+    /// Whether every value is as before the first run. The judge changes the CPUs itself for a run with a spare one.
+    pub(super) fn is_unchanged(&self, has_spare_cpu: bool) -> bool {
+        Values::read(&self.oom_score).is_ok_and(|mut values| {
+            if has_spare_cpu {
+                values.cpus = self.at_start.cpus;
+            }
+            values == self.at_start
+        })
     }
 }
 
@@ -127,14 +132,14 @@ mod tests {
     #[test]
     fn changed_value_is_noticed() {
         let inherited = Inherited::new(std::fs::File::open("/proc").unwrap()).unwrap();
-        assert!(inherited.is_unchanged());
+        assert!(inherited.is_unchanged(false));
         let set_timer_slack = |nanoseconds: i64| {
             // SAFETY: takes numbers only.
             checked(unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_TIMERSLACK, nanoseconds, 0, 0, 0) })
         };
         set_timer_slack(inherited.at_start.timer_slack + 1).unwrap();
-        assert!(!inherited.is_unchanged());
+        assert!(!inherited.is_unchanged(false));
         set_timer_slack(inherited.at_start.timer_slack).unwrap();
-        assert!(inherited.is_unchanged());
+        assert!(inherited.is_unchanged(false));
     }
 }

@@ -42,6 +42,7 @@ const MIN_CHECK_INTERVAL: Duration = Duration::from_millis(1);
 pub(super) struct Runner {
     uid: u32,
     id_mapping: IdMapping,
+    /// How many CPUs the run may use.
     cpus: u32,
     meter: Meter,
     children: Children,
@@ -76,7 +77,7 @@ impl Runner {
         let mut runner = Self {
             uid: setup.uid,
             id_mapping: setup.id_mapping,
-            cpus: rustix::thread::sched_getaffinity(None).map_or(1, |set| set.count().max(1)),
+            cpus: 1,
             meter: meter.step(|| "read the usage of the slot".to_owned())?,
             children,
             stack: ChildStack::new(),
@@ -135,7 +136,7 @@ impl Runner {
         if let Some(request) = request.artefact.as_ref().filter(|_| report.exit == ProcessExit::Exited(0)) {
             (report.artefact, artefact_file) = artefact::open(self.box_dir.as_fd(), WORK_DIR, request);
         }
-        report.unusable |= !self.clean(artefact_file.as_ref());
+        report.unusable |= !self.clean(artefact_file.as_ref(), request.has_spare_cpu);
         Some((report, artefact_file))
     }
 
@@ -150,6 +151,7 @@ impl Runner {
         let (Some(stdin), Some(stdout), Some(stderr)) = (fds.next(), fds.next(), fds.next()) else {
             return Err(RunError::NotStarted(ProcessExit::NotStarted(libc::EBADF)));
         };
+        self.cpus = rustix::thread::sched_getaffinity(None).map_or(1, |set| set.count().max(1));
         self.make_room_for_files(&request.files, fds.as_slice()).map_err(RunError::from_errno)?;
         // Before the files are copied: the limit of the run before may be lower than their size.
         self.meter.set_limits(&request.limits, self.loaded_bytes).map_err(RunError::from_errno)?;
@@ -303,14 +305,14 @@ impl Runner {
     }
 
     /// Restores the slot to its state before the run. Returns whether that is certain.
-    fn clean(&mut self, open_artefact: Option<&OwnedFd>) -> bool {
+    fn clean(&mut self, open_artefact: Option<&OwnedFd>, has_spare_cpu: bool) -> bool {
         let removed = ipc::purge() && self.recreate_dirs().is_ok();
         // An open artefact still holds its memory, its inode and that of its directory.
         let expected = self.free_inodes.saturating_sub(if open_artefact.is_some() { 2 } else { 0 });
         let artefact_bytes = open_artefact.map_or(Ok(0), size_of_file).unwrap_or(0);
         removed
             && cleanup::free_inodes(&self.box_dir).is_ok_and(|free| free >= expected)
-            && self.inherited.is_unchanged()
+            && self.inherited.is_unchanged(has_spare_cpu)
             && self.meter.is_memory_free(self.loaded_bytes.saturating_add(artefact_bytes)).unwrap_or(false)
     }
 

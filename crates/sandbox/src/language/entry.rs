@@ -44,6 +44,8 @@ pub(crate) struct Language {
     pub(crate) extra_memory_mib: u32,
     #[serde(default)]
     pub(crate) extra_processes: u16,
+    #[serde(default)]
+    pub(crate) compiler_has_threads: bool,
     pub(crate) compile_memory_mib: Option<u32>,
     pub(crate) compile_cpu_s: Option<u16>,
     #[serde(default, deserialize_with = "pattern")]
@@ -69,8 +71,12 @@ pub(crate) struct FrontEnd {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Speedup {
-    /// The arguments that make a command use it, which follow its program.
-    pub(crate) arguments: Vec<String>,
+    /// The arguments that make a compiler use it, which follow its program.
+    #[serde(default)]
+    compile: Vec<String>,
+    /// The same for the command that runs a program.
+    #[serde(default)]
+    run: Vec<String>,
     /// The list of the files that it was made from.
     pub(crate) inputs: PathBuf,
     /// Whether the compiler's messages may be others.
@@ -79,11 +85,30 @@ pub(crate) struct Speedup {
 }
 
 impl Speedup {
-    /// The command with the arguments inserted.
-    pub(crate) fn added_to(&self, command: &[String]) -> Vec<String> {
-        let (program, arguments) = command.split_at(1.min(command.len()));
-        [program, &self.arguments, arguments].concat()
+    /// The command that compiles, with the arguments inserted.
+    pub(crate) fn added_to_compile(&self, command: &[String]) -> Vec<String> {
+        after_program(command, &self.compile)
     }
+
+    /// The command that runs a program, with the arguments inserted.
+    pub(crate) fn added_to_run(&self, command: &[String]) -> Vec<String> {
+        after_program(command, &self.run)
+    }
+
+    /// All arguments.
+    pub(crate) fn arguments(&self) -> impl Iterator<Item = &String> {
+        self.compile.iter().chain(&self.run)
+    }
+
+    /// Whether a compiler uses it.
+    pub(crate) fn is_for_compiler(&self) -> bool {
+        !self.compile.is_empty()
+    }
+}
+
+fn after_program(command: &[String], inserted: &[String]) -> Vec<String> {
+    let (program, arguments) = command.split_at(1.min(command.len()));
+    [program, inserted, arguments].concat()
 }
 
 /// A language whose toolchain works on this machine.

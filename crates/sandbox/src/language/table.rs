@@ -204,10 +204,10 @@ fn check_commands(language: &Language) -> Result<(), FieldProblem> {
         if !speedup.inputs.is_absolute() {
             return fail("speedup", "must name its inputs by an absolute path");
         }
-        if language.compile.is_empty() && speedup.changes_messages {
-            return fail("speedup", "must not change messages without `compile`");
+        if language.compile.is_empty() && (speedup.is_for_compiler() || speedup.changes_messages) {
+            return fail("speedup", "must be for `run` only, without `compile`");
         }
-        check_nul("speedup", &speedup.arguments)?;
+        check_nul("speedup", speedup.arguments())?;
     }
     if language.environment.iter().any(|variable| variable.find('=').is_none_or(|at| at == 0)) {
         return fail("environment", "must be a list of NAME=value");
@@ -252,8 +252,11 @@ fn check_limits(language: &Language) -> Result<(), FieldProblem> {
     Ok(())
 }
 
-fn check_nul(field: &'static str, texts: &[String]) -> Result<(), FieldProblem> {
-    if texts.iter().any(|text| text.contains('\0')) {
+fn check_nul<'a>(
+    field: &'static str,
+    texts: impl IntoIterator<Item = &'a String>,
+) -> Result<(), FieldProblem> {
+    if texts.into_iter().any(|text| text.contains('\0')) {
         return fail(field, "must not contain a NUL byte");
     }
     Ok(())

@@ -92,6 +92,8 @@ pub(crate) struct RunRequest {
     pub(crate) limits: ResourceLimits,
     /// A file of the working directory to return if the run succeeds.
     pub(crate) artefact: Option<ArtefactRequest>,
+    /// Whether the judge has let the run use another CPU besides the slot's own.
+    pub(crate) has_spare_cpu: bool,
 }
 
 /// A file that a compiler is expected to create.

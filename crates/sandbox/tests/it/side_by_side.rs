@@ -6,13 +6,16 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use gavel_domain::LanguageId;
 use gavel_domain::{Execution, Outcome};
-use gavel_sandbox::{Compilation, Program, RunLimits, Sandbox, SandboxError, TestRun, Workspace};
+use gavel_sandbox::{
+    Compilation, Languages, Program, RunLimits, Sandbox, SandboxConfig, SandboxError, TestRun, Workspace,
+};
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::TestRunner;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{C, MIB, PYTHON, limits, printed, sandbox};
+use crate::support::{C, MIB, PYTHON, config, limits, printed, sandbox, tiers};
 
 /// Does what its input says, one word after the other. Names its process like the word, so that tests find it.
 const ACTOR: &str = r#"#include <fcntl.h>
@@ -272,5 +275,58 @@ async fn usage_is_that_of_each_run() {
             "{alone:?} {shared:?}"
         );
         assert!(memory.abs_diff(alone.usage.memory_bytes) <= MIB, "{alone:?} {shared:?}");
+    }
+}
+
+/// A language whose compiler says how many CPUs it may use, and rejects each source. Python is served, too.
+fn counting_compiler(has_threads: bool) -> Languages {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let entry = format!(
+        "[[language]]\nids = [9001]\nname = \"Counter\"\ntoolchain = \"/usr/bin/nproc\"\nversion = [\"/bin/echo\", \"1.0\"]\n\
+         source = \"main\"\nartefact = \"out\"\nrun = [\"/box/program/out\"]\ncompiler_has_threads = {has_threads}\n\
+         compile = [\"/bin/sh\", \"-c\", \"nproc; exit 1\"]\n"
+    );
+    fs::write(file.path(), entry).unwrap();
+    Languages::default().with_file(file.path()).unwrap().only(&[9001, PYTHON.0])
+}
+
+/// How many CPUs the compiler of [`counting_compiler`] may use.
+async fn cpus_of_compiler(workspace: &mut Workspace, source: &str) -> String {
+    match workspace.compile(LanguageId(9001), source.as_bytes()).await.unwrap() {
+        Compilation::Failed { output } => String::from_utf8(output).unwrap(),
+        Compilation::Ready(_) => panic!("the compiler rejects each source"),
+    }
+}
+
+/// How many CPUs a program may use.
+async fn cpus_of_program(workspace: &mut Workspace) -> String {
+    let source = b"import os; print(len(os.sched_getaffinity(0)))";
+    let Compilation::Ready(program) = workspace.compile(PYTHON, source).await.unwrap() else {
+        panic!("Python compiles nothing");
+    };
+    printed(&workspace.run(&program, Bytes::new(), &limits()).await.unwrap())
+}
+
+#[tokio::test]
+async fn compiler_with_threads_uses_the_cpu_of_an_idle_slot() {
+    for (tier, has_threads) in tiers().into_iter().flat_map(|tier| [(tier, true), (tier, false)]) {
+        let config = SandboxConfig { languages: counting_compiler(has_threads), tier, ..config(2) };
+        let sandbox = Sandbox::start(config).await.unwrap();
+        let mut workspace = sandbox.workspace().await.unwrap();
+        // The other slot is idle when it has been free for a moment.
+        let (mut cpus, began, mut compiled) = (String::new(), Instant::now(), 0);
+        while began.elapsed() < Duration::from_millis(100) || compiled < 2 {
+            cpus = cpus_of_compiler(&mut workspace, &format!("idle {compiled}")).await;
+            compiled += 1;
+        }
+        assert_eq!(cpus, if has_threads { "2\n" } else { "1\n" }, "{tier}");
+        assert_eq!(cpus_of_program(&mut workspace).await, "1\n", "{tier}");
+
+        let other = sandbox.workspace().await.unwrap();
+        assert_eq!(cpus_of_compiler(&mut workspace, "busy").await, "1\n", "{tier}: no slot is idle");
+        drop(other);
+        assert_eq!(cpus_of_program(&mut workspace).await, "1\n", "{tier}");
+        drop(workspace);
+        sandbox.shutdown().await;
     }
 }

@@ -96,8 +96,8 @@ async fn precompiled_header_is_used_only_while_its_inputs_are_unchanged() {
 #[tokio::test]
 async fn archive_of_classes_is_used_by_the_java_front_end() {
     for tier in tiers() {
-        let archive = "classes.jsa\", \"-Xlog:disable\"";
-        let languages = changed(JAVA, &[(archive, "classes.jsa\", \"-Xlog:cds:stderr\"")]);
+        let archive = "compiler.jsa\", \"-Xlog:disable\"";
+        let languages = changed(JAVA, &[(archive, "compiler.jsa\", \"-Xlog:cds:stderr\"")]);
         let sandbox = start(languages, tier).await;
         let output = result(&sandbox, JAVA, "class Main { int x = ; }").await.unwrap_err();
         assert!(output.contains("Mapped dynamic region #0"), "{tier}: {output}");
@@ -107,10 +107,29 @@ async fn archive_of_classes_is_used_by_the_java_front_end() {
 }
 
 #[tokio::test]
-async fn java_compiles_without_the_archive_or_with_an_invalid_one() {
-    let invalid = ("/usr/local/lib/gavel/java/classes.jsa", "/usr/bin/true");
+async fn archive_of_classes_is_used_by_java_programs() {
+    for tier in tiers() {
+        let log = "\"-Xlog:disable\", \"-Xlog:all=warning:stderr\"";
+        let languages = changed(JAVA, &[(log, "\"-Xlog:class+load:stderr\"")]);
+        let sandbox = start(languages, tier).await;
+        let source = "class A { public static void main(String[] a) { System.out.print(new java.util.Scanner(\"1\").nextInt()); } }";
+        let (outcome, stdout, stderr) = result(&sandbox, JAVA, source).await.unwrap();
+        let stderr = String::from_utf8_lossy(&stderr);
+        assert_eq!((outcome, stdout), (Outcome::Exited { code: 0 }, b"1".to_vec()), "{tier}: {stderr}");
+        // Java's own archive does not have it.
+        let is_archived = |line: &str| line.contains("java.util.Scanner source: shared objects file");
+        assert!(stderr.lines().any(is_archived), "{tier}: {stderr}");
+        sandbox.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn java_works_without_the_archives_or_with_invalid_ones() {
+    let invalid = |name| (name, "/usr/bin/true");
     let missing = ("/usr/local/lib/gavel/java/inputs", MISSING);
-    for replacement in [invalid, missing] {
+    let compiler = invalid("/usr/local/lib/gavel/java/compiler.jsa");
+    let program = invalid("/usr/local/lib/gavel/java/program.jsa");
+    for replacement in [compiler, program, missing] {
         let languages = changed(JAVA, &[replacement]);
         let sandbox = start(languages, tier()).await;
         let source = "class A { public static void main(String[] a) { System.out.print(1); } }";

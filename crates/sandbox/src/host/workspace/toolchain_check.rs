@@ -35,6 +35,7 @@ impl Workspace {
             files: Vec::new(),
             limits: limits.resources(),
             artefact: None,
+            has_spare_cpu: false,
         };
         let prepared = PreparedRun {
             request,
@@ -43,6 +44,7 @@ impl Workspace {
             contents: Vec::new(),
             expected: b"",
             merge_stderr: true,
+            spare_cpu: None,
         };
         let finished = match self.execute(prepared).await {
             Err(error @ SandboxError::Launch { .. }) => return Ok(ToolchainCheck::Broken(error.to_string())),
@@ -83,10 +85,10 @@ impl Workspace {
             ..language.compile_limits()
         };
         let source = memfd::sealed("front end", source.as_bytes()).map_err(prepare("front end"))?;
-        let faster = speedup.map(|speedup| speedup.added_to(build));
+        let faster = speedup.as_ref().map(|speedup| speedup.added_to_compile(build));
         let build = faster.as_ref().unwrap_or(build);
         let finished = self.run_compiler(language, build, &limits, None, source.as_fd()).await?;
-        Ok(match compiled(Arc::clone(language), &limits, finished)? {
+        Ok(match compiled(language, speedup.as_ref(), &limits, finished)? {
             Compilation::Ready(program) => ToolchainCheck::Works { printed, front_end: Some(program) },
             Compilation::Failed { output } => {
                 ToolchainCheck::NoFrontEnd(last_line(String::from_utf8_lossy(&output).trim()))
