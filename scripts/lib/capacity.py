@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.measurements import Measurements
 from lib.project import Problem
 from lib.queues import Step, simulate
 
@@ -39,17 +39,17 @@ class Point:
 
 
 class Measured:
-    """The JSON lines of `scripts/bench all --json`."""
+    """The results of `scripts/bench all --json`."""
 
     def __init__(self, path: Path) -> None:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("{")]
-        self.values = {(line["bench"], line["metric"]): float(line["value"]) for line in lines}
+        self.measurements = Measurements([path])
 
     def get(self, bench: str, metric: str) -> float:
-        try:
-            return self.values[bench, metric]
-        except KeyError:
-            raise Problem(f"the measurements lack {metric} of {bench}: run scripts/bench all --json") from None
+        """A result; a Problem unless it is a positive number, which all times and rates are."""
+        value = self.measurements.get(bench, metric).value
+        if not 0 < value < math.inf:
+            raise Problem(f"{metric} of {bench} is {value}: run scripts/bench {bench} --json again")
+        return value
 
     def cpu_seconds(self, process: str) -> float:
         """CPU time of a process per submission."""
@@ -58,7 +58,7 @@ class Measured:
     def judges(self) -> list[int]:
         """The numbers of judges that were measured, except one."""
         prefix = "per_s_with_"
-        counts = [int(metric.removeprefix(prefix)) for bench, metric in self.values
+        counts = [int(metric.removeprefix(prefix)) for bench, metric in self.measurements.metrics
                   if bench == "scale" and metric.startswith(prefix)]
         return sorted(count for count in counts if count > 1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -11,6 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lib import capacity  # noqa: E402  (the scripts are no installed package)
+from lib.project import ROOT  # noqa: E402
 from lib.queues import Step, simulate  # noqa: E402
 
 
@@ -37,22 +39,25 @@ class Queues(unittest.TestCase):
         self.assertAlmostEqual(run.per_s, 2.0)
 
 
+def write(folder: Path, saturation_per_s: float = 2_000) -> Path:
+    """Invented measurements that agree with each other: a submission takes 1 ms of CPU time, a request 0.1 ms."""
+    cpu_us = {"ingress": 100, "fetcher": 150, "instant-judge": 150, "reporter": 200, "nats-server": 300, "load": 100}
+    values: dict[tuple[str, str], float] = {("memory", f"{process}_cpu_us"): value for process, value in cpu_us.items()}
+    rates = {1: 5_000, 16: 20_000, 64: 20_000, 128: 20_000}
+    values |= {("accept", f"per_s_at_{n}"): per_s for n, per_s in rates.items()}
+    values |= {("scale", f"per_s_with_{n}"): 10 * n for n in (1, 2, 4, 8, 16, 32)}
+    values["line", "saturation_per_s"] = saturation_per_s
+    path = folder / "measured.jsonl"
+    lines = [{"bench": bench, "metric": metric, "value": value} for (bench, metric), value in values.items()]
+    path.write_text("\n".join(json.dumps(line) for line in lines), encoding="utf-8")
+    return path
+
+
 class Model(unittest.TestCase):
-    """With invented measurements that agree with each other: a submission takes 1 ms of CPU time, a request 0.1 ms."""
 
     def measured(self, saturation_per_s: float = 2_000) -> capacity.Measured:
-        cpu_us = {"ingress": 100, "fetcher": 150, "instant-judge": 150, "reporter": 200, "nats-server": 300,
-                  "load": 100}
-        values = {("memory", f"{process}_cpu_us"): value for process, value in cpu_us.items()}
-        rates = {1: 5_000, 16: 20_000, 64: 20_000, 128: 20_000}
-        values |= {("accept", f"per_s_at_{n}"): per_s for n, per_s in rates.items()}
-        values |= {("scale", f"per_s_with_{n}"): 10 * n for n in (1, 2, 4, 8, 16, 32)}
-        lines = [{"bench": bench, "metric": metric, "value": value} for (bench, metric), value in values.items()]
-        lines.append({"bench": "line", "metric": "saturation_per_s", "value": saturation_per_s})
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "measured.jsonl"
-            path.write_text("\n".join(json.dumps(line) for line in lines), encoding="utf-8")
-            return capacity.Measured(path)
+            return capacity.Measured(write(Path(folder), saturation_per_s))
 
     def test_consistent_measurements_are_reproduced(self) -> None:
         found = capacity.points(self.measured())
@@ -73,6 +78,40 @@ class Model(unittest.TestCase):
         for needs in (small, large):
             self.assertLess(max(needs.busy.values()), 0.9)
             self.assertLess(needs.p99_seconds, 2.0)
+
+
+class Script(unittest.TestCase):
+    def setUp(self) -> None:
+        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+
+    def simulate(self, path: Path, *options: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(ROOT / "scripts" / "simulate"), str(path), "--per-minute", "10000", *options]
+        return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120, check=False)
+
+    def test_points_within_the_tolerance_are_a_success(self) -> None:
+        done = self.simulate(write(self.folder))
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        saturation = next(line.split() for line in done.stdout.splitlines() if line.startswith("line saturation_per_s"))
+        self.assertEqual(saturation[2], "2000")
+        self.assertRegex(saturation[4], r"^[+-]\d\.\d%$")
+
+    def test_point_that_differs_by_more_than_the_tolerance_is_a_failure(self) -> None:
+        done = self.simulate(write(self.folder, saturation_per_s=1_600))
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.stderr, "the simulation differs by more than 15%: line saturation_per_s\n")
+        self.assertIn("+2", next(line for line in done.stdout.splitlines() if line.startswith("line saturation_per_s")))
+
+    def test_unusable_measurements_are_an_error(self) -> None:
+        path = write(self.folder)
+        lines = path.read_text(encoding="utf-8").splitlines()
+        for error, text in (("has no JSON lines", ""), ("is no JSON", '{"bench"'),
+                            ("lack saturation_per_s of line: run scripts/bench line", "\n".join(lines[:-1])),
+                            ("saturation_per_s of line is 0.0", "\n".join([*lines[:-1], lines[-1].replace("2000", "0")]))):
+            with self.subTest(error):
+                path.write_text(text, encoding="utf-8")
+                done = self.simulate(path)
+                self.assertEqual((done.returncode, done.stdout), (1, ""))
+                self.assertRegex(done.stderr, f"^simulate: .*{error}.*\n$")
 
 
 if __name__ == "__main__":
