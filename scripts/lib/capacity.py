@@ -21,6 +21,8 @@ REPLICATED_PER_S = 22_000
 CALLS = 3
 # How busy anything may be: the rest is for peaks and for the loss of one machine of three.
 UTILISATION = 0.65
+# Servers of a cluster. Each stores each message, so each is taken to need the CPU time of the single one.
+REPLICAS = 3
 SERVICES = ("ingress", "fetcher", "judge", "reporter")
 # How far a simulated point may be from the measured one.
 TOLERANCE = 0.15
@@ -100,11 +102,18 @@ class Plan:
     """What an installation needs for a load."""
     per_minute: int
     cores: dict[str, int]
+    # Of all servers of NATS.
+    nats_cores: int
+    # A slot needs a core.
     slots: int
     partitions: int
     convex_calls: int
     p99_seconds: float
     busy: dict[str, float]
+
+    @property
+    def all_cores(self) -> int:
+        return sum(self.cores.values()) + self.nats_cores + self.slots
 
 
 def plan(measured: Measured, per_minute: int, run_seconds: float, convex_seconds: float, count: int = 50_000) -> Plan:
@@ -114,6 +123,7 @@ def plan(measured: Measured, per_minute: int, run_seconds: float, convex_seconds
     needed = lambda seconds: max(1, math.ceil(per_s * seconds / UTILISATION))  # noqa: E731
     cpu = {service: measured.cpu_seconds("instant-judge" if service == "judge" else service) for service in SERVICES}
     cores = {service: needed(seconds) for service, seconds in cpu.items()}
+    nats_cores = REPLICAS * needed(measured.cpu_seconds("nats-server"))
     slots, partitions = needed(run_seconds), needed(STORED / REPLICATED_PER_S)
     stations: dict[str, int | None] = {**cores, "slots": slots, "streams": partitions, "convex": None}
     store = Step("streams", 1 / REPLICATED_PER_S)
@@ -121,4 +131,5 @@ def plan(measured: Measured, per_minute: int, run_seconds: float, convex_seconds
     route = [Step("ingress", cpu["ingress"]), Step("fetcher", cpu["fetcher"]), convex, Step("judge", cpu["judge"]), store,
              Step("slots", run_seconds), store, Step("reporter", cpu["reporter"]), store, convex, store, store]
     run = simulate(stations, route, count, per_s=per_s)
-    return Plan(per_minute, cores, slots, partitions, needed(CALLS * convex_seconds), run.percentile(99), run.busy)
+    return Plan(per_minute, cores, nats_cores, slots, partitions, needed(CALLS * convex_seconds), run.percentile(99),
+                run.busy)

@@ -86,7 +86,8 @@ class Script(unittest.TestCase):
 
     def simulate(self, path: Path, *options: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, str(ROOT / "scripts" / "simulate"), str(path), "--per-minute", "10000", *options]
-        return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120, check=False)
+        return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120,
+                              check=False)
 
     def test_points_within_the_tolerance_are_a_success(self) -> None:
         done = self.simulate(write(self.folder))
@@ -100,6 +101,15 @@ class Script(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertEqual(done.stderr, "the simulation differs by more than 15%: line saturation_per_s\n")
         self.assertIn("+2", next(line for line in done.stdout.splitlines() if line.startswith("line saturation_per_s")))
+
+    def test_cost_is_that_of_all_cores(self) -> None:
+        done = self.simulate(write(self.folder), "--core-hour", "0.05", "2")
+        title, row = (line.split() for line in done.stdout.splitlines()[-2:])
+        self.assertEqual(title, "per minute services NATS slots all cores at 0.05 at 2".split())
+        # 167 submissions a second need less than a core of each service and of each of three servers, and 22 slots of 85 ms
+        # at a utilisation of 65 %.
+        self.assertEqual(row, ["10000", "4", "3", "22", "29", "1.45", "58.00"])
+        self.assertNotIn("NATS", self.simulate(write(self.folder)).stdout)
 
     def test_unusable_measurements_are_an_error(self) -> None:
         path = write(self.folder)
