@@ -82,7 +82,7 @@ fn mb(pid: u32, field: &str) -> f64 {
 }
 
 /// The CPU time that a process has used, in seconds.
-fn cpu_seconds(pid: u32) -> f64 {
+pub(crate) fn cpu_seconds(pid: u32) -> f64 {
     // The name, in parentheses, may contain spaces. The 14th and 15th fields are the time in user and kernel mode, in
     // hundredths of a second on every Linux.
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
