@@ -181,6 +181,8 @@ async fn serve<H: Handler>(
     let min_request = (work.settings.slots / 16).max(1);
     let (mut is_languages_turn, mut waits_at_server) = (true, false);
     loop {
+        // One request for all slots that are free by now costs as much as one for the first of them.
+        while work.tasks.try_join_next().is_some() {}
         let (outstanding, free) = (puller.outstanding(), work.free().saturating_sub(puller.outstanding()));
         let are_languages_due = languages.are_due();
         waits_at_server &= outstanding > 0;

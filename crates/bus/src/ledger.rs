@@ -70,6 +70,17 @@ pub enum RunningCallState {
     },
 }
 
+/// The answer to the claim of a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResultClaim {
+    /// Won: no running callback was made or will be, and no result was reported.
+    Won,
+    /// A result was reported.
+    Reported,
+    /// The claim was given before: to another delivery of the result, or to a running callback in this state.
+    Lost(RunningCallState),
+}
+
 /// The record of callbacks. Each generation of a submission has its own.
 #[derive(Clone)]
 pub struct Ledger {
@@ -139,8 +150,9 @@ impl Ledger {
         }
     }
 
-    /// Makes sure that no running callback starts from now on, and returns the state of an earlier one. `window` is the
-    /// longest time that such a call takes, according to the configuration.
+    /// Makes sure that no running callback starts from now on, and returns the state of an earlier one. It is not stored if the
+    /// result was reported, by a reporter that needs no claim. `window` is the longest time that a running callback takes,
+    /// according to the configuration.
     ///
     /// # Errors
     /// Returns an error if the claim cannot be written or read; the state is unknown then, and the result must wait.
@@ -148,17 +160,22 @@ impl Ledger {
         &self,
         key: &SubmissionKey,
         window: Duration,
-    ) -> Result<RunningCallState, LedgerError> {
-        if self.write(&self.claim_of(key, Call::Result, Condition::Once)).await? == Stored::New {
-            return Ok(RunningCallState::Never);
+    ) -> Result<ResultClaim, LedgerError> {
+        let reported = topology::subject(Reported::NAME, key);
+        let claim = self.claim_of(key, Call::Result, Condition::OnceWhileEmpty(reported));
+        match self.write(&claim).await? {
+            Stored::New => return Ok(ResultClaim::Won),
+            Stored::Superseded => return Ok(ResultClaim::Reported),
+            Stored::Already => {}
         }
         let claim = self.last_on(&topology::claimed(key)).await?.ok_or(LedgerError::Behind)?;
-        match decode_claim(&claim.payload)?.call {
-            Call::Result => Ok(RunningCallState::Never),
+        let state = match decode_claim(&claim.payload)?.call {
+            Call::Result => RunningCallState::Never,
             Call::Running { expires_at_ms } => {
-                self.running_state(key, expiry(expires_at_ms, claim.time.into(), window)).await
+                self.running_state(key, expiry(expires_at_ms, claim.time.into(), window)).await?
             }
-        }
+        };
+        Ok(ResultClaim::Lost(state))
     }
 
     /// Returns the state of a running callback whose claim expires at this time.

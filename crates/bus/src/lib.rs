@@ -39,7 +39,7 @@ pub use discards::StreamSnapshot;
 pub use handler::{Cause, Delivery, Failure, Handler};
 pub use heartbeat::{HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT, Heartbeats};
 pub use languages::{LanguageTurns, Take};
-pub use ledger::{Ledger, LedgerError, RunningCallState, RunningClaim};
+pub use ledger::{Ledger, LedgerError, ResultClaim, RunningCallState, RunningClaim};
 pub use live_instances::LiveInstances;
 pub use outgoing::{Condition, Outgoing, Trace};
 pub use probe::{StoreError, check_store};

@@ -10,6 +10,7 @@ mod attempts;
 mod callback_ids;
 mod config;
 mod order;
+mod own_claims;
 mod policy;
 mod result;
 mod running;
@@ -27,6 +28,7 @@ use gavel_runtime::{Misconfigured, Service, ServiceInfo};
 use attempts::CallbackAttempts;
 pub use config::Config;
 pub use order::{CallbackOrder, InvalidOrder};
+use own_claims::OwnClaims;
 use result::ResultReporter;
 use running::RunningReporter;
 
@@ -39,8 +41,10 @@ pub async fn bind(config: Config) -> anyhow::Result<Service> {
     let mut service = Service::bind(&config.service).await?;
     let ledger = Ledger::new(service.bus.clone(), config.service.instance.clone());
     let attempts = CallbackAttempts::new(ledger.clone());
-    let running = RunningReporter::new(ledger.clone(), convex.clone(), attempts.clone(), &config);
-    let result = ResultReporter::new(ledger, convex.clone(), attempts, &config);
+    let own_claims = OwnClaims::new();
+    let running =
+        RunningReporter::new(ledger.clone(), convex.clone(), attempts.clone(), own_claims.clone(), &config);
+    let result = ResultReporter::new(ledger, convex.clone(), attempts, own_claims, &config);
     service.consume(Durable::ReporterRunning, (config.slots / 4).max(1), None, running);
     service.consume(Durable::ReporterJudged, config.slots, None, result);
     service.end_expiring_submissions();

@@ -3,7 +3,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use gavel_bus::{Cause, Delivery, Failure, Handler, Ledger, LedgerError, Outgoing, RunningCallState};
+use gavel_bus::{
+    Cause, Delivery, Failure, Handler, Ledger, LedgerError, Outgoing, ResultClaim, RunningCallState,
+};
 use gavel_convex::{CallPermit, Convex, NoPermit};
 use gavel_domain::SubmissionKey;
 use gavel_domain::event::{CallbackKind, Judged, Reported, Stage};
@@ -13,6 +15,7 @@ use tracing::info;
 
 use crate::attempts::CallbackAttempts;
 use crate::order::CallbackOrder;
+use crate::own_claims::OwnClaims;
 use crate::policy::MissingPaths;
 use crate::window::CLAIM_MARGIN;
 use crate::{Config, callback_ids, policy};
@@ -31,6 +34,7 @@ pub(crate) struct ResultReporter {
     ledger: Ledger,
     convex: Convex,
     attempts: CallbackAttempts,
+    own_claims: OwnClaims,
     order: CallbackOrder,
     running_window: Duration,
     linger: Duration,
@@ -40,11 +44,18 @@ pub(crate) struct ResultReporter {
 }
 
 impl ResultReporter {
-    pub(crate) fn new(ledger: Ledger, convex: Convex, attempts: CallbackAttempts, config: &Config) -> Self {
+    pub(crate) fn new(
+        ledger: Ledger,
+        convex: Convex,
+        attempts: CallbackAttempts,
+        own_claims: OwnClaims,
+        config: &Config,
+    ) -> Self {
         Self {
             ledger,
             convex,
             attempts,
+            own_claims,
             order: config.order,
             running_window: config.running_timeout + CLAIM_MARGIN,
             linger: config.running_linger,
@@ -68,15 +79,44 @@ impl ResultReporter {
         })
     }
 
-    /// Whether nothing is sent for this key any more: a second result would trigger again whatever Convex does after a
-    /// result, and a generation with a newer one was reported or given up.
-    async fn is_settled(&self, key: &SubmissionKey) -> Result<bool, LedgerError> {
+    /// Claims the first call or waits for a `running` call, and returns until when Convex may still apply that:
+    /// `Some(None)` if nothing is in the way of the result, `None` if nothing is sent for this key any more. A second result
+    /// would trigger again whatever Convex does after a result, and a generation with a newer one was reported or given up.
+    async fn before_call(
+        &self,
+        delivery: &Delivery<Judged>,
+        key: &SubmissionKey,
+    ) -> Result<Option<Option<SystemTime>>, Failure> {
+        let open_until = match self.order {
+            CallbackOrder::Guarded => None,
+            // The claim of a `running` call of this process is never given to another call.
+            CallbackOrder::Strict if self.own_claims.has_running_ended(key, RUNNING_WAIT).await => None,
+            CallbackOrder::Strict => {
+                let claim = self.ledger.claim_result(key, self.running_window);
+                let (claim, is_superseded) =
+                    tokio::try_join!(claim, self.is_superseded(key)).map_err(retry)?;
+                match claim {
+                    ResultClaim::Reported => return Ok(None),
+                    ResultClaim::Won => {
+                        self.own_claims.won_by_result(key);
+                        return Ok((!is_superseded).then_some(None));
+                    }
+                    ResultClaim::Lost(running) => self.after_running(delivery, running).await?,
+                }
+            }
+        };
+        // Read after the wait for `running`: another delivery of this verdict may have been reported meanwhile.
         let (is_reported, is_superseded) =
-            tokio::try_join!(self.ledger.is_reported(key), self.ledger.is_superseded(key))?;
+            tokio::try_join!(self.ledger.is_reported(key), self.is_superseded(key)).map_err(retry)?;
+        Ok((!is_reported && !is_superseded).then_some(open_until))
+    }
+
+    async fn is_superseded(&self, key: &SubmissionKey) -> Result<bool, LedgerError> {
+        let is_superseded = self.ledger.is_superseded(key).await?;
         if is_superseded {
             info!(submission_id = %key.id, generation = %key.generation, "refused: a newer generation has begun");
         }
-        Ok(is_reported || is_superseded)
+        Ok(is_superseded)
     }
 
     /// Makes sure that `running` is no longer alive on this side, and returns until when Convex may still apply it:
@@ -121,17 +161,7 @@ impl Handler for ResultReporter {
     async fn handle(&self, delivery: &Delivery<Judged>) -> Result<Vec<Outgoing>, Failure> {
         let judged = &delivery.event;
         let (id, key) = (&judged.submission.id, judged.submission.key());
-        let running = match self.order {
-            CallbackOrder::Strict => {
-                self.ledger.claim_result(&key, self.running_window).await.map_err(retry)?
-            }
-            CallbackOrder::Guarded => RunningCallState::Never,
-        };
-        // Also after the first claim: reporters in guarded order send results without one.
-        if self.is_settled(&key).await.map_err(retry)? {
-            return Ok(Vec::new());
-        }
-        let open_until = self.after_running(delivery, running).await?;
+        let Some(open_until) = self.before_call(delivery, &key).await? else { return Ok(Vec::new()) };
         let permit = self.acquire_permit(delivery).await?;
         let is_final = open_until.is_some_and(|until| until <= SystemTime::now());
         let callback = if is_final { callback_ids::final_result(&key) } else { callback_ids::result(&key) };

@@ -12,6 +12,7 @@ use tracing::{info, warn};
 
 use crate::attempts::CallbackAttempts;
 use crate::order::CallbackOrder;
+use crate::own_claims::OwnClaims;
 use crate::policy;
 use crate::window::CallWindow;
 use crate::{Config, callback_ids};
@@ -22,6 +23,7 @@ pub(crate) struct RunningReporter {
     ledger: Ledger,
     convex: Convex,
     attempts: CallbackAttempts,
+    own_claims: OwnClaims,
     order: CallbackOrder,
     timeout: Duration,
     linger: Duration,
@@ -40,11 +42,18 @@ enum CallState {
 }
 
 impl RunningReporter {
-    pub(crate) fn new(ledger: Ledger, convex: Convex, attempts: CallbackAttempts, config: &Config) -> Self {
+    pub(crate) fn new(
+        ledger: Ledger,
+        convex: Convex,
+        attempts: CallbackAttempts,
+        own_claims: OwnClaims,
+        config: &Config,
+    ) -> Self {
         Self {
             ledger,
             convex,
             attempts,
+            own_claims,
             order: config.order,
             timeout: config.running_timeout,
             linger: config.running_linger,
@@ -54,15 +63,21 @@ impl RunningReporter {
 
     async fn call_with_claim(&self, delivery: &Delivery<Running>) -> Result<(), Failure> {
         let key = delivery.event.submission.key();
+        if self.own_claims.is_of_result(&key) {
+            return Ok(());
+        }
         // Acquired before the claim: a verdict that arrives during the wait makes the call unnecessary.
         let permit = self.convex.acquire_permit().await.map_err(|open| policy::held(&open))?;
         let window = CallWindow::open(self.timeout);
         match self.ledger.claim_running(&key, window.claim_expires_at()).await.map_err(retry)? {
             RunningClaim::Lost => {}
             RunningClaim::Won => {
+                let own_call = self.own_claims.begin_running(&key);
                 let state = self.call(delivery, &window, permit).await;
                 if state != CallState::NotSent && window.is_claim_expired() {
                     self.resend_result(delivery, state).await?;
+                } else if state != CallState::Open {
+                    own_call.ended();
                 }
                 self.record_end(&key, state, &window).await;
             }

@@ -4,8 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use futures::future::join_all;
 use gavel_bus::topology::Stream;
-use gavel_bus::{Bus, Ledger, LedgerError, RunningCallState, RunningClaim, Stored};
+use gavel_bus::{Bus, Ledger, LedgerError, ResultClaim, RunningCallState, RunningClaim, Stored};
+use gavel_domain::Status;
+use gavel_domain::event::Reported;
 use gavel_testkit::TEST_TIMEOUT;
+use gavel_testkit::fixtures::submission;
 
 use crate::support::{Rig, judged, key, publish, stored, within};
 
@@ -54,6 +57,11 @@ async fn claim_is_won_by_one_of_fifty() {
         }
         assert!(won <= 1, "{id}: {won} calls of running");
         for state in states {
+            let state = match state {
+                ResultClaim::Won => RunningCallState::Never,
+                ResultClaim::Lost(state) => state,
+                ResultClaim::Reported => panic!("{id}: no result was recorded as reported"),
+            };
             match state {
                 RunningCallState::Never => assert_eq!(won, 0, "{id}: a result that does not know of running"),
                 RunningCallState::Open { .. } => assert_eq!(won, 1, "{id}: a result that waits for nothing"),
@@ -74,9 +82,32 @@ async fn running_callback_is_not_claimed_after_the_verdict() {
     rig.publish(&judged("a")).await;
     assert!(ledger.is_judged(&key("a")).await.unwrap());
     assert_eq!(ledger.claim_running(&key("a"), soon()).await.unwrap(), RunningClaim::Lost);
-    for _ in 0..2 {
-        assert_eq!(ledger.claim_result(&key("a"), WINDOW).await.unwrap(), RunningCallState::Never);
+    for claim in [ResultClaim::Won, ResultClaim::Lost(RunningCallState::Never)] {
+        assert_eq!(ledger.claim_result(&key("a"), WINDOW).await.unwrap(), claim);
     }
+}
+
+#[tokio::test]
+async fn claim_is_not_given_to_a_result_that_was_reported_without_one() {
+    let rig = Rig::start().await;
+    let ledger = ledger(&rig.bus);
+    let submission = submission("a");
+    let reported = Reported {
+        submission: submission.clone(),
+        status: Status::Passed,
+        attempts: 1,
+        instance: "guarded".into(),
+        callback_attempts: Vec::new(),
+    };
+    assert_eq!(publish(&rig.bus, &reported).await, Stored::New);
+    for _ in 0..2 {
+        assert_eq!(ledger.claim_result(&submission.key(), WINDOW).await.unwrap(), ResultClaim::Reported);
+    }
+    let raw = rig.raw().await;
+    assert!(stored(&raw, Stream::Result, "callback.claimed.a").await.is_none());
+    // Claimed before, by whichever callback: it was reported all the same.
+    assert_eq!(ledger.claim_running(&key("a"), soon()).await.unwrap(), RunningClaim::Won);
+    assert_eq!(ledger.claim_result(&key("a"), WINDOW).await.unwrap(), ResultClaim::Reported);
 }
 
 #[tokio::test]
@@ -88,13 +119,13 @@ async fn result_claim_reports_the_state_of_the_running_callback() {
     let until = SystemTime::UNIX_EPOCH + Duration::from_secs(now) + WINDOW + Duration::from_millis(2_123);
     assert_eq!(ledger.claim_running(&key("a"), until).await.unwrap(), RunningClaim::Won);
     assert_eq!(other.claim_running(&key("a"), until).await.unwrap(), RunningClaim::Lost);
-    let open = RunningCallState::Open { expires_at: until };
+    let open = ResultClaim::Lost(RunningCallState::Open { expires_at: until });
     assert_eq!(other.claim_result(&key("a"), WINDOW).await.unwrap(), open);
     assert!(!other.has_running_ended(&key("a")).await.unwrap());
     ledger.running_ended(&key("a")).await.unwrap();
     ledger.running_ended(&key("a")).await.unwrap();
     assert!(other.has_running_ended(&key("a")).await.unwrap());
-    let ended = RunningCallState::Ended;
+    let ended = ResultClaim::Lost(RunningCallState::Ended);
     assert_eq!(other.claim_result(&key("a"), WINDOW).await.unwrap(), ended);
     assert!(!other.is_reported(&key("a")).await.unwrap());
 }
@@ -108,8 +139,8 @@ async fn dropped_running_callback_holds_up_the_result_for_a_second() {
         assert_eq!(ledger.claim_running(&key(id), until).await.unwrap(), RunningClaim::Won);
         ledger.running_dropped(&key(id)).await.unwrap();
         let dropped_before = SystemTime::now();
-        let RunningCallState::Open { expires_at } = other.claim_result(&key(id), WINDOW).await.unwrap()
-        else {
+        let claim = other.claim_result(&key(id), WINDOW).await.unwrap();
+        let ResultClaim::Lost(RunningCallState::Open { expires_at }) = claim else {
             panic!("Convex may still apply it")
         };
         let second = Duration::from_secs(1);
@@ -142,6 +173,8 @@ async fn lost_answer_grants_no_second_claim() {
         assert_eq!(ledger.claim_running(&a, soon()).await.unwrap(), RunningClaim::Lost);
         assert_eq!(ledger.claim_running(&b, soon()).await.unwrap(), RunningClaim::Lost);
     }
-    assert!(matches!(ledger.claim_result(&a, WINDOW).await.unwrap(), RunningCallState::Open { .. }));
-    assert_eq!(ledger.claim_result(&b, WINDOW).await.unwrap(), RunningCallState::Never);
+    let open = ledger.claim_result(&a, WINDOW).await.unwrap();
+    assert!(matches!(open, ResultClaim::Lost(RunningCallState::Open { .. })), "{open:?}");
+    let never = ResultClaim::Lost(RunningCallState::Never);
+    assert_eq!(ledger.claim_result(&b, WINDOW).await.unwrap(), never);
 }
