@@ -23,6 +23,10 @@ use clap::{Parser, ValueEnum};
 use crate::pipeline::report::Report;
 use crate::pipeline::{accept, backlog, line, memory, scale, services};
 
+// As in the services.
+#[global_allocator]
+static ALLOCATOR: gavel_runtime::MiMalloc = gavel_runtime::MiMalloc;
+
 /// Measure the pipeline.
 #[derive(Parser)]
 #[command(name = "scripts/bench")]

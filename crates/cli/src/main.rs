@@ -31,6 +31,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+#[global_allocator]
+static ALLOCATOR: gavel_runtime::MiMalloc = gavel_runtime::MiMalloc;
+
 /// Judge code submissions on NATS JetStream
 ///
 /// "gavel up" runs the whole pipeline on this machine, "gavel submit" submits a program to it, and the other commands

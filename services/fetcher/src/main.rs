@@ -4,6 +4,9 @@ use std::process::ExitCode;
 
 use gavel_fetcher::Config;
 
+#[global_allocator]
+static ALLOCATOR: gavel_runtime::MiMalloc = gavel_runtime::MiMalloc;
+
 fn main() -> ExitCode {
     gavel_runtime::run_service(
         "gavel-fetcher",
