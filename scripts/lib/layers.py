@@ -1,6 +1,6 @@
 """The order of the crates: which crate may depend on which, with a remedy for each violation.
 
-domain ← proto ← bus ← {runtime, inspect} ← {services, cli}; domain ← config ← {convex, runtime};
+domain ← proto ← bus ← {runtime, inspect} ← {services, cli}; inspect ← describe ← console ← cli; domain ← config ← {convex, runtime};
 domain ← {convex, sandbox, judge0} ← services. telemetry, the table of metrics, is below every crate that has metrics,
 and http below every crate that sends requests. Only the fetcher and the reporter use convex, and no service uses
 inspect. Only crates/cli imports services, which it runs together. testkit is for tests, and chaos tests the pipeline
@@ -21,6 +21,8 @@ SERVICES = {"gavel-ingress", "gavel-fetcher", "gavel-judge", "gavel-reporter"}
 CALLS_CONVEX = {"gavel-fetcher", "gavel-reporter"}
 COMMAND_LINE = "gavel-cli"
 INSPECT = "gavel-inspect"
+DESCRIBE = "gavel-describe"
+CONSOLE = "gavel-console"
 LIBRARIES = {"gavel-domain", "gavel-proto", "gavel-bus", "gavel-convex", "gavel-sandbox", "gavel-judge0", "gavel-telemetry",
              "gavel-runtime", "gavel-config", "gavel-http"}
 FOR_TESTS = {"gavel-testkit", "gavel-mock-convex"}
@@ -37,6 +39,8 @@ ALLOWED: dict[str, set[str]] = {
     "gavel-sandbox": {"gavel-domain"},
     "gavel-judge0": {"gavel-domain", "gavel-telemetry", "gavel-http"},
     INSPECT: {"gavel-domain", "gavel-proto", "gavel-bus"},
+    DESCRIBE: {"gavel-domain", "gavel-proto", "gavel-bus", INSPECT},
+    CONSOLE: {"gavel-domain", "gavel-proto", "gavel-bus", "gavel-runtime", INSPECT, DESCRIBE},
     "gavel-runtime": {"gavel-domain", "gavel-bus", "gavel-telemetry", "gavel-config", "gavel-http"},
     "gavel-mock-convex": {"gavel-domain"},
     "gavel-testkit": LIBRARIES | {"gavel-mock-convex", INSPECT},
@@ -45,7 +49,7 @@ ALLOWED: dict[str, set[str]] = {
     # Only the fetcher and the reporter call Convex.
     **{service: LIBRARIES for service in CALLS_CONVEX},
     **{service: LIBRARIES - {"gavel-convex"} for service in SERVICES - CALLS_CONVEX},
-    COMMAND_LINE: LIBRARIES | SERVICES | {"gavel-mock-convex", INSPECT},
+    COMMAND_LINE: LIBRARIES | SERVICES | {"gavel-mock-convex", INSPECT, DESCRIBE, CONSOLE},
 }
 
 # Dependencies that would add I/O, a clock or a runtime to the pure crate.
@@ -119,8 +123,8 @@ def remedy_for(name: str, target: str) -> str:
         return "gavel-mock-convex ships only in crates/cli: make it a dev-dependency"
     if target in SERVICES | {COMMAND_LINE}:
         return "only crates/cli imports services: move the shared code into a crate below, or send an event"
-    if target == INSPECT:
-        return "gavel-inspect is for commands, and is never compiled into a service: use gavel-bus"
+    if target in {INSPECT, DESCRIBE, CONSOLE}:
+        return f"{target} is for people, and is never compiled into a service: use gavel-bus"
     if name in FOR_TESTS:
         return "gavel-mock-convex knows only the wire contract: pass the data that it needs as a value"
     allowed = ", ".join(sorted(ALLOWED[name])) or "no crate of this workspace"

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::{Args, Subcommand, ValueEnum};
+use gavel_describe::dead_letter::summary;
 use gavel_domain::SubmissionId;
 use gavel_domain::event::Stage;
 use gavel_inspect::{Inspector, Rejudger, Since, StoredDeadLetter};
@@ -127,11 +128,7 @@ async fn list(
     let mut dead_letters = inspector.dead_letters(since.map(|since| since.time(SystemTime::now())));
     while let Some(dead_letter) = dead_letters.next().await? {
         if is_of_stage(&dead_letter, stage) {
-            print_line(&if json {
-                show::summary(&dead_letter).to_string()
-            } else {
-                show::line(&dead_letter)
-            });
+            print_line(&if json { summary(&dead_letter).to_string() } else { show::line(&dead_letter) });
         }
     }
     Ok(CommandOutcome::Done)

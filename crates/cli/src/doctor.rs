@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::Args;
-use serde::Serialize;
+use gavel_describe::finding::{Finding, State};
 
 mod convex;
 mod ingress;
@@ -43,53 +43,6 @@ pub(crate) struct Arguments {
     /// Print JSON
     #[arg(long)]
     json: bool,
-}
-
-/// The result of one check.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Finding {
-    name: String,
-    state: State,
-    found: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    remedy: Option<String>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-enum State {
-    Good,
-    /// It works, but should be changed.
-    Warning,
-    Bad,
-    /// It is missing, but not required.
-    #[serde(rename = "spare")]
-    Optional,
-    /// It was not checked.
-    Skipped,
-}
-
-impl Finding {
-    fn good(name: &str, found: impl Into<String>) -> Self {
-        Self { name: name.to_owned(), state: State::Good, found: found.into(), remedy: None }
-    }
-
-    fn is_good(&self) -> bool {
-        self.state == State::Good
-    }
-
-    fn skipped(name: &str, found: &str) -> Self {
-        Self { state: State::Skipped, ..Self::good(name, found) }
-    }
-
-    fn bad(name: &str, found: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { state: State::Bad, remedy: Some(remedy.into()), ..Self::good(name, found) }
-    }
-
-    fn warning(name: &str, found: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { state: State::Warning, ..Self::bad(name, found, remedy) }
-    }
 }
 
 /// Runs all checks and prints the findings.

@@ -10,7 +10,6 @@ mod completions;
 mod dead;
 mod decode;
 mod doctor;
-mod event;
 mod exit;
 mod keys;
 mod man;
@@ -23,13 +22,13 @@ mod streams;
 mod submit;
 mod tap;
 mod terminal;
-mod time;
 mod trace;
 mod up;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+use gavel_describe::{event, time};
 
 #[global_allocator]
 static ALLOCATOR: gavel_runtime::MiMalloc = gavel_runtime::MiMalloc;

@@ -6,6 +6,7 @@ use clap::Args;
 use gavel_bus::topology::TopologySettings;
 use gavel_bus::{Bus, ConnectError, NatsConfig};
 use gavel_config::Env;
+use gavel_describe::explanation::{Explanation, START_NATS};
 use gavel_inspect::{InspectError, Inspector};
 use gavel_runtime::EXIT_CONFIG;
 use gavel_runtime::nats::{self, local_key};
@@ -15,8 +16,6 @@ use crate::output::escape_control;
 
 /// How long a command waits for the connection to NATS.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-const START_NATS: &str = "Start it with \"gavel up\", or set NATS_URL and the credentials.";
 
 /// Options of all commands that connect to NATS. Secrets come from the environment: a list of processes shows arguments.
 #[derive(Args, Clone)]
@@ -99,44 +98,13 @@ pub(crate) fn operator_name() -> String {
 
 impl From<InspectError> for CommandError {
     fn from(error: InspectError) -> Self {
-        let (message, remedy) = match &error {
-            InspectError::Connect(ConnectError::Url(_)) => {
-                ("NATS_URL is not valid".to_owned(), "Set it to a URL such as nats://HOST:4222.")
-            }
-            InspectError::Connect(ConnectError::Unreachable(_) | ConnectError::Timeout(_))
-            | InspectError::NoAnswer => ("NATS does not answer".to_owned(), START_NATS),
-            InspectError::Connect(ConnectError::Credentials(_) | ConnectError::Unauthorized(_)) => (
-                "NATS rejected the credentials".to_owned(),
-                "Set NATS_NKEY, NATS_CREDS or NATS_USER to a user that this server knows. The server of gavel up knows the \
-                 commands of the user who started it.",
-            ),
-            InspectError::PermissionDenied(said) => (
-                format!("NATS denied permission: {said}"),
-                "NATS_NKEY=tap.nk is enough for live events; history, trace, status and doctor need ops.nk, \
-                 or a user with the permissions that docs/operations.md lists.",
-            ),
-            InspectError::NoJetStream => (
-                "JetStream is not enabled".to_owned(),
-                "Start nats-server with --jetstream, and enable JetStream for the account.",
-            ),
-            InspectError::NoStream(name) => (
-                format!("no stream {name} on this NATS server"),
-                "Gavel has not run on it yet, or NATS_URL names a different server.",
-            ),
-            InspectError::NoConsumer(name) => (
-                format!("no consumer {name} on this NATS server"),
-                "Start the services, or run \"gavel streams\": both create it.",
-            ),
-            InspectError::UnexpectedAnswer(said) => {
-                (format!("unexpected answer from NATS: {said}"), "See the log of nats-server.")
-            }
-        };
         let code = match error {
             InspectError::Connect(ConnectError::Url(_)) => EXIT_CONFIG,
             InspectError::Connect(ConnectError::Credentials(_) | ConnectError::Unauthorized(_))
             | InspectError::PermissionDenied(_) => exit::PERMISSION_DENIED,
             _ => exit::UNAVAILABLE,
         };
+        let Explanation { message, remedy } = (&error).into();
         Self::new(code, message).with_remedy(remedy)
     }
 }

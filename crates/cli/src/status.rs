@@ -5,15 +5,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use gavel_describe::status::Status;
 use gavel_inspect::Inspector;
 
-mod collect;
 mod draw;
 
 use crate::exit::{self, CommandError};
 use crate::output;
 use crate::session::NatsOptions;
-use collect::Status;
 
 /// Show queues, streams, instances and dead letters
 ///
@@ -33,8 +32,6 @@ pub(crate) struct Arguments {
     watch: bool,
 }
 
-/// The services of a pipeline.
-pub(crate) const SERVICES: [&str; 4] = ["ingress", "fetcher", "judge", "reporter"];
 /// How long to listen for heartbeats: longer than their interval. Rates are measured over the same time.
 const LISTEN_TIME: Duration = Duration::from_millis(2_500);
 /// Moves to the top of the screen and erases it (ECMA-48: CUP, ED).

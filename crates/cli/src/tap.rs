@@ -7,19 +7,18 @@ use std::time::{Duration, SystemTime};
 
 use clap::{Args, ValueEnum};
 use futures::FutureExt as _;
+use gavel_describe::filter::Filter;
+use gavel_describe::tracker::Tracker;
 use gavel_inspect::{LiveEvent, LiveEvents, Start};
 use tokio::time::{Instant, timeout_at};
 
-mod expression;
 mod filter;
 mod record;
 mod show;
-mod tracker;
 
-use filter::Filter;
+use filter::FilterOptions;
 use record::{Entry, Record};
 use show::{Format, Show};
-use tracker::Tracker;
 
 use crate::event::{Event, Reading};
 use crate::exit::{self, CommandError};
@@ -54,7 +53,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     no_follow: bool,
     #[command(flatten)]
-    filter: Filter,
+    filter: FilterOptions,
     /// Exit after the first verdict that matches --id, --question, --lang and --kind
     #[arg(long, value_enum)]
     until: Option<Until>,
@@ -125,7 +124,7 @@ async fn tap(arguments: &Arguments) -> Result<ExitCode, CommandError> {
 /// Prints live events. Writing blocks as long as the terminal does; the subscription continues on other threads.
 async fn follow<W: Write>(
     mut tap: LiveEvents,
-    mut printer: Printer<'_, W>,
+    mut printer: Printer<W>,
     arguments: &Arguments,
     deadline: Option<Instant>,
 ) -> Result<ExitCode, CommandError> {
@@ -186,19 +185,19 @@ async fn until<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> R
 }
 
 /// Prints and saves events. Methods return the exit code if the command is to end.
-struct Printer<'a, W> {
+struct Printer<W> {
     show: Show<W>,
     record: Option<Record>,
-    filter: &'a Filter,
+    filter: Filter,
     until: Option<Until>,
 }
 
-impl<'a, W: Write> Printer<'a, W> {
-    fn new(arguments: &'a Arguments, out: W) -> Result<Self, CommandError> {
+impl<W: Write> Printer<W> {
+    fn new(arguments: &Arguments, out: W) -> Result<Self, CommandError> {
         Ok(Self {
             show: Show::new(out, arguments.output.clone(), has_colours()),
             record: arguments.save.as_deref().map(Record::create).transpose()?,
-            filter: &arguments.filter,
+            filter: arguments.filter.filter(),
             until: arguments.until,
         })
     }

@@ -1,22 +1,18 @@
 //! `gavel trace`: the history of one submission, and what it waits for if it has not ended.
 
 use std::process::ExitCode;
-use std::time::SystemTime;
 
 use clap::Args;
+use gavel_describe::history::runs;
 use gavel_domain::SubmissionId;
-use gavel_inspect::Inspector;
 use serde_json::json;
 
 mod draw;
-mod run;
-mod wait;
 
 use crate::exit::{self, CommandError};
 use crate::output;
 use crate::session::NatsOptions;
 use crate::terminal;
-use run::Run;
 
 /// Show the history of one submission
 ///
@@ -67,15 +63,4 @@ async fn trace(arguments: &Arguments) -> Result<ExitCode, CommandError> {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-async fn runs(inspector: &Inspector, id: &SubmissionId) -> Result<Vec<Run>, CommandError> {
-    let now = SystemTime::now();
-    let mut runs: Vec<Run> =
-        inspector.history(id).await?.iter().map(|timeline| Run::of(timeline, now)).collect();
-    // Only the last generation can be unfinished.
-    if let Some(last) = runs.last_mut() {
-        last.wait = wait::wait(inspector, last).await?;
-    }
-    Ok(runs)
 }

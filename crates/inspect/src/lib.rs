@@ -27,7 +27,7 @@ pub use backup::BackupError;
 pub use dead_letters::{DeadLetterContent, DeadLetters, RemoveError, StoredDeadLetter};
 pub use history::{Claim, StoredAttempt, Timeline};
 pub use inspector::{InspectError, Inspector};
-pub use live::{LiveEvents, Start};
+pub use live::{LiveEvents, Start, StoredMessages};
 pub use live_queue::LiveEvent;
 pub use message::Message;
 pub use nats_program::{NoNatsServer, find_nats_server, nats_version};

@@ -80,6 +80,12 @@ impl Inspector {
         Ok(LiveEvents { receiver })
     }
 
+    /// Reads the stored messages of all submissions since a time.
+    #[must_use]
+    pub fn stored_messages(&self, since: SystemTime) -> StoredMessages {
+        StoredMessages::new(self, Some(since))
+    }
+
     /// Subscribes to the messages of a submission's first generation. Every message that is published after this has
     /// returned is received.
     ///
@@ -217,7 +223,7 @@ async fn finish(sender: &Sender, ended: Result<(), InspectError>) {
 }
 
 /// The stored messages about submissions, merged by time.
-struct StoredMessages {
+pub struct StoredMessages {
     readers: Vec<Reader>,
 }
 
@@ -240,14 +246,19 @@ impl StoredMessages {
         Ok(earliest.map(|(_, n)| n))
     }
 
-    async fn next(&mut self) -> Result<Option<Message>, InspectError> {
+    /// Returns the next message; `None` at the present end. After an error it may be called again, and no message is left out.
+    ///
+    /// # Errors
+    /// Returns an error if a stream cannot be read.
+    pub async fn next(&mut self) -> Result<Option<Message>, InspectError> {
         match self.earliest().await? {
             Some(n) => self.readers[n].next().await,
             None => Ok(None),
         }
     }
 
-    fn resume(&mut self) {
+    /// Makes [`StoredMessages::next`] read on after the end, as far as messages were stored since.
+    pub fn resume(&mut self) {
         for reader in &mut self.readers {
             reader.resume();
         }

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::SERVICES;
-use super::collect::{Dependency, Status};
+use gavel_describe::status::{Dependency, SERVICES, Status};
+
 use crate::output::escape_control;
 use crate::time::format_millis;
 

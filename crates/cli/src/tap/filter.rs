@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use clap::Args;
+use gavel_describe::expression::Expression;
+use gavel_describe::filter::Filter;
 
-use super::expression::Expression;
-use crate::event::Event;
 use crate::time::parse_duration;
 
-#[derive(Args)]
-pub(super) struct Filter {
+#[derive(Args, Clone)]
+pub(super) struct FilterOptions {
     /// Only these submissions; ids shortened with "…" match, too
     #[arg(long, value_name = "ID")]
     id: Vec<String>,
@@ -41,62 +41,29 @@ pub(super) struct Filter {
     condition: Option<Expression>,
 }
 
-impl Filter {
-    /// Whether the event belongs to a selected submission, whatever its stage.
-    pub(super) fn selects_submission(&self, event: &Event) -> bool {
-        let is_language = |wanted: &String| {
-            event.language.is_some_and(|id| {
-                *wanted == id.to_string() || Event::language_name(id).eq_ignore_ascii_case(wanted)
-            })
-        };
-        (self.id.is_empty() || self.id.iter().any(|id| matches_id(id, &event.id)))
-            && (self.question.is_none() || self.question == event.question)
-            && (self.lang.is_empty() || self.lang.iter().any(is_language))
-            && (self.kind.is_none() || self.kind == event.kind)
-    }
-
-    /// Whether the event is selected.
-    pub(super) fn matches(&self, event: &Event) -> bool {
-        let in_list = |list: &[String], value: Option<&String>| {
-            list.is_empty() || value.is_some_and(|value| list.contains(value))
-        };
-        let took = event.gap_ms.max(event.duration_ms).unwrap_or(0);
-        self.selects_submission(event)
-            && in_list(&self.stage, Some(&event.stage))
-            && in_list(&self.status, event.status.as_ref())
-            && (!self.errors || event.is_error())
-            && self.slow.is_none_or(|slow| u128::from(took) >= slow.as_millis())
-            && self.condition.as_ref().is_none_or(|condition| {
-                condition.matches(&serde_json::to_value(event).expect("our own values have a JSON form"))
-            })
-    }
-}
-
-/// Whether an id matches `wanted`, which may be shortened with "…" as in a line of output.
-fn matches_id(wanted: &str, id: &str) -> bool {
-    match wanted.split_once('…') {
-        None => wanted == id,
-        Some((head, tail)) => {
-            let tail = tail.split_once('.').map_or(tail, |(tail, _)| tail);
-            id.starts_with(head) && id.ends_with(tail) && id.len() >= head.len() + tail.len()
-        }
+impl FilterOptions {
+    /// The filter that the options describe.
+    pub(super) fn filter(&self) -> Filter {
+        let Self { id, question, stage, lang, status, kind, errors, slow, condition } = self.clone();
+        Filter { id, question, stage, lang, status, kind, errors, slow, condition }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Event;
     use clap::Parser;
 
     #[derive(Parser)]
     struct Options {
         #[command(flatten)]
-        filter: Filter,
+        filter: FilterOptions,
     }
 
     fn matches(arguments: &[&str], event: &Event) -> bool {
         let arguments = ["tap"].iter().chain(arguments);
-        Options::try_parse_from(arguments).unwrap().filter.matches(event)
+        Options::try_parse_from(arguments).unwrap().filter.filter().matches(event)
     }
 
     #[test]

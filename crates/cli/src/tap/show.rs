@@ -4,11 +4,11 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::expression::{FIELDS, text};
 use crate::event::{Event, UNDECODABLE};
 use crate::output;
 use crate::terminal;
 use crate::time::format_millis;
+use gavel_describe::expression::{FIELDS, text};
 
 /// The value of `-o`.
 #[derive(Clone, Debug, PartialEq, Eq)]

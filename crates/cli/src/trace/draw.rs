@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::run::{Run, Span};
+use gavel_describe::run::{Run, Span};
+
 use crate::event::Event;
 use crate::output::escape_control;
 use crate::terminal::wrap;
@@ -71,12 +72,7 @@ pub(super) fn draw(run: &Run, colours: bool, columns: Option<usize>) -> String {
         }
     }
     line(String::new());
-    let end = match (&run.wait, run.has_ended()) {
-        (Some(wait), _) => format!("Not ended: {}.", escape_control(&wait.sentence)),
-        (None, true) => format!("Ended {} after it was queued.", format_millis(run.total_ms)),
-        (None, false) => "Continued as a later generation.".to_owned(),
-    };
-    line(wrap(&end, 2, columns));
+    line(wrap(&run.conclusion(), 2, columns));
     text
 }
 

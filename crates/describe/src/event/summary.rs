@@ -3,12 +3,13 @@
 use gavel_domain::{LanguageId, catalogue};
 
 use super::{Attempt, Event, UNDECODABLE};
-use crate::output::{escape_control, first_line};
+use crate::text::{escape_control, first_line};
 use crate::time::format_millis;
 
 impl Event {
     /// The id of the submission, shortened for a line. `--id` accepts it in this form.
-    pub(crate) fn short_id(&self) -> String {
+    #[must_use]
+    pub fn short_id(&self) -> String {
         let chars: Vec<char> = self.id.chars().collect();
         let id = if chars.len() > 16 {
             let (head, tail) = (&chars[..6], &chars[chars.len() - 4..]);
@@ -21,7 +22,7 @@ impl Event {
     }
 
     /// The details of the event: `failed 3/10 "Wrong answer" 812ms`.
-    pub(crate) fn summary(&self) -> String {
+    pub fn summary(&self) -> String {
         let mut words: Vec<String> = Vec::new();
         if let Some(status) = &self.status {
             words.push(escape_control(status));
@@ -78,13 +79,14 @@ impl Event {
 
 impl Event {
     /// Returns the name of a language with its id, such as "Swift (83)".
-    pub(crate) fn language_with_id(id: u32) -> String {
+    #[must_use]
+    pub fn language_with_id(id: u32) -> String {
         catalogue::label(LanguageId(id))
             .map_or_else(|| format!("language {id}"), |label| format!("{label} ({id})"))
     }
 
     /// Returns the name of a language by its Judge0 id.
-    pub(crate) fn language_name(id: u32) -> String {
+    pub fn language_name(id: u32) -> String {
         catalogue::label(LanguageId(id)).map_or_else(|| format!("#{id}"), str::to_owned)
     }
 }

@@ -16,7 +16,7 @@ use serde_json::Value;
 mod parse;
 
 /// The fields that expressions and templates can use.
-pub(super) const FIELDS: [&str; 25] = [
+pub const FIELDS: [&str; 25] = [
     "time",
     "stage",
     "id",
@@ -46,16 +46,30 @@ pub(super) const FIELDS: [&str; 25] = [
 
 /// A condition on an event.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Expression {
+pub enum Expression {
+    /// Any of these.
     Or(Vec<Expression>),
+    /// All of these.
     And(Vec<Expression>),
+    /// The opposite.
     Not(Box<Expression>),
+    /// The event has the field.
     Has(&'static str),
-    Test { field: &'static str, op: Op, literal: Literal },
+    /// The field compares to the literal in this way.
+    Test {
+        /// The name of the field.
+        field: &'static str,
+        /// The comparison.
+        op: Op,
+        /// The value to compare with.
+        literal: Literal,
+    },
 }
 
+/// A comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Op {
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Op {
     Equal,
     NotEqual,
     Less,
@@ -68,19 +82,23 @@ pub(super) enum Op {
 
 /// A value as written, and its number if it is one.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Literal {
+pub struct Literal {
     text: String,
     number: Option<f64>,
 }
 
 impl Expression {
     /// Parses an expression.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// Returns what is wrong with it, for people.
+    pub fn parse(text: &str) -> Result<Self, String> {
         parse::parse(text)
     }
 
     /// Whether an event, as JSON, matches.
-    pub(super) fn matches(&self, event: &Value) -> bool {
+    #[must_use]
+    pub fn matches(&self, event: &Value) -> bool {
         match self {
             Self::Or(any) => any.iter().any(|each| each.matches(event)),
             Self::And(all) => all.iter().all(|each| each.matches(event)),
@@ -111,7 +129,7 @@ fn compare(value: Option<&Value>, op: Op, literal: &Literal) -> bool {
 }
 
 /// Returns a field as text, strings without quotes.
-pub(super) fn text(value: &Value) -> String {
+pub fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 

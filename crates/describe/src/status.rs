@@ -1,19 +1,26 @@
 //! Collects the status from NATS and from heartbeats.
 
+#![expect(
+    missing_docs,
+    reason = "the fields are those of the JSON output, with names that speak for themselves"
+)]
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use gavel_bus::WaitingLanguage;
 use gavel_bus::topology::Stream;
 use gavel_domain::heartbeat::{DependencyStatus, Heartbeat};
-use gavel_inspect::{ConsumerStats, Inspector};
+use gavel_inspect::{ConsumerStats, InspectError, Inspector, StreamStats};
 use serde::Serialize;
 
 use crate::event::{Event, Reading};
-use crate::exit::CommandError;
-use crate::output;
+
+use crate::text;
 use crate::time::millis;
 
+/// The services of a pipeline.
+pub const SERVICES: [&str; 4] = ["ingress", "fetcher", "judge", "reporter"];
 /// The age up to which dead letters are counted.
 const MAX_DEAD_LETTER_AGE: Duration = Duration::from_hours(24);
 /// How many dead letters are read at most.
@@ -22,108 +29,117 @@ const MAX_DEAD_LETTERS: usize = 2_000;
 /// The status of a pipeline; serialized for `--json`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Status {
-    pub(super) stages: Vec<StageStatus>,
-    pub(super) streams: Vec<StreamStatus>,
-    pub(super) instances: Vec<Instance>,
+pub struct Status {
+    pub stages: Vec<StageStatus>,
+    pub streams: Vec<StreamStatus>,
+    pub instances: Vec<Instance>,
     /// Convex and Judge0, as the services see them.
     #[serde(rename = "peers")]
-    pub(super) dependencies: Vec<Dependency>,
+    pub dependencies: Vec<Dependency>,
     /// The languages that submissions wait for.
     #[serde(rename = "waitingLanguages", skip_serializing_if = "Vec::is_empty")]
-    pub(super) languages: Vec<LanguageStatus>,
+    pub languages: Vec<LanguageStatus>,
     /// Dead letters of the last day by stage and cause, the most frequent first.
     #[serde(rename = "dead")]
-    pub(super) dead_letters: Vec<DeadLetterCount>,
+    pub dead_letters: Vec<DeadLetterCount>,
     /// The clock of the server minus the clock of this machine.
-    pub(super) clock_skew_ms: i64,
+    pub clock_skew_ms: i64,
+    /// The heartbeats of the instances.
+    #[serde(skip)]
+    pub heartbeats: Vec<Heartbeat>,
+    /// The sizes of the streams.
+    #[serde(skip)]
+    pub stream_stats: Vec<StreamStats>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct StageStatus {
+pub struct StageStatus {
     /// The name of the consumer.
-    pub(super) stage: &'static str,
-    pub(super) waiting: u64,
+    pub stage: &'static str,
+    pub waiting: u64,
     #[serde(rename = "inHand")]
-    pub(super) in_progress: u64,
-    pub(super) redelivered: u64,
+    pub in_progress: u64,
+    pub redelivered: u64,
     /// Messages that were delivered per second.
-    pub(super) per_second: f64,
+    pub per_second: f64,
     /// The age of the oldest message that is not acknowledged.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) oldest_ms: Option<u64>,
+    pub oldest_ms: Option<u64>,
     /// Slots of all instances of the service.
-    pub(super) slots: u32,
-    pub(super) busy: u32,
+    pub slots: u32,
+    pub busy: u32,
 }
 
 /// A language that submissions wait for.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct LanguageStatus {
-    pub(super) language: u32,
-    pub(super) name: String,
+pub struct LanguageStatus {
+    pub language: u32,
+    pub name: String,
     /// How many submissions wait for it, or are in progress after they have waited.
-    pub(super) submissions: u64,
+    pub submissions: u64,
     /// How long the oldest of them has waited.
-    pub(super) oldest_ms: u64,
+    pub oldest_ms: u64,
     /// The judges that serve it.
-    pub(super) served_by: Vec<String>,
+    pub served_by: Vec<String>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct StreamStatus {
-    pub(super) stream: &'static str,
-    pub(super) messages: u64,
-    pub(super) bytes: u64,
+pub struct StreamStatus {
+    pub stream: &'static str,
+    pub messages: u64,
+    pub bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) max_bytes: Option<u64>,
+    pub max_bytes: Option<u64>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Instance {
-    pub(super) service: String,
+pub struct Instance {
+    pub service: String,
     #[serde(rename = "instance")]
-    pub(super) name: String,
-    pub(super) version: String,
-    pub(super) up_ms: u64,
-    pub(super) slots: u32,
-    pub(super) busy: u32,
-    pub(super) languages: usize,
-    pub(super) engines: Vec<String>,
+    pub name: String,
+    pub version: String,
+    pub up_ms: u64,
+    pub slots: u32,
+    pub busy: u32,
+    pub languages: usize,
+    pub engines: Vec<String>,
     /// The reasons why it is not ready.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) problems: Vec<String>,
+    pub problems: Vec<String>,
     /// The age of its last heartbeat.
-    pub(super) heard_ms: u64,
+    pub heard_ms: u64,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Dependency {
-    pub(super) name: String,
-    pub(super) seen_by: String,
+pub struct Dependency {
+    pub name: String,
+    pub seen_by: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) problem: Option<String>,
+    pub problem: Option<String>,
     /// How long it has been in this state; `None` if it was never called.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) for_ms: Option<u64>,
+    pub for_ms: Option<u64>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct DeadLetterCount {
-    pub(super) stage: String,
-    pub(super) cause: String,
-    pub(super) count: u64,
+pub struct DeadLetterCount {
+    pub stage: String,
+    pub cause: String,
+    pub count: u64,
 }
 
 impl Status {
     /// Collects the status; listens to heartbeats and measures rates for `time`.
-    pub(super) async fn collect(inspector: &Inspector, time: Duration) -> Result<Self, CommandError> {
+    ///
+    /// # Errors
+    /// Returns an error if NATS cannot be read.
+    pub async fn collect(inspector: &Inspector, time: Duration) -> Result<Self, InspectError> {
         let (begun, before) = (Instant::now(), inspector.snapshot().await?);
         let present = inspector.heartbeats(time).await?;
         let snapshot = inspector.snapshot().await?;
@@ -131,6 +147,7 @@ impl Status {
         let waiting = inspector.waiting_languages().await?;
         let languages = waiting.into_iter().map(|waiting| LanguageStatus::of(waiting, &present)).collect();
         let dependencies = present.iter().flat_map(|(heartbeat, _)| Dependency::of(heartbeat)).collect();
+        let heartbeats = present.iter().map(|(heartbeat, _)| heartbeat.clone()).collect();
         let instances: Vec<Instance> =
             present.into_iter().map(|(heartbeat, heard)| Instance::of(heartbeat, heard)).collect();
         let mut stages = Vec::new();
@@ -147,7 +164,18 @@ impl Status {
         });
         let (streams, dead_letters) = (streams.collect(), count_dead_letters(inspector).await?);
         let clock_skew_ms = snapshot.skew_ms;
-        Ok(Self { stages, streams, instances, dependencies, languages, dead_letters, clock_skew_ms })
+        let stream_stats = snapshot.streams;
+        Ok(Self {
+            stages,
+            streams,
+            instances,
+            dependencies,
+            languages,
+            dead_letters,
+            clock_skew_ms,
+            heartbeats,
+            stream_stats,
+        })
     }
 }
 
@@ -223,13 +251,13 @@ impl Dependency {
     }
 }
 
-async fn count_dead_letters(inspector: &Inspector) -> Result<Vec<DeadLetterCount>, CommandError> {
+async fn count_dead_letters(inspector: &Inspector) -> Result<Vec<DeadLetterCount>, InspectError> {
     let since = SystemTime::now() - MAX_DEAD_LETTER_AGE;
     let mut messages = inspector.read(Stream::DeadLetter, "submission.dead.>", Some(since));
     let (mut counts, mut read) = (BTreeMap::<(String, String), u64>::new(), 0);
     while let Some(message) = messages.next().await? {
         let Event { failed_stage, reason, .. } = Reading::default().read(&message);
-        let cause = output::first_line(&reason.unwrap_or_default(), 100);
+        let cause = text::first_line(&reason.unwrap_or_default(), 100);
         *counts.entry((failed_stage.unwrap_or_default(), cause)).or_default() += 1;
         read += 1;
         if read == MAX_DEAD_LETTERS {

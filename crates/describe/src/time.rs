@@ -8,13 +8,17 @@ use gavel_inspect::Since;
 const MAX_DURATION: Duration = Duration::from_hours(24 * 365);
 
 /// Parses a duration such as `10m`, `5s` or `200ms`.
-pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// Returns what was expected, for people.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).ok().filter(|duration| *duration <= MAX_DURATION);
     duration.ok_or_else(|| "expected a duration such as 200ms, 5s, 10m or 2h".to_owned())
 }
 
 /// Formats a duration with about three digits: `812ms`, `1.50s`, `2m05s`.
-pub(crate) fn format_duration(duration: Duration) -> String {
+#[must_use]
+pub fn format_duration(duration: Duration) -> String {
     let ms = duration.as_millis();
     match ms {
         0..1_000 => format!("{ms}ms"),
@@ -27,24 +31,30 @@ pub(crate) fn format_duration(duration: Duration) -> String {
 }
 
 /// Formats milliseconds like [`format_duration`].
-pub(crate) fn format_millis(ms: u64) -> String {
+#[must_use]
+pub fn format_millis(ms: u64) -> String {
     format_duration(Duration::from_millis(ms))
 }
 
 /// Returns a duration in whole milliseconds.
-pub(crate) fn millis(duration: Duration) -> u64 {
+#[must_use]
+pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Formats a time in UTC, to the millisecond: `2026-01-31T12:00:00.000Z`.
-pub(crate) fn format_time(at: SystemTime) -> String {
+#[must_use]
+pub fn format_time(at: SystemTime) -> String {
     // RFC 3339 ends with the year 9999. Only a forged message can name a later one.
     let end = SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_799);
     humantime::format_rfc3339_millis(at.min(end)).to_string()
 }
 
 /// Parses a time in the past, given as an age (`90s`, `1h`, `2days`) or in UTC (`2026-01-31T12:00:00Z`).
-pub(crate) fn parse_since(text: &str) -> Result<Since, String> {
+///
+/// # Errors
+/// Returns what was expected, for people.
+pub fn parse_since(text: &str) -> Result<Since, String> {
     if let Ok(time) = humantime::parse_rfc3339_weak(text) {
         return Ok(Since::Time(time));
     }

@@ -7,9 +7,9 @@ use gavel_domain::LanguageId;
 use gavel_domain::heartbeat::Heartbeat;
 use gavel_inspect::{InspectError, Inspector, QueuePosition};
 
-use super::run::{Run, Wait};
 use crate::event::Event;
-use crate::exit::CommandError;
+use crate::run::{Run, Wait};
+
 use crate::time::format_duration;
 
 /// The time over which verdicts are counted, to estimate how long a queue takes.
@@ -19,7 +19,7 @@ const RATE_WINDOW: Duration = Duration::from_mins(1);
 const LISTEN_TIME: Duration = Duration::from_millis(2_100);
 
 /// Returns what the run waits for, or `None` if it has ended.
-pub(super) async fn wait(inspector: &Inspector, run: &Run) -> Result<Option<Wait>, CommandError> {
+pub(crate) async fn wait(inspector: &Inspector, run: &Run) -> Result<Option<Wait>, InspectError> {
     if run.has_ended() {
         return Ok(None);
     }
@@ -83,7 +83,7 @@ pub(super) async fn wait(inspector: &Inspector, run: &Run) -> Result<Option<Wait
 }
 
 /// What a submission waits for that was handed on by a judge that lacks its language.
-async fn wait_for_language(inspector: &Inspector, waiting: &Event) -> Result<Wait, CommandError> {
+async fn wait_for_language(inspector: &Inspector, waiting: &Event) -> Result<Wait, InspectError> {
     let id = waiting.language.unwrap_or_default();
     let language = Event::language_with_id(id);
     let judge = waiting.handed_on_by.as_deref().unwrap_or("a judge");
@@ -109,7 +109,7 @@ async fn wait_for_language(inspector: &Inspector, waiting: &Event) -> Result<Wai
 }
 
 /// Estimates how long the submissions ahead take.
-async fn estimate(inspector: &Inspector, ahead: u64) -> Result<Option<Duration>, CommandError> {
+async fn estimate(inspector: &Inspector, ahead: u64) -> Result<Option<Duration>, InspectError> {
     let rate = inspector.verdicts_per_second(RATE_WINDOW).await?;
     let seconds = f64::from(u32::try_from(ahead + 1).unwrap_or(u32::MAX)) / rate;
     Ok(Duration::try_from_secs_f64(seconds).ok())
@@ -127,7 +127,7 @@ async fn listen(
     inspector: &Inspector,
     service: &str,
     age: Duration,
-) -> Result<Option<Heartbeats>, CommandError> {
+) -> Result<Option<Heartbeats>, InspectError> {
     if age < LISTEN_TIME {
         return Ok(None);
     }

@@ -20,16 +20,16 @@ const HEAD_BYTES: usize = 24;
 
 /// What is shown of a message.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Reading {
+pub struct Reading {
     /// Source code, and the output of programs and compilers.
-    pub(crate) source: bool,
+    pub source: bool,
     /// Headers.
-    pub(crate) headers: bool,
+    pub headers: bool,
 }
 
 impl Reading {
     /// Returns the event of a message.
-    pub(crate) fn read(self, message: &Message) -> Event {
+    pub fn read(self, message: &Message) -> Event {
         let (word, id, generation) = address(&message.subject);
         let mut event = Event {
             time: Timestamp(message.at),
@@ -275,7 +275,7 @@ mod tests {
         ) {
             let event = Reading { source: true, headers: true }
                 .read(&message(&format!("submission.{word}.{end}"), payload));
-            let text = crate::output::json_line(&event);
+            let text = crate::text::json_line(&event);
             prop_assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event);
         }
     }

@@ -10,8 +10,9 @@ const MAX_TRACKED_SUBMISSIONS: usize = 50_000;
 /// Submissions without an event for this long are dropped first.
 const IDLE_TIME: Duration = Duration::from_mins(30);
 
+/// Remembers the last event of each submission.
 #[derive(Default)]
-pub(super) struct Tracker {
+pub struct Tracker {
     submissions: HashMap<(String, u32), Tracked>,
 }
 
@@ -22,7 +23,7 @@ struct Tracked {
 
 impl Tracker {
     /// Records the event, and sets its `gap_ms` and `times`.
-    pub(super) fn note(&mut self, event: &mut Event) {
+    pub fn note(&mut self, event: &mut Event) {
         if self.submissions.len() >= MAX_TRACKED_SUBMISSIONS {
             self.drop_idle(event.time);
         }

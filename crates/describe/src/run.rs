@@ -1,94 +1,103 @@
 //! One run of a submission: its events, and the time between them as waiting or work.
 
+#![expect(
+    missing_docs,
+    reason = "the fields are those of the JSON output, with names that speak for themselves"
+)]
+
 use std::time::{Duration, SystemTime};
 
-use gavel_inspect::Timeline;
+use gavel_inspect::{Claim, Timeline};
 use serde::Serialize;
 
 use crate::event::{Attempt, Event, Reading, Timestamp};
-use crate::output::escape_control;
-use crate::time::{format_duration, millis};
+use crate::text::escape_control;
+use crate::time::{format_duration, format_millis, millis};
 
 /// A run; serialized for `--json`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Run {
-    pub(super) generation: u32,
-    pub(super) events: Vec<Event>,
-    pub(super) spans: Vec<Span>,
+pub struct Run {
+    pub generation: u32,
+    pub events: Vec<Event>,
+    pub spans: Vec<Span>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) callbacks: Vec<Callback>,
+    pub callbacks: Vec<Callback>,
     #[serde(skip_serializing_if = "Option::is_none", rename = "waitsFor")]
-    pub(super) wait: Option<Wait>,
+    pub wait: Option<Wait>,
     /// From the first event to the last one, or to now if it has not ended.
-    pub(super) total_ms: u64,
+    pub total_ms: u64,
+    /// The right to the first callback.
+    #[serde(skip)]
+    pub claim: Option<Claim>,
     /// The stream sequences of the events.
     #[serde(skip)]
-    pub(super) sequences: Vec<Option<u64>>,
+    pub sequences: Vec<Option<u64>>,
 }
 
 /// What a submission waits for.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Wait {
+pub struct Wait {
     /// The service whose turn it is.
-    pub(super) stage: &'static str,
+    pub stage: &'static str,
     /// How many submissions are ahead of it in the queue; `None` if it is in progress.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) ahead: Option<u64>,
+    pub ahead: Option<u64>,
     /// The estimated wait, at the rate of the last minute.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) about_ms: Option<u64>,
+    pub about_ms: Option<u64>,
     /// The same as a sentence.
-    pub(super) sentence: String,
+    pub sentence: String,
 }
 
 /// The time between two events.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Span {
+pub struct Span {
     /// The event that it starts with.
-    pub(super) after: String,
-    pub(super) is_work: bool,
-    pub(super) from_ms: u64,
-    pub(super) ms: u64,
+    pub after: String,
+    pub is_work: bool,
+    pub from_ms: u64,
+    pub ms: u64,
     /// What happened in that time.
-    pub(super) what: String,
+    pub what: String,
 }
 
 /// A callback attempt, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Callback {
+pub struct Callback {
     /// `running` or `result`.
     #[serde(rename = "call")]
-    pub(super) kind: String,
+    pub kind: String,
     /// The instance that made it.
-    pub(super) instance: String,
+    pub instance: String,
     #[serde(skip_serializing_if = "Option::is_none", rename = "begunMs")]
-    pub(super) started_ms: Option<u64>,
+    pub started_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) took_ms: Option<u64>,
+    pub took_ms: Option<u64>,
     /// The HTTP status, if it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) status: Option<u16>,
+    pub status: Option<u16>,
     /// The HTTP status or the problem, as text.
-    pub(super) answer: String,
+    pub answer: String,
 }
 
 /// A point of the waterfall.
-pub(super) struct Mark<'a> {
-    pub(super) stage: &'a str,
-    pub(super) at: Timestamp,
+pub struct Mark<'a> {
+    pub stage: &'a str,
+    pub at: Timestamp,
     /// `None` if the point is known from another event only.
-    pub(super) event: Option<&'a Event>,
+    pub event: Option<&'a Event>,
 }
 
 /// The events that come before `ready`.
 const BEFORE_READY: [&str; 2] = ["rejudged", "queued"];
 
 impl Run {
-    pub(super) fn of(timeline: &Timeline, now: SystemTime) -> Self {
+    #[must_use]
+    pub fn of(timeline: &Timeline, now: SystemTime) -> Self {
         let reading = Reading::default();
         let mut events: Vec<Event> = timeline.events.iter().map(|message| reading.read(message)).collect();
         let mut last = None;
@@ -104,6 +113,7 @@ impl Run {
             callbacks: Vec::new(),
             wait: None,
             events,
+            claim: timeline.claim.clone(),
             sequences,
         };
         run.callbacks = run.callbacks(timeline);
@@ -114,22 +124,35 @@ impl Run {
     }
 
     /// Returns the event of a stage.
-    pub(super) fn event(&self, stage: &str) -> Option<&Event> {
+    #[must_use]
+    pub fn event(&self, stage: &str) -> Option<&Event> {
         self.events.iter().find(|event| event.stage == stage)
     }
 
     /// Returns the stream sequence of the event of a stage.
-    pub(super) fn sequence(&self, stage: &str) -> Option<u64> {
+    #[must_use]
+    pub fn sequence(&self, stage: &str) -> Option<u64> {
         let at = self.events.iter().position(|event| event.stage == stage)?;
         self.sequences[at]
     }
 
     /// Whether it has ended: Convex has the verdict, or reporting it failed permanently.
-    pub(super) fn has_ended(&self) -> bool {
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
         let reporting_failed =
             |event: &Event| event.stage == "dead" && event.failed_stage.as_deref() == Some("reporter");
         self.event("reported").is_some()
             || (self.event("judged").is_some() && self.events.iter().any(reporting_failed))
+    }
+
+    /// Says how it ended, or what it waits for, in a sentence.
+    #[must_use]
+    pub fn conclusion(&self) -> String {
+        match (&self.wait, self.has_ended()) {
+            (Some(wait), _) => format!("Not ended: {}.", escape_control(&wait.sentence)),
+            (None, true) => format!("Ended {} after it was queued.", format_millis(self.total_ms)),
+            (None, false) => "Continued as a later generation.".to_owned(),
+        }
     }
 
     /// Returns the time since the first event, in milliseconds.
@@ -138,7 +161,8 @@ impl Run {
     }
 
     /// Returns the points of the waterfall: the events, and the time it was ready, which later events hold.
-    pub(super) fn marks(&self) -> Vec<Mark<'_>> {
+    #[must_use]
+    pub fn marks(&self) -> Vec<Mark<'_>> {
         let events = self.events.iter();
         let mut marks: Vec<Mark<'_>> =
             events.map(|event| Mark { stage: &event.stage, at: event.time, event: Some(event) }).collect();
