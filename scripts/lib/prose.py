@@ -102,7 +102,7 @@ SCRIPTS = (".ts", ".tsx", ".js", ".css")
 SUFFIXES = {".rs", ".md", ".py", ".toml", ".yml", ".yaml", ".proto", ".conf", ".env", ".json", ".sh", ".html", *SCRIPTS}
 # Programs of learners, recordings, generated code, and the two files that must name the phrases.
 EXCLUDED = re.compile(r"services/judge/tests/corpus/.*/main\.|.*/recorded/|.*/golden/|samples/programs/|.*\.snap$"
-                      r"|.*/_generated/|convex/src/wire/openapi\.ts|proto/generated/|convex/package-lock\.json"
+                      r"|.*/_generated/|convex/src/wire/openapi\.ts|proto/generated/|.*/package-lock\.json|crates/console/dist/"
                       r"|Cargo\.lock|fuzz/Cargo\.lock|scripts/lib/prose\.py|scripts/tests/test_prose\.py|_typos\.toml")
 
 RUST = re.compile(r"""(?P<prose>//[^\n]*|/\*.*?\*/

@@ -1,4 +1,4 @@
-"""What the npm package in convex/ needs: Node.js, its packages from npm, and a browser for its tests."""
+"""What convex/ and the pages of the console need: Node.js, packages from npm, and a browser for their tests."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from lib import debian
 from lib.project import ROOT, Problem, environment, find, first_line_of, info, parse_version
 
 PACKAGE = ROOT / "convex"
+CONSOLE = ROOT / "crates" / "console" / "web"
 # The same as `engines` in convex/package.json.
 MINIMUM = (20, 19, 0)
 
@@ -31,11 +32,12 @@ def chromium() -> Optional[str]:
 
 
 def ensure() -> None:
-    """Install Node.js and the packages of convex/package-lock.json, unless they are installed."""
+    """Install Node.js and the packages of both package-lock.json, unless they are installed."""
     if node() is None:
         install_node()
-    if not has_packages(PACKAGE):
-        install_packages()
+    for folder in (PACKAGE, CONSOLE):
+        if not has_packages(folder):
+            install_packages(folder)
 
 
 def ensure_browser() -> None:
@@ -93,10 +95,11 @@ def identity(package: dict[str, Any]) -> tuple[Optional[str], Optional[str]]:
     return package.get("version"), package.get("integrity")
 
 
-def install_packages() -> None:
+def install_packages(folder: Path) -> None:
     """Install exactly the packages of the lock file; they run no scripts."""
-    info("installing the npm packages of convex/ (once, and after each change of convex/package-lock.json)")
+    name = folder.relative_to(ROOT)
+    info(f"installing the npm packages of {name}/ (once, and after each change of {name}/package-lock.json)")
     command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    done = subprocess.run(command, cwd=PACKAGE, env=environment(), stdin=subprocess.DEVNULL, stdout=2, check=False)
+    done = subprocess.run(command, cwd=folder, env=environment(), stdin=subprocess.DEVNULL, stdout=2, check=False)
     if done.returncode != 0:
-        raise Problem(f"`{' '.join(command)}` failed in convex/ (see above): check the network and npm's registry")
+        raise Problem(f"`{' '.join(command)}` failed in {name}/ (see above): check the network and npm's registry")

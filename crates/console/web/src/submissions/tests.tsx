@@ -1,0 +1,44 @@
+import type { TestResult } from "../api/types";
+import { bytes, micros } from "../format";
+import { Column, Table } from "../ui/table";
+
+/** How each test ended and what it used. Inputs and outputs are not part of it. */
+export function Tests({ tests, generation }: { tests: TestResult[]; generation: number }) {
+  const slowest = Math.max(1, ...tests.map(({ wallUs }) => wallUs));
+  return (
+    <section>
+      <h3>Tests</h3>
+      <Table
+        caption={`Tests of generation ${generation}`}
+        class="tests"
+        head={
+          <>
+            <Column number>Test</Column>
+            <Column>Outcome</Column>
+            <Column number>CPU</Column>
+            <Column number>Wall</Column>
+            <Column class="wide-only">Wall time</Column>
+            <Column number>Memory</Column>
+          </>
+        }
+      >
+        {tests.map(({ ending, cpuUs, wallUs, memoryBytes }, at) => (
+          <tr key={at} class={ending === "passed" ? "" : "failed"}>
+            <th scope="row" class="number">
+              {at + 1}
+            </th>
+            <td>{ending}</td>
+            <td class="number">{micros(cpuUs)}</td>
+            <td class="number">{micros(wallUs)}</td>
+            <td class="wide-only bar-cell">
+              <span class="track" aria-hidden="true">
+                <i class="work" style={{ left: "0", width: `${(wallUs / slowest) * 100}%` }} />
+              </span>
+            </td>
+            <td class="number">{bytes(memoryBytes)}</td>
+          </tr>
+        ))}
+      </Table>
+    </section>
+  );
+}
