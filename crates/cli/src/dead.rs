@@ -10,7 +10,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use gavel_describe::dead_letter::summary;
 use gavel_domain::SubmissionId;
 use gavel_domain::event::Stage;
-use gavel_inspect::{Inspector, Rejudger, Since, StoredDeadLetter};
+use gavel_inspect::{Inspector, Rejudger, Since, to_retry};
 use serde_json::json;
 
 use crate::exit::{self, CommandError, CommandOutcome};
@@ -114,11 +114,6 @@ async fn dead(arguments: &Arguments) -> Result<CommandOutcome, CommandError> {
     Ok(outcome)
 }
 
-/// Whether a dead letter is of this stage; without a stage, always.
-fn is_of_stage(dead_letter: &StoredDeadLetter, stage: Option<Stage>) -> bool {
-    stage.is_none_or(|stage| dead_letter.dead_letter.as_ref().is_some_and(|dead| dead.stage == stage))
-}
-
 async fn list(
     inspector: &Inspector,
     stage: Option<Stage>,
@@ -127,7 +122,7 @@ async fn list(
 ) -> anyhow::Result<CommandOutcome> {
     let mut dead_letters = inspector.dead_letters(since.map(|since| since.time(SystemTime::now())));
     while let Some(dead_letter) = dead_letters.next().await? {
-        if is_of_stage(&dead_letter, stage) {
+        if dead_letter.is_of_stage(stage) {
             print_line(&if json { summary(&dead_letter).to_string() } else { show::line(&dead_letter) });
         }
     }
@@ -144,7 +139,7 @@ async fn selected(
     let (mut ids, mut known) = (Vec::new(), HashSet::new());
     let mut dead_letters = inspector.dead_letters(since.map(|since| since.time(SystemTime::now())));
     while let Some(dead_letter) = dead_letters.next().await? {
-        if is_of_stage(&dead_letter, stage)
+        if dead_letter.is_of_stage(stage)
             && let Some(key) = dead_letter.submission_key()
             && known.insert(key.id.clone())
         {
@@ -164,15 +159,7 @@ async fn retry(
     let mut outcome = CommandOutcome::Done;
     for id in ids {
         let dead_letters = inspector.dead_letters_of(id).await?;
-        // Retry the dead letter of the newest generation; within it, that of the earliest stage, because reporting its error
-        // may have failed, too.
-        let order = |dead_letter: &&StoredDeadLetter| {
-            let generation = dead_letter.submission_key().map(|key| std::cmp::Reverse(key.generation));
-            (generation.is_none(), generation, dead_letter.dead_letter.as_ref().map(|dead| dead.stage))
-        };
-        let Some(dead_letter) =
-            dead_letters.iter().filter(|dead_letter| is_of_stage(dead_letter, stage)).min_by_key(order)
-        else {
+        let Some(dead_letter) = to_retry(&dead_letters, stage) else {
             print_missing(id, json);
             outcome = CommandOutcome::Refused;
             continue;

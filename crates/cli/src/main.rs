@@ -7,6 +7,7 @@
 
 mod backup;
 mod completions;
+mod console;
 mod dead;
 mod decode;
 mod doctor;
@@ -55,6 +56,7 @@ enum Command {
     Doctor(doctor::Arguments),
     Dead(dead::Arguments),
     Rejudge(rejudge::Arguments),
+    Console(console::Arguments),
     Decode(decode::Arguments),
     Streams(streams::Arguments),
     Backup(backup::BackupArguments),
@@ -89,6 +91,7 @@ fn main() -> ExitCode {
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Dead(arguments) => dead::run(&arguments),
         Command::Rejudge(arguments) => rejudge::run(&arguments),
+        Command::Console(arguments) => console::run(&arguments),
         Command::Decode(arguments) => decode::run(&arguments),
         Command::Streams(arguments) => streams::run(&arguments),
         Command::Backup(arguments) => backup::back_up(&arguments),

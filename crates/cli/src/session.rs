@@ -56,10 +56,15 @@ impl NatsOptions {
     pub(crate) async fn operator(&self, command: &str) -> Result<OperatorSession, CommandError> {
         let mut env = Env::from_process();
         let config = self.config(&mut env, command, "ops");
-        let settle_time = gavel_config::request_timeout(&mut env) + gavel_convex::running_linger(&mut env);
+        let settle_time = settle_time(&mut env);
         env.finish().map_err(|problems| CommandError::configuration(&problems))?;
         Ok(OperatorSession { bus: connect_bus(&config).await?, settle_time })
     }
+}
+
+/// How long Convex may take to apply a callback that got no answer.
+pub(crate) fn settle_time(env: &mut Env) -> Duration {
+    gavel_config::request_timeout(env) + gavel_convex::running_linger(env)
 }
 
 /// Connects a bus, and waits until the connection is up.

@@ -11,6 +11,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use futures::future::try_join_all;
+use gavel_bus::Bus;
+use gavel_console::Console;
 use gavel_judge::Engines;
 use gavel_mock_convex::{MockConvex, questions};
 use gavel_reporter::CallbackOrder;
@@ -63,6 +65,7 @@ async fn up(settings: Settings) -> anyhow::Result<()> {
         None => None,
     };
     let (access, mock_url) = (nats.as_ref().map(OwnNats::access), mock_convex.as_ref().map(MockConvex::url));
+    let console = settings.console();
     let services = settings.services(access, mock_url.clone());
     if services.reporter.order == CallbackOrder::Guarded
         && let Some(mock_convex) = &mock_convex
@@ -74,8 +77,9 @@ async fn up(settings: Settings) -> anyhow::Result<()> {
         has_keys: !services.ingress.keys.is_empty(),
         own_nats: access.map(|access| access.url.clone()),
         mock_convex: mock_url,
+        console: None,
     };
-    let ran = Box::pin(serve(services, &lifecycle, nats.as_ref(), next_steps)).await;
+    let ran = Box::pin(serve(services, console, &lifecycle, nats.as_ref(), next_steps)).await;
     // The services stop before NATS, and NATS before mock Convex, so that each can still reach what it needs.
     if let Some(nats) = nats {
         nats.stop().await;
@@ -99,6 +103,7 @@ async fn start_mock_convex(address: std::net::SocketAddr) -> anyhow::Result<Mock
 
 async fn serve(
     services: Services,
+    console: gavel_console::Config,
     lifecycle: &Lifecycle,
     nats: Option<&OwnNats>,
     mut next_steps: NextSteps,
@@ -112,6 +117,8 @@ async fn serve(
     if let Ok(address) = ingress.address() {
         next_steps.ingress = address;
     }
+    let console = bind_console(&console, bus.clone());
+    next_steps.console = console.as_ref().and_then(|console| console.address().ok());
 
     let ended = CancellationToken::new();
     let apps = async {
@@ -137,8 +144,24 @@ async fn serve(
             nats.keep_running(&bus, &ended).await;
         }
     };
-    let (ran, (), ()) = tokio::join!(apps, ready, watched);
+    let served = async {
+        if let Some(console) = console {
+            console.run(ended.clone()).await;
+        }
+    };
+    let (ran, (), (), ()) = tokio::join!(apps, ready, watched, served);
     ran
+}
+
+/// Binds the console. The services do not depend on it, so that a port in use is only a warning.
+fn bind_console(config: &gavel_console::Config, bus: Bus) -> Option<Console> {
+    let bound = Console::bind(config, bus);
+    bound
+        .inspect_err(|error| {
+            let address = config.listen;
+            warn!(%error, %address, "cannot listen for the console: gavel console --listen serves it on another port");
+        })
+        .ok()
 }
 
 /// Reports that all services are ready: on a terminal with the next steps.

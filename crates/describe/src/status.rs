@@ -27,7 +27,7 @@ const MAX_DEAD_LETTER_AGE: Duration = Duration::from_hours(24);
 const MAX_DEAD_LETTERS: usize = 2_000;
 
 /// The status of a pipeline; serialized for `--json`.
-#[derive(Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
     pub stages: Vec<StageStatus>,
@@ -52,7 +52,7 @@ pub struct Status {
     pub stream_stats: Vec<StreamStats>,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StageStatus {
     /// The name of the consumer.
@@ -72,7 +72,7 @@ pub struct StageStatus {
 }
 
 /// A language that submissions wait for.
-#[derive(Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LanguageStatus {
     pub language: u32,
@@ -85,7 +85,7 @@ pub struct LanguageStatus {
     pub served_by: Vec<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StreamStatus {
     pub stream: &'static str,
@@ -95,7 +95,7 @@ pub struct StreamStatus {
     pub max_bytes: Option<u64>,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Instance {
     pub service: String,
@@ -114,7 +114,7 @@ pub struct Instance {
     pub heard_ms: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Dependency {
     pub name: String,
@@ -126,7 +126,7 @@ pub struct Dependency {
     pub for_ms: Option<u64>,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetterCount {
     pub stage: String,

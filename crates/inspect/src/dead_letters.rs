@@ -6,7 +6,7 @@ use async_nats::jetstream::stream::{DeleteMessageError, DeleteMessageErrorKind};
 use async_nats::jetstream::{self, ErrorCode};
 use gavel_bus::Trace;
 use gavel_bus::topology::{self, Stream};
-use gavel_domain::event::{DeadLetter, Expired, Judged, Queued, Ready, Running, Waiting};
+use gavel_domain::event::{DeadLetter, Expired, Judged, Queued, Ready, Running, Stage, Waiting};
 use gavel_domain::{SubmissionId, SubmissionKey};
 use gavel_proto::{Event, WireEvent as _};
 
@@ -59,6 +59,12 @@ impl StoredDeadLetter {
             dead_letter: DeadLetter::decode(&message.payload).ok(),
             message_sequence: None,
         }
+    }
+
+    /// Whether it is of this stage; without a stage, always.
+    #[must_use]
+    pub fn is_of_stage(&self, stage: Option<Stage>) -> bool {
+        stage.is_none_or(|stage| self.dead_letter.as_ref().is_some_and(|dead| dead.stage == stage))
     }
 
     /// The submission and generation that it is about; `None` if its subject names none.
@@ -145,6 +151,21 @@ impl Inspector {
         Ok(found)
     }
 
+    /// Returns the dead letter with this sequence number, and its message; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// Returns an error if the stream cannot be read.
+    pub async fn dead_letter(&self, sequence: u64) -> Result<Option<StoredDeadLetter>, InspectError> {
+        let filter = topology::subject(DeadLetter::NAME, ">");
+        let found = self.first(Stream::DeadLetter, &filter, sequence).await?;
+        let Some(message) = found.filter(|message| message.sequence == Some(sequence)) else {
+            return Ok(None);
+        };
+        let mut dead_letter = StoredDeadLetter::of(&message);
+        self.read_message(&mut dead_letter).await?;
+        Ok(Some(dead_letter))
+    }
+
     /// Reads the message of a dead letter, if it is kept apart and still exists.
     async fn read_message(&self, stored: &mut StoredDeadLetter) -> Result<(), InspectError> {
         let Some(dead_letter) = &mut stored.dead_letter else { return Ok(()) };
@@ -189,6 +210,17 @@ impl Inspector {
     }
 }
 
+/// Returns the one of a submission's dead letters that is to be retried, of a stage or of any: that of the newest generation;
+/// within it, that of the earliest stage, because reporting its error may have failed, too.
+#[must_use]
+pub fn to_retry(dead_letters: &[StoredDeadLetter], stage: Option<Stage>) -> Option<&StoredDeadLetter> {
+    let order = |dead_letter: &&StoredDeadLetter| {
+        let generation = dead_letter.submission_key().map(|key| std::cmp::Reverse(key.generation));
+        (generation.is_none(), generation, dead_letter.dead_letter.as_ref().map(|dead| dead.stage))
+    };
+    dead_letters.iter().filter(|dead_letter| dead_letter.is_of_stage(stage)).min_by_key(order)
+}
+
 /// Whether a subject is that of one message of a dead letter. Anyone may have written the dead letter, and a wildcard would
 /// name another one's message.
 fn is_dead_message(subject: &str) -> bool {
@@ -201,7 +233,7 @@ fn is_absence(answer: &jetstream::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use gavel_domain::event::{HandedOn, Stage};
+    use gavel_domain::event::HandedOn;
     use gavel_testkit::fixtures;
 
     use super::*;

@@ -177,7 +177,9 @@ impl Inspector {
 
     /// The stored event of a submission that waits for its language.
     pub(crate) async fn waiting(&self, key: &SubmissionKey) -> Result<Option<Message>, InspectError> {
-        self.first(Stream::Waiting, &topology::subject(Waiting::NAME, format_args!("*.{key}")), 1).await
+        // The arguments of a format cannot be kept while a task that may change threads waits.
+        let filter = topology::subject(Waiting::NAME, format!("*.{key}"));
+        self.first(Stream::Waiting, &filter, 1).await
     }
 
     /// Returns the rate of verdicts per second within `window`. With several verdicts it is measured from the first of

@@ -24,7 +24,7 @@ mod snapshot;
 mod topology;
 
 pub use backup::BackupError;
-pub use dead_letters::{DeadLetterContent, DeadLetters, RemoveError, StoredDeadLetter};
+pub use dead_letters::{DeadLetterContent, DeadLetters, RemoveError, StoredDeadLetter, to_retry};
 pub use history::{Claim, StoredAttempt, Timeline};
 pub use inspector::{InspectError, Inspector};
 pub use live::{LiveEvents, Start, StoredMessages};

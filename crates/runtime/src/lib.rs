@@ -26,6 +26,7 @@ pub use config::{HttpConfig, ServiceConfig};
 pub use entry_point::{EXIT_CONFIG, Misconfigured, report_failure, run_service, run_with_telemetry};
 pub use heartbeat::ServiceInfo;
 pub use http::connections::{Connection, Overloaded};
+pub use http::server::{listen, serve};
 pub use lifecycle::Lifecycle;
 /// The allocator of the programs that run services: faster than that of the C library for many small allocations by several
 /// threads. Each program sets it itself, since a program can have only one.

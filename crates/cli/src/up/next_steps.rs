@@ -16,6 +16,7 @@ pub(super) struct NextSteps {
     /// The server that this process owns.
     pub(super) own_nats: Option<String>,
     pub(super) mock_convex: Option<String>,
+    pub(super) console: Option<SocketAddr>,
 }
 
 impl NextSteps {
@@ -42,6 +43,9 @@ impl NextSteps {
         if let Some(url) = &self.mock_convex {
             let _ = writeln!(text, "See sample questions and results in mock Convex:\n  {url}");
         }
+        if let Some(address) = &self.console {
+            let _ = writeln!(text, "Watch the pipeline in a browser:\n  http://{address}/");
+        }
         text + "\nPress Ctrl-C to stop.\n"
     }
 }
@@ -57,10 +61,12 @@ mod tests {
             has_keys: false,
             own_nats: Some(DEFAULT_NATS.to_owned()),
             mock_convex: Some("http://127.0.0.1:4005".to_owned()),
+            console: Some("127.0.0.1:4006".parse().unwrap()),
         };
         let text = steps.text("gavel");
         assert!(text.contains("\n  gavel submit sum.py --question sum\n"), "{text}");
         assert!(text.contains("\n  gavel tap\n") && text.contains("\n  http://127.0.0.1:4005\n"), "{text}");
+        assert!(text.contains("\n  http://127.0.0.1:4006/\n"), "{text}");
         steps.ingress = "127.0.0.1:5001".parse().unwrap();
         steps.own_nats = Some("nats://127.0.0.1:5222".to_owned());
         (steps.has_keys, steps.mock_convex) = (true, None);

@@ -7,9 +7,12 @@ use std::time::Duration;
 
 use gavel_bus::identity::Credentials;
 use gavel_config::{ConfigError, Env, Setting};
+use gavel_domain::Secret;
 use gavel_runtime::telemetry::TelemetryConfig;
 
 use super::nats::{Access, NatsServerConfig, SyncInterval};
+use crate::console;
+use crate::session::{operator_name, settle_time};
 
 /// The configurations of the services.
 pub(crate) struct Services {
@@ -25,10 +28,14 @@ pub(crate) struct Settings {
     nats: NatsServerConfig,
     nats_url: Option<String>,
     has_convex: bool,
+    console_key: Option<Secret>,
+    settle_time: Duration,
 }
 
 /// The port of mock Convex, counted from the port of the ingress. The services use the ports between.
 const MOCK_CONVEX_PORT_OFFSET: u16 = 4;
+/// The port of the console.
+const CONSOLE_PORT_OFFSET: u16 = 5;
 
 impl Settings {
     /// Reads the environment of this process.
@@ -63,12 +70,13 @@ impl Settings {
                 "when nats-server syncs to disk: always (a 202 survives a power cut), or an interval such as 1s (faster)",
             ),
         };
+        let console_key = console::key(env);
         let port: u16 = env.number(
             "PORT",
             4001,
             1,
-            u16::MAX - MOCK_CONVEX_PORT_OFFSET,
-            "port of the ingress; fetcher, judge and reporter use the next three",
+            u16::MAX - CONSOLE_PORT_OFFSET,
+            "port of the ingress; fetcher, judge and reporter use the next three, and the console the fifth after it",
         );
         let mut problems = BTreeSet::new();
         let mut service_env = |offset: u16| {
@@ -87,13 +95,15 @@ impl Settings {
             judge: gavel_judge::Config::read(judge),
             reporter: gavel_reporter::Config::read(reporter),
         };
+        // Reads the same variables as the reporter.
+        let settle_time = settle_time(&mut env.unread_copy());
         for service in envs {
             problems.extend(service.problems().iter().cloned());
         }
         for problem in problems {
             env.add_problem(problem);
         }
-        Self { services, nats, nats_url, has_convex: convex.is_some() }
+        Self { services, nats, nats_url, has_convex: convex.is_some(), console_key, settle_time }
     }
 
     /// How long submissions in progress may take after a stop signal.
@@ -105,6 +115,18 @@ impl Settings {
     pub(crate) fn mock_convex_address(&self) -> Option<SocketAddr> {
         let port = self.services.ingress.service.http.listen.port() + MOCK_CONVEX_PORT_OFFSET;
         (!self.has_convex).then(|| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port))
+    }
+
+    /// The console: on the loopback address, whatever the services listen on.
+    pub(crate) fn console(&self) -> gavel_console::Config {
+        let port = self.services.ingress.service.http.listen.port() + CONSOLE_PORT_OFFSET;
+        gavel_console::Config {
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port),
+            hosts: Vec::new(),
+            key: self.console_key.clone(),
+            operator: operator_name(),
+            settle_time: self.settle_time,
+        }
     }
 
     /// The nats-server to start, or `None` if NATS is configured.
