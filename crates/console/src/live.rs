@@ -26,7 +26,7 @@ use crate::error::ApiError;
 use crate::nats;
 use crate::query::Query;
 use crate::state::State;
-use crate::table::{Counts, Row, ShownRow};
+use crate::table::{Counts, Row, ShownRow, Table};
 
 /// The shortest time between two batches.
 const BATCH_INTERVAL: Duration = Duration::from_millis(250);
@@ -130,9 +130,18 @@ fn position(state: &State, last_id: Option<&str>) -> Position {
         Some((console, change, _)) if console == table.console() && change <= table.last_change() => {
             Position::Change(change, table.counts.clone())
         }
+        _ if parts.is_none() && table.is_complete => {
+            Position::Change(table.last_change(), table.counts.clone())
+        }
         Some((_, _, ms)) => Position::Pending(from_epoch_ms(ms).and_then(|time| time.checked_sub(OVERLAP))),
         None => Position::Pending(None),
     }
+}
+
+/// The id of the event after which a reader has seen everything up to this change.
+fn event_id(table: &Table, change: u64) -> String {
+    let newest = table.newest_time().map_or(0, epoch_ms);
+    format!("{}-{change}-{newest}", table.console())
 }
 
 impl Reader {
@@ -166,7 +175,15 @@ impl Reader {
             let Explanation { message, remedy } = nats::disconnected();
             (data["problem"], data["remedy"]) = (message.into(), remedy.into());
         }
-        self.send("nats", &data, None);
+        // Also a reader that has seen no change yet has a place to go on from.
+        let id = match &self.submissions {
+            Some(Position::Change(change, _)) => {
+                let table = self.state.table();
+                (*change == table.last_change()).then(|| event_id(&table, *change))
+            }
+            Some(Position::Pending(_)) | None => None,
+        };
+        self.send("nats", &data, id);
         if self.wants_overview {
             self.send_overview();
         }
@@ -210,8 +227,7 @@ impl Reader {
             table.changed_since(change).filter(|row| self.filter.matches(&row.event)).collect();
         let skipped = selected.len().saturating_sub(MAX_ROWS);
         let rows: Vec<ShownRow> = selected[skipped..].iter().map(|row| row.shown()).collect();
-        let newest = table.newest_time();
-        let id = format!("{}-{last_change}-{}", table.console(), newest.map_or(0, epoch_ms));
+        let id = event_id(&table, last_change);
         drop(table);
         let covers_ms = millis(now.duration_since(self.batched_at));
         self.batched_at = now;

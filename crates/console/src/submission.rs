@@ -7,7 +7,7 @@ use axum::extract::{Path, State as Shared};
 use axum::http::HeaderMap;
 use axum::http::header::HOST;
 use gavel_describe::dead_letter::summary;
-use gavel_describe::event::Timestamp;
+use gavel_describe::event::{Event, Timestamp};
 use gavel_describe::history::runs;
 use gavel_describe::run::Run;
 use gavel_describe::text::first_line;
@@ -80,6 +80,9 @@ fn generation(run: &Run) -> Value {
     let mut object = serde_json::to_value(run).expect("our own values have a JSON form");
     for (shown, event) in object["events"].as_array_mut().into_iter().flatten().zip(&run.events) {
         shown["says"] = event.summary().into();
+        if let Some(language) = event.language {
+            shown["languageName"] = Event::language_name(language).into();
+        }
         if let Some(reason) = &event.reason {
             shown["reason"] = first_line(reason, MAX_REASON_CHARS).into();
         }

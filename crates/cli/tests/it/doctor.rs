@@ -141,7 +141,7 @@ async fn doctor_reports_services_and_their_dependencies() {
     })
     .await
     .unwrap_or_else(|_| panic!("{findings:?} {:?}", judge.log()));
-    for name in ["Judge0 as judge-x sees it", "judge-x is ready"] {
+    for name in ["Judge0 as judge-x sees it", "judge-x is not ready"] {
         let is_it = |finding: &&Value| {
             finding["name"] == name && finding["found"].as_str().unwrap().starts_with("Judge0 is unreachable")
         };

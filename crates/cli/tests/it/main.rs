@@ -5,6 +5,7 @@
 mod backup;
 mod collector;
 mod comparison;
+mod console;
 mod crash;
 mod dead;
 mod doctor;

@@ -208,7 +208,13 @@ async fn live_events_go_on_after_a_lost_connection() {
     let mut live = console.live("/api/live?submissions=true", None).await;
     assert_eq!(live.wait("nats").await.data["connected"], true);
     console.until("/api/history", |history| history["complete"] == true).await;
+    // A page that has seen no change yet goes on from where it came.
+    drop(live);
+    let mut live = console.live("/api/live?submissions=true", None).await;
+    let first_id = live.wait("nats").await.id.unwrap();
+    drop(live);
     rig.publish(&queued("a")).await;
+    let mut live = console.live("/api/live?submissions=true", Some(&first_id)).await;
     let batch = live.wait("submissions").await;
     assert_eq!(ids(&batch.data["rows"]), ["a"]);
     let last_id = batch.id.unwrap();

@@ -198,7 +198,7 @@ pub async fn services(inspector: &Inspector, present: &[Heartbeat]) -> Vec<Findi
     for each in present {
         findings.extend(each.problems.iter().map(|problem| {
             let remedy = "See its log for details.";
-            Finding::bad(&format!("{} is ready", each.instance), problem.as_str(), remedy)
+            Finding::bad(&format!("{} is not ready", each.instance), problem.as_str(), remedy)
         }));
         findings.extend(each.dependencies.iter().filter_map(|peer| {
             let name = format!("{} as {} sees it", peer.name, each.instance);
