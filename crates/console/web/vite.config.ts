@@ -8,6 +8,8 @@ export default defineConfig({
     outDir: "../dist",
     emptyOutDir: true,
     target: "es2022",
+    // Without light-dark() the theme could follow the system only.
+    cssTarget: ["chrome123", "firefox120", "safari17.5"],
     // A `data:` URL or a polyfill would need an exception in the content security policy.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },

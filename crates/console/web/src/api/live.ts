@@ -11,7 +11,7 @@ export interface LiveHandlers {
   overview?: (overview: Overview) => void;
   minute?: (minutes: Minute[]) => void;
   submissions?: (batch: Batch) => void;
-  /** Events may be missing: load the data again. */
+  /** Called when a connection is open, and if events are missing: load the data again. */
   reload?: () => void;
 }
 
@@ -36,17 +36,12 @@ export function useLive(query: string, handlers: LiveHandlers): Live {
   useEffect(() => {
     let source: EventSource;
     let timer: ReturnType<typeof setTimeout> | undefined;
-    let isFirst = true;
     const connect = () => {
       source = new EventSource(`/api/live${query}`);
-      const isReplacement = !isFirst;
-      isFirst = false;
-      let wasOpen = false;
       source.onopen = () => {
         setConnection("live");
-        // A new EventSource has no last event id.
-        if (isReplacement && !wasOpen) latest.current.reload?.();
-        wasOpen = true;
+        // Before the first batch there is no last event id, so the console sends what changes from now on.
+        latest.current.reload?.();
       };
       source.onerror = () => {
         setConnection("lost");

@@ -5,6 +5,8 @@ import { post } from "./client";
 export interface Progress {
   outcomes: Outcome[];
   left: number;
+  /** Why it stopped before the end. */
+  problem?: string | undefined;
 }
 
 /**
@@ -21,8 +23,8 @@ export async function runAction<R extends ActionResult>(
   for (;;) {
     const result = await post<R>(path, body);
     outcomes.push(...result.results);
-    onProgress({ outcomes: [...outcomes], left: result.left }, result);
+    onProgress({ outcomes: [...outcomes], left: result.left, problem: result.problem }, result);
     const hasChanged = result.results.some(({ outcome }) => outcome !== "refused");
-    if (result.left === 0 || !hasChanged || isStopped()) return;
+    if (result.left === 0 || result.problem !== undefined || !hasChanged || isStopped()) return;
   }
 }

@@ -381,6 +381,8 @@ export interface ActionResult {
   results: Outcome[];
   /** How many are left to do. */
   left: number;
+  /** Why it stopped before the end, such as a lost connection to NATS. */
+  problem?: string;
 }
 export interface Outcome {
   /** Submission, or the key of a dead letter without one. */

@@ -39,7 +39,7 @@ export function DeadLettersPage() {
       reload();
     }, RELOAD_MS);
   };
-  const live = useLive("?submissions=true&stage=dead", { submissions: reloadSoon, reload: changed });
+  const live = useLive("?submissions=true&stage=dead", { submissions: reloadSoon, reload });
   return (
     <>
       <ConnectionNote live={live} />

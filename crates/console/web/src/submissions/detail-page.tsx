@@ -112,7 +112,7 @@ function Fact({ name, value, isId = false }: { name: string; value: string | und
 }
 
 function GenerationView({ generation, isLatest }: { generation: Generation; isLatest: boolean }) {
-  const tests = generation.events.findLast(({ tests = [] }) => tests.length > 0)?.tests ?? [];
+  const judged = generation.events.findLast(({ tests = [] }) => tests.length > 0);
   return (
     <details class="generation-view" open={isLatest}>
       <summary>
@@ -121,7 +121,7 @@ function GenerationView({ generation, isLatest }: { generation: Generation; isLa
       </summary>
       <p class="conclusion">{sentence(generation.conclusion)}</p>
       <Waterfall generation={generation} />
-      {tests.length > 0 && <Tests tests={tests} generation={generation.generation} />}
+      {judged && <Tests judged={judged} />}
       <Callbacks callbacks={generation.callbacks ?? []} generation={generation.generation} />
     </details>
   );

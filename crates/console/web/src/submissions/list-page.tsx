@@ -1,4 +1,4 @@
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { get, query, RequestProblem } from "../api/client";
 import { useLive } from "../api/live";
 import { useResource, type Resource } from "../api/use-resource";
@@ -14,6 +14,8 @@ import { filtersOf, type Filters } from "./filters";
 import { MAX_ROWS, withChanges } from "./rows";
 import { SubmissionTable } from "./table";
 
+/** Wait before the list is loaded again while the console still reads the last hour, in milliseconds. */
+const INCOMPLETE_MS = 1_000;
 /** How many batches the rate is measured over. */
 const RECENT_BATCHES = 8;
 
@@ -54,6 +56,12 @@ function List({ filters, first }: { filters: Filters; first: Resource<Submission
         1_000,
     );
   };
+  const { data, reload } = first;
+  useEffect(() => {
+    if (data?.complete !== false) return;
+    const timer = setTimeout(reload, INCOMPLETE_MS);
+    return () => clearTimeout(timer);
+  }, [data, reload]);
   const { since: _, ...liveFilters } = filters;
   const live = useLive(query({ ...liveFilters, submissions: true }), { submissions: onBatch, reload: first.reload });
   const present = withChanges(first.data?.rows ?? [], changed);

@@ -1,7 +1,7 @@
 import type { Row } from "../api/types";
 
 /** The most rows that the list shows; older ones are loaded on request. */
-export const MAX_ROWS = 200;
+export const MAX_ROWS = 100;
 
 export const keyOf = ({ id, generation }: Pick<Row, "id" | "generation">) => `${id}.${generation}`;
 

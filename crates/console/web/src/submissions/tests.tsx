@@ -1,9 +1,10 @@
-import type { TestResult } from "../api/types";
+import type { EventInfo } from "../api/types";
 import { bytes, micros } from "../format";
+import { Badge } from "../ui/badge";
 import { Column, Table } from "../ui/table";
 
 /** How each test ended and what it used. Inputs and outputs are not part of it. */
-export function Tests({ tests, generation }: { tests: TestResult[]; generation: number }) {
+export function Tests({ judged: { tests = [], generation, passed, status } }: { judged: EventInfo }) {
   const slowest = Math.max(1, ...tests.map(({ wallUs }) => wallUs));
   return (
     <section>
@@ -14,7 +15,8 @@ export function Tests({ tests, generation }: { tests: TestResult[]; generation: 
         head={
           <>
             <Column number>Test</Column>
-            <Column>Outcome</Column>
+            <Column>Result</Column>
+            <Column>Ended with</Column>
             <Column number>CPU</Column>
             <Column number>Wall</Column>
             <Column class="wide-only">Wall time</Column>
@@ -23,10 +25,11 @@ export function Tests({ tests, generation }: { tests: TestResult[]; generation: 
         }
       >
         {tests.map(({ ending, cpuUs, wallUs, memoryBytes }, at) => (
-          <tr key={at} class={ending === "passed" ? "" : "failed"}>
+          <tr key={at}>
             <th scope="row" class="number">
               {at + 1}
             </th>
+            <td>{resultOf(at, passed, status)}</td>
             <td>{ending}</td>
             <td class="number">{micros(cpuUs)}</td>
             <td class="number">{micros(wallUs)}</td>
@@ -41,4 +44,11 @@ export function Tests({ tests, generation }: { tests: TestResult[]; generation: 
       </Table>
     </section>
   );
+}
+
+/** Tests run in order, and the first failure ends the submission. */
+function resultOf(at: number, passed: number | undefined, status: string | undefined) {
+  if (passed === undefined) return "–";
+  if (at < passed) return <Badge tone="good">passed</Badge>;
+  return status === "failed" && at === passed ? <Badge tone="learner">failed</Badge> : "–";
 }

@@ -37,7 +37,7 @@ export function Waterfall({ generation: { generation, events, spans, totalMs } }
           <Column>Event</Column>
           <Column class="wide-only">Until the next event</Column>
           <Column number>Then</Column>
-          <Column>Details</Column>
+          <Column class="details">Details</Column>
         </>
       }
     >

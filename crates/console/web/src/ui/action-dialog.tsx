@@ -66,6 +66,7 @@ export function ActionDialog({
           <p>{plural(progress.left, "item")} left. Do it again to continue.</p>
         )}
       </div>
+      {progress.problem !== undefined && <ProblemNote problem={{ message: progress.problem }} />}
       {problem && <ProblemNote problem={problem} />}
       <div class="buttons">
         {state === "asking" && (
