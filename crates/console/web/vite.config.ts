@@ -32,6 +32,10 @@ export default defineConfig({
           fileParallelism: false,
         },
       },
+      {
+        extends: true,
+        test: { name: "screenshot", environment: "node", include: ["e2e/screenshot.ts"], testTimeout: 7_200_000 },
+      },
     ],
   },
 });

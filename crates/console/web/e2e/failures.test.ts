@@ -79,8 +79,9 @@ describe("the overview names the problem and recovers when", () => {
     const list = await world.open("/submissions");
     await list.sees("passed");
     await nats.kill();
-    await operator.page.getByRole("alert").waitFor();
+    await operator.page.getByRole("heading", { level: 1, name: "1 problem" }).waitFor();
     await operator.sees("Not live");
+    await operator.sees(/NATS/);
     await list.page.getByRole("alert").waitFor();
     expect(await list.page.getByRole("table").getByRole("row").count(), "the last known state stays").toBeGreaterThan(
       1,

@@ -12,7 +12,7 @@ function publish(live: Live | undefined): void {
 }
 
 /** Shows the connection of a page in the bar at the top, and above the page what is wrong with it. */
-export function ConnectionNote({ live }: { live: Live }) {
+export function ConnectionNote({ live, hasNatsNote = true }: { live: Live; hasNatsNote?: boolean }) {
   useEffect(() => {
     publish(live);
     return () => publish(undefined);
@@ -27,7 +27,7 @@ export function ConnectionNote({ live }: { live: Live }) {
       />
     );
   }
-  if (live.nats?.connected === false) {
+  if (live.nats?.connected === false && hasNatsNote) {
     return (
       <ProblemNote
         problem={{

@@ -253,6 +253,7 @@ export interface EventInfo {
   subject: string;
   question?: string;
   language?: number;
+  languageName?: string;
   kind?: string;
   status?: string;
   passed?: number;

@@ -48,7 +48,7 @@ function Contents({ of }: { of: DeadLetterShow }) {
         )}
         {Object.entries(of.message).map(([name, value]) => (
           <div key={name}>
-            <dt>{name}</dt>
+            <dt>{wordsOf(name)}</dt>
             <dd class="id">{typeof value === "string" ? value : JSON.stringify(value)}</dd>
           </div>
         ))}
@@ -71,6 +71,12 @@ function Contents({ of }: { of: DeadLetterShow }) {
       <Commands commands={of.commands} />
     </>
   );
+}
+
+/** `questionId` as `Question id`. */
+function wordsOf(name: string): string {
+  const words = name.replace(/[A-Z]/g, (capital) => ` ${capital.toLowerCase()}`);
+  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 function SourceOf({ sequence }: { sequence: number }) {

@@ -130,6 +130,13 @@ function total(values: (number | null)[][], at: number): number {
   return values.reduce((sum, column) => sum + (column[at] ?? 0), 0);
 }
 
+/** The points that no line reaches, because both neighbours are missing. */
+function lonePoints(plot: UPlot, seriesIndex: number): number[] {
+  const values = plot.data[seriesIndex] ?? [];
+  const isMissing = (at: number) => values[at] === null || values[at] === undefined;
+  return [...values.keys()].filter((at) => !isMissing(at) && isMissing(at - 1) && isMissing(at + 1));
+}
+
 interface Look {
   series: Series[];
   kind: ChartProps["kind"];
@@ -145,7 +152,12 @@ function optionsOf({ series, kind, format, tones, ink, grid, show }: Look): Omit
   const bars = UPlot.paths.bars?.({ size: [0.7, 14], radius: 0.15 });
   const drawn = series.map(({ name }, at) => {
     const colour = tones[at] ?? ink;
-    const line = { label: name, stroke: colour, width: 2, points: { size: 5 } };
+    const line = {
+      label: name,
+      stroke: colour,
+      width: 2,
+      points: { show: true, size: 5, fill: colour, filter: lonePoints },
+    };
     return isStacked
       ? { label: name, fill: colour, width: 0, points: { show: false }, ...(bars && { paths: bars }) }
       : line;

@@ -32,7 +32,8 @@ export function OverviewPage() {
 
   return (
     <>
-      <ConnectionNote live={live} />
+      {/* The problems of the overview include NATS. */}
+      <ConnectionNote live={live} hasNatsNote={overview?.connected !== false} />
       {overview?.at === undefined ? (
         <>
           <h1>Overview</h1>

@@ -40,7 +40,9 @@ function QueueView({ queue }: { queue: Queue }) {
       <span class="queue-count">
         <b>{count(queue.waiting)}</b> waiting
       </span>
-      <span class="queue-oldest">{queue.oldestMs === undefined ? "" : `oldest ${duration(queue.oldestMs)}`}</span>
+      <span class="queue-oldest">
+        {queue.oldestMs === undefined || isEmpty ? "" : `oldest ${duration(queue.oldestMs)}`}
+      </span>
     </div>
   );
 }
@@ -56,6 +58,9 @@ function StationView({ station }: { station: Station }) {
       <p class="station-does">{does}</p>
       <dl>
         {queue && <Fact name="In progress" value={count(queue.inProgress)} />}
+        {queue?.oldestMs !== undefined && queue.waiting === 0 && (
+          <Fact name="Oldest" value={duration(queue.oldestMs)} />
+        )}
         <Fact name="Rate" value={rate(station.rate)} />
         {service === "judge" && slots > 0 && <Fact name="Busy slots" value={`${busy} of ${slots}`} />}
         <Fact name="Instances" value={instances.length === 0 ? "none" : String(instances.length)} />
@@ -84,7 +89,7 @@ function PeerView({ health }: { health: Health }) {
   const { name, problem, seenBy } = health;
   return (
     <li class={problem === undefined ? "good" : "fault"} title={`As ${seenBy.join(", ")} sees it`}>
-      {name}: {problem ?? "reachable"}
+      {problem?.startsWith(name) ? problem : `${name}: ${problem ?? "reachable"}`}
     </li>
   );
 }

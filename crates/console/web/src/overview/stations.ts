@@ -17,6 +17,7 @@ export interface Queue {
   holds: string;
   waiting: number;
   inProgress: number;
+  /** The age of the oldest that waits or is in progress. */
   oldestMs: number | undefined;
   redelivered: number;
 }

@@ -78,7 +78,8 @@ function Facts({ generation: { events } }: { generation: Generation }) {
         </dd>
       </div>
       <Fact name="Question" value={known?.question} />
-      <Fact name="Language" value={languageOf(known?.says, known?.language, verdict?.toolchain)} />
+      <Fact name="Language" value={known?.languageName ?? languageId(known?.language)} />
+      <Fact name="Toolchain" value={verdict?.toolchain} />
       <Fact name="Kind" value={known?.kind} />
       <Fact name="Request" value={request} isId />
       {first && (
@@ -97,8 +98,8 @@ function statusOf(status: string): "passed" | "failed" | "error" {
   return status === "passed" || status === "failed" ? status : "error";
 }
 
-function languageOf(_: string | undefined, id: number | undefined, toolchain: string | undefined): string | undefined {
-  return toolchain ?? (id === undefined ? undefined : `id ${id}`);
+function languageId(id: number | undefined): string | undefined {
+  return id === undefined ? undefined : `id ${id}`;
 }
 
 function Fact({ name, value, isId = false }: { name: string; value: string | undefined; isId?: boolean }) {

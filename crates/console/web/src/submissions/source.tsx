@@ -47,7 +47,7 @@ function Texts({ of }: { of: SourceOfGeneration }) {
       {firstFailure && (
         <>
           <p>
-            Test {firstFailure.index} failed first: {firstFailure.errorMessage}
+            Test {firstFailure.index + 1} failed first: {firstFailure.errorMessage}
           </p>
           <Text title="Input" text={firstFailure.stdin} />
           <Text title="Expected output" text={firstFailure.expectedOutput} />
