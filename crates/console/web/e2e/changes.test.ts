@@ -84,8 +84,10 @@ test("new dead letter appears without a reload, with its problem on the overview
 
 test("rejudge by id tries first, asks, and reports", async () => {
   const [first, second] = await Promise.all([world.judged(RIGHT), world.judged(WRONG)]);
-  const operator = await openWithKey("/rejudge");
+  const operator = await openWithKey(`/submissions/${first}`);
   const { page } = operator;
+  await page.getByRole("link", { name: "Rejudge…" }).click();
+  expect(await page.getByLabel("Submission ids").inputValue()).toBe(first);
   await page.getByLabel("Submission ids").fill(`${first}\n${second}, k97unknown`);
   await page.getByRole("button", { name: "Dry run" }).click();
   await operator.sees(/2 submissions would be judged again/);

@@ -23,7 +23,11 @@ interface DryRun {
 
 export function RejudgePage() {
   const { canChange } = useSession();
-  const [fields, setFields] = useState(EMPTY);
+  // The page of a submission links here with its id.
+  const [fields, setFields] = useState(() => ({
+    ...EMPTY,
+    ids: new URLSearchParams(window.location.search).get("id") ?? "",
+  }));
   const [dryRun, setDryRun] = useState<DryRun>();
   const [problem, setProblem] = useState<Pick<RequestProblem, "message" | "remedy">>();
   const [isBusy, setIsBusy] = useState(false);

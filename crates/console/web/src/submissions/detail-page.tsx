@@ -37,9 +37,12 @@ export function SubmissionPage({ id }: { id: string }) {
       <p class="breadcrumb">
         <Link href="/submissions">Submissions</Link>
       </p>
-      <h1 class="id-title">
-        <span class="id">{id}</span> <CopyButton text={id} what="the submission id" />
-      </h1>
+      <div class="id-title">
+        <h1 class="id">{id}</h1> <CopyButton text={id} what="the submission id" />
+        <Link class="button plain" href={`/rejudge${query({ id })}`}>
+          Rejudge…
+        </Link>
+      </div>
       {problem && problem.status !== 503 && <ProblemNote problem={problem} />}
       {!data && !problem && <Loading />}
       {data && latest && (
