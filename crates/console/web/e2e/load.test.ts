@@ -1,12 +1,15 @@
 import { randomBytes } from "node:crypto";
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { RIGHT, World } from "./world";
 
 /** Events per second, and for how long. */
 const RATE = 1_000;
 const SECONDS = 10;
-/** What a reader would notice, in milliseconds. */
-const MAX_FRAME_GAP = 400;
+/** The CPU time that the page may use, as a part of the time. It does not depend on other load of the machine. */
+const MAX_BUSY = 0.3;
+/** The longest time between two frames, in milliseconds. Other load of the machine is part of it. */
+const MAX_FRAME_GAP = 5_000;
 
 let world: World;
 
@@ -24,23 +27,37 @@ test("list stays usable with 1,000 events a second", async () => {
     const operator = await world.open("/submissions");
     await operator.sees("passed");
     await operator.page.evaluate(measure);
+    const cpuTime = await cpuTimeOf(operator.page);
+    const before = await cpuTime();
     const last = await publishLike(original, connection);
     await operator.page.getByTitle(last).waitFor();
     const measured = await operator.page.evaluate(() => window.measured);
-    console.log(`${RATE * SECONDS} events in ${SECONDS} s: ${JSON.stringify(measured)}`);
-    expect(measured.frames, "the page draws").toBeGreaterThan(SECONDS * 10);
+    const busy = ((await cpuTime()) - before) / SECONDS;
+    console.log(`${RATE * SECONDS} events in ${SECONDS} s: busy ${busy.toFixed(2)}, ${JSON.stringify(measured)}`);
+    expect(busy, "the page leaves most of a CPU to its reader").toBeLessThan(MAX_BUSY);
+    expect(measured.frames, "the page draws").toBeGreaterThan(SECONDS);
     expect(measured.longestGap, "the page does not freeze").toBeLessThan(MAX_FRAME_GAP);
     expect(await operator.page.locator("tbody tr").count()).toBe(100);
-    const before = Date.now();
+    const clicked = Date.now();
     await operator.page.getByRole("button", { name: "Pause" }).click();
     await operator.sees(/Paused/);
-    expect(Date.now() - before, "a click has its effect at once").toBeLessThan(1_000);
+    expect(Date.now() - clicked, "a click has its effect").toBeLessThan(5_000);
     await operator.inspect("load");
   } finally {
     await connection.close();
     await Promise.all([world.pipeline.fetcher.start(), world.pipeline.judge.start()]);
   }
 });
+
+/** Returns the CPU time that the page has used, in seconds. */
+async function cpuTimeOf(page: Page): Promise<() => Promise<number>> {
+  const session = await page.context().newCDPSession(page);
+  await session.send("Performance.enable", { timeDomain: "threadTicks" });
+  return async () => {
+    const { metrics } = await session.send("Performance.getMetrics");
+    return metrics.find(({ name }) => name === "TaskDuration")?.value ?? NaN;
+  };
+}
 
 type Connection = Awaited<ReturnType<World["nats"]>>;
 interface Queued {

@@ -36,7 +36,7 @@ test("picture of the overview", async () => {
     const pause = PAUSE.mean - PAUSE.change * Math.sin(part * 3 * Math.PI) * Math.sin(part * 17);
     await new Promise((done) => setTimeout(done, pause));
   }
-  const operator = await world.open("/", { colorScheme: "light", viewport: { width: 1280, height: 800 } });
+  const operator = await world.open("/", { colorScheme: "light", viewport: { width: 1280, height: 735 } });
   await operator.sees("All is well");
   const slow = samples.find(({ file }) => file.endsWith("sleeper.py"));
   for (let n = 0; n < 5; n += 1) await submit(slow);
