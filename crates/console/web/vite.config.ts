@@ -26,7 +26,7 @@ export default defineConfig({
           name: "e2e",
           environment: "node",
           include: ["e2e/**/*.test.ts"],
-          testTimeout: 120_000,
+          testTimeout: 240_000,
           hookTimeout: 120_000,
           // The tests start a browser and a pipeline; two files at once would compete for the processors.
           fileParallelism: false,

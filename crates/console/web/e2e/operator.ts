@@ -55,7 +55,7 @@ export class Operator {
     options: BrowserContextOptions = {},
   ): Promise<Operator> {
     const context = await browser.newContext({ baseURL: origin, viewport: { width: 1280, height: 900 }, ...options });
-    context.setDefaultTimeout(45_000);
+    context.setDefaultTimeout(90_000);
     const operator = new Operator(await context.newPage(), context, origin);
     onTestFinished(() => operator.close());
     await operator.page.goto(path);
