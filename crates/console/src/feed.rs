@@ -25,22 +25,25 @@ const MAX_BATCH: usize = 500;
 
 /// Follows the events until it is aborted.
 pub(crate) async fn follow(state: Arc<State>) {
-    let mut stored = None;
+    let (mut stored, mut known_connects) = (None, 0);
     loop {
         state.bus.connection().wait_connected().await;
+        let connects = state.bus.connection().state().borrow().connects;
+        let is_new_connection = connects != known_connects;
         let read = tokio::select! {
-            read = read_all(&state, &mut stored) => read,
+            read = read_all(&state, &mut stored, is_new_connection) => read,
             () = nats::until_disconnected(&state.bus) => Err(InspectError::NoAnswer),
         };
+        if read.is_ok() {
+            known_connects = connects;
+        }
         let pause = match &read {
             Err(_) => RETRY_INTERVAL,
             Ok(()) if state.has_readers() => ACTIVE_INTERVAL,
             Ok(()) => IDLE_INTERVAL,
         };
         if let Err(InspectError::NoStream(_)) = &read {
-            // The server has lost its store, or has none yet: sequence numbers begin again.
-            stored = None;
-            *state.table() = Table::default();
+            begin_again(&state, &mut stored);
         }
         state.table().problem = read.err().map(|error| Explanation::from(&error).message);
         tokio::select! {
@@ -50,8 +53,26 @@ pub(crate) async fn follow(state: Arc<State>) {
     }
 }
 
-/// Reads to the present end. May be cancelled: the next call continues.
-async fn read_all(state: &State, stored: &mut Option<StoredMessages>) -> Result<(), InspectError> {
+/// Forgets what was read: the server has lost its store, or has none yet.
+fn begin_again(state: &State, stored: &mut Option<StoredMessages>) {
+    *stored = None;
+    *state.table() = Table::default();
+    state.changes.send_modify(|changes| *changes += 1);
+}
+
+/// Reads to the present end. May be cancelled: the next call continues. The server of a new connection may have lost its
+/// store.
+async fn read_all(
+    state: &State,
+    stored: &mut Option<StoredMessages>,
+    is_new_connection: bool,
+) -> Result<(), InspectError> {
+    if is_new_connection
+        && let Some(reading) = stored
+        && !reading.can_continue().await?
+    {
+        begin_again(state, stored);
+    }
     let since = SystemTime::now() - Duration::from_secs(MINUTES * 60);
     let stored = stored.get_or_insert_with(|| state.inspector.stored_messages(since));
     stored.resume();

@@ -257,6 +257,20 @@ impl StoredMessages {
         }
     }
 
+    /// Whether the streams still have the sequence numbers that were read. A server that has lost its store begins again with
+    /// 1, and its messages would be taken for ones that were read.
+    ///
+    /// # Errors
+    /// Returns an error if a stream is missing or cannot be read.
+    pub async fn can_continue(&self) -> Result<bool, InspectError> {
+        for reader in &self.readers {
+            if !reader.can_continue().await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Makes [`StoredMessages::next`] read on after the end, as far as messages were stored since.
     pub fn resume(&mut self) {
         for reader in &mut self.readers {

@@ -92,6 +92,13 @@ impl Reader {
         Ok(self.page.front().map(|message| message.at))
     }
 
+    /// Whether the stream still has the sequence numbers that were read.
+    pub(crate) async fn can_continue(&self) -> Result<bool, InspectError> {
+        let PageStart::Sequence(next) = self.next_page else { return Ok(true) };
+        let (info, _) = self.inspector.stream_info(self.stream).await?;
+        Ok(next <= info.state.last_sequence + 1)
+    }
+
     /// Makes the next read ask the server again, even after the end.
     pub(crate) fn resume(&mut self) {
         self.at_end = false;

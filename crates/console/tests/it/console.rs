@@ -372,6 +372,20 @@ async fn nats_away_is_said_at_once_and_nothing_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn server_that_has_lost_its_store_is_read_from_its_start() {
+    let rig = Rig::start().await;
+    rig.whole("a", verdict(Status::Passed)).await;
+    let console = rig.console().await;
+    console.until("/api/submissions", |page| page["rows"].as_array().unwrap().len() == 1).await;
+    rig.nats.kill().await.unwrap();
+    std::fs::remove_dir_all(rig.nats.store()).unwrap();
+    rig.nats.restart().await.unwrap();
+    tokio::time::timeout(TEST_TIMEOUT, rig.bus.ensure_topology()).await.unwrap();
+    rig.publish(&queued("b")).await;
+    console.until("/api/submissions", |page| ids(&page["rows"]) == ["b"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn console_starts_without_nats() {
     let console = Console::start("nats://127.0.0.1:9", None).await;
     let overview = console.until("/api/overview", |overview| overview["problems"][0]["name"] == "NATS").await;
