@@ -68,3 +68,8 @@ def document(programs: set[str]) -> str:
     for text, names in users.items():
         parts.append(f"{RULE}\nIn {', '.join(names)}:\n{RULE}\n\n{text}")
     return "\n\n".join(parts) + "\n"
+
+
+def pages() -> str:
+    """The licences of what the pages of the console contain; the console serves the same text."""
+    return (ROOT / "crates/console/dist/licences.txt").read_text(encoding="utf-8")

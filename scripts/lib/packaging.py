@@ -148,7 +148,8 @@ def stage_documents(root: Path) -> None:
 def stage_dependencies(root: Path, seconds: int) -> None:
     """The licences of all dependencies, and the list of them."""
     packages = {"gavel-cli", *(f"gavel-{service}" for service in SERVICES)}
-    place(root, f"{DOC}/third-party-licences.txt").write_text(licences.document(packages), encoding="utf-8")
+    place(root, f"{DOC}/third-party-licences.txt").write_text(
+        licences.document(packages) + "\n" + licences.pages(), encoding="utf-8")
     place(root, f"{DOC}/gavel.cdx.json").write_text(sbom(seconds), encoding="utf-8")
 
 
