@@ -19,8 +19,8 @@ from lib import helm, helm_tools  # noqa: E402  (the scripts are no installed pa
 from lib.project import ROOT, Problem  # noqa: E402
 
 SERVICES = ("ingress", "fetcher", "judge", "reporter")
-# Settings that only `gavel up` has, and those that the chart computes.
-OF_GAVEL_UP = {"NATS_SERVER", "DATA_DIR", "NATS_PORT", "NATS_SYNC_INTERVAL"}
+# Settings that only the command `gavel` has, and those that the chart computes.
+OF_GAVEL = {"NATS_SERVER", "DATA_DIR", "NATS_PORT", "NATS_SYNC_INTERVAL", "CONSOLE_KEY"}
 OF_THE_CHART = {"PORT", "INSTANCE", "SHUTDOWN_GRACE_MS", "JUDGE_SLOTS"}
 MOUNT = "/run/secrets/gavel"
 
@@ -75,7 +75,7 @@ class Values(Chart):
         text = (ROOT / "deploy" / "default.env").read_text(encoding="utf-8")
         all_settings = re.findall(r"^#([A-Z0-9_]+)=", text, re.MULTILINE)
         properties = schema()["properties"]
-        allowed = [*properties["settings"]["properties"], *properties["secrets"]["properties"], *OF_GAVEL_UP, *OF_THE_CHART]
+        allowed = [*properties["settings"]["properties"], *properties["secrets"]["properties"], *OF_GAVEL, *OF_THE_CHART]
         self.assertEqual(sorted(allowed), sorted(all_settings))
 
     def test_schema_refuses_unknown_names_everywhere(self) -> None:
