@@ -4,9 +4,6 @@ use std::process::ExitCode;
 
 use gavel_judge::{Config, Engines, bind};
 
-#[global_allocator]
-static ALLOCATOR: gavel_runtime::MiMalloc = gavel_runtime::MiMalloc;
-
 fn main() -> ExitCode {
     // Must come first: the sandbox starts its own processes from this executable.
     gavel_sandbox::init::enter_if_asked();
