@@ -32,7 +32,7 @@ class Metric:
 
     @property
     def sign(self) -> str:
-        """The direction of the bar; empty if there is none."""
+        """The direction of the bar; empty without a bar."""
         return "" if self.bar is None else self.bar.split()[0]
 
 

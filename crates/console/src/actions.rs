@@ -123,20 +123,20 @@ pub(crate) async fn complete<T: Send + 'static>(
     })
 }
 
+/// What to do with dead letters.
+#[derive(Clone, Copy)]
+enum Change {
+    Retry,
+    Drop,
+}
+
 /// `POST /api/dead-letters/retry`
 pub(crate) async fn retry(
     Shared(state): Shared<Arc<State>>,
     headers: HeaderMap,
     parsed: Result<Json<Selection>, JsonRejection>,
 ) -> Result<Json<ActionResult>, ApiError> {
-    state.guard.check_key(&headers)?;
-    let selection = body(parsed)?;
-    complete(async move {
-        let selected = select(&state, &selection).await?;
-        retry_all(&state, selected).await
-    })
-    .await?
-    .map(Json)
+    change(state, &headers, parsed, Change::Retry).await
 }
 
 /// `POST /api/dead-letters/drop`
@@ -145,11 +145,23 @@ pub(crate) async fn remove(
     headers: HeaderMap,
     parsed: Result<Json<Selection>, JsonRejection>,
 ) -> Result<Json<ActionResult>, ApiError> {
-    state.guard.check_key(&headers)?;
+    change(state, &headers, parsed, Change::Drop).await
+}
+
+async fn change(
+    state: Arc<State>,
+    headers: &HeaderMap,
+    parsed: Result<Json<Selection>, JsonRejection>,
+    change: Change,
+) -> Result<Json<ActionResult>, ApiError> {
+    state.guard.check_key(headers)?;
     let selection = body(parsed)?;
     complete(async move {
         let selected = select(&state, &selection).await?;
-        drop_all(&state, selected).await
+        match change {
+            Change::Retry => retry_all(&state, selected).await,
+            Change::Drop => drop_all(&state, selected).await,
+        }
     })
     .await?
     .map(Json)

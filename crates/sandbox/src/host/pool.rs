@@ -73,7 +73,7 @@ impl Pool {
         }
     }
 
-    /// Waits for a free slot. If there is none, a borrower gives one back.
+    /// Waits for a free slot. If every slot is taken, a borrower gives one back.
     ///
     /// # Errors
     /// Returns [`SandboxError::Closed`] after [`Self::close`].

@@ -46,7 +46,7 @@ trait Slots: Sync {
         test: usize,
     ) -> impl Future<Output = Result<Execution, Self::Fault>> + Send;
 
-    /// Borrows an idle slot. Returns `None` if there is none.
+    /// Borrows an idle slot. Returns `None` if no slot is idle.
     fn borrow_idle(&self) -> Option<Self::Slot>;
 
     /// Waits until another submission needs a slot. The caller must then give back one.

@@ -40,7 +40,7 @@ impl SlotCount {
         }
     }
 
-    /// Takes a slot that is free now. Returns `None` if there is none, or if those that become free are waited for.
+    /// Takes a slot that is free now. Returns `None` if every slot is taken, or if those that become free are waited for.
     pub(crate) fn try_acquire(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.free).try_acquire_owned().ok()
     }
