@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::HeaderMap;
 use async_nats::header::{NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_MESSAGE_ID};
+use async_nats::{HeaderMap, HeaderName};
 use bytes::Bytes;
 use gavel_domain::RequestId;
 use gavel_domain::event::{DeadLetter, Expired, Judged, Queued, Ready, Rejudged, Reported, Running, Waiting};
@@ -14,7 +14,8 @@ use gavel_telemetry::trace::traceparent;
 use crate::topology;
 
 /// The subject that an expected sequence is about, if not the message's own. The client has no constant for it.
-const EXPECTED_LAST_SUBJECT_SEQUENCE_SUBJECT: &str = "Nats-Expected-Last-Subject-Sequence-Subject";
+const EXPECTED_LAST_SUBJECT_SEQUENCE_SUBJECT: HeaderName =
+    HeaderName::from_static("Nats-Expected-Last-Subject-Sequence-Subject");
 const REQUEST_ID: &str = "Gavel-Request-Id";
 const SCHEMA: &str = "Gavel-Schema";
 const TRACEPARENT: &str = "traceparent";
@@ -100,12 +101,12 @@ impl Outgoing {
 
     pub(crate) fn headers(&self, trace: &Trace) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        headers.insert(SCHEMA, self.schema);
+        headers.insert(HeaderName::from_static(SCHEMA), self.schema);
         if let Some(id) = &trace.request_id {
-            headers.insert(REQUEST_ID, id.as_str());
+            headers.insert(HeaderName::from_static(REQUEST_ID), id.as_str());
         }
         if let Some(parent) = traceparent().or_else(|| trace.traceparent.clone()) {
-            headers.insert(TRACEPARENT, parent.as_str());
+            headers.insert(HeaderName::from_static(TRACEPARENT), parent.as_str());
         }
         match &self.condition {
             Condition::Once => headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, "0"),

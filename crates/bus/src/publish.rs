@@ -92,7 +92,7 @@ impl Bus {
     ) -> Result<Stored, PublishError> {
         let mut unanswered = None;
         loop {
-            let publish = timeout_at(deadline, self.publish_once(outgoing, trace)).await;
+            let publish = timeout_at(deadline, Box::pin(self.publish_once(outgoing, trace))).await;
             let overdue = || Err(PublishError::Unknown(ClientError::new(PublishErrorKind::TimedOut)));
             match publish.unwrap_or_else(|_| overdue()) {
                 Err(PublishError::Unknown(error)) => unanswered = Some(error),

@@ -48,7 +48,7 @@ pub enum InvalidConfig {
 /// Validated settings, in the form that the client uses.
 pub(crate) struct ValidatedConfig {
     /// The site URL without a trailing slash.
-    pub(crate) base: String,
+    pub(crate) base: Url,
     pub(crate) authorization: Option<HeaderValue>,
     pub(crate) signer: Signer,
 }
@@ -101,7 +101,7 @@ impl ConvexConfig {
             return Err(InvalidConfig::Url);
         }
         Ok(ValidatedConfig {
-            base: url.as_str().trim_end_matches('/').to_owned(),
+            base: url,
             authorization: self.token.as_ref().map(bearer).transpose()?,
             signer: Signer::new(&self.signing_secrets).map_err(|InvalidSecret| InvalidConfig::Secret)?,
         })

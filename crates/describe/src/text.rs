@@ -35,7 +35,7 @@ pub fn first_line(text: &str, max_chars: usize) -> String {
 
 /// Returns the value as one line of JSON, with unprintable characters escaped.
 pub fn json_line(value: &impl Serialize) -> String {
-    escape_json(&serde_json::to_string(value).expect("our own values have a JSON form"))
+    escape_json(serde_json::to_string(value).expect("our own values have a JSON form"))
 }
 
 #[cfg(test)]

@@ -37,7 +37,10 @@ pub fn is_unprintable(c: char) -> bool {
 /// Escapes the unprintable characters of JSON on one line. Its value stays the same. JSON itself requires escapes only
 /// for the control characters below U+0020.
 #[must_use]
-pub fn escape_json(json: &str) -> String {
+pub fn escape_json(json: String) -> String {
+    if !json.contains(is_unprintable) {
+        return json;
+    }
     json.chars().fold(String::with_capacity(json.len()), |mut escaped, c| {
         if is_unprintable(c) {
             for unit in c.encode_utf16(&mut [0; 2]) {
@@ -118,7 +121,10 @@ mod tests {
 
     #[test]
     fn escaped_json_has_the_same_value_in_ascii() {
-        assert_eq!(escape_json("\"a\u{202e}\u{e0041}é\u{9b}\""), "\"a\\u202e\\udb40\\udc41é\\u009b\"");
+        assert_eq!(
+            escape_json("\"a\u{202e}\u{e0041}é\u{9b}\"".to_owned()),
+            "\"a\\u202e\\udb40\\udc41é\\u009b\""
+        );
     }
 
     #[test]

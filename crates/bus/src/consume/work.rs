@@ -47,7 +47,9 @@ pub(super) async fn work<H: Handler>(work: Work<H>) {
     let abort = work.abort.clone();
     // A message that a panic leaves unsettled would be redelivered only after `ack_wait`.
     let traced = meter.processing(&work.message.subject, trace.traceparent.as_deref());
-    let processed = AssertUnwindSafe(process(&work, trace).instrument(traced)).catch_unwind();
+    // On the heap: with all that it awaits it has kilobytes, which each wrapper around it and each spawn would copy.
+    let process = Box::pin(process(&work, trace));
+    let processed = AssertUnwindSafe(process.instrument(traced)).catch_unwind();
     let settlement = async {
         tokio::select! {
             settlement = processed => settlement.unwrap_or_else(|_| {
@@ -153,7 +155,7 @@ async fn handle<H: Handler>(
     delivery: &Delivery<H::Event>,
 ) -> (Result<Vec<Outgoing>, Failure>, Outcome) {
     // It may also panic before it returns a future.
-    let handled = async { work.handler.handle(delivery).await };
+    let handled = async { Box::pin(work.handler.handle(delivery)).await };
     if let Ok(handled) = AssertUnwindSafe(handled).catch_unwind().await {
         return (handled, Outcome::Retry);
     }
