@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import linear_regression
 
 from lib.measurements import Measurements
 from lib.project import Problem
@@ -71,21 +72,28 @@ def line_cpu(measured: Measured) -> float:
     return sum(measured.cpu_seconds(process) for process in processes)
 
 
+def accepted_per_s(measured: dict[int, float]) -> dict[int, float]:
+    """Requests per second that the ingress accepts, by the number of connections with one request at a time each.
+
+    A process that wakes up handles everything that has arrived, and sends it on with one write. So the requests of all
+    connections share the wake-ups of a round: a request takes some time alone, and a part of the wake-ups. Linear
+    regression gives these two times.
+    """
+    wake_ups, request = linear_regression([1 / connections for connections in measured],
+                                          [1 / per_s for per_s in measured.values()])
+    return {connections: 1 / (request + wake_ups / connections) for connections in measured}
+
+
 def points(measured: Measured, count: int = 20_000) -> list[Point]:
     """Simulate what was measured.
 
-    The simulation knows the CPU time of a submission and of a request, the latencies of a single request and of a single
-    judge. Everything else is a prediction.
+    The simulation knows the CPU time of a submission and the latency of a single judge; the two times of a request are fitted
+    to four rates. Everything else is a prediction.
     """
     stations: dict[str, int | None] = {"cpu": CORES, "wait": None}
-    found = []
-    # A request at 64 connections keeps both cores busy; alone, it also waits for the other side to wake up.
-    request = CORES / measured.get("accept", "per_s_at_64")
-    wake_up = max(0.0, 1 / measured.get("accept", "per_s_at_1") - request)
-    for connections in (1, 16, 64, 128):
-        name = f"per_s_at_{connections}"
-        run = simulate(stations, [Step("cpu", request), Step("wait", wake_up)], count, population=connections)
-        found.append(Point(f"accept {name}", measured.get("accept", name), run.per_s))
+    rates = {connections: measured.get("accept", f"per_s_at_{connections}") for connections in (1, 16, 64, 128)}
+    found = [Point(f"accept per_s_at_{connections}", rates[connections], per_s)
+             for connections, per_s in accepted_per_s(rates).items()]
     cpu = line_cpu(measured)
     run = simulate(stations, [Step("cpu", cpu / 4)] * 4, count, population=64)
     found.append(Point("line saturation_per_s", measured.get("line", "saturation_per_s"), run.per_s))

@@ -40,11 +40,10 @@ class Queues(unittest.TestCase):
 
 
 def write(folder: Path, saturation_per_s: float = 2_000) -> Path:
-    """Invented measurements that agree with each other: a submission takes 1 ms of CPU time, a request 0.1 ms."""
+    """Invented measurements that agree with each other: a submission takes 1 ms of CPU time, a request 0.05 ms, wake-ups 0.15 ms."""
     cpu_us = {"ingress": 100, "fetcher": 150, "instant-judge": 150, "reporter": 200, "nats-server": 300, "load": 100}
     values: dict[tuple[str, str], float] = {("memory", f"{process}_cpu_us"): value for process, value in cpu_us.items()}
-    rates = {1: 5_000, 16: 20_000, 64: 20_000, 128: 20_000}
-    values |= {("accept", f"per_s_at_{n}"): per_s for n, per_s in rates.items()}
+    values |= {("accept", f"per_s_at_{n}"): n / (0.15e-3 + n * 0.05e-3) for n in (1, 16, 64, 128)}
     values |= {("scale", f"per_s_with_{n}"): 10 * n for n in (1, 2, 4, 8, 16, 32)}
     values["line", "saturation_per_s"] = saturation_per_s
     path = folder / "measured.jsonl"
@@ -70,6 +69,13 @@ class Model(unittest.TestCase):
         deviations = [point.name for point in capacity.points(self.measured(saturation_per_s=1_000))
                       if abs(point.deviation) > capacity.TOLERANCE]
         self.assertEqual(deviations, ["line saturation_per_s"])
+
+    def test_requests_share_wake_ups(self) -> None:
+        law = {n: n / (0.15e-3 + n * 0.05e-3) for n in (1, 16, 64, 128)}
+        for connections, per_s in capacity.accepted_per_s(law).items():
+            self.assertAlmostEqual(per_s, law[connections])
+        # If 16 connections were as fast as 64, the requests would share nothing between these.
+        self.assertLess(capacity.accepted_per_s({**law, 16: law[64]})[16], 0.96 * law[64])
 
     def test_more_load_needs_more_of_everything_and_is_served(self) -> None:
         small, large = (capacity.plan(self.measured(), load, 0.085, 0.05, count=20_000) for load in (10_000, 1_000_000))
