@@ -11,6 +11,8 @@ from lib.project import ROOT, TOOLS, Problem, cargo, environment, find, first_li
 PINNED = {"cargo-cyclonedx": "0.5.9", "cargo-deb": "3.8.0", "cargo-deny": "0.20.2", "cargo-fuzz": "0.13.1", "cargo-nextest": "0.9.143"}
 OLDEST = {**PINNED, "cargo-nextest": "0.9.100"}
 NEWEST = {**PINNED, "cargo-fuzz": "0.13.999", "cargo-nextest": "0.9.999"}
+# Its programs fold the stacks of perf and draw flame graphs. They do not print their version.
+INFERNO = "0.12.8"
 # Compiling them takes longer than all their runs: less optimization.
 PROFILE = {"CARGO_PROFILE_RELEASE_OPT_LEVEL": "1", "CARGO_PROFILE_RELEASE_LTO": "off", "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16",
            "CARGO_PROFILE_RELEASE_DEBUG": "0"}
@@ -22,6 +24,13 @@ def ensure(tool: str) -> None:
     version = installed_version(found, tool) if found else ()
     if not parse_version(OLDEST[tool]) <= version <= parse_version(NEWEST[tool]):
         build(tool, PINNED[tool])
+
+
+def ensure_inferno() -> None:
+    """Build the pinned version of inferno, unless cargo has installed it into .tools/."""
+    installed = TOOLS / ".crates.toml"
+    if not installed.is_file() or f'"inferno {INFERNO} ' not in installed.read_text(encoding="utf-8"):
+        build("inferno", INFERNO)
 
 
 def installed_version(path: str, tool: str) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-//! Benchmarks of the pipeline: `scripts/bench accept|line|scale|backlog|memory|all`. Each prints its bars with what was
+//! Benchmarks of the pipeline: `scripts/bench accept|line|scale|backlog|memory|cost|all`. Each prints its bars with what was
 //! measured. What is compared was measured in the same run, so that ratios hold on any machine.
 //!
 //! All use instant or waiting engines: `scripts/bench sandbox` and `scripts/bench languages` measure programs.
@@ -8,6 +8,7 @@
 mod pipeline {
     pub(crate) mod accept;
     pub(crate) mod backlog;
+    pub(crate) mod cost;
     pub(crate) mod line;
     pub(crate) mod load;
     pub(crate) mod memory;
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 use clap::{Parser, ValueEnum};
 
 use crate::pipeline::report::Report;
-use crate::pipeline::{accept, backlog, line, memory, scale, services};
+use crate::pipeline::{accept, backlog, cost, line, memory, scale, services};
 
 // As in the services.
 #[global_allocator]
@@ -38,10 +39,10 @@ pub(crate) struct Options {
     /// Rounds of accept and line; the median of each result counts
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
-    /// Submissions of each measurement of accept, line and backlog
+    /// Submissions of each measurement of accept, line, backlog and cost
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1_000..))]
     submissions: u32,
-    /// Seconds of each measurement of scale, and of the latencies of line
+    /// Seconds of each measurement of scale and cost, and of the latencies of line
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
     seconds: u32,
     /// Queued submissions of the longest backlog
@@ -67,6 +68,8 @@ enum Bench {
     Backlog,
     /// Memory of each process idle and at full load, and its CPU time per submission
     Memory,
+    /// CPU time of each process per submission, at half of the rate of line
+    Cost,
     /// All of them
     All,
 }
@@ -95,6 +98,9 @@ fn main() -> ExitCode {
         }
         if wants(Bench::Memory) {
             memory::run(&options, &mut report).await;
+        }
+        if wants(Bench::Cost) {
+            cost::run(&options, &mut report).await;
         }
     });
     ExitCode::SUCCESS

@@ -78,6 +78,23 @@ async fn round(options: &Options, report: &mut Report) {
 /// result.
 async fn pace(address: SocketAddr, convex: &MockConvex, rate: f64, seconds: u32) -> Sample {
     let (began, before) = (Instant::now(), convex.final_count());
+    let sent = submit_steadily(address, rate, seconds).await;
+    convex.wait_final_count(before + sent.len() as u64, RUN_TIMEOUT).await.unwrap();
+    let took = began.elapsed();
+    let results = convex.calls().into_iter().filter(|call| call.endpoint == Endpoint::RESULT);
+    let times = results.filter_map(|call| {
+        let due = sent.get(call.id.as_ref()?.as_str())?;
+        Some(call.received_at.saturating_duration_since(*due))
+    });
+    Sample::new(times.collect(), took)
+}
+
+/// Submits at a steady rate, and returns when each submission was due.
+pub(crate) async fn submit_steadily(
+    address: SocketAddr,
+    rate: f64,
+    seconds: u32,
+) -> HashMap<String, Instant> {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -91,14 +108,7 @@ async fn pace(address: SocketAddr, convex: &MockConvex, rate: f64, seconds: u32)
     for sender in senders {
         sent.extend(sender.await.unwrap());
     }
-    convex.wait_final_count(before + sent.len() as u64, RUN_TIMEOUT).await.unwrap();
-    let took = began.elapsed();
-    let results = convex.calls().into_iter().filter(|call| call.endpoint == Endpoint::RESULT);
-    let times = results.filter_map(|call| {
-        let due = sent.get(call.id.as_ref()?.as_str())?;
-        Some(call.received_at.saturating_duration_since(*due))
-    });
-    Sample::new(times.collect(), took)
+    sent
 }
 
 /// Sends every [`CONNECTIONS`]th submission, and returns when each was due.
