@@ -4,6 +4,9 @@
 
 use std::time::{Duration, Instant};
 
+use async_nats::jetstream;
+use async_nats::jetstream::consumer::PullConsumer;
+use gavel_bus::topology::Durable;
 use gavel_mock_convex::MockConvex;
 use gavel_testkit::{NatsServer, ServiceProcess};
 
@@ -18,6 +21,9 @@ const RUN_TIMEOUT: Duration = Duration::from_mins(5);
 /// Room for a million submissions in each stream.
 const STORE_BYTES: (&str, &str) = ("NATS_STORE_BYTES", "34359738368");
 
+/// How many submissions are queued beside those whose drain is measured, in each of those.
+const RESERVE: usize = 3;
+
 /// What was measured with one backlog.
 struct Measured {
     accepted_per_s: f64,
@@ -26,6 +32,13 @@ struct Measured {
 }
 
 pub(crate) async fn run(options: &Options, report: &mut Report) {
+    for _ in 0..options.rounds {
+        round(options, report).await;
+    }
+    report.finish("backlog", "empty queue");
+}
+
+async fn round(options: &Options, report: &mut Report) {
     let empty = measure(0, options.submissions).await;
     for backlog in [options.messages / 10, options.messages] {
         let measured = measure(backlog, options.submissions).await;
@@ -43,7 +56,6 @@ pub(crate) async fn run(options: &Options, report: &mut Report) {
             report.ratio(&name(&format!("{process}_mb")), mb, *empty_mb, bar);
         }
     }
-    report.finish("backlog", "empty queue");
 }
 
 async fn measure(backlog: u32, submissions: u32) -> Measured {
@@ -54,11 +66,14 @@ async fn measure(backlog: u32, submissions: u32) -> Measured {
     queue(&nats, "b", backlog as usize).await;
     posts(ingress.address(), "warm", 16, count / 10).await;
     let accepted = posts(ingress.address(), "a", 64, count).await;
+    // The fetcher is faster than the others. If it came to the end of a short queue, these would have its CPU time.
+    queue(&nats, "more", count * RESERVE).await;
 
     let fetcher = service("fetcher", &nats, &convex, &[STORE_BYTES]).await;
     let judge = waiting_judge(Duration::ZERO, 16, &nats, &convex).await;
     let reporter = service("reporter", &nats, &convex, &[STORE_BYTES]).await;
     let drained_per_s = drain(&convex, u64::from(submissions)).await;
+    assert!(unfetched(&nats).await > 0, "the fetcher must work until the end of the measurement");
     let process = |name, process: &ServiceProcess| (name, resident_mb(process.pid()));
     let memory_mb = vec![
         process("ingress", &ingress),
@@ -68,6 +83,15 @@ async fn measure(backlog: u32, submissions: u32) -> Measured {
         ("nats-server", resident_mb(nats.process().pid())),
     ];
     Measured { accepted_per_s: accepted.per_s, drained_per_s, memory_mb }
+}
+
+/// Returns how many submissions wait for the fetcher.
+async fn unfetched(nats: &NatsServer) -> u64 {
+    let context = jetstream::new(async_nats::connect(nats.url()).await.unwrap());
+    let fetcher = Durable::Fetcher;
+    let consumer: PullConsumer =
+        context.get_consumer_from_stream(fetcher.name(), fetcher.stream().name()).await.unwrap();
+    consumer.get_info().await.unwrap().num_pending
 }
 
 /// Returns how many submissions per second get a verdict, without the first tenth of them.
