@@ -119,6 +119,7 @@ impl Workspace {
         let source = memfd::sealed("source", source).map_err(prepare("source"))?;
         self.drop_dead_slot();
         let (limits, speedup) = (entry.compile_limits(), speedup::usable(entry).await);
+        let changes_messages = speedup.as_ref().is_some_and(|speedup| speedup.changes_messages);
         // The messages of the first command: the others stand for older standards of the language.
         let mut messages = None;
         for command in entry.compile_commands() {
@@ -126,13 +127,15 @@ impl Workspace {
             let command = faster.as_ref().unwrap_or(command);
             let finished = self.run_compiler(entry, command, &limits, front_end, source.as_fd()).await?;
             let is_rejected = is_rejected(&finished);
+            // gold writes a megabyte where the usual linker writes ten lines.
+            let has_other_messages = changes_messages && finished.stdout.overflowed;
             match compiled(entry, speedup.as_ref(), &limits, finished)? {
                 Compilation::Failed { output } if is_rejected => messages = messages.or(Some(output)),
-                Compilation::Failed { .. } if messages.is_some() => break,
+                Compilation::Failed { .. } if messages.is_some() || has_other_messages => break,
                 compilation => return Ok(compilation),
             }
         }
-        if speedup.as_ref().is_some_and(|speedup| speedup.changes_messages) {
+        if changes_messages {
             // Also in case that the speedup is the reason.
             let finished =
                 self.run_compiler(entry, &entry.compile, &limits, front_end, source.as_fd()).await?;

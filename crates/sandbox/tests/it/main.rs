@@ -14,6 +14,7 @@ mod elf;
 mod inits;
 mod isolation;
 mod lifecycle;
+mod linker;
 mod load;
 mod neighbours;
 mod outcomes;

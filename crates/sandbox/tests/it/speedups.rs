@@ -23,6 +23,9 @@ pub(crate) fn changed(language: LanguageId, replacements: &[(&str, &str)]) -> La
     let key = match language {
         JAVA => "key = \"java\"\n",
         RUBY => "key = \"ruby\"\n",
+        LanguageId(50) => "key = \"c\"\n",
+        LanguageId(75) => "key = \"c-clang\"\n",
+        LanguageId(76) => "key = \"cpp-clang\"\n",
         _ => "key = \"cpp\"\n",
     };
     let mut entries = include_str!("../../languages.toml").split("[[language]]");
