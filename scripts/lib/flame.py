@@ -48,7 +48,9 @@ def perf() -> str:
 
 def build() -> None:
     """Build the services and the bench, as for a release."""
-    services = [argument for name in ("ingress", "fetcher", "reporter") for argument in ("-p", f"gavel-{name}")]
+    # The judge, too, as in scripts/bench: another set of packages would have other features, and compile all again.
+    names = ("ingress", "fetcher", "judge", "reporter")
+    services = [argument for name in names for argument in ("-p", f"gavel-{name}")]
     for arguments in (["build", "--release", *services], ["bench", "--no-run", "-p", "gavel-cli", "--bench", "pipeline"]):
         done = subprocess.run([cargo(), *arguments], cwd=ROOT, env=environment(),
                               stdin=subprocess.DEVNULL, stdout=2, check=False)

@@ -36,7 +36,7 @@ pub(crate) struct Options {
     /// Print JSON lines instead of tables
     #[arg(long)]
     json: bool,
-    /// Rounds of accept and line; the median of each result counts
+    /// Rounds of accept, line and backlog; the median of each result counts
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
     /// Submissions of each measurement of accept, line, backlog and cost

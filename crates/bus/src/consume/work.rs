@@ -47,7 +47,7 @@ pub(super) async fn work<H: Handler>(work: Work<H>) {
     let abort = work.abort.clone();
     // A message that a panic leaves unsettled would be redelivered only after `ack_wait`.
     let traced = meter.processing(&work.message.subject, trace.traceparent.as_deref());
-    // On the heap: with all that it awaits it has kilobytes, which each wrapper around it and each spawn would copy.
+    // On the heap: together with what it awaits it has kilobytes, which each wrapper around it and each spawn would copy.
     let process = Box::pin(process(&work, trace));
     let processed = AssertUnwindSafe(process.instrument(traced)).catch_unwind();
     let settlement = async {

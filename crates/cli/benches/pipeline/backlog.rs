@@ -21,7 +21,7 @@ const RUN_TIMEOUT: Duration = Duration::from_mins(5);
 /// Room for a million submissions in each stream.
 const STORE_BYTES: (&str, &str) = ("NATS_STORE_BYTES", "34359738368");
 
-/// How many submissions are queued beside those whose drain is measured, in each of those.
+/// How many more submissions are queued for each whose drain is measured.
 const RESERVE: usize = 3;
 
 /// What was measured with one backlog.
