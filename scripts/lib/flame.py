@@ -48,7 +48,7 @@ def perf() -> str:
 
 def build() -> None:
     """Build the services and the bench, as for a release."""
-    # The judge, too, as in scripts/bench: another set of packages would have other features, and compile all again.
+    # The packages that scripts/bench builds. For other packages, cargo would choose other features and compile again.
     names = ("ingress", "fetcher", "judge", "reporter")
     services = [argument for name in names for argument in ("-p", f"gavel-{name}")]
     for arguments in (["build", "--release", *services], ["bench", "--no-run", "-p", "gavel-cli", "--bench", "pipeline"]):

@@ -47,7 +47,7 @@ pub enum InvalidConfig {
 
 /// Validated settings, in the form that the client uses.
 pub(crate) struct ValidatedConfig {
-    /// The site URL without a trailing slash.
+    /// The site URL; its path may end in a slash.
     pub(crate) base: Url,
     pub(crate) authorization: Option<HeaderValue>,
     pub(crate) signer: Signer,
