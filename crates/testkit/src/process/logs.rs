@@ -2,11 +2,14 @@
 
 use std::{
     collections::VecDeque,
-    io::{self, BufRead, BufReader, Read},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    io,
+    os::fd::OwnedFd,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
 };
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::{ioctl_fionread, read, retry_on_intr};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -14,8 +17,8 @@ use tokio::sync::watch;
 const MAX_LINES: usize = 20_000;
 /// How many bytes are kept.
 const MAX_BYTES: usize = 16 << 20;
-/// The longest line in bytes; a longer one is split.
-const MAX_LINE_BYTES: u64 = 64 << 10;
+/// The number of bytes after which a line is split.
+const MAX_LINE_BYTES: usize = 64 << 10;
 
 /// A line of standard output or standard error, without its line end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +55,24 @@ pub struct Mark(u64);
 pub(super) struct Logs {
     kept: Mutex<Kept>,
     changes: watch::Sender<()>,
+    pipes: Mutex<Vec<Arc<Pipe>>>,
+}
+
+/// An open pipe that a thread copies into the log.
+#[derive(Debug)]
+struct Pipe {
+    file: OwnedFd,
+    /// Locked from before bytes leave the pipe until they are in the log.
+    copied: Mutex<Copied>,
+    changes: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Copied {
+    bytes: u64,
+    is_closed: bool,
+    /// The start of a line whose end was not written yet.
+    line: Vec<u8>,
 }
 
 #[derive(Debug, Default)]
@@ -66,30 +87,42 @@ impl Logs {
     /// Copies a pipe into the log until it is closed, then decrements `open`.
     pub(super) fn follow(
         self: &Arc<Self>,
-        pipe: impl Read + Send + 'static,
+        pipe: impl Into<OwnedFd>,
         open: watch::Sender<u8>,
     ) -> io::Result<()> {
+        let pipe = Arc::new(Pipe { file: pipe.into(), copied: Mutex::default(), changes: Condvar::new() });
+        self.pipes().push(Arc::clone(&pipe));
         let logs = Arc::clone(self);
         let copy = move || {
-            let mut pipe = BufReader::new(pipe);
-            let mut line = Vec::new();
-            // A pipe that cannot be read counts as closed.
-            while (&mut pipe).take(MAX_LINE_BYTES).read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-                logs.push(&line);
-                line.clear();
-            }
+            while pipe.copy_some(&logs) {}
+            logs.pipes().retain(|other| !Arc::ptr_eq(other, &pipe));
             open.send_modify(|open| *open -= 1);
         };
         thread::Builder::new().name("testkit-log".into()).spawn(copy)?;
         Ok(())
     }
 
+    /// Waits until all lines that are in the pipes now are in the log. Otherwise an event that the process published after
+    /// them could reach a test first.
+    fn catch_up(&self) {
+        let pipes = self.pipes().clone();
+        for pipe in pipes {
+            pipe.catch_up();
+        }
+    }
+
+    fn pipes(&self) -> MutexGuard<'_, Vec<Arc<Pipe>>> {
+        self.pipes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn lines_after(&self, mark: Mark) -> Vec<LogLine> {
+        self.catch_up();
         let kept = self.kept();
         kept.lines.iter().skip(kept.index_of(mark)).cloned().collect()
     }
 
     pub(super) fn mark(&self) -> Mark {
+        self.catch_up();
         self.kept().end()
     }
 
@@ -146,6 +179,40 @@ impl Logs {
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pipe {
+    /// Waits for bytes and copies them. Returns false once the pipe is closed; one that cannot be read counts as closed.
+    fn copy_some(&self, logs: &Logs) -> bool {
+        let is_ready = retry_on_intr(|| poll(&mut [PollFd::new(&self.file, PollFlags::IN)], None)).is_ok();
+        let mut copied = self.copied();
+        let mut buffer = [0; 16 << 10];
+        let count = if is_ready { retry_on_intr(|| read(&self.file, &mut buffer)).unwrap_or(0) } else { 0 };
+        for part in buffer[..count].split_inclusive(|byte| *byte == b'\n') {
+            copied.line.extend_from_slice(part);
+            if part.ends_with(b"\n") || copied.line.len() >= MAX_LINE_BYTES {
+                logs.push(&std::mem::take(&mut copied.line));
+            }
+        }
+        copied.is_closed = count == 0;
+        if copied.is_closed && !copied.line.is_empty() {
+            logs.push(&std::mem::take(&mut copied.line));
+        }
+        copied.bytes += count as u64;
+        self.changes.notify_all();
+        !copied.is_closed
+    }
+
+    fn catch_up(&self) {
+        let copied = self.copied();
+        let end = copied.bytes + ioctl_fionread(&self.file).unwrap_or(0);
+        let is_behind = |copied: &mut Copied| copied.bytes < end && !copied.is_closed;
+        drop(self.changes.wait_while(copied, is_behind).unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn copied(&self) -> MutexGuard<'_, Copied> {
+        self.copied.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

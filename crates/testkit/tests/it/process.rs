@@ -1,6 +1,6 @@
 //! Processes: environment, log, signals, exit.
 
-use std::{fs, os::unix::process::ExitStatusExt, time::Duration};
+use std::{fs, io::Read as _, os::unix::process::ExitStatusExt, time::Duration};
 
 use gavel_testkit::{Process, Signal, TEST_TIMEOUT, WaitError, process, wait_until};
 
@@ -45,6 +45,25 @@ async fn wait_log_returns_lines_as_they_arrive() {
     written.await.unwrap().unwrap();
     let error = process.wait_log("nothing", Duration::from_millis(20), |_| false).await.unwrap_err();
     assert!(error.to_string().starts_with("waited 20ms for nothing of sh\n"), "{error}");
+}
+
+/// A service logs before it publishes: a test that has the event relies on the lines before it.
+#[tokio::test]
+async fn log_has_all_that_was_written_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let fifo = directory.path().join("fifo");
+    let script = r#"mkfifo "$FIFO"; echo ready; exec 3> "$FIFO"
+        for round in 1 2 3 4 5 6 7 8; do seq 2000; printf 'to the e'; echo nd; echo >&3; done; sleep 1000"#;
+    let process = shell(script).env("FIFO", &fifo).start().unwrap();
+    process.wait_log("the pipe", TEST_TIMEOUT, |line| line.text == "ready").await.unwrap();
+    let mut fifo = fs::File::open(fifo).unwrap();
+    for round in 1..=8 {
+        fifo.read_exact(&mut [0]).unwrap();
+        let (log, mark) = (process.log(), process.mark());
+        let line = log.get(2001 * round).map(|line| line.text.as_str());
+        assert_eq!(line, Some("to the end"), "{round}: {} lines", log.len());
+        assert!(process.log_after(mark).len() <= 2001 * (8 - round), "{round}");
+    }
 }
 
 #[tokio::test]
