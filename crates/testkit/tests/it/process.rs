@@ -53,7 +53,7 @@ async fn log_has_all_that_was_written_before() {
     let directory = tempfile::tempdir().unwrap();
     let fifo = directory.path().join("fifo");
     let script = r#"mkfifo "$FIFO"; echo ready; exec 3> "$FIFO"
-        for round in 1 2 3 4 5 6 7 8; do seq 2000; printf 'to the e'; echo nd; echo >&3; done; sleep 1000"#;
+        for round in 1 2 3 4 5 6 7 8; do seq 2000; printf 'the last '; echo line; echo >&3; done; sleep 1000"#;
     let process = shell(script).env("FIFO", &fifo).start().unwrap();
     process.wait_log("the pipe", TEST_TIMEOUT, |line| line.text == "ready").await.unwrap();
     let mut fifo = fs::File::open(fifo).unwrap();
@@ -61,7 +61,7 @@ async fn log_has_all_that_was_written_before() {
         fifo.read_exact(&mut [0]).unwrap();
         let (log, mark) = (process.log(), process.mark());
         let line = log.get(2001 * round).map(|line| line.text.as_str());
-        assert_eq!(line, Some("to the end"), "{round}: {} lines", log.len());
+        assert_eq!(line, Some("the last line"), "{round}: {} lines", log.len());
         assert!(process.log_after(mark).len() <= 2001 * (8 - round), "{round}");
     }
 }
