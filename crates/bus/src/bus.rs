@@ -8,7 +8,7 @@ use async_nats::Client;
 use async_nats::jetstream::context::{ContextBuilder, CreateStreamError, CreateStreamErrorKind};
 use async_nats::jetstream::stream::DiscardPolicy;
 use async_nats::jetstream::{self, stream};
-use gavel_telemetry::series::Histogram;
+use gavel_telemetry::series::{Counter, Histogram, Known};
 use gavel_telemetry::table;
 use tokio::sync::watch;
 use tracing::{error, warn};
@@ -28,6 +28,8 @@ pub struct Bus {
     /// The service in the labels of the metrics.
     pub(crate) service: &'static str,
     pub(crate) publish_times: Histogram,
+    /// By schema and result.
+    pub(crate) published: Arc<Known<(&'static str, &'static str), Counter>>,
     pub(crate) pull_timing: PullTiming,
     /// Counts the messages in progress.
     pub(crate) in_progress: Arc<AtomicUsize>,
@@ -95,6 +97,7 @@ impl Bus {
             settings,
             service,
             publish_times: table::PUBLISH_SECONDS.series([service]),
+            published: Arc::default(),
             pull_timing: PullTiming::default(),
             in_progress: Arc::default(),
             is_topology_managed: config.is_topology_managed,

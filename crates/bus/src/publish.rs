@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::context::{PublishError as ClientError, PublishErrorKind};
-use async_nats::jetstream::message::{PublishMessage, StreamMessage};
+use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::{DirectGetError, DirectGetErrorKind};
+use async_nats::jetstream::{self, ErrorCode};
+use async_nats::{Request, RequestError, RequestErrorKind};
 use gavel_telemetry::{table, trace};
+use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument as _;
 
@@ -14,6 +16,7 @@ use crate::bus::Bus;
 use crate::connection::MIN_MAX_PAYLOAD;
 use crate::outgoing::{Condition, Outgoing, Trace};
 use crate::refusal::{is_final, is_full, is_store_failure, server_error};
+use crate::timing::REQUEST_TIMEOUT;
 use crate::topology::Stream;
 
 /// The delay before a message without an answer is sent again.
@@ -77,11 +80,16 @@ impl Bus {
         .instrument(trace::producer_span(&outgoing.subject))
         .await;
         self.publish_times.record(began.elapsed());
-        table::PUBLISHED.add([self.service, outgoing.schema, result(&published)]);
+        self.count((outgoing.schema, result(&published)));
         if let (Ok(Stored::New), Some(on_stored)) = (&published, &outgoing.on_stored) {
             on_stored();
         }
         published
+    }
+
+    fn count(&self, published: (&'static str, &'static str)) {
+        let look_up = |&(schema, result): &_| table::PUBLISHED.series([self.service, schema, result]);
+        self.published.get(published, look_up).increment(1);
     }
 
     async fn publish_until(
@@ -92,9 +100,7 @@ impl Bus {
     ) -> Result<Stored, PublishError> {
         let mut unanswered = None;
         loop {
-            let publish = timeout_at(deadline, Box::pin(self.publish_once(outgoing, trace))).await;
-            let overdue = || Err(PublishError::Unknown(ClientError::new(PublishErrorKind::TimedOut)));
-            match publish.unwrap_or_else(|_| overdue()) {
+            match Box::pin(self.publish_once(outgoing, trace, deadline)).await {
                 Err(PublishError::Unknown(error)) => unanswered = Some(error),
                 // Whatever happens to the second copy, the first one may be stored.
                 Err(PublishError::Disconnected) if unanswered.is_some() => {}
@@ -107,22 +113,36 @@ impl Bus {
         }
     }
 
-    async fn publish_once(&self, outgoing: &Outgoing, trace: &Trace) -> Result<Stored, PublishError> {
+    async fn publish_once(
+        &self,
+        outgoing: &Outgoing,
+        trace: &Trace,
+        deadline: Instant,
+    ) -> Result<Stored, PublishError> {
         // While disconnected, the client would buffer the message and send it whenever it reconnects.
         if !self.is_connected() {
             return Err(PublishError::Disconnected);
         }
-        let message =
-            PublishMessage::build().payload(outgoing.payload.clone()).headers(outgoing.headers(trace));
-        let answer = async { self.context.send_publish(outgoing.subject.clone(), message).await?.await };
-        match answer.await {
-            Ok(ack) if ack.duplicate => Ok(Stored::Already),
-            Ok(_) => Ok(Stored::New),
-            Err(error) => self.refused(outgoing, error).await,
+        let message = Request::new().payload(outgoing.payload.clone()).headers(outgoing.headers(trace));
+        // The client's own timeout begins only once the message is in its queue.
+        let answer = self.client.send_request(outgoing.subject.clone(), message.timeout(None));
+        let stored = match timeout_at(deadline.min(Instant::now() + REQUEST_TIMEOUT), answer).await {
+            Ok(Ok(answer)) => stored(&answer.payload),
+            Ok(Err(error)) => Err(client_error(error)),
+            Err(_) => Err(ClientError::new(PublishErrorKind::TimedOut)),
+        };
+        match stored {
+            Ok(stored) => Ok(stored),
+            Err(error) => self.refused(outgoing, error, deadline).await,
         }
     }
 
-    async fn refused(&self, outgoing: &Outgoing, error: ClientError) -> Result<Stored, PublishError> {
+    async fn refused(
+        &self,
+        outgoing: &Outgoing,
+        error: ClientError,
+        deadline: Instant,
+    ) -> Result<Stored, PublishError> {
         match error.kind() {
             PublishErrorKind::WrongLastSequence => match outgoing.condition {
                 Condition::OnceWhileEmpty(_) => Ok(Stored::Superseded),
@@ -140,10 +160,10 @@ impl Bus {
                 }
                 // The server has one code for an occupied subject and for a full stream.
                 Some(refusal) if refusal.error_code() == ErrorCode::STREAM_STORE_FAILED => {
-                    match self.is_occupied(outgoing).await {
-                        Some(true) => Ok(Stored::Already),
-                        Some(false) => Err(PublishError::Full),
-                        None => Err(PublishError::Unknown(error)),
+                    match timeout_at(deadline, self.is_occupied(outgoing)).await {
+                        Ok(Some(true)) => Ok(Stored::Already),
+                        Ok(Some(false)) => Err(PublishError::Full),
+                        Ok(None) | Err(_) => Err(PublishError::Unknown(error)),
                     }
                 }
                 Some(refusal) if is_final(refusal) => Err(PublishError::Refused(error)),
@@ -184,6 +204,47 @@ impl Bus {
     }
 }
 
+/// The server's answer to a message. The client's type for it tries to read each answer as an error first, which took a
+/// twentieth of the time of a publish.
+#[derive(Deserialize)]
+struct Answer {
+    error: Option<jetstream::Error>,
+    /// The sequence number of the stored message.
+    seq: Option<u64>,
+    #[serde(default)]
+    duplicate: bool,
+}
+
+/// Returns what an answer says.
+fn stored(answer: &[u8]) -> Result<Stored, ClientError> {
+    let unreadable = |error: serde_json::Error| ClientError::with_source(PublishErrorKind::Other, error);
+    let answer: Answer = serde_json::from_slice(answer).map_err(unreadable)?;
+    if let Some(refusal) = answer.error {
+        let kind = match refusal.error_code() {
+            ErrorCode::STREAM_WRONG_LAST_SEQUENCE => PublishErrorKind::WrongLastSequence,
+            _ => PublishErrorKind::Other,
+        };
+        return Err(ClientError::with_source(kind, refusal));
+    }
+    match answer {
+        Answer { duplicate: true, .. } => Ok(Stored::Already),
+        Answer { seq: Some(_), .. } => Ok(Stored::New),
+        Answer { .. } => Err(ClientError::with_source(PublishErrorKind::Other, "the answer has no sequence")),
+    }
+}
+
+/// Returns the error of a message that was not sent or not answered.
+fn client_error(error: RequestError) -> ClientError {
+    let kind = match error.kind() {
+        RequestErrorKind::NoResponders => PublishErrorKind::StreamNotFound,
+        RequestErrorKind::MaxPayloadExceeded => PublishErrorKind::MaxPayloadExceeded,
+        RequestErrorKind::TimedOut | RequestErrorKind::InvalidSubject | RequestErrorKind::Other => {
+            PublishErrorKind::Other
+        }
+    };
+    ClientError::with_source(kind, error)
+}
+
 /// Whether the stream that stores a subject may be missing.
 fn is_optional(subject: &str) -> bool {
     Stream::of_subject(subject).is_some_and(|stream| stream.effect_if_missing().is_some())
@@ -201,5 +262,38 @@ fn result(published: &Result<Stored, PublishError>) -> &'static str {
         Err(PublishError::TooLarge(_)) => "too_large",
         Err(PublishError::Unknown(_)) => "unanswered",
         Err(PublishError::Refused(_)) => "refused",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answer_says_whether_the_message_is_stored() {
+        let known = [
+            (r#"{"stream":"S","seq":7}"#, Stored::New),
+            (r#"{"stream":"S","domain":"d","seq":7,"later":"field"}"#, Stored::New),
+            (r#"{"stream":"S","seq":7,"duplicate":true}"#, Stored::Already),
+        ];
+        for (answer, expected) in known {
+            assert_eq!(stored(answer.as_bytes()).unwrap(), expected, "{answer}");
+        }
+        let refused = [
+            (
+                r#"{"error":{"code":400,"err_code":10071},"stream":"S","seq":0}"#,
+                PublishErrorKind::WrongLastSequence,
+            ),
+            (r#"{"error":{"code":503,"err_code":10077},"stream":"S","seq":0}"#, PublishErrorKind::Other),
+            (r#"{"stream":"S"}"#, PublishErrorKind::Other),
+            ("{}", PublishErrorKind::Other),
+            ("", PublishErrorKind::Other),
+            ("+OK", PublishErrorKind::Other),
+        ];
+        for (answer, expected) in refused {
+            let error = stored(answer.as_bytes()).unwrap_err();
+            assert_eq!(error.kind(), expected, "{answer}");
+            assert_eq!(server_error(&error).is_some(), answer.contains("error"), "{answer}");
+        }
     }
 }

@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     let trials = vec![
         limited("decoding_an_event", 4, decode),
         limited("comparing_outputs", 0, compare),
-        limited("publishing_an_event", 55, publish),
+        limited("publishing_an_event", 43, publish),
         limited("consuming_and_settling_an_event", 40, consume_and_settle),
         limited("running_a_program_in_the_sandbox", 36, run_in_sandbox),
     ];

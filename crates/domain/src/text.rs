@@ -38,7 +38,8 @@ pub fn is_unprintable(c: char) -> bool {
 /// for the control characters below U+0020.
 #[must_use]
 pub fn escape_json(json: String) -> String {
-    if !json.contains(is_unprintable) {
+    let is_plain = json.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if is_plain || !json.contains(is_unprintable) {
         return json;
     }
     json.chars().fold(String::with_capacity(json.len()), |mut escaped, c| {

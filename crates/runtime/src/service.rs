@@ -18,7 +18,8 @@ use tracing::{error, info, warn};
 use crate::expiry::{UntakenSubmissions, UntakenVerdicts};
 use crate::health::{self, Check, consumer_health};
 use crate::heartbeat::{Identity, ServiceInfo, publish_heartbeats};
-use crate::http::{measure, server};
+use crate::http::measure::{Requests, measure};
+use crate::http::server;
 use crate::nats::local_key;
 use crate::stream_probes::StreamProbes;
 use crate::telemetry::prometheus::{self, Metrics, UPKEEP_INTERVAL};
@@ -156,7 +157,8 @@ impl Service {
         info!(service = self.name, address = %self.address()?, "listening");
         let checks = self.checks();
         let Self { bus, info, name, identity, listener, metrics, routes, consumers, tasks, .. } = self;
-        let measure = middleware::from_fn(move |request, next| measure::measure(name, request, next));
+        let requests = Arc::new(Requests::new(name));
+        let measure = middleware::from_fn(move |request, next| measure(Arc::clone(&requests), request, next));
         let router = routes(health::router(checks.clone())).merge(metrics.route()).layer(measure);
 
         let mut background = JoinSet::new();

@@ -9,15 +9,11 @@
 
 mod call;
 mod meter;
+pub mod series;
 pub mod table;
 pub mod trace;
 
 pub use call::{CallLabels, OK, measure_call};
-/// One series of a metric: cheap to update, more expensive to look up.
-pub mod series {
-    pub use metrics::{Counter, Gauge, Histogram};
-}
-
 pub use meter::{Counter, Gauge, Histogram, Kind, Row, SERVICE};
 
 /// The services, as the label `service` names them.

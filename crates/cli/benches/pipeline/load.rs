@@ -1,7 +1,8 @@
 //! Load: submissions over HTTP, and bare publishes as the baseline.
 
-use std::sync::Arc;
+use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use async_nats::HeaderMap;
@@ -20,6 +21,8 @@ use tokio::net::TcpStream;
 
 /// The size of a source in bytes. A message then has about 2 KB.
 const SOURCE_BYTES: usize = 1_800;
+
+static SOURCE: LazyLock<String> = LazyLock::new(|| "x".repeat(SOURCE_BYTES));
 
 /// The rate and the latencies of a run.
 pub(crate) struct Sample {
@@ -45,7 +48,7 @@ impl Sample {
 
 /// The body of a submission.
 pub(crate) fn body(id: &str) -> String {
-    let source = "x".repeat(SOURCE_BYTES);
+    let source = &*SOURCE;
     format!(r#"{{"questionId":"q","submissionId":"{id}","languageId":71,"sourceCode":"{source}"}}"#)
 }
 
@@ -59,7 +62,7 @@ pub(crate) fn queued(id: &str) -> Queued {
         accepted_at_ms: epoch_ms(SystemTime::now()),
         generation: Generation::FIRST,
     };
-    Queued { submission, source: "x".repeat(SOURCE_BYTES) }
+    Queued { submission, source: SOURCE.clone() }
 }
 
 /// Publishes `count` messages with the payload of a submission on different subjects, `in_flight` at a time, to a stream
@@ -180,11 +183,14 @@ impl Connection {
     }
 
     pub(crate) async fn post(&mut self, body: &str) {
-        let request = format!(
+        self.buffer.clear();
+        write!(
+            self.buffer,
             "POST /v1/judge-question HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
-        );
-        self.stream.write_all(request.as_bytes()).await.unwrap();
+        )
+        .unwrap();
+        self.stream.write_all(&self.buffer).await.unwrap();
         self.buffer.clear();
         loop {
             assert!(

@@ -1,17 +1,41 @@
 //! Metrics and a span for every HTTP request to a service.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
+use gavel_telemetry::series::{Counter, Histogram, Known};
 use gavel_telemetry::{table, trace};
 use metrics::SharedString;
 use tracing::{Instrument as _, Span};
 
+/// The metrics of the requests to one service.
+pub(crate) struct Requests {
+    service: &'static str,
+    /// Duration and number, by method, route and status.
+    series: Known<(&'static str, String, u16), (Histogram, Counter)>,
+}
+
+impl Requests {
+    pub(crate) fn new(service: &'static str) -> Self {
+        Self { service, series: Known::default() }
+    }
+
+    fn series(&self, method: &'static str, route: String, status: u16) -> (Histogram, Counter) {
+        self.series.get((method, route, status), |(method, route, status)| {
+            let labels = [SharedString::from(self.service), (*method).into(), route.clone().into()];
+            let [service, method, route] = labels.clone();
+            let counted = [service, method, route, status.to_string().into()];
+            (table::HTTP_SECONDS.series(labels), table::HTTP_REQUESTS.series(counted))
+        })
+    }
+}
+
 /// Middleware that counts a request, records its duration, and puts a span into the caller's trace.
-pub(crate) async fn measure(service: &'static str, request: Request, next: Next) -> Response {
+pub(crate) async fn measure(requests: Arc<Requests>, request: Request, next: Next) -> Response {
     let method = method(request.method());
     let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
     let started = Instant::now();
@@ -22,13 +46,11 @@ pub(crate) async fn measure(service: &'static str, request: Request, next: Next)
         route => trace::server_span(method, route, traceparent),
     };
     let response = next.run(request).instrument(span.clone()).await;
-    trace::record_response(&span, response.status().as_u16());
-    let elapsed = started.elapsed();
-    let status = response.status().as_str().to_owned();
-    let labels = [SharedString::from(service), method.into(), route.into()];
-    table::HTTP_SECONDS.record(labels.clone(), elapsed);
-    let [service, method, route] = labels;
-    table::HTTP_REQUESTS.add([service, method, route, status.into()]);
+    let status = response.status().as_u16();
+    trace::record_response(&span, status);
+    let (seconds, count) = requests.series(method, route, status);
+    seconds.record(started.elapsed());
+    count.increment(1);
     response
 }
 
