@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator
 
-from lib.project import ROOT, TOOLS, Problem, cargo, environment, find, info
+from lib.project import ROOT, TOOLS, Problem, environment, find, info
 
 # Of the kernel's clock: virtual machines often have no counter of cycles.
 EVENT = "cpu-clock"
@@ -46,24 +46,12 @@ def perf() -> str:
     return found
 
 
-def build() -> None:
-    """Build the services and the bench, as for a release."""
-    # The packages that scripts/bench builds. For other packages, cargo would choose other features and compile again.
-    names = ("ingress", "fetcher", "judge", "reporter")
-    services = [argument for name in names for argument in ("-p", f"gavel-{name}")]
-    for arguments in (["build", "--release", *services], ["bench", "--no-run", "-p", "gavel-cli", "--bench", "pipeline"]):
-        done = subprocess.run([cargo(), *arguments], cwd=ROOT, env=environment(),
-                              stdin=subprocess.DEVNULL, stdout=2, check=False)
-        if done.returncode != 0:
-            raise Problem(f"cargo {' '.join(arguments)} failed (see above)")
-
-
-def measure(server: Path, seconds: int) -> Iterator[Profile]:
-    """Run the bench, and record its processes while the steady load lasts."""
-    command = [cargo(), "bench", "-p", "gavel-cli", "--bench", "pipeline", "--", "cost", "--json", "--seconds", str(seconds)]
+def measure(seconds: int) -> Iterator[Profile]:
+    """Build and run the bench, and record its processes while the steady load lasts."""
+    command = [str(ROOT / "scripts" / "bench"), "cost", "--json", "--seconds", str(seconds)]
     with tempfile.TemporaryDirectory() as folder:
-        with subprocess.Popen(command, cwd=ROOT, env={**environment(), "NATS_SERVER": str(server)},
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as bench:
+        with subprocess.Popen(command, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True) as bench:
             assert bench.stdout is not None and bench.stderr is not None
             processes = wait_for_load(iter(bench.stderr.readline, ""))
             recordings = {name: Path(folder) / name for name in processes}

@@ -11,7 +11,7 @@ use gavel_testkit::NatsServer;
 
 use super::line::submit_steadily;
 use super::load::posts;
-use super::memory::cpu_seconds;
+use super::memory::CpuTimes;
 use super::report::Report;
 use super::services::{convex, service, waiting_judge};
 use crate::Options;
@@ -40,15 +40,13 @@ pub(crate) async fn run(options: &Options, report: &mut Report) {
 
     let ids: Vec<_> = processes.iter().map(|(name, pid)| format!("{name} {pid}")).collect();
     eprintln!("load begins on {}", ids.join(", "));
-    let (before, done) = (processes.map(|(_, pid)| cpu_seconds(pid)), convex.final_count());
+    let (cpu_times, done) = (CpuTimes::start(processes), convex.final_count());
     let count = submit_steadily(ingress.address(), rate, options.seconds).await.len() as u64;
     convex.wait_final_count(done + count, RUN_TIMEOUT).await.unwrap();
     #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
     let count = count as f64;
     report.value("paced_per_s", count / f64::from(options.seconds), None);
-    for ((name, pid), before) in processes.into_iter().zip(before) {
-        report.value(&format!("{name}_cpu_us"), (cpu_seconds(pid) - before) / count * 1e6, None);
-    }
+    cpu_times.report(count, report);
     report.finish("cost", "");
 }
 

@@ -15,7 +15,7 @@ use gavel_testkit::NatsServer;
 use tokio::time::MissedTickBehavior;
 
 use super::load::{Connection, Sample, bare_publishes, body, posts};
-use super::memory::cpu_seconds;
+use super::memory::CpuTimes;
 use super::report::{Bar, Report};
 use super::services::{callers, convex, ingress, judge};
 use crate::Options;
@@ -45,19 +45,16 @@ async fn round(options: &Options, report: &mut Report) {
 
     let count = options.submissions as usize;
     let (bare, one) = (bare_publishes(&nats, 64, count).await, bare_publishes(&nats, 1, count / 10).await);
-    let cpu_times = || [std::process::id(), nats.process().pid()].map(cpu_seconds);
-    let (began, before) = (Instant::now(), cpu_times());
+    // In this process are the load, the services and mock Convex.
+    let processes = [("bench", std::process::id()), ("nats-server", nats.process().pid())];
+    let (began, cpu_times) = (Instant::now(), CpuTimes::start(processes));
     let accepted = posts(address, "f", 64, count).await;
     convex.wait_final_count((WARM_UP + count) as u64, RUN_TIMEOUT).await.unwrap();
     #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
     let (submissions, seconds) = (count as f64, began.elapsed().as_secs_f64());
     let per_s = submissions / seconds;
     // Unlike the others, these hardly depend on what else the machine does.
-    for (name, (after, before)) in
-        ["cpu_us", "nats-server_cpu_us"].into_iter().zip(cpu_times().into_iter().zip(before))
-    {
-        report.value(name, (after - before) / submissions * 1e6, None);
-    }
+    cpu_times.report(submissions, report);
     report.value("saturation_per_s", per_s, Bar::AtLeast(3_000.0));
     report.ratio("saturation_to_publishes", per_s, bare.per_s, None);
     report.ratio("accepted_per_s", accepted.per_s, bare.per_s, None);

@@ -48,19 +48,17 @@ pub(crate) async fn run(options: &Options, report: &mut Report) {
         ];
         named.chain(others).collect::<Vec<_>>()
     };
-    let before: Vec<f64> = processes().iter().map(|(_, pid)| cpu_seconds(*pid)).collect();
+    let cpu_times = CpuTimes::start(processes());
     let done = convex.call_count(Endpoint::RESULT);
     posts(address, "m", 64, options.submissions as usize).await;
     convex.wait_final_count(1_000 + u64::from(options.submissions), RUN_TIMEOUT).await.unwrap();
     #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
     let count = (convex.call_count(Endpoint::RESULT) - done) as f64;
-    for ((name, pid), before) in processes().into_iter().zip(before) {
+    cpu_times.report(count, report);
+    for (name, pid) in processes().into_iter().filter(|(name, _)| *name != LOAD) {
         let is_service = services.iter().any(|(service, _)| *service == name);
-        if name != LOAD {
-            let bar = is_service.then_some(Bar::AtMost(MAX_LOADED_MB));
-            report.value(&format!("{name}_peak_mb"), peak_mb(pid), bar);
-        }
-        report.value(&format!("{name}_cpu_us"), (cpu_seconds(pid) - before) / count * 1e6, None);
+        let bar = is_service.then_some(Bar::AtMost(MAX_LOADED_MB));
+        report.value(&format!("{name}_peak_mb"), peak_mb(pid), bar);
     }
     report.finish("memory", "");
 }
@@ -81,8 +79,26 @@ fn mb(pid: u32, field: &str) -> f64 {
     kib * 1024.0 / 1e6
 }
 
+/// The CPU times of processes since a moment.
+pub(crate) struct CpuTimes(Vec<(&'static str, u32, f64)>);
+
+impl CpuTimes {
+    /// Begins to measure processes, which have names and ids.
+    pub(crate) fn start(processes: impl IntoIterator<Item = (&'static str, u32)>) -> Self {
+        Self(processes.into_iter().map(|(name, pid)| (name, pid, cpu_seconds(pid))).collect())
+    }
+
+    /// Reports the CPU time of each process per submission, in microseconds.
+    pub(crate) fn report(self, submissions: f64, report: &mut Report) {
+        for (name, pid, before) in self.0 {
+            let us = (cpu_seconds(pid) - before) / submissions * 1e6;
+            report.value(&format!("{name}_cpu_us"), us, None);
+        }
+    }
+}
+
 /// The CPU time that a process has used, in seconds.
-pub(crate) fn cpu_seconds(pid: u32) -> f64 {
+fn cpu_seconds(pid: u32) -> f64 {
     // The name, in parentheses, may contain spaces. The 14th and 15th fields are the time in user and kernel mode, in
     // hundredths of a second on every Linux.
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
