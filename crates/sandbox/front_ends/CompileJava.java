@@ -10,14 +10,17 @@ import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.LocalDateTime;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.jar.Attributes;
-import java.util.jar.JarEntry;
-import java.util.jar.JarOutputStream;
 import java.util.jar.Manifest;
-import java.util.zip.Deflater;
+import java.util.regex.Pattern;
+import java.util.zip.CRC32;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipOutputStream;
 
 import javax.lang.model.element.ExecutableElement;
 import javax.lang.model.element.Modifier;
@@ -44,6 +47,13 @@ public final class CompileJava {
     /** Nested expressions make the compiler recurse. Only what it uses of the stack counts as memory. */
     private static final long STACK_BYTES = 64L << 20;
 
+    /** The option that hides all modules but java.base, which is enough for most programs and faster. */
+    private static final List<String> BASE_MODULE = List.of("--limit-modules", "java.base");
+    /** Matches sources that may declare a package, whose name must not be that of a hidden one. */
+    private static final Pattern MAY_DECLARE_PACKAGE = Pattern.compile("\\bpackage\\b|\\\\u");
+    /** Matches messages that a hidden package or module may have caused. */
+    private static final Pattern MAY_MISS_MODULE = Pattern.compile("\\b(package|module)\\b");
+
     public static void main(String[] args) throws InterruptedException {
         int[] exitCode = {1};
         Thread compiler = new Thread(null, () -> exitCode[0] = compile(), "compiler", STACK_BYTES);
@@ -62,27 +72,48 @@ public final class CompileJava {
     }
 
     private static int compile(Path source, Path jar) throws IOException {
-        JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
-        StandardJavaFileManager files = compiler.getStandardFileManager(null, null, null);
-        files.setLocation(StandardLocation.CLASS_PATH, List.of());
-        ClassFiles classes = new ClassFiles(files);
-        List<String> options = List.of("-proc:none", "-implicit:none");
-        StringWriter messages = new StringWriter();
-        JavacTask task =
-            (JavacTask) compiler.getTask(messages, classes, null, options, null, List.of(new Source(source)));
-        MainClass mainClass = new MainClass(task.getElements());
-        task.addTaskListener(mainClass);
-        boolean isCompiled = task.call();
-        System.err.print(withoutTrace(messages.toString()));
-        if (!isCompiled) {
+        String text = new String(Files.readAllBytes(source), StandardCharsets.UTF_8);
+        boolean hidesModules = !MAY_DECLARE_PACKAGE.matcher(text).find();
+        Source file = new Source(source, text);
+        Compilation compilation = new Compilation(file, hidesModules ? BASE_MODULE : List.of());
+        if (hidesModules && !compilation.isSuccess && MAY_MISS_MODULE.matcher(compilation.messages).find()) {
+            compilation = new Compilation(file, List.of());
+        }
+        System.err.print(withoutTrace(compilation.messages));
+        if (!compilation.isSuccess) {
             return 1;
         }
-        if (mainClass.name == null) {
+        if (compilation.mainClass == null) {
             System.err.println("error: no class has a method `public static void main(String[] args)`");
             return 1;
         }
-        classes.pack(mainClass.name, jar);
+        compilation.classes.pack(compilation.mainClass, jar);
         return 0;
+    }
+
+    /** One attempt to compile the source. */
+    private static final class Compilation {
+        final boolean isSuccess;
+        final String messages;
+        final ClassFiles classes;
+        /** The name of the class whose main method is run; null if there is none. */
+        final String mainClass;
+
+        Compilation(Source source, List<String> moduleOptions) throws IOException {
+            JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
+            StandardJavaFileManager files = compiler.getStandardFileManager(null, null, null);
+            files.setLocation(StandardLocation.CLASS_PATH, List.of());
+            classes = new ClassFiles(files);
+            List<String> options = new ArrayList<>(List.of("-proc:none", "-implicit:none"));
+            options.addAll(moduleOptions);
+            StringWriter written = new StringWriter();
+            JavacTask task = (JavacTask) compiler.getTask(written, classes, null, options, null, List.of(source));
+            MainClass found = new MainClass(task.getElements());
+            task.addTaskListener(found);
+            isSuccess = task.call();
+            messages = written.toString();
+            mainClass = found.name;
+        }
     }
 
     /** The messages, with a sentence in place of the stack trace of a compiler that failed. */
@@ -102,15 +133,17 @@ public final class CompileJava {
     /** The source, whose public class may have any name. */
     private static final class Source extends SimpleJavaFileObject {
         private final Path path;
+        private final String text;
 
-        Source(Path path) {
+        Source(Path path, String text) {
             super(path.toUri(), Kind.SOURCE);
             this.path = path;
+            this.text = text;
         }
 
         @Override
-        public CharSequence getCharContent(boolean ignoreEncodingErrors) throws IOException {
-            return new String(Files.readAllBytes(path), StandardCharsets.UTF_8);
+        public CharSequence getCharContent(boolean ignoreEncodingErrors) {
+            return text;
         }
 
         @Override
@@ -126,6 +159,9 @@ public final class CompileJava {
 
     /** The class files, kept in memory. */
     private static final class ClassFiles extends ForwardingJavaFileManager<JavaFileManager> {
+        /** Any time that a jar can have: for the current one, Java reads its database of time zones. */
+        private static final LocalDateTime FILE_TIME = LocalDateTime.of(2000, 1, 1, 0, 0);
+
         private final Map<String, ByteArrayOutputStream> contents = new LinkedHashMap<>();
 
         ClassFiles(JavaFileManager files) {
@@ -150,15 +186,28 @@ public final class CompileJava {
             Manifest manifest = new Manifest();
             manifest.getMainAttributes().put(Attributes.Name.MANIFEST_VERSION, "1.0");
             manifest.getMainAttributes().put(Attributes.Name.MAIN_CLASS, mainClass);
-            try (JarOutputStream out = new JarOutputStream(Files.newOutputStream(jar))) {
-                out.setLevel(Deflater.NO_COMPRESSION);
-                out.putNextEntry(new JarEntry("META-INF/MANIFEST.MF"));
-                manifest.write(out);
+            ByteArrayOutputStream manifestFile = new ByteArrayOutputStream();
+            manifest.write(manifestFile);
+            try (ZipOutputStream out = new ZipOutputStream(Files.newOutputStream(jar))) {
+                out.setMethod(ZipOutputStream.STORED);
+                store(out, "META-INF/MANIFEST.MF", manifestFile);
                 for (Map.Entry<String, ByteArrayOutputStream> file : contents.entrySet()) {
-                    out.putNextEntry(new JarEntry(file.getKey()));
-                    file.getValue().writeTo(out);
+                    store(out, file.getKey(), file.getValue());
                 }
             }
+        }
+
+        private static void store(ZipOutputStream out, String name, ByteArrayOutputStream content)
+                throws IOException {
+            byte[] bytes = content.toByteArray();
+            CRC32 checksum = new CRC32();
+            checksum.update(bytes);
+            ZipEntry entry = new ZipEntry(name);
+            entry.setTimeLocal(FILE_TIME);
+            entry.setSize(bytes.length);
+            entry.setCrc(checksum.getValue());
+            out.putNextEntry(entry);
+            out.write(bytes);
         }
     }
 

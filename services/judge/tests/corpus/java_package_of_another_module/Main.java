@@ -1,0 +1,6 @@
+package java.sql;
+
+public class Main {
+    public static void main(String[] arguments) {
+    }
+}
