@@ -7,7 +7,7 @@
 use std::time::{Duration, SystemTime};
 
 use async_nats::jetstream::stream::{LastRawMessageError, LastRawMessageErrorKind};
-use gavel_bus::topology::{self, HISTORY_AGE, Stream};
+use gavel_bus::topology::{self, Durable, HISTORY_AGE, Stream};
 use gavel_bus::{Bus, Outgoing, PublishError, Stored, Trace};
 use gavel_domain::event::{
     Expired, Judged, Queued, Ready, RejudgeRun, Rejudged, Reported, Running, Stage, Waiting,
@@ -41,7 +41,7 @@ pub enum RejudgeError {
     /// After several callback attempts, one without an answer may still take effect at Convex. If it did so after the
     /// result of a newer generation, it would overwrite that result.
     #[error(
-        "generation {generation} took several callback attempts, one of which may still take effect. Try again in {} s.",
+        "generation {generation} may have taken several callback attempts, one of which may still take effect. Try again in {} s.",
         left.as_secs() + 1
     )]
     NotSettled {
@@ -309,7 +309,7 @@ impl Rejudger {
     async fn check_ended(&self, key: &SubmissionKey) -> Result<(), RejudgeError> {
         if let Some(message) = self.find(Stream::Result, Reported::NAME, key).await? {
             let attempts = Reported::decode(&message.payload)?.attempts;
-            return self.check_settled(key, attempts, message.at);
+            return self.check_settled(key, attempts, message.at).await;
         }
         let dead_letters = self.inspector.dead_letters_of(&key.id).await?;
         let has_failed = |event: &str, dead_letter: &StoredDeadLetter| {
@@ -317,7 +317,7 @@ impl Rejudger {
         };
         if let Some(failed) = dead_letters.iter().find(|each| has_failed(Judged::NAME, each)) {
             let attempts = failed.dead_letter.as_ref().map_or(1, |dead_letter| dead_letter.attempts);
-            return self.check_settled(key, attempts, failed.stored_at);
+            return self.check_settled(key, attempts, failed.stored_at).await;
         }
         if self.find(Stream::Result, Judged::NAME, key).await?.is_some() {
             let state = "its verdict is not yet reported to Convex";
@@ -340,19 +340,25 @@ impl Rejudger {
 
     /// Fails while a callback attempt without an answer may still take effect. If there was only one attempt it had an
     /// answer, since otherwise the generation would not have ended; of several, only the last certainly had.
-    fn check_settled(
+    async fn check_settled(
         &self,
         key: &SubmissionKey,
         attempts: u64,
         ended_at: SystemTime,
     ) -> Result<(), RejudgeError> {
-        let settled_at = ended_at + self.settle_time;
-        match settled_at.duration_since(SystemTime::now()) {
-            Ok(left) if attempts > 1 && !left.is_zero() => {
-                Err(RejudgeError::NotSettled { generation: key.generation, left })
-            }
-            _ => Ok(()),
+        let left = (ended_at + self.settle_time).duration_since(SystemTime::now()).unwrap_or_default();
+        if left.is_zero() || (attempts == 1 && !self.was_redelivered(key, ended_at).await?) {
+            return Ok(());
         }
+        Err(RejudgeError::NotSettled { generation: key.generation, left })
+    }
+
+    /// Whether the verdict may have been delivered again before it ended, at `ended_at`: a reporter that was suspended ends the
+    /// first delivery while the second one is in progress.
+    async fn was_redelivered(&self, key: &SubmissionKey, ended_at: SystemTime) -> Result<bool, RejudgeError> {
+        let Some(judged) = self.find(Stream::Result, Judged::NAME, key).await? else { return Ok(false) };
+        let ack_wait = self.inspector.consumer_info(Durable::ReporterJudged).await?.config.ack_wait;
+        Ok(ended_at.duration_since(judged.at).unwrap_or_default() >= ack_wait)
     }
 
     async fn find(

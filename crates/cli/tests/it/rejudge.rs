@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use async_nats::jetstream;
-use gavel_bus::topology::TopologySettings;
+use gavel_bus::topology::{Durable, TopologySettings};
 use gavel_bus::{Bus, NatsConfig, Outgoing, Stored, Trace};
-use gavel_domain::event::{Queued, Rejudged, Stage};
-use gavel_mock_convex::{Endpoint, Matcher, Question, Status, SubmissionKind};
+use gavel_domain::event::{Queued, Rejudged, Reported, Stage};
+use gavel_mock_convex::{Endpoint, HttpFault, Matcher, Question, Status, SubmissionKind};
 use gavel_proto::WireEvent as _;
 use gavel_testkit::{Process, TEST_TIMEOUT};
 use serde_json::json;
@@ -147,6 +147,34 @@ async fn rejudge_completes_interrupted_rejudge() {
     assert_eq!(pipeline.convex.submission("a").unwrap().result_calls, 2);
 }
 
+/// Asserts that `a` cannot be rejudged yet. The settings are those of the reporters by default.
+async fn assert_not_settled(pipeline: &Pipeline) {
+    let rejudge = Process::builder(env!("CARGO_BIN_EXE_gavel")).args(["rejudge", "a", "--json"]);
+    let rejudge = rejudge.envs(pipeline.nats.login("ops")).start().unwrap();
+    assert_eq!(rejudge.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(1));
+    let refused = rejudge.log()[0].json().unwrap();
+    let reason = refused["reason"].as_str().unwrap();
+    assert!(reason.starts_with("generation 1 may have taken several callback attempts"), "{reason}");
+}
+
+/// A reporter that was suspended can end the first delivery while the call of a second one, which NATS has sent meanwhile, has no
+/// answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn rejudge_waits_if_the_verdict_may_have_been_delivered_again() {
+    let pipeline = Pipeline::start(vec![question("7")]).await;
+    let raw = jetstream::new(async_nats::connect(pipeline.nats.url()).await.unwrap());
+    let stream = raw.get_stream_no_info("SUB_RESULT").await.unwrap();
+    let settings = TopologySettings { ack_wait: Duration::from_secs(1), ..TopologySettings::default() };
+    stream.update_consumer(Durable::ReporterJudged.config(&settings)).await.unwrap();
+    let slow = HttpFault::Hang(Duration::from_secs(2));
+    pipeline.convex.fault(Matcher::of(Endpoint::RESULT), slow);
+    pipeline.submit("a", "q", 71, ECHO).await;
+    wait_reported(&pipeline, "a").await;
+    let reported = stream.direct_get_last_for_subject("submission.reported.a").await.unwrap();
+    assert_eq!(Reported::decode(&reported.payload).unwrap().attempts, 1);
+    assert_not_settled(&pipeline).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn rejudge_waits_for_pending_callback() {
     // The first result callback hangs: the reporter times out and sends the same again.
@@ -155,12 +183,7 @@ async fn rejudge_waits_for_pending_callback() {
     pipeline.submit("a", "q", 71, ECHO).await;
     wait_reported(&pipeline, "a").await;
     pipeline.convex.put_question(question("7"));
-    let rejudge = Process::builder(env!("CARGO_BIN_EXE_gavel")).args(["rejudge", "a", "--json"]);
-    let rejudge = rejudge.envs(pipeline.nats.login("ops")).start().unwrap();
-    assert_eq!(rejudge.wait_exit(TEST_TIMEOUT).await.unwrap().code(), Some(1));
-    let refused = rejudge.log()[0].json().unwrap();
-    let reason = refused["reason"].as_str().unwrap();
-    assert!(reason.starts_with("generation 1 took several callback attempts"), "{reason}");
+    assert_not_settled(&pipeline).await;
 
     // It takes effect late, and there is no result of a newer generation that it could overwrite.
     hold.release();
