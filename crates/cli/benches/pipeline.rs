@@ -24,7 +24,7 @@ use clap::{Parser, ValueEnum};
 use crate::pipeline::report::Report;
 use crate::pipeline::{accept, backlog, cost, line, memory, scale, services};
 
-// As in the services.
+// As in the fetcher and the reporter.
 #[global_allocator]
 static ALLOCATOR: gavel_runtime::MiMalloc = gavel_runtime::MiMalloc;
 

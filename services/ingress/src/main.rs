@@ -4,9 +4,6 @@ use std::process::ExitCode;
 
 use gavel_ingress::Config;
 
-#[global_allocator]
-static ALLOCATOR: gavel_runtime::MiMalloc = gavel_runtime::MiMalloc;
-
 fn main() -> ExitCode {
     gavel_runtime::run_service(
         "gavel-ingress",
