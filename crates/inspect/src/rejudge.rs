@@ -347,10 +347,10 @@ impl Rejudger {
         ended_at: SystemTime,
     ) -> Result<(), RejudgeError> {
         let left = (ended_at + self.settle_time).duration_since(SystemTime::now()).unwrap_or_default();
-        if left.is_zero() || (attempts == 1 && !self.was_redelivered(key, ended_at).await?) {
-            return Ok(());
+        if !left.is_zero() && (attempts > 1 || self.was_redelivered(key, ended_at).await?) {
+            return Err(RejudgeError::NotSettled { generation: key.generation, left });
         }
-        Err(RejudgeError::NotSettled { generation: key.generation, left })
+        Ok(())
     }
 
     /// Whether the verdict may have been delivered again before it ended, at `ended_at`: a reporter that was suspended ends the
